@@ -1,0 +1,150 @@
+//! One error type: every variant says in one sentence what was wrong, where, what was expected and what was found.
+
+use std::fmt;
+
+/// The result of every fallible function of the crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What can go wrong. [`Error::exit_code`] is what the command line ends with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Error {
+    /// A value given by the caller is out of its range, of the wrong kind, or unknown.
+    Invalid {
+        /// Where the value came from: an argument, a configuration key, a file.
+        place: String,
+        /// The rest of the sentence: what was expected and what was found.
+        problem: String,
+    },
+    /// Shapes do not fit each other.
+    Shape {
+        /// The operation that was being set up.
+        place: String,
+        /// The shapes it allows, in words.
+        expected: String,
+        /// The shapes it got.
+        got: Vec<Vec<usize>>,
+    },
+    /// A matrix that must be positive definite is not.
+    NotPositiveDefinite {
+        /// Which matrix.
+        place: String,
+        /// Row of the failing pivot.
+        row: usize,
+        /// Value of the failing pivot.
+        pivot: f64,
+    },
+    /// An iteration ended without reaching its tolerance.
+    NoConvergence {
+        /// Which iteration.
+        place: String,
+        /// How many rounds it ran.
+        iterations: usize,
+    },
+    /// NaN or infinity appeared in a computation.
+    NonFinite {
+        /// Which tensor, and where it was met.
+        place: String,
+        /// The optimiser or integration step at which it was met.
+        step: usize,
+        /// What is left to go on from: the last good checkpoint, or another way out.
+        remedy: String,
+    },
+    /// A file cannot be read or written, or its content is not what it claims to be.
+    File {
+        /// The path as the user gave it.
+        path: String,
+        /// What is wrong with it, and what was expected.
+        problem: String,
+        /// Whether the fault lies in what the user gave (exit code 2) or arose later (exit code 1).
+        input: bool,
+    },
+    /// Something that this build or machine does not offer.
+    Unavailable {
+        /// What was asked for.
+        what: String,
+        /// Why it is not there, and the way out.
+        why: String,
+    },
+    /// The user stopped the run.
+    Interrupted {
+        /// What is left to go on from.
+        remedy: String,
+    },
+}
+
+impl Error {
+    /// A bad value: `{place}: must be {expected}, got {got}`.
+    ///
+    /// ```
+    /// let e = ndsm::Error::invalid("sde.beta", "> 0", -1);
+    /// assert_eq!(e.to_string(), "sde.beta: must be > 0, got -1");
+    /// assert_eq!(e.exit_code(), 2);
+    /// ```
+    pub fn invalid(place: impl Into<String>, expected: impl fmt::Display, got: impl fmt::Display) -> Self {
+        Error::Invalid { place: place.into(), problem: format!("must be {expected}, got {got}") }
+    }
+
+    /// A bad value whose sentence does not fit [`Error::invalid`]: `{place}: {problem}`.
+    pub fn refused(place: impl Into<String>, problem: impl Into<String>) -> Self {
+        Error::Invalid { place: place.into(), problem: problem.into() }
+    }
+
+    /// Shapes that do not fit: `{place}: expected {expected}, got [2, 3] and [4]`.
+    pub fn shape(place: impl Into<String>, expected: impl Into<String>, got: &[&[usize]]) -> Self {
+        Error::Shape { place: place.into(), expected: expected.into(), got: got.iter().map(|s| s.to_vec()).collect() }
+    }
+
+    /// A file that the user gave and that cannot be used (exit code 2).
+    pub fn bad_file(path: impl AsRef<std::path::Path>, problem: impl Into<String>) -> Self {
+        Error::File { path: path.as_ref().display().to_string(), problem: problem.into(), input: true }
+    }
+
+    /// Reading or writing failed for a reason outside the input (exit code 1).
+    pub fn io(path: impl AsRef<std::path::Path>, doing: &str, e: &std::io::Error) -> Self {
+        Error::File { path: path.as_ref().display().to_string(), problem: format!("{doing}: {e}"), input: false }
+    }
+
+    /// The same error, its place prefixed by `outer` (`config.toml: sde.beta: ...`).
+    pub fn within(mut self, outer: impl fmt::Display) -> Self {
+        match &mut self {
+            Error::Invalid { place, .. }
+            | Error::Shape { place, .. }
+            | Error::NotPositiveDefinite { place, .. }
+            | Error::NoConvergence { place, .. }
+            | Error::NonFinite { place, .. } => *place = if place.is_empty() { outer.to_string() } else { format!("{outer}: {place}") },
+            Error::File { .. } | Error::Unavailable { .. } | Error::Interrupted { .. } => {}
+        }
+        self
+    }
+
+    /// 2 for bad input or usage, 1 for any other failure.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Invalid { .. } | Error::Shape { .. } | Error::Unavailable { .. } => 2,
+            Error::File { input, .. } => 1 + u8::from(*input),
+            Error::NotPositiveDefinite { .. } | Error::NoConvergence { .. } | Error::NonFinite { .. } | Error::Interrupted { .. } => 1,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Invalid { place, problem } => write!(f, "{place}: {problem}"),
+            Error::Shape { place, expected, got } => {
+                let got: Vec<String> = got.iter().map(|s| format!("{s:?}")).collect();
+                write!(f, "{place}: expected {expected}, got {}", got.join(" and "))
+            }
+            Error::NotPositiveDefinite { place, row, pivot } => {
+                write!(f, "{place}: must be positive definite, but its pivot in row {row} is {pivot:e}")
+            }
+            Error::NoConvergence { place, iterations } => write!(f, "{place}: no convergence after {iterations} iterations"),
+            Error::NonFinite { place, step, remedy } => write!(f, "step {step}: NaN or infinity in {place}; {remedy}"),
+            Error::File { path, problem, .. } => write!(f, "{path}: {problem}"),
+            Error::Unavailable { what, why } => write!(f, "{what}: {why}"),
+            Error::Interrupted { remedy } => write!(f, "interrupted; {remedy}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

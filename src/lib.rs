@@ -1,0 +1,9 @@
+//! Score-based generative modelling with *nonlinear* noising dynamics, every step auditable.
+
+pub mod error;
+pub mod real;
+pub mod rng;
+pub mod simd;
+
+pub use error::{Error, Result};
+pub use real::Real;

@@ -1,0 +1,248 @@
+//! Counter-based random numbers: a number is a function of (seed, purpose, step, chunk, index) and of nothing else.
+//!
+//! There is no generator state to save, to share between threads or to lose when a run is killed: whoever needs the normals
+//! of chunk 7 of step 1,000 opens the [`Stream`] of that name. The function is Philox 4x32-10 (Salmon, Moraes, Dror, Shaw:
+//! "Parallel random numbers: as easy as 1, 2, 3", SC 2011). The 64-bit seed is its key; its 128-bit counter is
+//!
+//! | word | bits | holds |
+//! |---|---|---|
+//! | 0 | 32 | index of the block inside the stream, four 32-bit words a block |
+//! | 1 | 32 | chunk: which group of paths, rows or points |
+//! | 2 | 32 | step, low half |
+//! | 3 | 24 + 7 + 1 | step, high part; [`Purpose`]; one bit that is set for the low halves of 64-bit numbers |
+//!
+//! so different names never share a counter: streams cannot overlap.
+//!
+//! ```
+//! use ndsm::rng::{Purpose, Stream};
+//! let mut a = [0f64; 5];
+//! let mut b = [0f32; 5];
+//! Stream::new(1, Purpose::Test, 10, 3).fill_normal(&mut a);
+//! Stream::new(1, Purpose::Test, 10, 3).fill_normal(&mut b);
+//! // f32 follows the same path as f64, rounded.
+//! assert!(a.iter().zip(&b).all(|(a, b)| (a - f64::from(*b)).abs() < 1e-5));
+//! ```
+
+mod normal;
+mod philox;
+
+use crate::Real;
+use std::convert::Infallible;
+
+/// What a stream is for. Two uses of random numbers in one run never share a purpose, so no draw of one can be a draw of the
+/// other. The numbers are part of every result: append, never renumber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Purpose {
+    /// Tests and benches.
+    Test = 0,
+    /// Drawing a data set from its law.
+    Data = 1,
+    /// Splitting and shuffling data.
+    Split = 2,
+    /// Starts and restarts of k-means and expectation-maximisation.
+    Fit = 3,
+    /// Initial weights of networks.
+    Init = 4,
+    /// Which data points a training step takes.
+    Batch = 5,
+    /// Which times a training step takes.
+    Time = 6,
+    /// Noise of the noising chain before its last step.
+    Path = 7,
+    /// Noise of the step whose score is learned, and of direct draws from exact kernels.
+    Noise = 8,
+    /// The component k of a component-wise step (15), and of the component kernel.
+    Component = 9,
+    /// Starting points of generation.
+    Start = 10,
+    /// Noise of the reverse SDE.
+    Reverse = 11,
+    /// Noise of the corrector.
+    Corrector = 12,
+    /// Random directions and subsets of metrics.
+    Metric = 13,
+    /// Hutchinson probes.
+    Probe = 14,
+    /// Pictures.
+    Picture = 15,
+}
+
+/// The random numbers of one name (seed, purpose, step, chunk), from the first on.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    key: [u32; 2],
+    counter: [u32; 4],
+    words: [u32; 4],
+    used: usize,
+}
+
+impl Stream {
+    /// Opens a stream. `step` < 2^56.
+    pub fn new(seed: u64, purpose: Purpose, step: u64, chunk: u32) -> Self {
+        let high = ((step >> 32) as u32) << 8 | (purpose as u32) << 1;
+        Stream { key: [seed as u32, (seed >> 32) as u32], counter: [0, chunk, step as u32, high], words: [0; 4], used: 4 }
+    }
+
+    /// Standard normals (Box and Muller). Draws whole blocks of 64: the next call starts at the next unused block.
+    pub fn fill_normal<R: Real>(&mut self, out: &mut [R]) {
+        self.counter[0] = normal::fill(self.key, self.counter, out);
+        self.used = 4;
+    }
+
+    /// Uniform numbers in (0, 1).
+    pub fn fill_uniform<R: Real>(&mut self, out: &mut [R]) {
+        for u in out {
+            *u = self.uniform();
+        }
+    }
+
+    /// One number, uniform in (0, 1).
+    pub fn uniform<R: Real>(&mut self) -> R {
+        let (hi, lo) = (self.word(), self.word());
+        R::uniform(hi, lo)
+    }
+
+    /// One standard normal.
+    pub fn normal<R: Real>(&mut self) -> R {
+        let (u, v): (f64, f64) = (self.uniform(), self.uniform());
+        R::of((-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos())
+    }
+
+    /// An integer uniform in 0..n, n > 0, without bias (Lemire's method).
+    pub fn below(&mut self, n: usize) -> usize {
+        let n = n.max(1) as u64;
+        loop {
+            let x = u64::from(self.word()) << 32 | u64::from(self.word());
+            let wide = u128::from(x) * u128::from(n);
+            if (wide as u64) >= n.wrapping_neg() % n {
+                return (wide >> 64) as usize;
+            }
+        }
+    }
+
+    /// Puts `items` in a uniformly random order (Fisher and Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i + 1));
+        }
+    }
+
+    /// An index drawn with the given weights (non-negative, not all zero).
+    pub fn weighted(&mut self, weights: &[f64]) -> usize {
+        let mut left = self.uniform::<f64>() * weights.iter().sum::<f64>();
+        let last = weights.iter().rposition(|w| *w > 0.0).unwrap_or(0);
+        for (i, w) in weights.iter().enumerate().take(last) {
+            left -= w;
+            if left < 0.0 {
+                return i;
+            }
+        }
+        last
+    }
+
+    fn word(&mut self) -> u32 {
+        if self.used == 4 {
+            self.words = philox::philox(self.key, self.counter);
+            self.counter[0] = self.counter[0].wrapping_add(1);
+            self.used = 0;
+        }
+        self.used += 1;
+        self.words[self.used - 1]
+    }
+}
+
+/// So that the distributions of `rand_distr` and the methods of `rand` can draw from a stream.
+impl rand::TryRng for Stream {
+    type Error = Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.word())
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::from(self.word()) << 32 | u64::from(self.word()))
+    }
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in out.chunks_mut(4) {
+            let bytes = self.word().to_le_bytes();
+            chunk.copy_from_slice(&bytes[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_do_not_collide() {
+        let mut first = std::collections::HashSet::new();
+        for seed in [0, 1, 1 << 32] {
+            for purpose in [Purpose::Path, Purpose::Noise, Purpose::Reverse] {
+                for step in [0, 1, 1 << 32, 1 << 40] {
+                    for chunk in 0..8 {
+                        let mut s = Stream::new(seed, purpose, step, chunk);
+                        assert!(first.insert([s.word(), s.word(), s.word(), s.word()]));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moments of the normals at 99.99 % confidence, and no correlation between neighbours, chunks and steps.
+    fn moments<R: Real>() {
+        let n = 1 << 20;
+        let draw = |step, chunk| {
+            let mut z = vec![R::zero(); n];
+            Stream::new(5, Purpose::Test, step, chunk).fill_normal(&mut z);
+            z.into_iter().map(Real::f64).collect::<Vec<f64>>()
+        };
+        let (z, next_step, next_chunk) = (draw(0, 0), draw(1, 0), draw(0, 1));
+        let mean = |f: &dyn Fn(usize) -> f64| (0..n).map(f).sum::<f64>() / n as f64;
+        // Standard deviations of z^p: 1, sqrt 2, sqrt 15, sqrt 96; 3.89 of them is the 99.99 % interval.
+        for (p, expected, sd) in [(1, 0.0, 1.0), (2, 1.0, 2f64.sqrt()), (3, 0.0, 15f64.sqrt()), (4, 3.0, 96f64.sqrt())] {
+            let got = mean(&|i| z[i].powi(p));
+            assert!((got - expected).abs() <= 3.89 * sd / (n as f64).sqrt(), "moment {p}: {got}");
+        }
+        for lag in [1, 16, 32, 64] {
+            let got = mean(&|i| z[i] * z[(i + lag) % n]);
+            assert!(got.abs() <= 3.89 / (n as f64).sqrt(), "lag {lag}: {got}");
+        }
+        for other in [&next_step, &next_chunk] {
+            let got = mean(&|i| z[i] * other[i]);
+            assert!(got.abs() <= 3.89 / (n as f64).sqrt(), "{got}");
+        }
+        // Share beyond 3 standard deviations: 0.0026998.
+        let p = 0.002_699_796;
+        let got = mean(&|i| f64::from(z[i].abs() > 3.0));
+        assert!((got - p).abs() <= 3.89 * (p / n as f64).sqrt(), "tail {got}");
+    }
+
+    #[test]
+    fn normals_are_normal() {
+        moments::<f32>();
+        moments::<f64>();
+    }
+
+    #[test]
+    fn integers_and_shuffles_are_uniform() {
+        let mut s = Stream::new(3, Purpose::Test, 0, 0);
+        let mut count = [0f64; 7];
+        let n = 70_000;
+        for _ in 0..n {
+            count[s.below(7)] += 1.0;
+        }
+        // Chi-squared with 6 degrees of freedom, 99.99 %: 27.86.
+        let chi2: f64 = count.iter().map(|c| (c - 1e4).powi(2) / 1e4).sum();
+        assert!(chi2 <= 27.86, "{chi2}");
+        let mut items: Vec<usize> = (0..50).collect();
+        s.shuffle(&mut items);
+        let mut sorted = items.clone();
+        sorted.sort_unstable();
+        assert!(sorted.iter().copied().eq(0..50) && items != sorted);
+        let picks = (0..1000).map(|_| s.weighted(&[0.0, 1.0, 0.0, 3.0, 0.0])).collect::<Vec<_>>();
+        assert!(picks.iter().all(|k| *k == 1 || *k == 3));
+        let share = picks.iter().filter(|k| **k == 3).count() as f64 / 1000.0;
+        assert!((share - 0.75).abs() <= 3.89 * (0.75 * 0.25 / 1000f64).sqrt(), "{share}");
+    }
+}

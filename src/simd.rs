@@ -1,0 +1,146 @@
+//! Hot loops, compiled three times and chosen once at run time.
+//!
+//! A default build targets baseline x86-64 (four f32 lanes). A loop that matters is written as a [`Kernel`]: a struct that
+//! holds its slices and a `run` that is plain Rust over arrays of [`W`] lanes, which the compiler turns into vector code.
+//! [`dispatch`] runs the copy compiled for the best [`Level`] of this machine; the environment variable `NDSM_SIMD`
+//! (`baseline`, `avx2`, `avx512`) forces a lower one. Results are equal to the last bit within a level; between levels they
+//! differ in rounding, because only the upper two fuse multiply and add.
+//!
+//! This is one of the few places with `unsafe` in the crate: calling a function compiled for more than the baseline.
+
+use std::sync::OnceLock;
+
+/// Lanes of a block: one 512-bit, two 256-bit or four 128-bit registers of f32.
+pub const W: usize = 16;
+
+/// What the processor offers, in rising order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Whatever the build targets: SSE2 on x86-64.
+    Baseline,
+    /// 256-bit vectors with fused multiply-add.
+    Avx2,
+    /// 512-bit vectors.
+    Avx512,
+}
+
+impl Level {
+    /// The name that `NDSM_SIMD` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Baseline => "baseline",
+            Level::Avx2 => "avx2",
+            Level::Avx512 => "avx512",
+        }
+    }
+}
+
+/// The level all kernels of this process run at: the machine's best, or a lower one asked for by `NDSM_SIMD`.
+pub fn level() -> Level {
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(|| {
+        let best = best();
+        match std::env::var("NDSM_SIMD").as_deref() {
+            Ok("baseline") => Level::Baseline,
+            Ok("avx2") => best.min(Level::Avx2),
+            _ => best,
+        }
+    })
+}
+
+fn best() -> Level {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            let wide = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512bw");
+            return if wide { Level::Avx512 } else { Level::Avx2 };
+        }
+    }
+    Level::Baseline
+}
+
+/// A loop to be compiled once per level. Mark `run`, and every helper it calls, `#[inline(always)]`: only code inlined into
+/// the level's entry point is compiled for that level.
+pub trait Kernel {
+    /// What the loop returns.
+    type Output;
+    /// The loop. `FMA`: whether a fused multiply-add is one instruction here (see [`crate::Real::fma`]).
+    fn run<const FMA: bool>(self) -> Self::Output;
+}
+
+/// Runs `kernel` at this process's [`level`].
+#[inline]
+pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+    dispatch_at(level(), kernel)
+}
+
+/// Runs `kernel` at `level`, or at the best level this machine has if that is lower. For tests of all levels.
+#[inline]
+pub fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
+    #[cfg(target_arch = "x86_64")]
+    match level.min(best_cached()) {
+        // SAFETY: best_cached() >= Avx512 says that the processor has every feature that `avx512` is compiled for.
+        Level::Avx512 => return unsafe { avx512(kernel) },
+        // SAFETY: best_cached() >= Avx2 says that the processor has AVX2 and FMA.
+        Level::Avx2 => return unsafe { avx2(kernel) },
+        Level::Baseline => {}
+    }
+    let _ = level;
+    kernel.run::<false>()
+}
+
+#[cfg(target_arch = "x86_64")]
+fn best_cached() -> Level {
+    static BEST: OnceLock<Level> = OnceLock::new();
+    *BEST.get_or_init(best)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+fn avx512<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run::<true>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn avx2<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run::<true>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Real;
+
+    struct Exp<'a, R>(&'a [R], &'a mut [R]);
+    impl<R: Real> Kernel for Exp<'_, R> {
+        type Output = ();
+        #[inline(always)]
+        fn run<const FMA: bool>(self) {
+            for (y, x) in self.1.iter_mut().zip(self.0) {
+                *y = x.exp_lane::<FMA>();
+            }
+        }
+    }
+
+    fn check<R: Real>(ulp: f64) {
+        let x: Vec<R> = (-7000..7000).map(|i| R::of(f64::from(i) * 0.0123)).collect();
+        for level in [Level::Baseline, Level::Avx2, Level::Avx512] {
+            let mut y = vec![R::zero(); x.len()];
+            dispatch_at(level, Exp(&x, &mut y));
+            for (x, y) in x.iter().zip(&y) {
+                let exact = x.f64().exp();
+                assert!((y.f64() - exact).abs() <= ulp * exact, "{} exp({x}) = {y}, not {exact}", level.name());
+            }
+        }
+    }
+
+    #[test]
+    fn every_level_computes_the_same_function() {
+        check::<f32>(1.5 * f64::from(f32::EPSILON));
+        check::<f64>(2.0 * f64::EPSILON);
+    }
+}
