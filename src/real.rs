@@ -26,6 +26,15 @@ pub trait Real: NdFloat + std::iter::Sum + Default {
     fn fma<const FMA: bool>(self, a: Self, b: Self) -> Self;
     /// e^x. Overflows to infinity, underflows to 0 through the subnormals.
     fn exp_lane<const FMA: bool>(self) -> Self;
+    /// e^x - 1 without cancellation, x <= 0 (Kahan: what the rounding of u = e^x did to u - 1, it did to ln u too).
+    #[inline(always)]
+    fn exp_m1_lane<const FMA: bool>(self) -> Self {
+        let u = self.exp_lane::<FMA>();
+        let d = u - Self::one();
+        let ratio = d * (self / u.ln_lane::<FMA>());
+        let small = if d == Self::zero() { self } else { ratio };
+        if d == -Self::one() { d } else { small }
+    }
     /// ln x for normal positive x.
     fn ln_lane<const FMA: bool>(self) -> Self;
     /// (sin 2 pi u, cos 2 pi u) for u in [0, 1].
@@ -205,6 +214,11 @@ mod tests {
         assert_eq!(f64::NEG_INFINITY.exp_lane::<false>(), 0.0);
         assert_eq!(f64::INFINITY.exp_lane::<false>(), f64::INFINITY);
         assert!(f64::NAN.exp_lane::<true>().is_nan());
+        for x in [-1e-20, -1e-9, -3e-4, -0.1, -1.0, -20.0, -300.0] {
+            assert!((x.exp_m1_lane::<false>() - x.exp_m1()).abs() <= 8.0 * f64::EPSILON * x.exp_m1().abs(), "{x}");
+            let x = x as f32;
+            assert!((x.exp_m1_lane::<true>() - x.exp_m1()).abs() <= 8.0 * f32::EPSILON * x.exp_m1().abs(), "{x}");
+        }
         assert!(((-100f32).exp_lane::<false>() - (-100f32).exp()).abs() <= f32::from_bits(1));
     }
 

@@ -26,6 +26,8 @@
 mod normal;
 mod philox;
 
+pub use normal::NormalLanes;
+
 use crate::Real;
 use std::convert::Infallible;
 
@@ -88,6 +90,11 @@ impl Stream {
     pub fn fill_normal<R: Real>(&mut self, out: &mut [R]) {
         self.counter[0] = normal::fill(self.key, self.counter, out);
         self.used = 4;
+    }
+
+    /// The same normals, sixteen at a time, for loops inside a kernel. Takes over the rest of the stream.
+    pub fn normal_lanes<R: Real>(self) -> NormalLanes<R> {
+        NormalLanes::new(self.key, self.counter)
     }
 
     /// Uniform numbers in (0, 1).

@@ -67,6 +67,35 @@ pub fn group<R: Real, const FMA: bool>(key: [u32; 2], counter: [u32; 4]) -> [R; 
     out
 }
 
+/// The normals of a stream, `W` at a time, in the order of [`super::Stream::fill_normal`]: for loops that consume them lane by
+/// lane inside a [`Kernel`], without a buffer in memory.
+#[derive(Debug, Clone)]
+pub struct NormalLanes<R> {
+    key: [u32; 2],
+    counter: [u32; 4],
+    group: [R; GROUP],
+    used: usize,
+}
+
+impl<R: Real> NormalLanes<R> {
+    pub(super) fn new(key: [u32; 2], counter: [u32; 4]) -> Self {
+        NormalLanes { key, counter, group: [R::zero(); GROUP], used: GROUP }
+    }
+
+    /// The next `W` normals.
+    #[inline(always)]
+    pub fn draw<const FMA: bool>(&mut self) -> [R; W] {
+        if self.used == GROUP {
+            self.group = group::<R, FMA>(self.key, self.counter);
+            self.counter[0] = self.counter[0].wrapping_add(W as u32);
+            self.used = 0;
+        }
+        let lanes = std::array::from_fn(|i| self.group[self.used + i]);
+        self.used += W;
+        lanes
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +113,9 @@ mod tests {
             assert!(draw(level, 1000).iter().zip(&z).all(|(a, b)| (a - b).abs() <= 4e-6));
         }
         assert_eq!(draw(Level::Baseline, 70), z[..70]);
+        let mut lanes = NormalLanes::<f32>::new([1, 2], [0, 3, 4, 5 << 1]);
+        let drawn: Vec<f32> = (0..8).flat_map(|_| lanes.draw::<false>()).collect();
+        assert_eq!(drawn, z[..128]);
         let mut wide = vec![0f64; 1000];
         fill([1, 2], [0, 3, 4, 5 << 1], &mut wide);
         assert!(wide.iter().zip(&z).all(|(a, b)| (a - f64::from(*b)).abs() <= 4e-6 * (1.0 + a.abs())));
