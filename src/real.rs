@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(f64::NEG_INFINITY.exp_lane::<false>(), 0.0);
         assert_eq!(f64::INFINITY.exp_lane::<false>(), f64::INFINITY);
         assert!(f64::NAN.exp_lane::<true>().is_nan());
-        for x in [-1e-20, -1e-9, -3e-4, -0.1, -1.0, -20.0, -300.0] {
+        for x in [-1e-20f64, -1e-9, -3e-4, -0.1, -1.0, -20.0, -300.0] {
             assert!((x.exp_m1_lane::<false>() - x.exp_m1()).abs() <= 8.0 * f64::EPSILON * x.exp_m1().abs(), "{x}");
             let x = x as f32;
             assert!((x.exp_m1_lane::<true>() - x.exp_m1()).abs() <= 8.0 * f32::EPSILON * x.exp_m1().abs(), "{x}");

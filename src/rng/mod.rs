@@ -68,6 +68,10 @@ pub enum Purpose {
     Probe = 14,
     /// Pictures.
     Picture = 15,
+    /// The component k of a component-wise step of the reverse SDE.
+    ReverseComponent = 16,
+    /// The component k of a component-wise step of the corrector.
+    CorrectorComponent = 17,
 }
 
 /// The random numbers of one name (seed, purpose, step, chunk), from the first on.

@@ -1,0 +1,95 @@
+//! The Euler-Maruyama integrator.
+
+use super::{Paths, Sde, check_rows, load, store};
+use crate::rng::NormalLanes;
+use crate::simd::{Kernel, W, dispatch};
+use crate::{Error, Real, Result};
+use rayon::prelude::*;
+
+/// Euler-Maruyama (eq. 5): X_{n+1} = X_n + h_n f(X_n, t_n) + sqrt(h_n) sigma(t_n) Z_n.
+///
+/// Moves the paths `x` (row-major [n, d]) along the times `grid` in place. Weak order 1; strong order 1, since the noise is
+/// additive. Blocks of [`W`] paths run through all their steps one after another, in parallel; block c draws its normals from
+/// stream (seed, purpose, step, c), so the result does not depend on the number of threads.
+///
+/// # Errors
+/// `Shape` if `x` is not whole rows; `NonFinite` with the path if one ends at NaN or infinity (an explicit step is unstable
+/// where h > 2 / |f'|).
+pub fn euler_maruyama<R: Real, S: Sde<R>>(sde: &S, grid: &[f64], x: &mut [R], paths: Paths) -> Result<()> {
+    let d = sde.dim();
+    check_rows("euler_maruyama", x, d)?;
+    x.par_chunks_mut(W * d).enumerate().for_each_init(
+        || Memory::new(sde),
+        |memory, (chunk, rows)| {
+            let normals = paths.stream(chunk).normal_lanes();
+            dispatch(Chain { sde, grid, rows, normals, memory });
+        },
+    );
+    match x.iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(i) => Err(Error::NonFinite {
+            place: format!("the end of path {} of the Euler-Maruyama chain", i / d),
+            step: grid.len().saturating_sub(1),
+            remedy: "take shorter steps, or the component-wise step, which is stable for every step size".into(),
+        }),
+    }
+}
+
+/// State of one block of paths.
+pub(crate) struct Memory<R, S> {
+    pub x: Vec<[R; W]>,
+    pub f: Vec<[R; W]>,
+    pub scratch: S,
+}
+
+impl<R: Real, S: Send> Memory<R, S> {
+    pub fn new(sde: &impl Sde<R, Scratch = S>) -> Self {
+        let zero = vec![[R::zero(); W]; sde.dim()];
+        Memory { x: zero.clone(), f: zero, scratch: sde.scratch() }
+    }
+}
+
+struct Chain<'a, R, S: Sde<R>>
+where
+    R: Real,
+{
+    sde: &'a S,
+    grid: &'a [f64],
+    rows: &'a mut [R],
+    normals: NormalLanes<R>,
+    memory: &'a mut Memory<R, S::Scratch>,
+}
+
+impl<R: Real, S: Sde<R>> Kernel for Chain<'_, R, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(mut self) {
+        let d = self.sde.dim();
+        load(self.rows, d, &mut self.memory.x);
+        for t in self.grid.windows(2) {
+            step::<R, S, FMA>(self.sde, t[0], t[1] - t[0], self.memory, &mut self.normals, |_, _, _, _| {});
+        }
+        store(&self.memory.x, d, self.rows);
+    }
+}
+
+/// One step of a block. `seen(j, mu_j, noise_j, z_j)` sees coordinate j of mu_n(X_n), sqrt(h) sigma Z_n and Z_n.
+#[inline(always)]
+pub(crate) fn step<R: Real, S: Sde<R>, const FMA: bool>(
+    sde: &S,
+    t: f64,
+    h: f64,
+    m: &mut Memory<R, S::Scratch>,
+    normals: &mut NormalLanes<R>,
+    mut seen: impl FnMut(usize, &[R; W], &[R; W], &[R; W]),
+) {
+    sde.drift::<FMA>(t, &m.x, &mut m.f, &mut m.scratch);
+    let (dt, l) = (R::of(h), R::of(h.sqrt() * sde.diffusion(t)));
+    for (j, (x, f)) in m.x.iter_mut().zip(&m.f).enumerate() {
+        let z = normals.draw::<FMA>();
+        let mu: [R; W] = std::array::from_fn(|i| f[i].fma::<FMA>(dt, x[i]));
+        let noise: [R; W] = std::array::from_fn(|i| l * z[i]);
+        *x = std::array::from_fn(|i| mu[i] + noise[i]);
+        seen(j, &mu, &noise, &z);
+    }
+}

@@ -1,0 +1,57 @@
+//! Overdamped Langevin dynamics toward a Gaussian mixture: the nonlinear noising process.
+
+use super::{Sde, positive};
+use crate::mixture::{Evaluator, Mixture, Scratch};
+use crate::simd::W;
+use crate::{Real, Result};
+
+/// dX = (beta/2) grad log pi(X) dt + sqrt(beta) dB (eq. 2). pi is invariant, and X_T ~ pi once every mode has forgotten where
+/// its paths came from; the modes and their weights need not be crossed, because pi has them already.
+#[derive(Debug, Clone)]
+pub struct Langevin<R: Real> {
+    pi: Evaluator<R>,
+    beta: f64,
+}
+
+impl<R: Real> Langevin<R> {
+    /// Langevin dynamics toward `pi` at speed `beta` (1 / time).
+    ///
+    /// # Errors
+    /// `beta` not positive.
+    pub fn new(pi: &Mixture, beta: f64) -> Result<Self> {
+        Ok(Langevin { pi: Evaluator::new(pi)?, beta: positive("beta", beta)? })
+    }
+
+    /// The reference law, in the form for hot loops.
+    pub fn reference(&self) -> &Evaluator<R> {
+        &self.pi
+    }
+
+    /// beta.
+    pub fn beta(&self) -> f64 {
+        self.beta
+    }
+}
+
+impl<R: Real> Sde<R> for Langevin<R> {
+    type Scratch = Scratch<R>;
+    fn dim(&self) -> usize {
+        self.pi.dim()
+    }
+    fn scratch(&self) -> Scratch<R> {
+        self.pi.scratch()
+    }
+    #[inline(always)]
+    fn drift<const FMA: bool>(&self, _t: f64, x: &[[R; W]], f: &mut [[R; W]], scratch: &mut Scratch<R>) {
+        self.pi.score_block::<FMA>(x, f, scratch);
+        let half = R::of(self.beta / 2.0);
+        for lanes in f {
+            for v in lanes {
+                *v *= half;
+            }
+        }
+    }
+    fn diffusion(&self, _t: f64) -> f64 {
+        self.beta.sqrt()
+    }
+}

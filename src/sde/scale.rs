@@ -1,0 +1,85 @@
+//! How much noise there is at time t: what networks, weights and time sampling are scaled by.
+
+/// The noise level of a process in whitened coordinates, where the data's scale is 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum NoiseScale {
+    /// Langevin dynamics, Ornstein-Uhlenbeck, variance-preserving: sbar^2(t) = 1 - e^(-beta t).
+    Preserving {
+        /// Speed, 1 / time.
+        beta: f64,
+    },
+    /// Variance-exploding: sbar(t) = sqrt(beta) t.
+    Exploding {
+        /// Squared growth of the standard deviation per time.
+        beta: f64,
+    },
+}
+
+impl NoiseScale {
+    /// sbar(t): the standard deviation of the noise at time t.
+    pub fn sbar(self, t: f64) -> f64 {
+        match self {
+            NoiseScale::Preserving { beta } => (-(-beta * t).exp_m1()).sqrt(),
+            NoiseScale::Exploding { beta } => beta.sqrt() * t,
+        }
+    }
+
+    /// ell(t) = ln(noise variance / remaining signal variance): ln(sbar^2 / (1 - sbar^2)), or ln sbar^2 where the signal does not
+    /// decay.
+    pub fn log_ratio(self, t: f64) -> f64 {
+        match self {
+            NoiseScale::Preserving { beta } => (beta * t).exp_m1().ln(),
+            NoiseScale::Exploding { beta } => (beta * t * t).ln(),
+        }
+    }
+
+    /// The time whose [`NoiseScale::log_ratio`] is `ell`.
+    pub fn time(self, ell: f64) -> f64 {
+        match self {
+            NoiseScale::Preserving { beta } => (ell.max(0.0) + (-ell.abs()).exp().ln_1p()) / beta,
+            NoiseScale::Exploding { beta } => (0.5 * ell).exp() / beta.sqrt(),
+        }
+    }
+
+    /// Standard deviation of a coordinate of X_t whose data have standard deviation `data`.
+    pub fn total_std(self, data: f64, t: f64) -> f64 {
+        match self {
+            NoiseScale::Preserving { .. } => data,
+            NoiseScale::Exploding { .. } => data.hypot(self.sbar(t)),
+        }
+    }
+
+    /// Times from `horizon` down to `t_min`, `steps` steps, evenly spaced in (noise / signal)^(1/7) (Karras et al. 2022, their
+    /// rho = 7).
+    pub fn generation_times(self, horizon: f64, t_min: f64, steps: usize) -> Vec<f64> {
+        let warped = |t: f64| (self.log_ratio(t) / 14.0).exp();
+        let (high, low) = (warped(horizon), warped(t_min));
+        (0..=steps)
+            .map(|i| match i {
+                0 => horizon,
+                _ if i == steps => t_min,
+                _ => self.time(14.0 * (high + (low - high) * i as f64 / steps as f64).ln()),
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_inverts_log_ratio_and_sbar_agrees() {
+        for scale in [NoiseScale::Preserving { beta: 0.7 }, NoiseScale::Exploding { beta: 2.0 }] {
+            for t in [1e-6, 1e-3, 0.1, 1.0, 8.0] {
+                let ell = scale.log_ratio(t);
+                assert!((scale.time(ell) - t).abs() <= 1e-9 * t, "{scale:?} {t}");
+                let s2 = scale.sbar(t).powi(2);
+                let ratio = if matches!(scale, NoiseScale::Preserving { .. }) { s2 / (1.0 - s2) } else { s2 };
+                assert!((ratio.ln() - ell).abs() <= 1e-6, "{scale:?} {t}");
+            }
+            let times = scale.generation_times(3.0, 0.02, 16);
+            assert!(times[0] == 3.0 && times[16] == 0.02 && times.windows(2).all(|w| w[1] < w[0]));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The component kernel and the component flow (method.md, eq. 15 taken in one step, and eq. 18).
+
+use super::draws::{DrawMut, Draws, FIELDS, Noising, check};
+use crate::objective::TimeLaw;
+use crate::sde::component::{Block, Draw};
+use crate::sde::{ComponentLaw, ComponentStep, Paths, load};
+use crate::simd::{Kernel, W, dispatch};
+use crate::{Real, Result};
+use rayon::prelude::*;
+
+/// What a draw's target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The conditional score -L^-T z.
+    Score,
+    /// The component flow's (18): the conditional score plus C_k^-1 (x_t - m_k), in a form without cancellation.
+    Flow,
+}
+
+/// k ~ r(. | x_0) once, then the exact Ornstein-Uhlenbeck law of component k from x_0 to any t: conditionally linear, no simulation.
+#[derive(Debug, Clone)]
+pub struct ComponentKernel<R: Real> {
+    step: ComponentStep<R>,
+    times: TimeLaw,
+    target: Target,
+}
+
+impl<R: Real> ComponentKernel<R> {
+    /// The kernel of `step`'s mixture, at times drawn from `times`.
+    pub fn new(step: ComponentStep<R>, times: TimeLaw, target: Target) -> Self {
+        ComponentKernel { step, times, target }
+    }
+}
+
+impl<R: Real> Noising<R> for ComponentKernel<R> {
+    fn dim(&self) -> usize {
+        self.step.dim()
+    }
+
+    fn draws_per_path(&self) -> usize {
+        1
+    }
+
+    fn draw(&self, x0: &[R], u: &[f64], paths: Paths, out: &mut Draws<R>) -> Result<()> {
+        check("component kernel", self, x0, u, out)?;
+        let d = self.dim();
+        let (values, times) = out.parts_mut();
+        times.iter_mut().zip(u).for_each(|(t, u)| *t = self.times.quantile(*u));
+        (values.par_chunks_mut(W * FIELDS * d), x0.par_chunks(W * d), times.par_chunks(W)).into_par_iter().enumerate().for_each_init(
+            || Block::new(&self.step),
+            |block, (chunk, (values, rows, times))| {
+                load(rows, d, &mut block.x);
+                dispatch(Fill { kernel: self, block, draw: Draw::new(paths, chunk), values, times });
+            },
+        );
+        Ok(())
+    }
+}
+
+struct Fill<'a, R: Real> {
+    kernel: &'a ComponentKernel<R>,
+    block: &'a mut Block<R>,
+    draw: Draw<R>,
+    values: &'a mut [R],
+    times: &'a [f64],
+}
+
+impl<R: Real> Kernel for Fill<'_, R> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(mut self) {
+        let (step, b, d) = (&self.kernel.step, self.block, self.kernel.step.dim());
+        let k = step.choose::<FMA>(&b.x, &self.draw.uniform(), &mut b.r, &mut b.scratch);
+        for z in &mut b.z {
+            *z = self.draw.normals.draw::<FMA>();
+        }
+        for (i, t) in self.times.iter().enumerate() {
+            b.gather(i);
+            step.law::<FMA>(k[i], R::of(*t), &b.row, &mut b.law);
+            write_pair::<R, FMA>(step, &b.law, &b.noise, &mut b.moved, self.kernel.target, DrawMut::of(self.values, i, d));
+        }
+    }
+}
+
+/// Writes the pair m + Q (a y +- sd z) of one component law and its targets. `tmp`: d numbers.
+#[inline(always)]
+pub(crate) fn write_pair<R: Real, const FMA: bool>(
+    step: &ComponentStep<R>,
+    law: &ComponentLaw<R>,
+    z: &[R],
+    tmp: &mut [R],
+    target: Target,
+    out: DrawMut<R>,
+) {
+    let k = law.k;
+    for ((w, a), y) in tmp.iter_mut().zip(&law.decay).zip(&law.start) {
+        *w = *a * *y;
+    }
+    step.point::<FMA>(k, tmp, out.mean);
+    for ((w, sd), z) in tmp.iter_mut().zip(&law.sd).zip(z) {
+        *w = *sd * *z;
+    }
+    step.direction::<FMA>(k, tmp, out.plus);
+    for ((p, m), mean) in out.plus.iter_mut().zip(out.minus.iter_mut()).zip(&*out.mean) {
+        (*p, *m) = (*mean + *p, *mean - *p);
+    }
+    match target {
+        Target::Score => {
+            for ((w, sd), z) in tmp.iter_mut().zip(&law.sd).zip(z) {
+                *w = -*z / *sd;
+            }
+            step.direction::<FMA>(k, tmp, out.target_plus);
+            out.target_minus.iter_mut().zip(&*out.target_plus).for_each(|(m, p)| *m = -*p);
+        }
+        Target::Flow => {
+            // (a/v) y -+ (a^2/sd) z: both halves, then their sum and difference.
+            for (((w, a), v), y) in tmp.iter_mut().zip(&law.decay).zip(step.variances(k)).zip(&law.start) {
+                *w = *a / *v * *y;
+            }
+            step.direction::<FMA>(k, tmp, out.target_plus);
+            for (((w, a), sd), z) in tmp.iter_mut().zip(&law.decay).zip(&law.sd).zip(z) {
+                *w = *a * *a / *sd * *z;
+            }
+            step.direction::<FMA>(k, tmp, out.target_minus);
+            for (p, m) in out.target_plus.iter_mut().zip(out.target_minus.iter_mut()) {
+                (*p, *m) = (*p - *m, *p + *m);
+            }
+        }
+    }
+}

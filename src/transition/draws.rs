@@ -1,0 +1,124 @@
+//! Draws from one-step laws, with the targets that their conditional scores give.
+
+use crate::sde::Paths;
+use crate::{Real, Result};
+
+/// `n` draws in `d` dimensions, stored draw by draw.
+#[derive(Debug, Clone)]
+pub struct Draws<R> {
+    dim: usize,
+    values: Vec<R>,
+    times: Vec<f64>,
+}
+
+/// One draw: `mean` = mu, `plus` = mu + L z, `minus` = mu - L z, and the regression targets at the two points, -L^-T z and +L^-T z
+/// for a conditional score.
+#[derive(Debug, Clone, Copy)]
+pub struct Draw<'a, R> {
+    /// mu, the mean of the step.
+    pub mean: &'a [R],
+    /// mu + L z.
+    pub plus: &'a [R],
+    /// mu - L z.
+    pub minus: &'a [R],
+    /// Target at `plus`.
+    pub target_plus: &'a [R],
+    /// Target at `minus`.
+    pub target_minus: &'a [R],
+}
+
+/// The same, to be written.
+#[derive(Debug)]
+pub struct DrawMut<'a, R> {
+    /// mu.
+    pub mean: &'a mut [R],
+    /// mu + L z.
+    pub plus: &'a mut [R],
+    /// mu - L z.
+    pub minus: &'a mut [R],
+    /// Target at `plus`.
+    pub target_plus: &'a mut [R],
+    /// Target at `minus`.
+    pub target_minus: &'a mut [R],
+}
+
+/// Vectors of a draw.
+pub(crate) const FIELDS: usize = 5;
+
+impl<R: Real> Draws<R> {
+    /// Room for `n` draws.
+    pub fn new(n: usize, dim: usize) -> Self {
+        Draws { dim, values: vec![R::zero(); n * FIELDS * dim], times: vec![0.0; n] }
+    }
+
+    /// The dimension d.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The number of draws.
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// The time at which each draw's points lie.
+    pub fn times(&self) -> &[f64] {
+        &self.times
+    }
+
+    /// Draw `i`.
+    pub fn draw(&self, i: usize) -> Draw<'_, R> {
+        let d = self.dim;
+        let v = &self.values[i * FIELDS * d..][..FIELDS * d];
+        Draw { mean: &v[..d], plus: &v[d..2 * d], minus: &v[2 * d..3 * d], target_plus: &v[3 * d..4 * d], target_minus: &v[4 * d..] }
+    }
+
+    /// All values and all times, to be filled block by block.
+    pub(crate) fn parts_mut(&mut self) -> (&mut [R], &mut [f64]) {
+        (&mut self.values, &mut self.times)
+    }
+}
+
+impl<'a, R> DrawMut<'a, R> {
+    /// Draw `i` of a block of values.
+    #[inline(always)]
+    pub(crate) fn of(values: &'a mut [R], i: usize, d: usize) -> Self {
+        let v = &mut values[i * FIELDS * d..][..FIELDS * d];
+        let (mean, v) = v.split_at_mut(d);
+        let (plus, v) = v.split_at_mut(d);
+        let (minus, v) = v.split_at_mut(d);
+        let (target_plus, target_minus) = v.split_at_mut(d);
+        DrawMut { mean, plus, minus, target_plus, target_minus }
+    }
+}
+
+/// A way to noise data and learn from it: exact kernels and simulated chains alike.
+pub trait Noising<R: Real>: Send + Sync {
+    /// The dimension d.
+    fn dim(&self) -> usize;
+    /// Draws taken from each path.
+    fn draws_per_path(&self) -> usize;
+    /// Noises the paths that start at the rows of `x0` [n, d] and writes draw j of path i at index i * draws_per_path + j of `out`.
+    /// `u`: for each draw a number in (0, 1) from which its time is made by the inverse of the law of times.
+    ///
+    /// # Errors
+    /// Shapes that do not fit; a path that reaches NaN or infinity.
+    fn draw(&self, x0: &[R], u: &[f64], paths: Paths, out: &mut Draws<R>) -> Result<()>;
+}
+
+/// Checks the arguments of [`Noising::draw`].
+pub(crate) fn check<R: Real>(place: &str, noising: &impl Noising<R>, x0: &[R], u: &[f64], out: &Draws<R>) -> Result<()> {
+    let (d, m) = (noising.dim(), noising.draws_per_path());
+    crate::sde::check_rows(place, x0, d)?;
+    let n = x0.len() / d * m;
+    if u.len() == n && out.len() == n && out.dim() == d {
+        return Ok(());
+    }
+    let expected = format!("[n, {d}] starts, {m} time(s) per path and as many draws");
+    Err(crate::Error::shape(place, expected, &[&[x0.len() / d, d], &[u.len()], &[out.len(), out.dim()]]))
+}

@@ -1,0 +1,17 @@
+//! Gaussian one-step laws and their conditional scores: what denoising score matching regresses on.
+//!
+//! Given where a step starts (and, for the component laws, which component k drives it) its end is Gaussian with mean `mu` and
+//! covariance L L^T. A [`Draws`] record holds, per draw, the mean, the antithetic pair mu +- L z and the targets at both.
+//!
+//! * [`ComponentKernel`]: from x_0 straight to t by one component's exact Ornstein-Uhlenbeck law. With one component it is the exact
+//!   kernel of the variance-preserving process. Its targets are the conditional score, or the component flow's (18).
+//! * [`ExplodingKernel`]: the exact kernel of the variance-exploding process.
+
+mod component;
+mod draws;
+mod exploding;
+
+pub use component::{ComponentKernel, Target};
+pub(crate) use component::write_pair;
+pub use draws::{Draw, DrawMut, Draws, Noising};
+pub use exploding::ExplodingKernel;
