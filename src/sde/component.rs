@@ -11,7 +11,7 @@
 
 use super::{Paths, check_rows, load, positive, store};
 use crate::linalg;
-use crate::mixture::{Evaluator, Mixture, Scratch};
+use crate::mixture::{Evaluator, Mixture};
 use crate::rng::{NormalLanes, Purpose, Stream};
 use crate::simd::{Kernel, W, dispatch};
 use crate::{Error, Real, Result};
@@ -62,17 +62,17 @@ impl<R: Real> ComponentStep<R> {
         let covariances: Vec<_> = (0..k).map(|k| pi.covariance(k)).collect();
         let diagonal = covariances.iter().all(|c| c.indexed_iter().all(|((i, j), v)| i == j || *v == 0.0));
         let means = of(&mut pi.means().iter().copied());
-        let evaluator = Evaluator::new(pi)?;
+        let evaluator = Evaluator::new(pi);
         if diagonal {
             let variances = of(&mut covariances.iter().flat_map(|c| c.diag().to_vec()));
             return Ok(ComponentStep { pi: evaluator, beta, means, variances, bases: None });
         }
         let (mut variances, mut q, mut qt) = (Vec::with_capacity(k * d), Vec::with_capacity(k * d * d), Vec::with_capacity(k * d * d));
         for c in &covariances {
-            let (v, vectors) = linalg::eigh(c.view())?;
-            variances.extend(v.iter().map(|v| R::of(*v)));
-            q.extend(vectors.iter().map(|x| R::of(*x)));
-            qt.extend(vectors.t().iter().map(|x| R::of(*x)));
+            let eigen = linalg::symmetric_eigen(c.view())?;
+            variances.extend(eigen.values.iter().map(|v| R::of(*v)));
+            q.extend(eigen.vectors.iter().map(|x| R::of(*x)));
+            qt.extend(eigen.vectors.t().iter().map(|x| R::of(*x)));
         }
         Ok(ComponentStep { pi: evaluator, beta, means, variances, bases: Some((q, qt)) })
     }
@@ -138,7 +138,7 @@ impl<R: Real> ComponentStep<R> {
 
     /// Draws one component per lane by the responsibilities at `x` (paths last), inverting the cumulative sum at `u` in (0, 1).
     #[inline(always)]
-    pub fn choose<const FMA: bool>(&self, x: &[[R; W]], u: &[R; W], r: &mut [[R; W]], scratch: &mut Scratch<R>) -> [usize; W] {
+    pub fn choose<const FMA: bool>(&self, x: &[[R; W]], u: &[R; W], r: &mut [[R; W]], scratch: &mut [[R; W]]) -> [usize; W] {
         self.pi.responsibilities_block::<FMA>(x, r, scratch);
         let (mut sum, mut k) = ([R::zero(); W], [0usize; W]);
         for lanes in r.iter() {
@@ -214,7 +214,7 @@ pub(crate) struct Block<R> {
     pub x: Vec<[R; W]>,
     pub z: Vec<[R; W]>,
     pub r: Vec<[R; W]>,
-    pub scratch: Scratch<R>,
+    pub scratch: Vec<[R; W]>,
     pub law: ComponentLaw<R>,
     pub row: Vec<R>,
     pub noise: Vec<R>,
@@ -258,13 +258,19 @@ impl<R: Real> Kernel for OneStep<'_, R> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {
-        advance::<R, FMA>(self.step, &self.h, self.block, &mut self.draw);
+        advance::<R, FMA>(self.step, &self.h, self.block, &mut self.draw, |_, _, _, _| {});
     }
 }
 
-/// One step (15) of a block, lane i over time `h[i]`.
+/// One step (15) of a block, lane i over time `h[i]`. `seen(i, law, z, tmp)` sees each lane's law and normals; `tmp` is d numbers to use.
 #[inline(always)]
-pub(crate) fn advance<R: Real, const FMA: bool>(step: &ComponentStep<R>, h: &[R; W], block: &mut Block<R>, draw: &mut Draw<R>) {
+pub(crate) fn advance<R: Real, const FMA: bool>(
+    step: &ComponentStep<R>,
+    h: &[R; W],
+    block: &mut Block<R>,
+    draw: &mut Draw<R>,
+    mut seen: impl FnMut(usize, &ComponentLaw<R>, &[R], &mut [R]),
+) {
     let u = draw.uniform();
     let k = step.choose::<FMA>(&block.x, &u, &mut block.r, &mut block.scratch);
     for z in &mut block.z {
@@ -274,6 +280,7 @@ pub(crate) fn advance<R: Real, const FMA: bool>(step: &ComponentStep<R>, h: &[R;
         block.gather(i);
         step.law::<FMA>(k[i], h[i], &block.row, &mut block.law);
         let law = &block.law;
+        seen(i, law, &block.noise, &mut block.moved);
         for j in 0..block.noise.len() {
             block.noise[j] = law.decay[j].fma::<FMA>(law.start[j], law.sd[j] * block.noise[j]);
         }

@@ -1,7 +1,7 @@
 //! Overdamped Langevin dynamics toward a Gaussian mixture: the nonlinear noising process.
 
 use super::{Sde, positive};
-use crate::mixture::{Evaluator, Mixture, Scratch};
+use crate::mixture::{Evaluator, Mixture};
 use crate::simd::W;
 use crate::{Real, Result};
 
@@ -19,7 +19,7 @@ impl<R: Real> Langevin<R> {
     /// # Errors
     /// `beta` not positive.
     pub fn new(pi: &Mixture, beta: f64) -> Result<Self> {
-        Ok(Langevin { pi: Evaluator::new(pi)?, beta: positive("beta", beta)? })
+        Ok(Langevin { pi: Evaluator::new(pi), beta: positive("beta", beta)? })
     }
 
     /// The reference law, in the form for hot loops.
@@ -34,15 +34,15 @@ impl<R: Real> Langevin<R> {
 }
 
 impl<R: Real> Sde<R> for Langevin<R> {
-    type Scratch = Scratch<R>;
+    type Scratch = Vec<[R; W]>;
     fn dim(&self) -> usize {
         self.pi.dim()
     }
-    fn scratch(&self) -> Scratch<R> {
+    fn scratch(&self) -> Vec<[R; W]> {
         self.pi.scratch()
     }
     #[inline(always)]
-    fn drift<const FMA: bool>(&self, _t: f64, x: &[[R; W]], f: &mut [[R; W]], scratch: &mut Scratch<R>) {
+    fn drift<const FMA: bool>(&self, _t: f64, x: &[[R; W]], f: &mut [[R; W]], scratch: &mut Vec<[R; W]>) {
         self.pi.score_block::<FMA>(x, f, scratch);
         let half = R::of(self.beta / 2.0);
         for lanes in f {

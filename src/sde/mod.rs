@@ -25,8 +25,8 @@
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 
-mod component;
-mod euler;
+pub(crate) mod component;
+pub(crate) mod euler;
 mod grid;
 mod langevin;
 mod scale;

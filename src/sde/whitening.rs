@@ -4,7 +4,7 @@
 //! With M the pooled within-component covariance of the reference, its components have variances near 1 in u, so that one
 //! step size suits all directions.
 
-use crate::linalg;
+use crate::linalg::Cholesky;
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 

@@ -14,4 +14,5 @@ mod exploding;
 pub use component::{ComponentKernel, Target};
 pub(crate) use component::write_pair;
 pub use draws::{Draw, DrawMut, Draws, Noising};
+pub(crate) use draws::{FIELDS, check};
 pub use exploding::ExplodingKernel;

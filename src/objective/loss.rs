@@ -1,0 +1,212 @@
+//! Score matching losses as rows of one quadratic form.
+//!
+//! Every objective and control here is a sum over network evaluations e of a draw of
+//!
+//! w_e ( a_e |s(x_e)|^2 - 2 b_e s(x_e) . y_e ),
+//!
+//! with y the conditional score (or flow) target. With the weight lambda = sbar^2 taken inside, S = sbar s and Y = sbar y stay of order
+//! one at every time. The table of points is the whole difference between the estimators (method.md, eq. 7, 9, 11):
+//!
+//! | control | points x_e | w | a | b |
+//! |---|---|---|---|---|
+//! | none | X_{n+1} | 1 | 1 | 1 |
+//! | self | X_{n+1}; mu_n | 1; 1 | 1; 0 | 1; -1 (with the target at X_{n+1}) |
+//! | antithetic | mu_n + L z; mu_n - L z | 1/2; 1/2 | 1; 1 | 1; 1 |
+
+use super::ScoreModel;
+use crate::config::{Control, Parametrisation, Weighting};
+use crate::tape::{Blocks, Program, Recorder, Var, Workspace};
+use crate::transition::Draws;
+use crate::{Error, Real, Result};
+use rayon::prelude::*;
+
+/// Rows of a replay of the tape: enough to keep the matrix products busy, few enough to stay in cache and to share.
+const BLOCK: usize = 512;
+
+/// What is regressed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Regression {
+    /// The score s itself.
+    Score,
+    /// The residual net / sbar alone: the component flow (18).
+    Residual,
+}
+
+/// One objective on batches of a fixed number of draws: recorded once, replayed every step.
+pub struct Loss<R: Real> {
+    regression: Regression,
+    control: Control,
+    weighting: Weighting,
+    draws: usize,
+    rows: Rows<R>,
+    program: Program<R>,
+    vars: Vars,
+    blocks: Blocks<R>,
+}
+
+/// What a row of the tape's inputs holds.
+struct Rows<R> {
+    times: Vec<f64>,
+    points: Vec<R>,
+    guide: Vec<R>,
+}
+
+#[derive(Clone, Copy)]
+struct Vars {
+    input: Var,
+    /// Factor p and offset G of S = p net + G.
+    factor: Var,
+    offset: Var,
+    /// Y, and the weights w a and 2 w b.
+    target: Var,
+    square: Var,
+    linear: Var,
+    value: Var,
+}
+
+impl<R: Real> Loss<R> {
+    /// An objective on `draws` draws a batch.
+    ///
+    /// # Errors
+    /// No draw; sizes for which memory does not suffice.
+    pub fn new(model: &ScoreModel<R>, regression: Regression, control: Control, weighting: Weighting, draws: usize) -> Result<Self> {
+        let points = points_per_draw(control);
+        let rows = draws.checked_mul(points).filter(|n| *n > 0).ok_or_else(|| Error::invalid("loss: draws", "> 0", draws))?;
+        let count = rows.div_ceil(BLOCK);
+        let block = rows.div_ceil(count).next_multiple_of(points);
+        let (d, mut r) = (model.dim(), Recorder::<R>::new());
+        let input = r.input("input", &[block, model.net.inputs()])?;
+        let factor = r.input("factor", &[block, 1])?;
+        let offset = r.input("offset", &[block, d])?;
+        let target = r.input("target", &[block, d])?;
+        let (square, linear) = (r.input("square", &[block])?, r.input("linear", &[block])?);
+        let net = model.net.record(&mut r, input)?;
+        let scaled = r.mul(net, factor)?;
+        let s = r.add(scaled, offset)?;
+        let (ss, sy) = (r.row_dot(s, s)?, r.row_dot(s, target)?);
+        let (first, second) = (r.mul(ss, square)?, r.mul(sy, linear)?);
+        let value = r.sub(first, second)?;
+        let program = r.finish();
+        let blocks = Blocks::new(&program, count)?;
+        let vars = Vars { input, factor, offset, target, square, linear, value };
+        let zero = vec![R::zero(); rows * d];
+        let rows = Rows { times: vec![0.0; rows], points: zero.clone(), guide: zero };
+        Ok(Loss { regression, control, weighting, draws, rows, program, vars, blocks })
+    }
+
+    /// The recorded program of one block of rows: for audits and pictures.
+    pub fn program(&self) -> &Program<R> {
+        &self.program
+    }
+
+    /// The value of each draw, into `values`, and the gradient of their mean, into `grad`.
+    ///
+    /// # Errors
+    /// Shapes that do not fit the ones given at the start.
+    pub fn run(&mut self, model: &ScoreModel<R>, params: &[R], draws: &Draws<R>, values: &mut [R], grad: &mut [R]) -> Result<()> {
+        let (n, d, points) = (self.draws, model.dim(), points_per_draw(self.control));
+        if draws.len() != n || values.len() != n || draws.dim() != d {
+            return Err(Error::shape("loss", format!("{n} draws in {d} dimensions"), &[&[draws.len(), draws.dim()], &[values.len()]]));
+        }
+        self.fill_points(draws, points);
+        if self.regression == Regression::Score {
+            model.guide(&self.rows.times, &self.rows.points, &mut self.rows.guide)?;
+        }
+        let block = self.rows.times.len().div_ceil(self.blocks.count()).next_multiple_of(points);
+        let seed = vec![R::of(1.0 / n as f64); block];
+        let (rows, program, vars, control, regression, weighting) =
+            (&self.rows, &self.program, self.vars, self.control, self.regression, self.weighting);
+        self.blocks.run(params, grad, |index, params, ws, grad| {
+            let first = index * block;
+            let fill = Fill { model, draws, rows, control, regression, weighting, vars };
+            for row in 0..block {
+                fill.row(first + row, row, ws)?;
+            }
+            program.forward(params, ws)?;
+            program.backward(params, ws, &[(vars.value, &seed)], grad)
+        })?;
+        let mut sums = values.iter_mut();
+        for ws in self.blocks.workspaces() {
+            for (value, rows) in sums.by_ref().zip(ws.value(self.vars.value)?.chunks_exact(points)) {
+                *value = rows.iter().copied().sum();
+            }
+        }
+        Ok(())
+    }
+
+    /// Points and times of all rows, draw by draw.
+    fn fill_points(&mut self, draws: &Draws<R>, points: usize) {
+        let (d, control) = (draws.dim(), self.control);
+        let rows = (self.rows.points.par_chunks_mut(points * d), self.rows.times.par_chunks_mut(points)).into_par_iter();
+        rows.enumerate().with_min_len(64).for_each(|(i, (rows, times))| {
+            let draw = draws.draw(i);
+            times.fill(draws.times()[i]);
+            rows[..d].copy_from_slice(draw.plus);
+            match control {
+                Control::None => {}
+                Control::SelfControl => rows[d..].copy_from_slice(draw.mean),
+                Control::Antithetic => rows[d..].copy_from_slice(draw.minus),
+            }
+        });
+    }
+}
+
+/// Network evaluations per draw.
+pub fn points_per_draw(control: Control) -> usize {
+    match control {
+        Control::None => 1,
+        Control::SelfControl | Control::Antithetic => 2,
+    }
+}
+
+/// Everything a row is made from.
+struct Fill<'a, R> {
+    model: &'a ScoreModel<R>,
+    draws: &'a Draws<R>,
+    rows: &'a Rows<R>,
+    control: Control,
+    regression: Regression,
+    weighting: Weighting,
+    vars: Vars,
+}
+
+impl<R: Real> Fill<'_, R> {
+    /// Row `index` of the batch into row `at` of a workspace. Rows beyond the batch get the weight zero.
+    fn row(&self, index: usize, at: usize, ws: &mut Workspace<R>) -> Result<()> {
+        let (model, d, inputs, v) = (self.model, self.model.dim(), self.model.net.inputs(), self.vars);
+        let Some(t) = self.rows.times.get(index).copied() else {
+            ws.input_mut(v.square)?[at] = R::zero();
+            ws.input_mut(v.linear)?[at] = R::zero();
+            return Ok(());
+        };
+        let points = points_per_draw(self.control);
+        let (draw, second) = (self.draws.draw(index / points), index % points == 1);
+        // (w, a, b) and the target y of the module's table.
+        let (w, a, b, y) = match (self.control, second) {
+            (Control::SelfControl, true) => (1.0, 0.0, -1.0, draw.target_plus),
+            (Control::Antithetic, true) => (0.5, 1.0, 1.0, draw.target_minus),
+            (Control::Antithetic, false) => (0.5, 1.0, 1.0, draw.target_plus),
+            _ => (1.0, 1.0, 1.0, draw.target_plus),
+        };
+        let sbar = model.scale.sbar(t);
+        let w = match self.weighting {
+            Weighting::Variance => w,                    // lambda = sbar^2
+            Weighting::Uniform => w / (sbar * sbar),     // lambda = 1
+        };
+        let s = R::of(sbar);
+        let residual = self.regression == Regression::Score && model.parametrisation == Parametrisation::Residual;
+        model.input(t, &self.rows.points[index * d..][..d], &mut ws.input_mut(v.input)?[at * inputs..][..inputs])?;
+        ws.input_mut(v.factor)?[at] = if model.parametrisation == Parametrisation::Plain { s } else { R::one() };
+        let offset = &mut ws.input_mut(v.offset)?[at * d..][..d];
+        if residual {
+            offset.iter_mut().zip(&self.rows.guide[index * d..]).for_each(|(o, g)| *o = s * *g);
+        } else {
+            offset.fill(R::zero());
+        }
+        let target = &mut ws.input_mut(v.target)?[at * d..][..d];
+        target.iter_mut().zip(y).for_each(|(t, y)| *t = s * *y);
+        ws.input_mut(v.square)?[at] = R::of(w * a);
+        ws.input_mut(v.linear)?[at] = R::of(2.0 * w * b);
+        Ok(())
+    }
+}
