@@ -13,6 +13,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 pub struct Whitening {
     mean: Array1<f64>,
     factor: Array2<f64>,
+    inverse: Array2<f64>,
 }
 
 impl Whitening {
@@ -24,22 +25,24 @@ impl Whitening {
         if mobility.dim() != (mean.len(), mean.len()) {
             return Err(Error::shape("whitening", "a mean [d] and a mobility [d, d]", &[mean.shape(), mobility.shape()]));
         }
-        let factor = linalg::cholesky(mobility).map_err(|e| e.within("whitening"))?;
-        Ok(Whitening { mean: mean.to_owned(), factor })
+        let cholesky = Cholesky::new(mobility).map_err(|e| e.within("whitening"))?;
+        Ok(Whitening { mean: mean.to_owned(), factor: cholesky.lower().to_owned(), inverse: cholesky.inverse_lower() })
     }
 
-    /// The map with the given parts, as read from a checkpoint.
+    /// The map with the given parts, as read from a checkpoint: the mean, A and A^-1.
     ///
     /// # Errors
-    /// A factor that is not lower triangular with a positive diagonal, or values that are not finite.
-    pub fn from_parts(mean: Array1<f64>, factor: Array2<f64>) -> Result<Self> {
+    /// Shapes that do not fit; values that are not finite; matrices that are not inverse to each other.
+    pub fn from_parts(mean: Array1<f64>, factor: Array2<f64>, inverse: Array2<f64>) -> Result<Self> {
         let d = mean.len();
-        let fits = factor.dim() == (d, d) && d > 0;
-        let lower = fits && factor.indexed_iter().all(|((i, j), v)| v.is_finite() && (j < i || (j == i && *v > 0.0) || (j > i && *v == 0.0)));
-        if !lower || mean.iter().any(|m| !m.is_finite()) {
-            return Err(Error::refused("whitening", "expected a finite mean [d] and a lower triangular factor [d, d] with positive diagonal"));
+        if d == 0 || factor.dim() != (d, d) || inverse.dim() != (d, d) {
+            return Err(Error::shape("whitening", "mean [d], A [d, d], A^-1 [d, d]", &[mean.shape(), factor.shape(), inverse.shape()]));
         }
-        Ok(Whitening { mean, factor })
+        let error = (factor.dot(&inverse) - Array2::<f64>::eye(d)).iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+        if !(error <= 1e-6) || mean.iter().any(|m| !m.is_finite()) {
+            return Err(Error::refused("whitening", format!("A A^-1 must be the identity and the mean finite, but it is {error:e} away")));
+        }
+        Ok(Whitening { mean, factor, inverse })
     }
 
     /// The dimension d.
@@ -57,18 +60,21 @@ impl Whitening {
         self.factor.view()
     }
 
-    /// The matrix and the vector of u = matrix x + vector.
-    pub fn forward(&self) -> Result<(Array2<f64>, Array1<f64>)> {
-        let inverse = linalg::solve_lower(self.factor.view(), Array2::eye(self.dim()).view())?;
-        let shift = -inverse.dot(&self.mean);
-        Ok((inverse, shift))
+    /// A^-1 [d, d], lower triangular.
+    pub fn inverse(&self) -> ArrayView2<'_, f64> {
+        self.inverse.view()
+    }
+
+    /// -A^-1 mean: the vector b of u = A^-1 x + b.
+    pub fn shift(&self) -> Array1<f64> {
+        -self.inverse.dot(&self.mean)
     }
 
     /// u = A^-1 (x - mean), row by row: [n, d] -> [n, d].
     pub fn whiten(&self, x: ArrayView2<f64>) -> Result<Array2<f64>> {
         self.check(x)?;
         let centred = &x - &self.mean.view().insert_axis(Axis(0));
-        Ok(linalg::solve_lower(self.factor.view(), centred.t())?.reversed_axes().as_standard_layout().into_owned())
+        Ok(centred.dot(&self.inverse.t()))
     }
 
     /// x = mean + A u, row by row: [n, d] -> [n, d].
@@ -97,9 +103,11 @@ mod tests {
         let u = w.whiten(x.view()).unwrap();
         let back = w.unwhiten(u.view()).unwrap();
         assert!(back.iter().zip(&x).all(|(a, b)| (a - b).abs() <= 1e-14));
-        let (matrix, shift) = w.forward().unwrap();
-        let same = x.dot(&matrix.t()) + &shift;
+        let same = x.dot(&w.inverse().t()) + &w.shift();
         assert!(same.iter().zip(&u).all(|(a, b)| (a - b).abs() <= 1e-14));
+        let parts = (w.mean().to_owned(), w.factor().to_owned(), w.inverse().to_owned());
+        assert_eq!(Whitening::from_parts(parts.0.clone(), parts.1.clone(), parts.2).unwrap(), w);
+        assert!(Whitening::from_parts(parts.0, parts.1.clone(), parts.1).is_err());
         assert!(w.whiten(array![[1.0]].view()).is_err());
         assert!(Whitening::new(array![0.0].view(), array![[-1.0]].view()).is_err());
     }
