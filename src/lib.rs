@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod linalg;
+pub mod mixture;
 pub mod real;
 pub mod rng;
 pub mod simd;
