@@ -1,6 +1,8 @@
 //! Score-based generative modelling with *nonlinear* noising dynamics, every step auditable.
 
 pub mod error;
+pub mod linalg;
+pub mod mixture;
 pub mod real;
 pub mod rng;
 pub mod simd;

@@ -1,0 +1,79 @@
+//! The data of a fit, turned once into groups of [`W`] points with the lanes last.
+
+use super::super::rows::load;
+use crate::simd::W;
+use crate::{Error, Result};
+use ndarray::{Array1, Array2, ArrayView2};
+
+/// Groups of a block: what one round of a kernel works on between two reductions (256 points).
+pub const BLOCK: usize = 16;
+/// Points of a block.
+pub const BLOCK_POINTS: usize = BLOCK * W;
+
+/// n points in d dimensions: group g holds points 16 g .. 16 g + 15 as [d][W]. The lanes of the last group beyond n repeat
+/// its first point; whoever sums over points leaves them out.
+pub struct Blocks {
+    pub n: usize,
+    pub d: usize,
+    pub groups: Vec<[f64; W]>,
+}
+
+impl Blocks {
+    /// # Errors
+    /// `Shape` if there is no point or no coordinate; `Invalid` for the first number that is not finite.
+    pub fn new(x: ArrayView2<f64>) -> Result<Self> {
+        let (n, d) = x.dim();
+        if n == 0 || d == 0 {
+            return Err(Error::shape("mixture fit", "at least one point of at least one coordinate", &[x.shape()]));
+        }
+        if let Some(((i, j), v)) = x.indexed_iter().find(|(_, v)| !v.is_finite()) {
+            return Err(Error::invalid("mixture fit: data", "finite", format!("{v} in row {i}, column {j}")));
+        }
+        let rows = x.as_standard_layout();
+        let rows = rows.as_slice().unwrap_or(&[]);
+        let mut groups = vec![[0.0; W]; n.div_ceil(W) * d];
+        for (rows, group) in rows.chunks(W * d).zip(groups.chunks_mut(d)) {
+            load(rows, group);
+        }
+        Ok(Blocks { n, d, groups })
+    }
+
+    /// Point i, [d].
+    pub fn point(&self, i: usize) -> Vec<f64> {
+        self.groups[i / W * self.d..(i / W + 1) * self.d].iter().map(|lane| lane[i % W]).collect()
+    }
+
+    /// Points of one parallel chunk, so that the accumulators of `width` numbers that each chunk keeps stay below 128 MiB in
+    /// all: a multiple of a block that depends on the problem alone, never on the number of threads.
+    pub fn chunk_points(&self, width: usize) -> usize {
+        let chunks = (1 << 24) / width.max(1);
+        self.n.div_ceil(chunks.max(1)).max(512).next_multiple_of(BLOCK_POINTS)
+    }
+
+    /// The chunks of `points` points: the number of the first, how many, and their groups.
+    pub fn chunks(&self, points: usize) -> Vec<(usize, usize, &[[f64; W]])> {
+        let groups = self.groups.chunks(points / W * self.d);
+        groups.enumerate().map(|(c, groups)| (c * points, (self.n - c * points).min(points), groups)).collect()
+    }
+}
+
+/// Mean, [d], and covariance (about it, divided by n), [d, d], of the rows of `x`.
+pub fn moments(x: ArrayView2<f64>) -> (Array1<f64>, Array2<f64>) {
+    let n = x.nrows().max(1) as f64;
+    let mean = x.sum_axis(ndarray::Axis(0)) / n;
+    let v = &x - &mean;
+    let covariance = v.t().dot(&v) / n;
+    (mean, covariance)
+}
+
+/// How many different rows `x` has.
+pub fn distinct(x: ArrayView2<f64>) -> usize {
+    let compare = |a: &usize, b: &usize| {
+        let pairs = x.row(*a).into_iter().zip(x.row(*b));
+        pairs.map(|(a, b)| (a + 0.0).total_cmp(&(b + 0.0))).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+    };
+    let mut rows: Vec<usize> = (0..x.nrows()).collect();
+    rows.sort_unstable_by(compare);
+    rows.dedup_by(|a, b| compare(a, b).is_eq());
+    rows.len()
+}

@@ -1,0 +1,320 @@
+//! One iteration of expectation-maximisation (Dempster, Laird, Rubin 1977) as one pass over the data: responsibilities of a
+//! block of points, then at once its share of the sums that the new parameters are made of.
+
+use super::super::{CovarianceKind, Covariances, Evaluator, Mixture};
+use super::blocks::{BLOCK, Blocks, moments};
+use super::scatter;
+use crate::simd::{Kernel, W, dispatch};
+use crate::{Error, Real, Result};
+use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
+use rayon::prelude::*;
+
+/// A component that explains less than this many points is empty.
+pub const EMPTY: f64 = 1e-3;
+
+/// Data prepared for repeated iterations; [`em_step`] is one iteration without it.
+pub struct Em {
+    pub(super) blocks: Blocks,
+    /// Mean, [d], and covariance, [d, d], of the data.
+    pub(super) mean: Array1<f64>,
+    pub(super) covariance: Array2<f64>,
+}
+
+impl Em {
+    /// # Errors
+    /// `Shape` if `x`, [n, d], is empty; `Invalid` for the first number that is not finite.
+    pub fn new(x: ArrayView2<f64>) -> Result<Self> {
+        let blocks = Blocks::new(x)?;
+        let (mean, covariance) = moments(x);
+        if let Some(j) = covariance.diag().iter().position(|v| !v.is_finite()) {
+            return Err(Error::refused("mixture fit: data", format!("the numbers of column {j} are too large to be squared")));
+        }
+        Ok(Em { blocks, mean, covariance })
+    }
+
+    /// One iteration from `mixture`: the new mixture, and the mean log-likelihood ln pi(x_i) of the *old* one. `floor` >= 0 is
+    /// added to every variance, that is to the diagonals (scikit-learn's `reg_covar`). A component that explains less than a
+    /// thousandth of a point keeps its mean and covariance.
+    ///
+    /// # Errors
+    /// `Shape` if the dimensions differ; `Invalid` for a bad floor; `NotPositiveDefinite` if a component collapses and the
+    /// floor is too small to hold it.
+    pub fn step(&self, mixture: &Mixture, floor: f64) -> Result<(Mixture, f64)> {
+        if mixture.dim() != self.blocks.d {
+            return Err(Error::shape(
+                "expectation-maximisation",
+                "data and mixture of one dimension",
+                &[&[self.blocks.n, self.blocks.d], mixture.means().shape()],
+            ));
+        }
+        if !(floor >= 0.0 && floor.is_finite()) {
+            return Err(Error::invalid("expectation-maximisation: variance floor", ">= 0 and finite", floor));
+        }
+        let sums = self.expect(mixture);
+        let next = self.maximise(&sums, mixture, &vec![floor; self.blocks.d])?;
+        Ok((next, sums.log_likelihood / self.blocks.n as f64))
+    }
+
+    /// The sums of one pass, responsibilities from `mixture`.
+    pub(super) fn expect(&self, mixture: &Mixture) -> Sums {
+        self.pass(Posterior::Model(mixture.evaluator()), mixture.means(), mixture.kind())
+    }
+
+    /// The mixture of `kind` that the clusters of k-means make: `labels`, [n], below `k`.
+    pub(super) fn from_labels(&self, labels: &[u32], k: usize, kind: CovarianceKind, floor: &[f64]) -> Result<Mixture> {
+        let d = self.blocks.d;
+        let mut start = Array2::zeros((k, d));
+        start.rows_mut().into_iter().for_each(|mut m| m.assign(&self.mean));
+        let sums = self.pass(Posterior::Labels(labels), start.view(), kind);
+        // Only what an empty cluster would keep: k-means leaves none.
+        let total = Covariances::Tied(&self.covariance + &Array2::from_diag(&Array1::from(floor.to_vec())));
+        let unit = match kind {
+            CovarianceKind::Spherical => Covariances::Spherical(Array1::from_elem(k, self.covariance.diag().sum() / d as f64 + floor[0])),
+            CovarianceKind::Diagonal => Covariances::Diagonal(Array2::from_shape_fn((k, d), |(_, j)| self.covariance[[j, j]] + floor[j])),
+            CovarianceKind::Full => Covariances::Full(Array3::from_shape_fn((k, d, d), |(_, i, j)| {
+                self.covariance[[i, j]] + if i == j { floor[i] } else { 0.0 }
+            })),
+            CovarianceKind::Tied => total,
+        };
+        let around_mean = Mixture::new(Array1::from_elem(k, 1.0 / k as f64), start, unit)?;
+        self.maximise(&sums, &around_mean, floor)
+    }
+
+    fn pass(&self, posterior: Posterior, shift: ArrayView2<f64>, kind: CovarianceKind) -> Sums {
+        let (k, d) = shift.dim();
+        let shift: Vec<f64> = shift.iter().copied().collect();
+        let points = self.blocks.chunk_points(k * (1 + d + second_len(kind, d)));
+        let parts: Vec<Sums> = self
+            .blocks
+            .chunks(points)
+            .into_par_iter()
+            .map(|(first, n, groups)| dispatch(Pass { first, n, groups, d, posterior, shift: &shift, kind }))
+            .collect();
+        // In the order of the chunks, whoever finished first.
+        let mut parts = parts.into_iter();
+        let mut sums = parts.next().unwrap_or_else(|| Sums::new(k, d, kind));
+        parts.for_each(|part| sums.add(&part));
+        sums
+    }
+
+    /// The new parameters. `old` gives the points about which the sums were taken, and what an empty component keeps.
+    pub(super) fn maximise(&self, sums: &Sums, old: &Mixture, floor: &[f64]) -> Result<Mixture> {
+        let (k, d) = (old.components(), old.dim());
+        let weights: Array1<f64> = sums.mass.iter().copied().collect();
+        // Mean of x - m_old over the component; covariance about m_old less its square is the covariance about the new mean.
+        let mut moved = Array2::zeros((k, d));
+        for (i, mut v) in moved.outer_iter_mut().enumerate() {
+            if sums.mass[i] > EMPTY {
+                v.iter_mut().zip(&sums.first[i * d..]).for_each(|(v, s)| *v = s / sums.mass[i]);
+            }
+        }
+        let means = &old.means() + &moved;
+        let kept = |i: usize| sums.mass[i] <= EMPTY;
+        let mean_floor = floor.iter().sum::<f64>() / d as f64;
+        let covariances = match old.covariances() {
+            Covariances::Spherical(v) => Covariances::Spherical(Array1::from_shape_fn(k, |i| {
+                let m = moved.row(i);
+                if kept(i) { v[i] } else { ((sums.second[i] / sums.mass[i] - m.dot(&m)) / d as f64).max(0.0) + mean_floor }
+            })),
+            Covariances::Diagonal(v) => Covariances::Diagonal(Array2::from_shape_fn((k, d), |(i, j)| {
+                if kept(i) { v[[i, j]] } else { (sums.second[i * d + j] / sums.mass[i] - moved[[i, j]].powi(2)).max(0.0) + floor[j] }
+            })),
+            Covariances::Full(c) => {
+                let mut out = c.clone();
+                let len = scatter::len(d);
+                for (i, mut c) in out.outer_iter_mut().enumerate().filter(|(i, _)| !kept(*i)) {
+                    let m = moved.row(i);
+                    let s = scatter::matrix(d, &sums.second[i * len..(i + 1) * len]);
+                    for ((a, b), c) in c.indexed_iter_mut() {
+                        *c = s[[a, b]] / sums.mass[i] - m[a] * m[b] + if a == b { floor[a] } else { 0.0 };
+                    }
+                }
+                Covariances::Full(out)
+            }
+            Covariances::Tied(_) => {
+                // What is within the components is the data's covariance less what is between them.
+                let v = &means - &self.mean;
+                let share = &weights / self.blocks.n as f64;
+                let between = v.t().dot(&(&v * &share.view().insert_axis(Axis(1))));
+                let mut c = &self.covariance - &between;
+                c = (&c + &c.t()) * 0.5;
+                c.diag_mut().iter_mut().zip(floor).for_each(|(c, f)| *c += f);
+                Covariances::Tied(c)
+            }
+        };
+        Mixture::new(&weights / weights.sum(), means, covariances)
+    }
+}
+
+/// One iteration of expectation-maximisation on the rows of `x`, [n, d]; see [`Em::step`].
+///
+/// # Errors
+/// Those of [`Em::new`] and [`Em::step`].
+pub fn em_step(x: ArrayView2<f64>, mixture: &Mixture, floor: f64) -> Result<(Mixture, f64)> {
+    Em::new(x)?.step(mixture, floor)
+}
+
+/// Where the responsibilities come from.
+#[derive(Clone, Copy)]
+enum Posterior<'a> {
+    Model(&'a Evaluator<f64>),
+    /// 1 for the component of that number, 0 for the others.
+    Labels(&'a [u32]),
+}
+
+/// Sums over points i, with v = x_i - (shift of component k) and the responsibilities r.
+pub struct Sums {
+    /// sum r, [k].
+    pub mass: Vec<f64>,
+    /// sum r v, [k, d].
+    first: Vec<f64>,
+    /// sum r |v|^2, [k]; sum r v_j^2, [k, d]; sum r v v^T in tiles; nothing where the covariance is tied.
+    second: Vec<f64>,
+    /// sum ln pi.
+    pub log_likelihood: f64,
+    /// The least ln pi, and the point that has it.
+    pub worst: (f64, usize),
+}
+
+/// Numbers of `second` for one component.
+fn second_len(kind: CovarianceKind, d: usize) -> usize {
+    match kind {
+        CovarianceKind::Spherical => 1,
+        CovarianceKind::Diagonal => d,
+        CovarianceKind::Full => scatter::len(d),
+        CovarianceKind::Tied => 0,
+    }
+}
+
+impl Sums {
+    fn new(k: usize, d: usize, kind: CovarianceKind) -> Self {
+        let second = vec![0.0; k * second_len(kind, d)];
+        Sums { mass: vec![0.0; k], first: vec![0.0; k * d], second, log_likelihood: 0.0, worst: (f64::INFINITY, 0) }
+    }
+
+    fn add(&mut self, other: &Sums) {
+        for (to, from) in [(&mut self.mass, &other.mass), (&mut self.first, &other.first), (&mut self.second, &other.second)] {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+        }
+        self.log_likelihood += other.log_likelihood;
+        if other.worst.0 < self.worst.0 {
+            self.worst = other.worst;
+        }
+    }
+}
+
+/// The pass over one chunk of points, block by block.
+struct Pass<'a> {
+    first: usize,
+    n: usize,
+    groups: &'a [[f64; W]],
+    d: usize,
+    posterior: Posterior<'a>,
+    shift: &'a [f64],
+    kind: CovarianceKind,
+}
+
+impl Kernel for Pass<'_> {
+    type Output = Sums;
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> Sums {
+        let d = self.d;
+        let k = self.shift.len() / d;
+        let mut sums = Sums::new(k, d, self.kind);
+        let mut scratch = match self.posterior {
+            Posterior::Model(evaluator) => evaluator.scratch(),
+            Posterior::Labels(_) => Vec::new(),
+        };
+        let mut r = vec![[0.0; W]; BLOCK * k];
+        let stride = scatter::padded(d);
+        // Rows beyond d stay zero: the tiles read them.
+        let mut u = vec![[0.0; W]; BLOCK * stride];
+        let mut first = vec![[0.0; W]; d];
+        for (b, block) in self.groups.chunks(BLOCK * d).enumerate() {
+            for (g, (x, r)) in block.chunks_exact(d).zip(r.chunks_exact_mut(k)).enumerate() {
+                let start = (b * BLOCK + g) * W;
+                let valid = (self.n - start).min(W);
+                match self.posterior {
+                    Posterior::Model(evaluator) => {
+                        let log_density = evaluator.responsibilities_block::<FMA>(x, r, &mut scratch);
+                        for (i, l) in log_density.iter().enumerate().take(valid) {
+                            sums.log_likelihood += l;
+                            if *l < sums.worst.0 {
+                                sums.worst = (*l, self.first + start + i);
+                            }
+                        }
+                    }
+                    Posterior::Labels(labels) => {
+                        r.fill([0.0; W]);
+                        for (i, label) in labels[self.first + start..].iter().enumerate().take(valid) {
+                            r[*label as usize][i] = 1.0;
+                        }
+                    }
+                }
+                for r in r.iter_mut().filter(|_| valid < W) {
+                    r[valid..].fill(0.0);
+                }
+            }
+            for c in 0..k {
+                let shift = &self.shift[c * d..(c + 1) * d];
+                let mut mass = [0.0; W];
+                first.fill([0.0; W]);
+                let groups = block.chunks_exact(d).zip(r.chunks_exact(k)).zip(u.chunks_exact_mut(stride));
+                let used = groups.len();
+                for ((x, r), u) in groups {
+                    let r = &r[c];
+                    let mut root = [0.0; W];
+                    for i in 0..W {
+                        mass[i] += r[i];
+                        root[i] = r[i].sqrt();
+                    }
+                    for (((x, m), u), first) in x.iter().zip(shift).zip(u).zip(&mut first) {
+                        for i in 0..W {
+                            let v = root[i] * (x[i] - m);
+                            u[i] = v;
+                            first[i] = root[i].fma::<FMA>(v, first[i]);
+                        }
+                    }
+                }
+                sums.mass[c] += total(mass);
+                for (sum, lanes) in sums.first[c * d..].iter_mut().zip(&first) {
+                    *sum += total(*lanes);
+                }
+                let u = &u[..used * stride];
+                match self.kind {
+                    CovarianceKind::Tied => {}
+                    CovarianceKind::Full => {
+                        let len = scatter::len(d);
+                        scatter::add::<FMA>(d, u, &mut sums.second[c * len..(c + 1) * len]);
+                    }
+                    CovarianceKind::Spherical | CovarianceKind::Diagonal => {
+                        for j in 0..d {
+                            let mut q = [0.0; W];
+                            for u in u.chunks_exact(stride) {
+                                for i in 0..W {
+                                    q[i] = u[j][i].fma::<FMA>(u[j][i], q[i]);
+                                }
+                            }
+                            let at = if self.kind == CovarianceKind::Diagonal { c * d + j } else { c };
+                            sums.second[at] += total(q);
+                        }
+                    }
+                }
+            }
+        }
+        sums
+    }
+}
+
+/// Sum of the lanes.
+#[inline(always)]
+fn total(mut lanes: [f64; W]) -> f64 {
+    let mut half = W / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] += lanes[i + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
