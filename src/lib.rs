@@ -1,5 +1,6 @@
 //! Score-based generative modelling with *nonlinear* noising dynamics, every step auditable.
 
+pub mod config;
 pub mod error;
 pub mod real;
 pub mod rng;
