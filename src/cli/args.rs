@@ -74,7 +74,7 @@ pub struct TrainArgs {
 pub struct ComputeArgs {
     /// Threads to use; results do not depend on it [default: all processors]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub threads: Option<String>,
+    pub threads: Option<i64>,
     /// Where to compute
     #[arg(long, value_enum, default_value_t = Device::Cpu)]
     pub device: Device,

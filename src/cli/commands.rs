@@ -3,7 +3,7 @@
 use super::args::{ComputeArgs, Device, EvalArgs, Method, SampleArgs};
 use super::engine::{Engine, Sampling};
 use super::npy;
-use super::run_dir::RunDir;
+use super::run_dir::{RunDir, probe};
 use super::summary::json_object;
 use super::train::{metrics_text, trained};
 use crate::{Error, Result};
@@ -50,8 +50,7 @@ pub fn eval(args: &EvalArgs, engine: &dyn Engine) -> Result<String> {
 
 /// Makes the pool of threads and refuses a device that is not there.
 pub fn compute(args: &ComputeArgs) -> Result<()> {
-    if let Some(text) = &args.threads {
-        let threads = text.parse().map_err(|_| Error::invalid("--threads", "an integer", format!("\"{text}\"")))?;
+    if let Some(threads) = args.threads {
         let threads = count("--threads", threads, 1, MAX_THREADS)? as usize;
         let refuse = |e| Error::refused("--threads", format!("{threads} threads cannot be started: {e}"));
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(refuse)?;
@@ -81,7 +80,5 @@ fn writable(path: &Path) -> Result<()> {
     if path.is_dir() || path.file_name().is_none() {
         return Err(Error::bad_file(path, "must be a file to write, got a directory"));
     }
-    // The real question is whether a file can be made there; it is gone again at once.
-    let tried = tempfile::NamedTempFile::new_in(parent);
-    tried.map(drop).map_err(|e| Error::bad_file(path, format!("cannot be written: {e}")))
+    probe(parent).map_err(|e| Error::bad_file(path, format!("cannot be written: {e}")))
 }

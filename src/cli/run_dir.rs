@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 pub struct RunDir(PathBuf);
 
 impl RunDir {
-    /// The place for a new run, or of the run to resume; writes nothing. Without `out` it is
+    /// The place for a new run, or of the run to resume; leaves nothing behind. Without `out` it is
     /// `runs/<data>-<objective>-seed<k>`, with `-2`, `-3`, ... behind it where that exists; to resume, the last of these.
     /// # Errors
-    /// Exit code 2: the directory exists and `resume` is not set, or it exists and is no run directory.
+    /// Exit code 2: the directory exists and `resume` is not set, it exists and is no run directory, or it cannot be written.
     pub fn plan(out: Option<&Path>, config: &Config, resume: bool) -> Result<RunDir> {
         let dir = match out {
             Some(out) => out.to_owned(),
@@ -41,6 +41,8 @@ impl RunDir {
         if occupied && !run.config().is_file() {
             return Err(Error::bad_file(path, "cannot be resumed: it holds no config.toml of a run"));
         }
+        let nearest = path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("."));
+        probe(nearest).map_err(|e| Error::bad_file(path, format!("the run directory cannot be made: {e}")))?;
         Ok(run)
     }
 
@@ -117,6 +119,11 @@ impl RunDir {
     pub fn picture(&self, name: &str) -> PathBuf {
         self.0.join("pictures").join(format!("{name}.png"))
     }
+}
+
+/// Whether files can be made in a directory, which only making one answers; it is gone again at once.
+pub fn probe(dir: &Path) -> std::io::Result<()> {
+    tempfile::NamedTempFile::new_in(dir).map(drop)
 }
 
 /// Writes a file as a whole or not at all: a temporary file beside it, synced, then renamed over it.

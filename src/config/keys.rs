@@ -55,11 +55,15 @@ macro_rules! tables {
                 Ok(())
             },
             fill: |c| {
-                let default: fn(&Config) -> $type = $default;
-                c.$table.$key = default(c);
+                c.$table.$key = given(c, $default);
             },
         },)+)+];
     };
+}
+
+/// The default of a key, given the other keys.
+fn given<T>(c: &Config, default: impl Fn(&Config) -> T) -> T {
+    default(c)
 }
 
 /// Largest data set, in points.

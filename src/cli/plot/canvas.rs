@@ -16,8 +16,6 @@ pub const INK: Color = [38, 44, 54];
 pub const MUTED: Color = [112, 120, 132];
 /// Grid lines and frames.
 pub const FAINT: Color = [226, 229, 234];
-/// Paper.
-pub const WHITE: Color = [255, 255, 255];
 /// The data.
 pub const BLUE: Color = [37, 99, 175];
 /// The samples.
@@ -57,7 +55,7 @@ impl Canvas {
     #[cfg(test)]
     pub fn pixel(&self, x: usize, y: usize) -> Color {
         if x >= self.width || y >= self.height {
-            return WHITE;
+            return [255; 3];
         }
         std::array::from_fn(|c| self.rgb[3 * (y * self.width + x) + c].round() as u8)
     }
@@ -215,7 +213,7 @@ mod tests {
         assert!((ink(&c) / expected - 1.0).abs() < 0.02, "{} {expected}", ink(&c));
         let mut c = Canvas::new(10, 10);
         c.rect([2.0, 3.0], [5.0, 20.0], BLUE, 1.0);
-        assert_eq!((c.pixel(2, 3), c.pixel(4, 9), c.pixel(5, 5), c.pixel(2, 2)), (BLUE, BLUE, WHITE, WHITE));
+        assert_eq!((c.pixel(2, 3), c.pixel(4, 9), c.pixel(5, 5), c.pixel(2, 2)), (BLUE, BLUE, [255; 3], [255; 3]));
         // Outside of the image, and at no place at all.
         c.disc([1e300, -5.0], 3.0, BLUE, 1.0);
         c.line(&[[f64::NAN, 0.0], [f64::INFINITY, 3.0]], 1.0, BLUE, 1.0);

@@ -1,4 +1,4 @@
-use super::canvas::{BLUE, Color, INK, ORANGE, WHITE};
+use super::canvas::{BLUE, Color, INK, ORANGE};
 use super::*;
 use crate::rng::{Purpose, Stream};
 use ndarray::{Array2, Array3, array};
@@ -22,7 +22,7 @@ fn modes(n: usize, seed: u64) -> Array2<f64> {
     let mut s = Stream::new(seed, Purpose::Test, 1, 0);
     for mut p in x.rows_mut() {
         let k = s.weighted(&[0.4, 0.3, 0.2, 0.1]);
-        p[0] = 0.5 * p[0] + if k % 2 == 0 { 4.0 } else { -4.0 };
+        p[0] = 0.5 * p[0] + if k.is_multiple_of(2) { 4.0 } else { -4.0 };
         p[1] = 0.5 * p[1] + if k < 2 { 4.0 } else { -4.0 };
     }
     x
@@ -49,9 +49,9 @@ fn image_tiles_show_each_pixel_as_a_square() {
     let image = array![[0.0, 16.0, 8.0, f64::NAN]];
     let picture = image_grid(image.view(), image.view(), shape, 4);
     // Two tiles of 96 pixels: one quarter of each is black, one grey.
-    assert_eq!((picture.pixel(28, 64), picture.pixel(28 + 50, 64 + 10)), (WHITE, [24; 3]));
+    assert_eq!((picture.pixel(28, 64), picture.pixel(28 + 50, 64 + 10)), ([255; 3], [24; 3]));
     assert_eq!(picture.pixel(28 + 10, 64 + 90), [140; 3]);
-    assert_eq!(picture.pixel(28 + 90, 64 + 90), WHITE);
+    assert_eq!(picture.pixel(28 + 90, 64 + 90), [255; 3]);
     assert_eq!(picture.pixel(28 + 100 + 50, 64 + 10), [24; 3]);
     let none = Array2::zeros((0, 4));
     assert_eq!(image_grid(none.view(), none.view(), shape, 4).size().0, 640.0);
