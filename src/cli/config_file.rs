@@ -194,4 +194,14 @@ mod tests {
         }
         assert_eq!(set(&["sde.beta=1", "sde.beta=1"]).unwrap_err().to_string(), "--set: sde.beta: given twice");
     }
+
+    #[test]
+    fn the_example_configurations_are_good() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/configs");
+        let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(files.len() >= 5);
+        for file in files {
+            read(&file).and_then(|s| Config::resolve(&s)).unwrap();
+        }
+    }
 }
