@@ -1,5 +1,8 @@
 //! Score-based generative modelling with *nonlinear* noising dynamics, every step auditable.
 
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod config;
 pub mod error;
 pub mod linalg;
 pub mod mixture;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The program `ndsm`.
+
+fn main() -> std::process::ExitCode {
+    ndsm::cli::main()
+}

@@ -1,0 +1,189 @@
+//! The command line: what can be typed, and the help texts.
+
+use crate::config::{Config, KEYS};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Score-based generative modelling with nonlinear noising dynamics.
+///
+/// A reference law is fitted to the data, a Gaussian mixture by default. Langevin dynamics toward it turn data into noise, a
+/// network learns the score of the noised data, and running time backwards turns draws of the reference into new samples.
+///
+/// Without a command, `ndsm` does what `ndsm train` does.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ndsm",
+    version,
+    after_help = "Examples:
+  ndsm                                       train on the built-in digits; samples, pictures and a report in runs/
+  ndsm train --set data.name=four-modes      a law in the plane instead
+  ndsm sample runs/digits-ndsm-seed0 --n 64 --out more.npy
+  ndsm eval runs/digits-ndsm-seed0 --json
+  ndsm report runs/digits-ndsm-seed0
+
+Exit code: 0 on success, 2 on bad input or usage, 1 on any other failure."
+)]
+pub struct Cli {
+    /// What to do; `train` if nothing is given.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a score network; leaves a run directory with samples, pictures and a report
+    Train(TrainArgs),
+    /// Draw samples from a run
+    Sample(SampleArgs),
+    /// Measure fresh samples of a run against the data's law or held-out data
+    Eval(EvalArgs),
+    /// Write a run's report.html anew: one file that needs nothing else
+    Report(ReportArgs),
+}
+
+/// `ndsm train`.
+#[derive(Debug, Default, Args)]
+#[command(after_help = "Examples:
+  ndsm train
+  ndsm train --set data.name=idx --set data.path=mnist/ --out runs/mnist
+  ndsm train --config examples/configs/paper-chain.toml --set objective.control=self
+  ndsm train --out runs/mnist --resume
+
+Run with --help for the list of keys.", after_long_help = train_help())]
+pub struct TrainArgs {
+    /// Configuration in TOML; keys that it leaves out have their defaults
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set one key, over the file; may be repeated
+    #[arg(long, value_name = "TABLE.KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Run directory; must not exist [default: runs/DATA-OBJECTIVE-seedN]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on from the last checkpoint in the run directory, or start anew where there is none
+    #[arg(long)]
+    pub resume: bool,
+    /// How and where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// Threads and device, for every command that computes.
+#[derive(Debug, Default, Args)]
+pub struct ComputeArgs {
+    /// Threads to use; results do not depend on it [default: all processors]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub threads: Option<i64>,
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t = Device::Cpu)]
+    pub device: Device,
+}
+
+/// Where to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Device {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// An NVIDIA graphics card.
+    Cuda,
+}
+
+/// `ndsm sample`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  ndsm sample runs/digits-ndsm-seed0 --n 1000 --method sde --steps 64 --out samples.npy
+
+The file is a NumPy array [n, d], float32, in the units of the data. The same run, n, seed, method and steps give the same bytes.")]
+pub struct SampleArgs {
+    /// Run directory
+    pub dir: PathBuf,
+    /// How many samples
+    #[arg(long, default_value_t = 10_000, allow_negative_numbers = true)]
+    pub n: i64,
+    /// Seed of the starting points and of the noise
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    pub seed: i64,
+    /// Reverse SDE, probability-flow ODE, or ODE steps with a Langevin corrector
+    #[arg(long, value_enum, default_value_t = Method::Ode)]
+    pub method: Method,
+    /// Steps from the horizon to t_min [default: what the process needs]
+    #[arg(long, allow_negative_numbers = true)]
+    pub steps: Option<i64>,
+    /// Where the samples go
+    #[arg(long, value_name = "FILE.npy")]
+    pub out: PathBuf,
+    /// How and where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// How time runs backwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Method {
+    /// The reverse SDE, eq. (3)
+    Sde,
+    /// The probability-flow ODE, eq. (4), by Heun's method
+    #[default]
+    Ode,
+    /// Predictor and corrector
+    Pc,
+}
+
+/// `ndsm eval`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  ndsm eval runs/digits-ndsm-seed0 --n 2000 --json
+
+Each metric stands beside its floor: what fresh data of the same size would score. The smallest value that means anything is the floor.")]
+pub struct EvalArgs {
+    /// Run directory
+    pub dir: PathBuf,
+    /// How many samples
+    #[arg(long, default_value_t = 10_000, allow_negative_numbers = true)]
+    pub n: i64,
+    /// Seed of the samples
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    pub seed: i64,
+    /// Print one JSON object and nothing else
+    #[arg(long)]
+    pub json: bool,
+    /// How and where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// `ndsm report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Run directory
+    pub dir: PathBuf,
+}
+
+/// The examples, then every key with what it accepts, its meaning and its default.
+fn train_help() -> String {
+    let mut text = String::from(
+        "Examples:
+  ndsm train
+  ndsm train --set data.name=idx --set data.path=mnist/ --out runs/mnist
+  ndsm train --config examples/configs/paper-chain.toml --set objective.control=self
+  ndsm train --out runs/mnist --resume
+
+Keys, for --set and for the file (there under [table] headings). A default that depends on other keys is the one for the
+default run:
+",
+    );
+    let default = Config::default();
+    let mut table = "";
+    for key in KEYS {
+        let (head, _) = key.name.split_once('.').unwrap_or((key.name, ""));
+        if head != table {
+            text.push('\n');
+            table = head;
+        }
+        let shown = (key.get)(&default).map_or("not set".to_owned(), |v| v.to_string());
+        text.push_str(&format!("  {} = {shown}\n      {}\n      {}\n", key.name, key.doc.trim(), (key.accepts)()));
+    }
+    text
+}

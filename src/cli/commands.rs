@@ -1,0 +1,84 @@
+//! `ndsm sample`, `ndsm eval`, and what all commands share: threads, device, counts.
+
+use super::args::{ComputeArgs, Device, EvalArgs, Method, SampleArgs};
+use super::engine::{Engine, Sampling};
+use super::npy;
+use super::run_dir::{RunDir, probe};
+use super::summary::json_object;
+use super::train::{metrics_text, trained};
+use crate::{Error, Result};
+use std::path::Path;
+use std::time::Instant;
+
+/// Most samples of one command.
+const MAX_SAMPLES: i64 = 100_000_000;
+/// Most steps of a sampler.
+const MAX_STEPS: i64 = 1_000_000;
+/// Most threads.
+const MAX_THREADS: i64 = 4096;
+
+/// Draws samples from a run and writes them.
+pub fn sample(args: &SampleArgs, engine: &dyn Engine) -> Result<String> {
+    let how = Sampling {
+        n: count("--n", args.n, 1, MAX_SAMPLES)? as usize,
+        seed: count("--seed", args.seed, 0, 1 << 53)?,
+        method: args.method,
+        steps: args.steps.map(|s| count("--steps", s, 1, MAX_STEPS)).transpose()?.map(|s| s as usize),
+    };
+    let run = RunDir::open(&args.dir)?;
+    writable(&args.out)?;
+    let (_, model) = trained(&run, engine)?;
+    npy::write(&args.out, model.sample(how)?.view())?;
+    Ok(args.out.display().to_string())
+}
+
+/// Draws samples from a run and measures them; returns the table, or with `--json` the object.
+pub fn eval(args: &EvalArgs, engine: &dyn Engine) -> Result<String> {
+    let n = count("--n", args.n, 2, MAX_SAMPLES)? as usize;
+    let seed = count("--seed", args.seed, 0, 1 << 53)?;
+    let run = RunDir::open(&args.dir)?;
+    let (_, model) = trained(&run, engine)?;
+    let started = Instant::now();
+    let samples = model.sample(Sampling { n, seed, method: Method::default(), steps: None })?;
+    let metrics = model.evaluate(samples.view(), seed)?;
+    let seconds = started.elapsed().as_secs_f64();
+    if args.json {
+        return Ok(json_object(&metrics, &[("n", n.into()), ("seed", seed.into()), ("seconds", seconds.into())]).to_string());
+    }
+    Ok(metrics_text(&metrics))
+}
+
+/// Makes the pool of threads and refuses a device that is not there.
+pub fn compute(args: &ComputeArgs) -> Result<()> {
+    if let Some(threads) = args.threads {
+        let threads = count("--threads", threads, 1, MAX_THREADS)? as usize;
+        let refuse = |e| Error::refused("--threads", format!("{threads} threads cannot be started: {e}"));
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(refuse)?;
+    }
+    if args.device == Device::Cuda {
+        let why = if cfg!(feature = "cuda") {
+            "training on a graphics card is not available in this version; leave --device out"
+        } else {
+            "this program was built without it (cargo build --features cuda); leave --device out"
+        };
+        return Err(Error::Unavailable { what: "--device cuda".to_owned(), why: why.to_owned() });
+    }
+    Ok(())
+}
+
+/// A count from the command line.
+fn count(place: &str, value: i64, low: i64, high: i64) -> Result<u64> {
+    let side = |bad: bool, text: String| if bad { Err(Error::invalid(place, text, value)) } else { Ok(()) };
+    side(value < low, format!(">= {low}"))?;
+    side(value > high, format!("<= {high}"))?;
+    Ok(value.unsigned_abs())
+}
+
+/// Refuses a place for a file before the work that fills it.
+fn writable(path: &Path) -> Result<()> {
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.is_dir() || path.file_name().is_none() {
+        return Err(Error::bad_file(path, "must be a file to write, got a directory"));
+    }
+    probe(parent).map_err(|e| Error::bad_file(path, format!("cannot be written: {e}")))
+}

@@ -1,0 +1,51 @@
+//! What the commands ask of the numerics: the one seam between the command line and the training loop, so that everything
+//! that the user touches is tested without training.
+
+use super::args::Method;
+use super::metrics_log::Step;
+use super::plot::Canvas;
+use super::summary::Metric;
+use crate::Result;
+use crate::config::Config;
+use ndarray::{Array2, ArrayView2};
+use std::path::Path;
+
+/// How samples are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sampling {
+    /// How many.
+    pub n: usize,
+    /// Seed of the starting points and of the noise.
+    pub seed: u64,
+    /// How time runs backwards.
+    pub method: Method,
+    /// Steps; `None`: what the process needs.
+    pub steps: Option<usize>,
+}
+
+/// Makes models.
+pub trait Engine {
+    /// A model before its first step: reads the data, checks the configuration against them, fits the reference. Writes
+    /// nothing.
+    fn begin(&self, config: &Config) -> Result<Box<dyn Model>>;
+    /// A model as a checkpoint left it.
+    fn load(&self, config: &Config, checkpoint: &Path) -> Result<Box<dyn Model>>;
+}
+
+/// A model in training, or trained.
+pub trait Model {
+    /// Optimiser steps done.
+    fn done(&self) -> usize;
+    /// One optimiser step.
+    fn step(&mut self) -> Result<Step>;
+    /// Writes a checkpoint, whole or not at all.
+    fn save(&self, checkpoint: &Path) -> Result<()>;
+    /// Samples in the units of the data, `[n, d]`.
+    fn sample(&self, how: Sampling) -> Result<Array2<f64>>;
+    /// Samples against the data's law or held-out data.
+    fn evaluate(&self, samples: ArrayView2<f64>, seed: u64) -> Result<Vec<Metric>>;
+    /// The pictures of the report, by name.
+    fn pictures(&self, samples: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>>;
+    /// Facts for the report: data, dimension, components found, number of weights.
+    fn facts(&self) -> Vec<(String, String)>;
+}

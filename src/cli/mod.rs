@@ -1,0 +1,87 @@
+//! The command line: `ndsm train`, `sample`, `eval`, `report`.
+//!
+//! Reading arguments and configuration, the run directory, progress, pictures and the report live here; the numerics are
+//! asked for through one seam, `engine`.
+
+mod args;
+mod commands;
+mod config_file;
+mod engine;
+mod html;
+mod metrics_log;
+mod npy;
+pub mod plot;
+mod progress;
+mod report;
+mod run_dir;
+mod summary;
+mod train;
+
+use crate::config::Config;
+use crate::{Error, Result};
+use args::{Cli, Command, TrainArgs};
+use clap::Parser;
+use engine::{Engine, Model};
+use run_dir::RunDir;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Runs the program with the arguments of the process: what `main` calls. Errors are one sentence on standard error.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => return usage(&e),
+    };
+    match run(cli, &NotJoined) {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::from(e.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli, engine: &dyn Engine) -> Result<String> {
+    match cli.command.unwrap_or_else(|| Command::Train(TrainArgs::default())) {
+        Command::Train(args) => commands::compute(&args.compute).and_then(|()| train::train(&args, engine)),
+        Command::Sample(args) => commands::compute(&args.compute).and_then(|()| commands::sample(&args, engine)),
+        Command::Eval(args) => commands::compute(&args.compute).and_then(|()| commands::eval(&args, engine)),
+        Command::Report(args) => {
+            let run = RunDir::open(&args.dir)?;
+            report::write(&run)?;
+            Ok(run.report().display().to_string())
+        }
+    }
+}
+
+/// What clap has to say: help and version as they are, on standard output; an error as one sentence, with its tip.
+fn usage(e: &clap::Error) -> ExitCode {
+    if !e.use_stderr() {
+        // A closed pipe is the reader's choice.
+        let _ = e.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = e.to_string();
+    let parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let useful = parts.filter(|p| p.starts_with("error: ") || p.starts_with("tip: "));
+    eprintln!("{}; see ndsm --help", useful.collect::<Vec<_>>().join("; "));
+    ExitCode::from(2)
+}
+
+/// JOIN: replaced by the training loop's engine.
+struct NotJoined;
+
+impl Engine for NotJoined {
+    fn begin(&self, _: &Config) -> Result<Box<dyn Model>> {
+        Err(Error::Unavailable { what: "training".to_owned(), why: "the training loop is not joined yet".to_owned() })
+    }
+    fn load(&self, config: &Config, _: &Path) -> Result<Box<dyn Model>> {
+        self.begin(config)
+    }
+}
+
+#[cfg(test)]
+mod tests;

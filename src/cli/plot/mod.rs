@@ -1,0 +1,20 @@
+//! Pictures: plain arrays in, an image out. Everything is drawn at twice the size at which a page shows it.
+
+mod axes;
+mod canvas;
+mod curve;
+mod field;
+mod font;
+mod images;
+mod paths;
+mod scatter;
+
+pub use canvas::Canvas;
+pub use curve::loss_curve;
+pub use field::score_field;
+pub use images::{ImageShape, image_grid};
+pub use paths::trajectories;
+pub use scatter::{samples_beside_data, window};
+
+#[cfg(test)]
+mod tests;

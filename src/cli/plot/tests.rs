@@ -1,0 +1,88 @@
+use super::canvas::{BLUE, Color, INK, ORANGE};
+use super::*;
+use crate::rng::{Purpose, Stream};
+use ndarray::{Array2, Array3, array};
+
+fn normals(n: usize, d: usize, seed: u64) -> Array2<f64> {
+    let mut z = Array2::zeros((n, d));
+    Stream::new(seed, Purpose::Test, 0, 0).fill_normal(z.as_slice_mut().unwrap());
+    z
+}
+
+/// Pixels close to a colour.
+fn count(canvas: &Canvas, color: Color) -> usize {
+    let (w, h) = canvas.size();
+    let near = |x: usize, y: usize| canvas.pixel(x, y).iter().zip(color).all(|(a, b)| a.abs_diff(b) < 40);
+    (0..h as usize).map(|y| (0..w as usize).filter(|x| near(*x, y)).count()).sum()
+}
+
+/// Four modes at (+-4, +-4).
+fn modes(n: usize, seed: u64) -> Array2<f64> {
+    let mut x = normals(n, 2, seed);
+    let mut s = Stream::new(seed, Purpose::Test, 1, 0);
+    for mut p in x.rows_mut() {
+        let k = s.weighted(&[0.4, 0.3, 0.2, 0.1]);
+        p[0] = 0.5 * p[0] + if k.is_multiple_of(2) { 4.0 } else { -4.0 };
+        p[1] = 0.5 * p[1] + if k < 2 { 4.0 } else { -4.0 };
+    }
+    x
+}
+
+#[test]
+fn samples_stand_beside_data_on_the_same_axes() {
+    let (data, mut samples) = (modes(2000, 1), modes(2000, 2));
+    let picture = samples_beside_data(data.view(), samples.view());
+    assert!(count(&picture, BLUE) > 500 && count(&picture, ORANGE) > 500);
+    assert_eq!(picture, samples_beside_data(data.view(), samples.view()));
+    // Points that are nowhere, or far away, neither break the picture nor move its window, which is the data's.
+    samples[[0, 0]] = f64::NAN;
+    samples[[1, 0]] = 1e30;
+    let with_strays = samples_beside_data(data.view(), samples.view());
+    assert_eq!(with_strays.size(), picture.size());
+    assert!(count(&with_strays, ORANGE) > 500);
+    assert_eq!(window(array![[f64::NAN, f64::NAN]].view()), [[-1.0, 1.0]; 2]);
+}
+
+#[test]
+fn image_tiles_show_each_pixel_as_a_square() {
+    let shape = ImageShape { height: 2, width: 2, range: [0.0, 16.0] };
+    let image = array![[0.0, 16.0, 8.0, f64::NAN]];
+    let picture = image_grid(image.view(), image.view(), shape, 4);
+    // Two tiles of 96 pixels: one quarter of each is black, one grey.
+    assert_eq!((picture.pixel(28, 64), picture.pixel(28 + 50, 64 + 10)), ([255; 3], [24; 3]));
+    assert_eq!(picture.pixel(28 + 10, 64 + 90), [140; 3]);
+    assert_eq!(picture.pixel(28 + 90, 64 + 90), [255; 3]);
+    assert_eq!(picture.pixel(28 + 100 + 50, 64 + 10), [24; 3]);
+    let none = Array2::zeros((0, 4));
+    assert_eq!(image_grid(none.view(), none.view(), shape, 4).size().0, 640.0);
+}
+
+#[test]
+fn arrows_point_along_the_score() {
+    let at = array![[0.0, 0.0]];
+    let none = Array2::zeros((0, 2));
+    let draw = |s: [f64; 2]| score_field([[-1.0, 1.0]; 2], none.view(), at.view(), array![s].view(), "");
+    // One arrow over the whole panel, to the right and up: dark on that diagonal, light on the other.
+    let picture = draw([1.0, 1.0]);
+    let middle = [88.0 + 320.0, 64.0 + 320.0];
+    let dark = |dx: f64, dy: f64| picture.pixel((middle[0] + dx) as usize, (middle[1] + dy) as usize)[0] < 120;
+    assert!(dark(100.0, -100.0) && dark(-100.0, 100.0) && !dark(100.0, 100.0) && !dark(-100.0, -100.0));
+    // A zero or broken vector draws nothing.
+    assert_eq!(draw([0.0, 0.0]), draw([f64::NAN, 1.0]));
+    assert!(count(&draw([0.0, 0.0]), INK) < count(&picture, INK));
+}
+
+#[test]
+fn paths_begin_and_end_in_their_colours() {
+    let start = modes(60, 3);
+    let mut forward = Array3::zeros((40, 60, 2));
+    for (t, mut x) in forward.outer_iter_mut().enumerate() {
+        x.assign(&(&start + 0.03 * t as f64 * &normals(60, 2, 10)));
+    }
+    let mut backward = forward.clone();
+    backward.invert_axis(ndarray::Axis(0));
+    let picture = trajectories(forward.view(), backward.view());
+    assert!(count(&picture, BLUE) > 200 && count(&picture, ORANGE) > 200);
+    let empty = Array3::zeros((0, 0, 2));
+    assert_eq!(trajectories(empty.view(), empty.view()).size(), picture.size());
+}

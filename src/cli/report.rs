@@ -1,0 +1,153 @@
+//! `report.html`: a run on one page, in one file that refers to nothing outside of itself.
+
+use super::html::{escape, picture, table};
+use super::run_dir::{RunDir, write_whole};
+use super::summary::{Metric, Summary};
+use super::{config_file, metrics_log, plot};
+use crate::config::{Config, KEYS};
+use crate::{Error, Result};
+
+/// Pictures that the page knows, in its order, with their captions.
+const PICTURES: &[(&str, &str)] = &[
+    ("samples", "Samples of the trained model."),
+    ("score", "The learned score over the density of the samples."),
+    ("paths", "Paths of the noising and of the denoising process."),
+    ("loss", "The loss of every step, pale, and its running mean."),
+];
+
+/// Writes `report.html` from the run's files, and the loss curve from its log. Pictures that are not there are left out.
+/// # Errors
+/// `File` where one of the files is not what it should be, or writing fails.
+pub fn write(run: &RunDir) -> Result<()> {
+    let config = Config::resolve(&config_file::read(&run.config())?)?;
+    let (steps, losses) = if run.metrics().is_file() { metrics_log::losses(&run.metrics())? } else { Default::default() };
+    let io = |e: std::io::Error| Error::io(run.report(), "cannot be written", &e);
+    if !steps.is_empty() {
+        std::fs::create_dir_all(run.path().join("pictures")).map_err(io)?;
+        plot::loss_curve(&steps, &losses).save(&run.picture("loss"))?;
+    }
+    let pictures: Vec<(Vec<u8>, &str)> =
+        PICTURES.iter().filter_map(|(name, caption)| Some((std::fs::read(run.picture(name)).ok()?, *caption))).collect();
+    let page = page(&config, &Summary::read(&run.summary())?, steps.last().copied(), &pictures);
+    write_whole(&run.report(), page.as_bytes()).map_err(io)
+}
+
+/// The page.
+fn page(config: &Config, summary: &Summary, last_step: Option<f64>, pictures: &[(Vec<u8>, &str)]) -> String {
+    let title =
+        format!("{}, {} toward a {} reference", config.data.name.name(), config.objective.kind.name(), config.reference.kind.name());
+    let done = last_step.map_or(0.0, |s| s);
+    let state = if done >= config.train.steps as f64 { String::new() } else { format!(" The run stopped at step {done}.") };
+    let mut body = format!(
+        "<h1>{}</h1>\n<p class=\"lead\">Control variate {}, {} steps of {} points, seed {}.{state}</p>\n",
+        escape(&title),
+        escape(config.objective.control.name()),
+        config.train.steps,
+        config.train.batch,
+        config.train.seed,
+    );
+    if !summary.metrics.is_empty() {
+        body += "<div class=\"cards\">\n";
+        for m in summary.metrics.iter().filter(|m| m.value.is_some()).take(4) {
+            let floor = m.floor.map_or(String::new(), |f| format!("<small>floor {}</small>", escape(&number(f))));
+            body += &format!("<div><b>{}</b>{}{floor}</div>\n", escape(&shown(m.value)), escape(&m.name.replace('_', " ")));
+        }
+        body += "</div>\n";
+    }
+    for (png, caption) in pictures {
+        body += &picture(png, caption);
+    }
+    if !summary.metrics.is_empty() {
+        body += "<h2>Metrics</h2>\n<p>The floor is what fresh data of the same size score; no sample can mean to be better.</p>\n";
+        let row = |m: &Metric| vec![m.name.clone(), shown(m.value), shown(m.floor), m.meaning.clone()];
+        body += &table(&["metric", "samples", "floor", ""], &summary.metrics.iter().map(row).collect::<Vec<_>>(), &[1, 2]);
+    }
+    if !summary.timings.is_empty() {
+        body += "<h2>Timings</h2>\n";
+        let row = |(phase, s): &(String, f64)| vec![phase.clone(), format!("{s:.2}")];
+        body += &table(&["phase", "seconds"], &summary.timings.iter().map(row).collect::<Vec<_>>(), &[1]);
+    }
+    body += "<h2>Configuration</h2>\n";
+    let row = |k: &crate::config::Key| Some(vec![k.name.to_owned(), (k.get)(config)?.to_string(), k.doc.trim().to_owned()]);
+    body += &table(&["key", "value", ""], &KEYS.iter().filter_map(row).collect::<Vec<_>>(), &[]);
+    body += "<h2>Made with</h2>\n";
+    let mut facts = vec![vec!["ndsm".to_owned(), env!("CARGO_PKG_VERSION").to_owned()]];
+    facts.extend(summary.facts.iter().map(|(name, text)| vec![name.clone(), text.clone()]));
+    body += &table(&["", ""], &facts, &[]);
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>{}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n",
+        escape(&title)
+    )
+}
+
+/// A dash where there is no number.
+fn shown(x: Option<f64>) -> String {
+    x.map_or("–".to_owned(), number)
+}
+
+/// A number with four significant digits.
+pub fn number(x: f64) -> String {
+    if x != 0.0 && !(1e-3..1e6).contains(&x.abs()) {
+        return format!("{x:.3e}");
+    }
+    let digits = if x == 0.0 { 0 } else { (3 - x.abs().log10().floor() as i32).clamp(0, 6) as usize };
+    format!("{x:.digits$}")
+}
+
+const STYLE: &str = "
+body { max-width: 780px; margin: 3em auto; padding: 0 1.2em; color: #262c36; background: #fff; font: 16px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.7em; line-height: 1.2; margin-bottom: .2em; }
+h2 { font-size: 1.15em; margin-top: 2.2em; }
+.lead { color: #707884; margin-top: 0; }
+.cards { display: flex; flex-wrap: wrap; gap: .8em; margin: 1.6em 0; }
+.cards div { flex: 1 1 8em; padding: .8em 1em; border: 1px solid #e2e5ea; border-radius: 6px; font-size: .85em; color: #707884; }
+.cards b { display: block; font-size: 1.7em; line-height: 1.3; color: #262c36; font-weight: 600; }
+.cards small { display: block; }
+figure { margin: 2em 0; }
+figure img { max-width: 100%; height: auto; }
+figcaption { color: #707884; font-size: .9em; }
+table { border-collapse: collapse; width: 100%; font-size: .9em; }
+th { text-align: left; font-weight: 600; }
+th, td { padding: .3em .8em .3em 0; border-bottom: 1px solid #e2e5ea; vertical-align: top; overflow-wrap: anywhere; }
+td:first-child { white-space: nowrap; font-family: ui-monospace, monospace; font-size: .95em; }
+td:last-child { color: #707884; }
+.n { text-align: right; padding-right: 1.6em; font-variant-numeric: tabular-nums; color: inherit !important; }
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_whole_and_refers_to_nothing_outside() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("run");
+        let mut config = Config::default();
+        config.train.steps = 200;
+        let run = RunDir::plan(Some(&out), &config, false).unwrap();
+        run.create(&config).unwrap();
+        let mut log = metrics_log::MetricsLog::open(&run.metrics(), 0).unwrap();
+        for step in 1..=200 {
+            log.append(&metrics_log::Step { step, loss: 1.0 / step as f64, more: vec![] }).unwrap();
+        }
+        log.flush().unwrap();
+        let metrics = vec![
+            Metric { name: "sliced_w2".into(), value: Some(0.01234567), floor: Some(0.011), meaning: "<sliced> distance".into() },
+            Metric { name: "nll_exact".into(), value: None, floor: None, meaning: "likelihood".into() },
+        ];
+        let facts = vec![("data".to_owned(), "</table><script>alert(1)</script>".to_owned())];
+        Summary { metrics, timings: vec![("training".into(), 12.345)], facts }.write(&run.summary()).unwrap();
+        write(&run).unwrap();
+        let page = std::fs::read_to_string(run.report()).unwrap();
+        for part in ["0.01235", "0.01100", "12.35", "sde.t_min", "data:image/png;base64,", "&lt;sliced&gt;", "–"] {
+            assert!(page.contains(part), "{part} is missing");
+        }
+        assert!(!page.contains("<script") && !page.contains("http") && !page.contains("src=\"/") && !page.contains("stopped"));
+        // Every element that is opened is closed.
+        for tag in ["table", "tr", "td", "th", "div", "figure", "h1", "h2", "p", "body", "html", "style"] {
+            let opened = page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
+            assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
+        }
+    }
+}

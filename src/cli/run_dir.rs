@@ -1,0 +1,183 @@
+//! The run directory: what a training run leaves, and how it is begun, taken up again and read.
+
+use super::config_file;
+use crate::config::Config;
+use crate::{Error, Result};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// A directory with the files of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDir(PathBuf);
+
+impl RunDir {
+    /// The place for a new run, or of the run to resume; leaves nothing behind. Without `out` it is
+    /// `runs/<data>-<objective>-seed<k>`, with `-2`, `-3`, ... behind it where that exists; to resume, the last of these.
+    /// # Errors
+    /// Exit code 2: the directory exists and `resume` is not set, it exists and is no run directory, or it cannot be written.
+    pub fn plan(out: Option<&Path>, config: &Config, resume: bool) -> Result<RunDir> {
+        let dir = match out {
+            Some(out) => out.to_owned(),
+            None => {
+                let name = format!("{}-{}-seed{}", config.data.name.name(), config.objective.kind.name(), config.train.seed);
+                let numbered = |i: usize| PathBuf::from("runs").join(if i == 1 { name.clone() } else { format!("{name}-{i}") });
+                let free = (1..).find(|i| !numbered(*i).exists()).unwrap_or(1);
+                numbered(if resume { free.max(2) - 1 } else { free })
+            }
+        };
+        let run = RunDir(dir);
+        let path = &run.0;
+        if path.as_os_str().is_empty() {
+            return Err(Error::refused("--out", "must be a directory, got an empty name"));
+        }
+        if fs::symlink_metadata(path).is_ok() && !path.is_dir() {
+            return Err(Error::bad_file(path, "must be a directory for the run, and is not a directory"));
+        }
+        let occupied = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
+        if occupied && !resume {
+            return Err(Error::bad_file(path, "exists already; go on with it by --resume, or choose another --out"));
+        }
+        if occupied && !run.config().is_file() {
+            return Err(Error::bad_file(path, "cannot be resumed: it holds no config.toml of a run"));
+        }
+        let nearest = path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("."));
+        probe(nearest).map_err(|e| Error::bad_file(path, format!("the run directory cannot be made: {e}")))?;
+        Ok(run)
+    }
+
+    /// The run in an existing directory.
+    /// # Errors
+    /// Exit code 2: there is no run in `dir`.
+    pub fn open(dir: &Path) -> Result<RunDir> {
+        let run = RunDir(dir.to_owned());
+        if !dir.is_dir() {
+            return Err(Error::bad_file(dir, "no such run directory"));
+        }
+        if !run.config().is_file() {
+            return Err(Error::bad_file(dir, "must be a run directory, but holds no config.toml"));
+        }
+        Ok(run)
+    }
+
+    /// The first write of a run: makes the directory, with the resolved configuration in it. A directory that cannot be
+    /// made leaves nothing behind.
+    /// # Errors
+    /// Exit code 2 where the place cannot be written.
+    pub fn create(&self, config: &Config) -> Result<()> {
+        let path = &self.0;
+        let refuse = |e: std::io::Error| Error::bad_file(path, format!("the run directory cannot be made: {e}"));
+        let missing: Vec<&Path> = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
+        let begun =
+            fs::create_dir_all(path.join("pictures")).and_then(|()| write_whole(&self.config(), config_file::write(config).as_bytes()));
+        begun.map_err(|e| {
+            // Deepest first; what others have put there meanwhile stays, because only empty directories go.
+            let _ = fs::remove_dir(path.join("pictures"));
+            for made in missing {
+                let _ = fs::remove_dir(made);
+            }
+            refuse(e)
+        })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The resolved configuration.
+    pub fn config(&self) -> PathBuf {
+        self.0.join("config.toml")
+    }
+
+    /// One line a step.
+    pub fn metrics(&self) -> PathBuf {
+        self.0.join("metrics.jsonl")
+    }
+
+    /// Weights, optimiser, reference.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.0.join("checkpoint.safetensors")
+    }
+
+    /// The samples drawn at the end.
+    pub fn samples(&self) -> PathBuf {
+        self.0.join("samples.npy")
+    }
+
+    /// Evaluation, timings and versions: what the report shows besides pictures and configuration.
+    pub fn summary(&self) -> PathBuf {
+        self.0.join("summary.json")
+    }
+
+    /// The report.
+    pub fn report(&self) -> PathBuf {
+        self.0.join("report.html")
+    }
+
+    /// A picture, by name without extension.
+    pub fn picture(&self, name: &str) -> PathBuf {
+        self.0.join("pictures").join(format!("{name}.png"))
+    }
+}
+
+/// Whether files can be made in a directory, which only making one answers; it is gone again at once.
+pub fn probe(dir: &Path) -> std::io::Result<()> {
+    tempfile::NamedTempFile::new_in(dir).map(drop)
+}
+
+/// Writes a file as a whole or not at all: a temporary file beside it, synced, then renamed over it.
+/// # Errors
+/// Whatever the file system says.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(parent)?;
+    file.write_all(bytes)?;
+    // Temporary files are private; a result is as readable as any other file would be.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_begun_once_and_resumed_only_where_there_is_one() {
+        let place = tempfile::tempdir().unwrap();
+        let c = Config::default();
+        let out = place.path().join("a/b");
+        let run = RunDir::plan(Some(&out), &c, false).unwrap();
+        assert!(!place.path().join("a").exists(), "a plan writes nothing");
+        run.create(&c).unwrap();
+        assert!(run.config().is_file() && RunDir::open(&out).unwrap() == run);
+        let again = RunDir::plan(Some(&out), &c, false).unwrap_err();
+        assert!(again.exit_code() == 2 && again.to_string().contains("--resume"), "{again}");
+        assert_eq!(RunDir::plan(Some(&out), &c, true).unwrap(), run);
+        let other = RunDir::plan(Some(place.path()), &c, true).unwrap_err();
+        assert!(other.to_string().contains("config.toml"), "{other}");
+        let file = RunDir::plan(Some(&run.config()), &c, true).unwrap_err();
+        assert!(file.to_string().contains("not a directory"), "{file}");
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_leaves_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let c = Config::default();
+        let below_a_file = place.path().join("file");
+        fs::write(&below_a_file, "").unwrap();
+        let e = RunDir::plan(Some(&below_a_file.join("x/y")), &c, false).and_then(|r| r.create(&c)).unwrap_err();
+        assert_eq!(e.exit_code(), 2, "{e}");
+        // A file in the way of the pictures: the directory itself could be made, the run not.
+        let long = place.path().join("new").join("n".repeat(300));
+        let e = RunDir::plan(Some(&long), &c, false).and_then(|r| r.create(&c)).unwrap_err();
+        assert_eq!(e.exit_code(), 2, "{e}");
+        assert!(!place.path().join("new").exists());
+    }
+}

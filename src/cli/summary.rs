@@ -1,0 +1,104 @@
+//! `summary.json`: what a run came to. `train` writes it, `report` shows it.
+
+use super::run_dir::write_whole;
+use crate::{Error, Result};
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// One measured number.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metric {
+    /// The name in the JSON of `eval`: `sliced_w2`.
+    pub name: String,
+    /// Its value; `None` where it is not defined, such as a likelihood under an unknown law.
+    pub value: Option<f64>,
+    /// What fresh data of the same size score: no sample can mean to be better. `None` where there is none.
+    pub floor: Option<f64>,
+    /// What it measures, in a line.
+    pub meaning: String,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Summary {
+    /// Samples against the data.
+    pub metrics: Vec<Metric>,
+    /// Phases of the run and their seconds.
+    pub timings: Vec<(String, f64)>,
+    /// Facts under their names: data, dimension, components found, parameters, machine level, version.
+    pub facts: Vec<(String, String)>,
+}
+
+impl Summary {
+    /// Writes the file.
+    /// # Errors
+    /// `File` where writing fails.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let metrics: Vec<Value> =
+            self.metrics.iter().map(|m| json!({"name": m.name, "value": m.value, "floor": m.floor, "meaning": m.meaning})).collect();
+        let timings: Vec<Value> = self.timings.iter().map(|(name, s)| json!({"phase": name, "seconds": s})).collect();
+        let facts: Vec<Value> = self.facts.iter().map(|(name, text)| json!({"name": name, "text": text})).collect();
+        let whole = json!({"metrics": metrics, "timings": timings, "facts": facts});
+        write_whole(path, format!("{whole:#}\n").as_bytes()).map_err(|e| Error::io(path, "cannot be written", &e))
+    }
+
+    /// Reads the file; a run that was stopped before its end has none, and gets an empty summary.
+    /// # Errors
+    /// `File` for a file that is not what [`Summary::write`] writes.
+    pub fn read(path: &Path) -> Result<Summary> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Summary::default()),
+            Err(e) => return Err(Error::bad_file(path, format!("cannot be read: {e}"))),
+        };
+        let parsed = serde_json::from_str::<Value>(&text).ok().and_then(|v| Self::parse(&v));
+        parsed.ok_or_else(|| Error::bad_file(path, "must be the summary that ndsm train writes"))
+    }
+
+    fn parse(v: &Value) -> Option<Summary> {
+        let text = |v: &Value, key: &str| Some(v.get(key)?.as_str()?.to_owned());
+        let list = |key: &str| v.get(key)?.as_array();
+        let metric = |m: &Value| {
+            Some(Metric {
+                name: text(m, "name")?,
+                value: m.get("value")?.as_f64(),
+                floor: m.get("floor")?.as_f64(),
+                meaning: text(m, "meaning")?,
+            })
+        };
+        Some(Summary {
+            metrics: list("metrics")?.iter().map(metric).collect::<Option<_>>()?,
+            timings: list("timings")?.iter().map(|t| Some((text(t, "phase")?, t.get("seconds")?.as_f64()?))).collect::<Option<_>>()?,
+            facts: list("facts")?.iter().map(|f| Some((text(f, "name")?, text(f, "text")?))).collect::<Option<_>>()?,
+        })
+    }
+}
+
+/// The metrics as one JSON object, name to value, with more entries behind them: what `eval --json` prints.
+pub fn json_object(metrics: &[Metric], more: &[(&str, Value)]) -> Value {
+    let mut all: Map<String, Value> = metrics.iter().map(|m| (m.name.clone(), m.value.into())).collect();
+    all.extend(more.iter().map(|(name, v)| ((*name).to_owned(), v.clone())));
+    Value::Object(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_reads_what_it_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("summary.json");
+        assert_eq!(Summary::read(&path).unwrap(), Summary::default());
+        let s = Summary {
+            metrics: vec![Metric { name: "mmd2".into(), value: Some(-1e-17), floor: None, meaning: "a \"b\"".into() }],
+            timings: vec![("training".into(), 1.25)],
+            facts: vec![("data".into(), "ring".into())],
+        };
+        s.write(&path).unwrap();
+        assert_eq!(Summary::read(&path).unwrap(), s);
+        std::fs::write(&path, "{}").unwrap();
+        assert_eq!(Summary::read(&path).unwrap_err().exit_code(), 2);
+        assert_eq!(json_object(&s.metrics, &[("n", 5.into())]).to_string(), "{\"mmd2\":-1e-17,\"n\":5}");
+    }
+}

@@ -1,0 +1,113 @@
+//! `ndsm train`.
+
+use super::args::{Method, TrainArgs};
+use super::config_file;
+use super::engine::{Engine, Model, Sampling};
+use super::metrics_log::MetricsLog;
+use super::progress::Progress;
+use super::run_dir::RunDir;
+use super::summary::{Metric, Summary};
+use super::{npy, report};
+use crate::config::{Config, Setting};
+use crate::{Error, Result};
+use std::time::Instant;
+
+/// Samples drawn at the end of a run.
+const SAMPLES: usize = 5000;
+
+/// Trains, and leaves everything in the run directory; returns what to say at the end. Nothing is written before the
+/// configuration, the output directory and the data have been found good.
+pub fn train(args: &TrainArgs, engine: &dyn Engine) -> Result<String> {
+    let (config, run) = plan(args)?;
+    let started = Instant::now();
+    let mut model = match run.checkpoint().is_file() {
+        true => engine.load(&config, &run.checkpoint())?,
+        false => engine.begin(&config)?,
+    };
+    let prepared = started.elapsed().as_secs_f64();
+    run.create(&config)?;
+    eprintln!("{}", run.path().display());
+    let started = Instant::now();
+    steps(model.as_mut(), &config, &run)?;
+    let mut timings = vec![("data and reference".to_owned(), prepared), ("training".to_owned(), started.elapsed().as_secs_f64())];
+    finish(model.as_ref(), &config, &run, &mut timings)
+}
+
+/// The configuration and the place of the run, both checked. A resumed run goes by its own configuration, with `--config` in
+/// its stead and `--set` over it.
+fn plan(args: &TrainArgs) -> Result<(Config, RunDir)> {
+    let set = config_file::overrides(&args.set)?;
+    let over = |mut base: Vec<Setting>| {
+        base.extend(set.iter().cloned());
+        Config::resolve(&base)
+    };
+    let mut config = over(args.config.as_deref().map_or(Ok(Vec::new()), config_file::read)?)?;
+    let run = RunDir::plan(args.out.as_deref(), &config, args.resume)?;
+    if args.resume && args.config.is_none() && run.config().is_file() {
+        config = over(config_file::read(&run.config())?)?;
+    }
+    Ok((config, run))
+}
+
+/// The steps that are left, with the log and the checkpoints.
+fn steps(model: &mut dyn Model, config: &Config, run: &RunDir) -> Result<()> {
+    let total = config.train.steps;
+    let mut log = MetricsLog::open(&run.metrics(), model.done())?;
+    let mut progress = Progress::new(total, model.done());
+    let mut saved = None;
+    while model.done() < total {
+        let step = model.step().inspect_err(|_| {
+            // What led to the failure is in the log; a second failure, to write it, would hide the first.
+            let _ = log.flush();
+            progress.finish();
+        })?;
+        log.append(&step)?;
+        progress.step(step.step, step.loss);
+        let every = config.train.checkpoint_every;
+        if every > 0 && step.step.is_multiple_of(every) {
+            log.flush()?;
+            model.save(&run.checkpoint())?;
+            saved = Some(step.step);
+        }
+    }
+    progress.finish();
+    log.flush()?;
+    if saved != Some(total) { model.save(&run.checkpoint()) } else { Ok(()) }
+}
+
+/// Samples, metrics, pictures, report.
+fn finish(model: &dyn Model, config: &Config, run: &RunDir, timings: &mut Vec<(String, f64)>) -> Result<String> {
+    let started = Instant::now();
+    let how = Sampling { n: SAMPLES, seed: config.train.seed, method: Method::default(), steps: None };
+    let samples = model.sample(how)?;
+    npy::write(&run.samples(), samples.view())?;
+    timings.push((format!("drawing {SAMPLES} samples"), started.elapsed().as_secs_f64()));
+    let started = Instant::now();
+    let metrics = model.evaluate(samples.view(), config.train.seed)?;
+    timings.push(("evaluation".to_owned(), started.elapsed().as_secs_f64()));
+    for (name, picture) in model.pictures(samples.view())? {
+        picture.save(&run.picture(name))?;
+    }
+    let end = metrics_text(&metrics);
+    Summary { metrics, timings: timings.clone(), facts: model.facts() }.write(&run.summary())?;
+    report::write(run)?;
+    Ok(format!("{end}\nreport: {}", run.report().display()))
+}
+
+/// The metrics as lines of text, each beside its floor.
+pub fn metrics_text(metrics: &[Metric]) -> String {
+    let number = |x: Option<f64>| x.map_or("-".to_owned(), report::number);
+    let mut lines = vec![format!("{:<20} {:>10} {:>10}", "", "samples", "floor")];
+    lines.extend(metrics.iter().map(|m| format!("{:<20} {:>10} {:>10}", m.name, number(m.value), number(m.floor))));
+    lines.join("\n")
+}
+
+/// The model in a run directory, for the commands that use it.
+pub fn trained(run: &RunDir, engine: &dyn Engine) -> Result<(Config, Box<dyn Model>)> {
+    let config = Config::resolve(&config_file::read(&run.config())?)?;
+    if !run.checkpoint().is_file() {
+        return Err(Error::bad_file(run.checkpoint(), "is not there; train the run first: ndsm train --resume --out DIR"));
+    }
+    let model = engine.load(&config, &run.checkpoint())?;
+    Ok((config, model))
+}

@@ -1,0 +1,153 @@
+//! Combinations that cannot work, each refused with what would.
+
+use super::{
+    Components, Config, Control, DataConfig, DataName, Grid, Integrator, ObjectiveKind, ReferenceKind, SdeKind, TimeSampling, Transition,
+};
+use crate::{Error, Result};
+
+/// Most weights of a network: 1 GiB of f32 with Adam's two moments and the average.
+const MAX_WEIGHTS: f64 = (1u64 << 26) as f64;
+/// Most hidden activations of a training step, 4 GiB of f32.
+const MAX_ACTIVATIONS: f64 = (1u64 << 30) as f64;
+
+pub(super) fn check(c: &Config) -> Result<()> {
+    data(&c.data)?;
+    reference(c)?;
+    // The objective before the process: most of the process's defaults follow from it, and the key at fault is the one that was set.
+    objective(c)?;
+    sde(c)?;
+    sizes(c)
+}
+
+/// `place: problem` unless `ok`.
+fn need(ok: bool, place: &str, problem: impl FnOnce() -> String) -> Result<()> {
+    if ok { Ok(()) } else { Err(Error::refused(place, problem())) }
+}
+
+fn data(d: &DataConfig) -> Result<()> {
+    let name = d.name.name();
+    need(d.path.is_some() || !d.name.is_file(), "data.path", || format!("data.name = \"{name}\" needs the file to read"))?;
+    need(d.path.is_none() || d.name.is_file(), "data.path", || {
+        format!("only data.name = \"idx\", \"npy\" or \"csv\" reads a file, got data.name = \"{name}\"")
+    })?;
+    if d.name.is_law() {
+        need(d.n >= 2, "data.n", || format!("a law needs at least 2 points to be drawn, got {}", d.n))?;
+        need(d.latent == 0, "data.latent", || format!("must be 0 for the law \"{name}\", got {}", d.latent))?;
+    } else {
+        need(d.n != 1, "data.n", || "must be 0 (all) or at least 2, got 1".to_owned())?;
+    }
+    need(d.name != DataName::Digits || d.latent <= 64, "data.latent", || format!("must be <= 64, the digits' pixels, got {}", d.latent))?;
+    if d.name == DataName::Mixture {
+        return mixture(d);
+    }
+    for (key, given) in [("data.weights", !d.weights.is_empty()), ("data.means", !d.means.is_empty()), ("data.std", !d.std.is_empty())] {
+        need(!given, key, || format!("only data.name = \"mixture\" takes it, got data.name = \"{name}\""))?;
+    }
+    Ok(())
+}
+
+fn mixture(d: &DataConfig) -> Result<()> {
+    let k = d.means.len();
+    need(k > 0, "data.means", || "data.name = \"mixture\" needs one list of numbers a component".to_owned())?;
+    let dim = d.means[0].len();
+    need(dim > 0, "data.means[0]", || "must have at least one number, got []".to_owned())?;
+    for (i, m) in d.means.iter().enumerate() {
+        need(m.len() == dim, &format!("data.means[{i}]"), || format!("must have {dim} numbers like the first, got {}", m.len()))?;
+    }
+    need([1, k].contains(&d.std.len()), "data.std", || format!("must have 1 or {k} numbers, as many as data.means, got {}", d.std.len()))?;
+    need([0, k].contains(&d.weights.len()), "data.weights", || {
+        format!("must have {k} numbers, as many as data.means, got {}", d.weights.len())
+    })?;
+    need(d.weights.is_empty() || d.weights.iter().sum::<f64>() > 0.0, "data.weights", || "must not all be 0".to_owned())
+}
+
+fn reference(c: &Config) -> Result<()> {
+    let r = &c.reference;
+    need(!c.sde.kind.is_linear() || r.kind == ReferenceKind::Gaussian, "reference.kind", || {
+        format!("sde.kind = \"{}\" is linear and takes \"gaussian\"; with \"mixture\" use sde.kind = \"langevin\"", c.sde.kind.name())
+    })?;
+    let Components::Count(k) = r.components else {
+        return need(r.kind == ReferenceKind::Mixture, "reference.components", || {
+            "reference.kind = \"gaussian\" has 1 component, got \"auto\"".to_owned()
+        });
+    };
+    need(k == 1 || r.kind == ReferenceKind::Mixture, "reference.components", || {
+        format!("reference.kind = \"gaussian\" has 1 component, got {k}; use reference.kind = \"mixture\"")
+    })?;
+    need(c.data.n == 0 || k <= c.data.n, "reference.components", || format!("must be <= data.n = {}, got {k}", c.data.n))
+}
+
+fn sde(c: &Config) -> Result<()> {
+    let s = &c.sde;
+    need(s.t_min < s.horizon, "sde.t_min", || format!("must be < sde.horizon = {}, got {}", s.horizon, s.t_min))?;
+    let fits = match s.kind {
+        SdeKind::Langevin => s.integrator != Integrator::Exact,
+        SdeKind::Vp | SdeKind::Ve => s.integrator != Integrator::Component,
+    };
+    need(fits, "sde.integrator", || {
+        let others = if s.kind == SdeKind::Langevin { "\"component\" or \"euler\"" } else { "\"exact\" or \"euler\"" };
+        format!("sde.kind = \"{}\" takes {others}, got \"{}\"", s.kind.name(), s.integrator.name())
+    })?;
+    need(
+        c.objective.kind != ObjectiveKind::Ndsm || s.grid != Grid::PerPath || s.integrator == Integrator::Component,
+        "sde.integrator",
+        || {
+            format!(
+                "sde.grid = \"per-path\" takes steps too long for \"{}\"; use \"component\" with sde.kind = \"langevin\", or sde.grid = \"uniform\"",
+                s.integrator.name()
+            )
+        },
+    )
+}
+
+fn objective(c: &Config) -> Result<()> {
+    let o = &c.objective;
+    let kind = o.kind.name();
+    need(o.kind != ObjectiveKind::ComponentFlow || !c.sde.kind.is_linear(), "objective.kind", || {
+        format!("\"component-flow\" needs sde.kind = \"langevin\", got \"{}\"", c.sde.kind.name())
+    })?;
+    need(o.kind == ObjectiveKind::Ndsm || o.control != Control::SelfControl, "objective.control", || {
+        format!("objective.kind = \"{kind}\" takes \"antithetic\" or \"none\", got \"self\"; use objective.kind = \"ndsm\"")
+    })?;
+    need((o.transition == Transition::Exact) <= c.sde.kind.is_linear(), "objective.transition", || {
+        "\"exact\" needs a linear process, sde.kind = \"vp\" or \"ve\"; use \"component\" or \"euler\" with \"langevin\"".to_owned()
+    })?;
+    need((o.transition == Transition::Component) <= !c.sde.kind.is_linear(), "objective.transition", || {
+        format!("\"component\" needs sde.kind = \"langevin\"; use \"exact\" with \"{}\"", c.sde.kind.name())
+    })?;
+    if o.kind == ObjectiveKind::Ndsm {
+        let per_path = c.sde.grid == Grid::PerPath;
+        need(!per_path || o.transition == Transition::Component, "objective.transition", || {
+            format!("\"{}\" needs a fixed grid; use sde.grid = \"uniform\", \"quadratic\" or \"geometric\"", o.transition.name())
+        })?;
+        need(per_path == (o.time_sampling == TimeSampling::LogitNormal), "objective.time_sampling", || {
+            let (grid, other) = (c.sde.grid.name(), if per_path { "logit-normal" } else { "grid" });
+            format!("sde.grid = \"{grid}\" of the chain takes \"{other}\", got \"{}\"", o.time_sampling.name())
+        })?;
+        need(c.train.times_per_path <= c.sde.steps, "train.times_per_path", || {
+            format!("must be <= sde.steps = {}, the times on a path, got {}", c.sde.steps, c.train.times_per_path)
+        })
+    } else {
+        need(o.transition != Transition::Euler, "objective.transition", || {
+            format!("objective.kind = \"{kind}\" needs an exact kernel; with \"euler\" use objective.kind = \"ndsm\"")
+        })?;
+        need(o.time_sampling != TimeSampling::Grid || c.sde.grid != Grid::PerPath, "objective.time_sampling", || {
+            "\"grid\" needs a fixed grid; use sde.grid = \"uniform\", \"quadratic\" or \"geometric\"".to_owned()
+        })
+    }
+}
+
+fn sizes(c: &Config) -> Result<()> {
+    let (width, depth) = (c.network.width as f64, c.network.depth as f64);
+    let weights = width * width * (depth - 1.0);
+    need(weights <= MAX_WEIGHTS, "network.width", || {
+        format!("with network.depth = {depth} the network would have {weights:.1e} weights; at most {MAX_WEIGHTS:.1e} are allowed")
+    })?;
+    let activations = (c.train.batch * c.train.times_per_path) as f64 * width * depth;
+    need(activations <= MAX_ACTIVATIONS, "train.batch", || {
+        format!(
+            "train.batch x train.times_per_path x network.width x network.depth would be {activations:.1e}; at most {MAX_ACTIVATIONS:.1e} is allowed"
+        )
+    })?;
+    need(c.train.warmup <= c.train.steps, "train.warmup", || format!("must be <= train.steps = {}, got {}", c.train.steps, c.train.warmup))
+}

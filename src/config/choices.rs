@@ -1,0 +1,298 @@
+//! The choices: every key whose value is one of a few names.
+
+use super::value::{Field, Range, Value};
+use crate::{Error, Result};
+
+/// Declares an enum with its names; the first variant is the default. `later` lists names that the design knows and that
+/// this version does not offer.
+macro_rules! choice {
+    ($(#[$meta:meta])* $choice:ident { $(#[$first_doc:meta])* $first:ident = $first_name:literal, $($(#[$doc:meta])* $variant:ident = $name:literal,)* } later $later:expr) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub enum $choice {
+            $(#[$first_doc])* #[default] $first,
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl $choice {
+            /// Every variant, in the order of the help text.
+            pub const ALL: &[Self] = &[Self::$first, $(Self::$variant),*];
+
+            /// The name in configuration files.
+            pub fn name(self) -> &'static str {
+                match self {
+                    Self::$first => $first_name,
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// The variant called `name`.
+            /// # Errors
+            /// `Invalid` at `place`, with the names that there are.
+            pub fn parse(place: &str, name: &str) -> Result<Self> {
+                if let Some(found) = Self::ALL.iter().find(|v| v.name() == name) {
+                    return Ok(*found);
+                }
+                const LATER: &[&str] = &$later;
+                let names = quoted(Self::ALL.iter().map(|v| v.name()), ", ");
+                if LATER.contains(&name) {
+                    return Err(Error::refused(place, format!("\"{name}\" is not available yet; use one of {names}")));
+                }
+                Err(Error::invalid(place, format!("one of {names}"), Value::from(name)))
+            }
+        }
+
+        impl Field for $choice {
+            fn read(place: &str, value: &Value, _: Range) -> Result<Self> {
+                match value {
+                    Value::Text(name) => Self::parse(place, name),
+                    _ => Err(Error::invalid(place, format!("one of {}", quoted(Self::ALL.iter().map(|v| v.name()), ", ")), value)),
+                }
+            }
+            fn value(&self) -> Option<Value> {
+                Some(self.name().into())
+            }
+            fn accepts(_: Range) -> String {
+                quoted(Self::ALL.iter().map(|v| v.name()), " | ")
+            }
+        }
+    };
+}
+
+fn quoted<'a>(names: impl Iterator<Item = &'a str>, between: &str) -> String {
+    names.map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(between)
+}
+
+choice! {
+    /// The data.
+    DataName {
+        /// The 8 x 8 handwritten digits that the program carries.
+        Digits = "digits",
+        /// Images in the MNIST layout, plain or gzip.
+        Idx = "idx",
+        /// A NumPy array, one row a point.
+        Npy = "npy",
+        /// A table of numbers, one line a point.
+        Csv = "csv",
+        /// Four Gaussian modes with weights .4 .3 .2 .1.
+        FourModes = "four-modes",
+        /// A noisy circle.
+        Ring = "ring",
+        /// Two interleaved half circles.
+        Moons = "moons",
+        /// Five twisted arms.
+        Pinwheel = "pinwheel",
+        /// Every second square of a board.
+        Checkerboard = "checkerboard",
+        /// A spiral.
+        SwissRoll = "swiss-roll",
+        /// A Gaussian mixture given by `data.weights`, `data.means`, `data.std`.
+        Mixture = "mixture",
+    } later ["near-c2", "near-c4"]
+}
+
+impl DataName {
+    /// Whether the data are read from `data.path`.
+    pub fn is_file(self) -> bool {
+        matches!(self, DataName::Idx | DataName::Npy | DataName::Csv)
+    }
+
+    /// Whether the data are drawn from a law, so that there are as many as one asks for.
+    pub fn is_law(self) -> bool {
+        !self.is_file() && self != DataName::Digits
+    }
+}
+
+choice! {
+    /// The family of the reference law pi.
+    ReferenceKind {
+        /// A Gaussian mixture fitted by expectation-maximisation.
+        Mixture = "mixture",
+        /// One Gaussian with the data's mean and covariance.
+        Gaussian = "gaussian",
+    } later []
+}
+
+choice! {
+    /// The shape of the components' covariances.
+    Covariance {
+        /// Any symmetric positive matrix for each component.
+        Full = "full",
+        /// A diagonal matrix for each component.
+        Diagonal = "diagonal",
+        /// A multiple of the identity for each component.
+        Spherical = "spherical",
+        /// One full matrix for all components.
+        Tied = "tied",
+    } later []
+}
+
+choice! {
+    /// The noising process.
+    SdeKind {
+        /// Langevin dynamics toward the reference, eq. (2): nonlinear when the reference is a mixture.
+        Langevin = "langevin",
+        /// The variance-preserving Ornstein-Uhlenbeck process.
+        Vp = "vp",
+        /// The variance-exploding process.
+        Ve = "ve",
+    } later ["sub-vp", "ou"]
+}
+
+impl SdeKind {
+    /// Whether the process is linear, so that its law after any time is known exactly.
+    pub fn is_linear(self) -> bool {
+        self != SdeKind::Langevin
+    }
+}
+
+choice! {
+    /// The time grid of the noising chain.
+    Grid {
+        /// Each path has its own grid t q^-j that ends at its own t, eq. (15).
+        PerPath = "per-path",
+        /// Equal steps.
+        Uniform = "uniform",
+        /// Steps that grow linearly.
+        Quadratic = "quadratic",
+        /// Steps that grow by a constant factor.
+        Geometric = "geometric",
+    } later []
+}
+
+choice! {
+    /// How noising paths are simulated.
+    Integrator {
+        /// The component-wise exact step, eq. (15).
+        Component = "component",
+        /// Euler-Maruyama, eq. (5).
+        Euler = "euler",
+        /// The exact law of a linear process.
+        Exact = "exact",
+    } later []
+}
+
+choice! {
+    /// What the network is trained to minimise.
+    ObjectiveKind {
+        /// Nonlinear denoising score matching along the chain, eq. (7).
+        Ndsm = "ndsm",
+        /// Denoising score matching with an exact kernel from x_0 to x_t.
+        Dsm = "dsm",
+        /// The exact component flow, eq. (18).
+        ComponentFlow = "component-flow",
+    } later []
+}
+
+choice! {
+    /// The control variate.
+    Control {
+        /// Pairs with noise of both signs, eq. (11).
+        Antithetic = "antithetic",
+        /// The network as its own control, eq. (9).
+        SelfControl = "self",
+        /// No control.
+        None = "none",
+    } later ["gated", "network", "regression", "auto"]
+}
+
+choice! {
+    /// The weight lambda of a time in the loss.
+    Weighting {
+        /// lambda = sbar^2.
+        Variance = "variance",
+        /// lambda = 1.
+        Uniform = "uniform",
+    } later []
+}
+
+choice! {
+    /// The one-step law whose score is the target.
+    Transition {
+        /// The component-wise exact step, eq. (15); for `dsm` the component kernel.
+        Component = "component",
+        /// Euler-Maruyama's step, eq. (5).
+        Euler = "euler",
+        /// The exact law of a linear process.
+        Exact = "exact",
+    } later ["ito-taylor", "local-linear"]
+}
+
+choice! {
+    /// Which times a training step looks at.
+    TimeSampling {
+        /// ln(sbar / sqrt(1 - sbar^2)) normal, eq. (17), stratified over the batch.
+        LogitNormal = "logit-normal",
+        /// The points of the time grid, each as often as the others.
+        Grid = "grid",
+    } later []
+}
+
+choice! {
+    /// The architecture of the score network.
+    NetworkKind {
+        /// A multilayer perceptron with Fourier features of time.
+        Mlp = "mlp",
+    } later []
+}
+
+choice! {
+    /// How the network's output becomes a score.
+    Parametrisation {
+        /// grad log pi + net / sbar: training starts from the reference.
+        Residual = "residual",
+        /// net / sbar.
+        Scaled = "scaled",
+        /// net.
+        Plain = "plain",
+    } later []
+}
+
+choice! {
+    /// The learning rate over the run, after the warm-up.
+    Schedule {
+        /// Falls to zero like half a cosine.
+        Cosine = "cosine",
+        /// Stays.
+        Constant = "constant",
+    } later []
+}
+
+choice! {
+    /// The number type of training.
+    Precision {
+        /// 32 bits.
+        F32 = "f32",
+        /// 64 bits.
+        F64 = "f64",
+    } later []
+}
+
+/// How many components the reference mixture has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Components {
+    /// Chosen by the Bayesian information criterion.
+    #[default]
+    Auto,
+    /// As many as this.
+    Count(usize),
+}
+
+impl Field for Components {
+    fn read(place: &str, value: &Value, range: Range) -> Result<Self> {
+        match value {
+            Value::Text(name) if name == "auto" => Ok(Components::Auto),
+            Value::Int(_) => usize::read(place, value, range).map(Components::Count),
+            _ => Err(Error::invalid(place, "an integer or \"auto\"", value)),
+        }
+    }
+    fn value(&self) -> Option<Value> {
+        Some(match self {
+            Components::Auto => "auto".into(),
+            Components::Count(k) => (*k).into(),
+        })
+    }
+    fn accepts(range: Range) -> String {
+        format!("\"auto\" or {}", usize::accepts(range))
+    }
+}

@@ -1,0 +1,186 @@
+//! The table of keys: the one place where a key is declared with its meaning, type, default and range. The structs, the
+//! reader, `--set`, the help text and the resolved copy in the run directory all come from it.
+
+use super::choices::*;
+use super::value::{ANY, Field, SEED, Value, from_below, from_to, positive};
+use crate::Result;
+
+/// One key of the configuration.
+pub struct Key {
+    /// The name with its table: `sde.beta`.
+    pub name: &'static str,
+    /// What it means, in a line or two.
+    pub doc: &'static str,
+    /// What it accepts, in words.
+    pub accepts: fn() -> String,
+    /// Its value; `None` for what is written by leaving the key out.
+    pub get: fn(&Config) -> Option<Value>,
+    pub(super) set: fn(&mut Config, &Value) -> Result<()>,
+    /// Writes the default, which may depend on the other keys.
+    pub(super) fill: fn(&mut Config),
+}
+
+/// `key: Type = default given the other keys, range;`
+macro_rules! tables {
+    ($($(#[doc = $table_doc:literal])+ $table:ident: $name:ident {
+        $($(#[doc = $doc:literal])+ $key:ident: $type:ty = $default:expr, $range:expr;)+
+    })+) => {
+        /// A whole run: every key has a value. [`Config::default`] is what `ndsm train` does when nothing is said.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Config {
+            $($(#[doc = $table_doc])+ pub $table: $name,)+
+        }
+
+        $($(#[doc = $table_doc])+
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $name {
+            $($(#[doc = $doc])+ pub $key: $type,)+
+        })+
+
+        impl Config {
+            /// What the defaults are filled into; no value of it survives.
+            pub(super) fn blank() -> Self {
+                Config { $($table: $name { $($key: <$type>::default(),)+ },)+ }
+            }
+        }
+
+        /// Every key, in the order of the help text.
+        pub static KEYS: &[Key] = &[$($(Key {
+            name: concat!(stringify!($table), ".", stringify!($key)),
+            doc: concat!($($doc),+),
+            accepts: || <$type as Field>::accepts($range),
+            get: |c| c.$table.$key.value(),
+            set: |c, v| {
+                c.$table.$key = Field::read(concat!(stringify!($table), ".", stringify!($key)), v, $range)?;
+                Ok(())
+            },
+            fill: |c| {
+                c.$table.$key = given(c, $default);
+            },
+        },)+)+];
+    };
+}
+
+/// The default of a key, given the other keys.
+fn given<T>(c: &Config, default: impl Fn(&Config) -> T) -> T {
+    default(c)
+}
+
+/// Largest data set, in points.
+const MAX_POINTS: f64 = 1e8;
+
+tables! {
+    /// Where the data come from.
+    data: DataConfig {
+        /// Which data: `digits` is carried by the program, `idx`, `npy` and `csv` read `data.path`, the others are laws.
+        name: DataName = |_| DataName::Digits, ANY;
+        /// The file, or for `idx` the folder, to read.
+        path: Option<String> = |_| None, ANY;
+        /// How many points: drawn from the law, or taken from the file (0: all).
+        n: usize = |c| if c.data.name.is_law() { 10_000 } else { 0 }, from_to(0.0, MAX_POINTS);
+        /// Seed of the draw, of the order and of the split of the data.
+        seed: u64 = |_| 0, SEED;
+        /// Principal components to work in (0: the data as they are).
+        latent: usize = |c| match c.data.name { DataName::Digits => 24, DataName::Idx => 40, _ => 0 }, from_to(0.0, 4096.0);
+        /// Weights of the law `mixture` (left out: equal).
+        weights: Vec<f64> = |_| Vec::new(), from_to(0.0, 1e12);
+        /// Means of the law `mixture`, one list a component.
+        means: Vec<Vec<f64>> = |_| Vec::new(), from_to(-1e12, 1e12);
+        /// Standard deviations of the law `mixture`: one for all components or one each.
+        std: Vec<f64> = |_| Vec::new(), positive(1e12);
+    }
+    /// The reference law pi, fitted to the data.
+    reference: ReferenceConfig {
+        /// Family of the law; a linear process takes a Gaussian.
+        kind: ReferenceKind = |c| if c.sde.kind.is_linear() { ReferenceKind::Gaussian } else { ReferenceKind::Mixture }, ANY;
+        /// Components of the mixture.
+        components: Components = |c| if c.reference.kind == ReferenceKind::Gaussian { Components::Count(1) } else { Components::Auto }, from_to(1.0, 10_000.0);
+        /// Shape of the covariances.
+        covariance: Covariance = |_| Covariance::Full, ANY;
+        /// Share rho of the pooled covariance mixed into each component's.
+        floor: f64 = |_| 0.1, from_below(0.0, 1.0);
+        /// Independent starts of the fit, of which the likeliest is kept.
+        restarts: usize = |_| 4, from_to(1.0, 1000.0);
+    }
+    /// The noising process.
+    sde: SdeConfig {
+        /// The process.
+        kind: SdeKind = |_| SdeKind::Langevin, ANY;
+        /// Noise rate, in 1/time.
+        beta: f64 = |_| 1.0, positive(1e6);
+        /// Final time T of the noising.
+        horizon: f64 = |c| match c.sde.kind { SdeKind::Langevin => 3.0, SdeKind::Vp => 7.0, SdeKind::Ve => 100.0 }, positive(1e6);
+        /// Smallest time that is learned, where generation ends.
+        t_min: f64 = |_| 0.02, positive(1e6);
+        /// Steps of the noising chain.
+        steps: usize = |c| if c.sde.grid == Grid::PerPath { 4 } else { 200 }, from_to(1.0, 1e6);
+        /// Where the chain's times lie.
+        grid: Grid = |c| {
+            let fixed = c.objective.time_sampling == TimeSampling::Grid
+                || (c.objective.kind == ObjectiveKind::Ndsm && c.objective.transition != Transition::Component);
+            if fixed { Grid::Uniform } else { Grid::PerPath }
+        }, ANY;
+        /// How the chain is simulated.
+        integrator: Integrator = |c| match c.objective.transition {
+            Transition::Component => Integrator::Component,
+            Transition::Euler => Integrator::Euler,
+            Transition::Exact => Integrator::Exact,
+        }, ANY;
+    }
+    /// What is minimised.
+    objective: ObjectiveConfig {
+        /// The objective; a linear process takes `dsm`.
+        kind: ObjectiveKind = |c| if c.sde.kind.is_linear() { ObjectiveKind::Dsm } else { ObjectiveKind::Ndsm }, ANY;
+        /// The control variate.
+        control: Control = |_| Control::Antithetic, ANY;
+        /// Weight of a time in the loss.
+        weighting: Weighting = |_| Weighting::Variance, ANY;
+        /// The one-step law whose score is the target.
+        transition: Transition = |c| if c.sde.kind.is_linear() { Transition::Exact } else { Transition::Component }, ANY;
+        /// Which times a step looks at.
+        time_sampling: TimeSampling = |c| {
+            let chain = c.objective.kind == ObjectiveKind::Ndsm && c.sde.grid != Grid::PerPath;
+            if chain { TimeSampling::Grid } else { TimeSampling::LogitNormal }
+        }, ANY;
+    }
+    /// The score network.
+    network: NetworkConfig {
+        /// The architecture.
+        kind: NetworkKind = |_| NetworkKind::Mlp, ANY;
+        /// Units of a hidden layer.
+        width: usize = |_| 256, from_to(1.0, 16_384.0);
+        /// Hidden layers.
+        depth: usize = |_| 3, from_to(1.0, 64.0);
+        /// How the output becomes a score.
+        parametrisation: Parametrisation = |c| if c.sde.kind == SdeKind::Ve { Parametrisation::Scaled } else { Parametrisation::Residual }, ANY;
+    }
+    /// The training run.
+    train: TrainConfig {
+        /// Optimiser steps.
+        steps: usize = |_| 2000, from_to(1.0, 1e9);
+        /// Data points, and so paths, in a step.
+        batch: usize = |_| 256, from_to(1.0, 1e6);
+        /// Times looked at on each path.
+        times_per_path: usize = |_| 1, from_to(1.0, 1024.0);
+        /// Learning rate of Adam.
+        lr: f64 = |_| 3e-3, positive(10.0);
+        /// The learning rate over the run.
+        schedule: Schedule = |_| Schedule::Cosine, ANY;
+        /// Steps over which the learning rate rises to its value.
+        warmup: usize = |c| (c.train.steps / 20).min(100), from_to(0.0, 1e9);
+        /// Decay of the averaged weights, which are those that generate (0: no averaging).
+        ema: f64 = |_| 0.99, from_below(0.0, 1.0);
+        /// Weight decay of AdamW.
+        weight_decay: f64 = |_| 0.0, from_below(0.0, 1.0);
+        /// Largest norm of the gradient; longer ones are shortened to it (0: no clipping).
+        clip: f64 = |_| 1.0, from_to(0.0, 1e12);
+        /// Seed of the fit, the weights and the noise.
+        seed: u64 = |_| 0, SEED;
+        /// Number type.
+        precision: Precision = |_| Precision::F32, ANY;
+        /// Steps between checkpoints (0: only at the end).
+        checkpoint_every: usize = |_| 500, from_to(0.0, 1e9);
+        /// Measure the gradient's variance along the way.
+        diagnose: bool = |_| false, ANY;
+    }
+}

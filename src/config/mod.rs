@@ -1,0 +1,103 @@
+//! What a run is: data, reference, noising process, objective, network, training.
+//!
+//! A [`Config`] is plain data with a value in every field. [`Config::default`] is the default run of the command line;
+//! [`Config::resolve`] gives the defaults that belong to some settings, because the best value of one key depends on others
+//! (a linear process wants a longer horizon than a nonlinear one).
+//!
+//! ```
+//! use ndsm::config::{Config, ObjectiveKind, Setting};
+//! // The tuned linear baseline: only the process is named.
+//! let mut linear = Config::resolve(&[Setting::new("sde.kind", "vp")])?;
+//! assert_eq!((linear.objective.kind, linear.sde.horizon), (ObjectiveKind::Dsm, 7.0));
+//! linear.train.steps = 500;
+//! linear.validate()?;
+//! # Ok::<(), ndsm::Error>(())
+//! ```
+
+mod check;
+mod choices;
+mod keys;
+mod value;
+
+pub use choices::*;
+pub use keys::{Config, DataConfig, KEYS, Key, NetworkConfig, ObjectiveConfig, ReferenceConfig, SdeConfig, TrainConfig};
+pub use value::Value;
+
+use crate::{Error, Result};
+
+/// One key set by the user.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setting {
+    /// The key with its table: `sde.beta`.
+    pub key: String,
+    /// Its value.
+    pub value: Value,
+    /// Where it was set, put before the sentence of an error (`config.toml`); empty for nothing.
+    pub origin: String,
+}
+
+impl Setting {
+    /// A setting made by a program.
+    pub fn new(key: &str, value: impl Into<Value>) -> Self {
+        Setting { key: key.to_owned(), value: value.into(), origin: String::new() }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let mut config = Config::blank();
+        config.fill(|_| false);
+        config
+    }
+}
+
+impl Config {
+    /// The settings (of two for one key the later wins), and the defaults that belong to them.
+    /// # Errors
+    /// `Invalid` for an unknown key, a value of the wrong type or out of its range, and for a combination that cannot work.
+    pub fn resolve(settings: &[Setting]) -> Result<Config> {
+        let mut config = Config::blank();
+        for s in settings {
+            let named = |e: Error| if s.origin.is_empty() { e } else { e.within(&s.origin) };
+            let key = key(&s.key).ok_or_else(|| named(Error::refused(&s.key, "unknown key")))?;
+            (key.set)(&mut config, &s.value).map_err(named)?;
+        }
+        config.fill(|key| settings.iter().any(|s| s.key == key));
+        check::check(&config)?;
+        Ok(config)
+    }
+
+    /// Whether every value is in its range and all of them together can work; what [`Config::resolve`] checks, for a
+    /// configuration that a program has changed.
+    /// # Errors
+    /// `Invalid`, naming the first key at fault.
+    pub fn validate(&self) -> Result<()> {
+        let mut copy = self.clone();
+        for key in KEYS {
+            if let Some(value) = (key.get)(self) {
+                (key.set)(&mut copy, &value)?;
+            }
+        }
+        check::check(self)
+    }
+
+    /// Fills the keys that are not `fixed`. A default may depend on keys before or after its own: the rounds go on until
+    /// nothing changes (the chains are short and have no loops; the bound is a guard).
+    fn fill(&mut self, fixed: impl Fn(&str) -> bool) {
+        for _ in 0..KEYS.len() {
+            let before = self.clone();
+            KEYS.iter().filter(|k| !fixed(k.name)).for_each(|k| (k.fill)(self));
+            if *self == before {
+                break;
+            }
+        }
+    }
+}
+
+/// The key of this name.
+pub fn key(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|k| k.name == name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+use super::*;
+
+fn resolve(settings: &[(&str, Value)]) -> Result<Config> {
+    let settings: Vec<Setting> = settings.iter().map(|(k, v)| Setting::new(k, v.clone())).collect();
+    Config::resolve(&settings)
+}
+
+/// The sentence with which these settings are refused.
+fn refusal(settings: &[(&str, Value)]) -> String {
+    match resolve(settings) {
+        Ok(_) => panic!("accepted: {settings:?}"),
+        Err(e) => {
+            assert_eq!(e.exit_code(), 2, "{e}");
+            e.to_string()
+        }
+    }
+}
+
+#[test]
+fn the_defaults_are_the_best_measured() {
+    let c = Config::default();
+    assert!(c.validate().is_ok() && resolve(&[]).unwrap() == c);
+    assert_eq!((c.sde.kind, c.sde.beta, c.sde.horizon, c.sde.t_min, c.sde.steps), (SdeKind::Langevin, 1.0, 3.0, 0.02, 4));
+    assert_eq!((c.sde.grid, c.sde.integrator, c.objective.kind), (Grid::PerPath, Integrator::Component, ObjectiveKind::Ndsm));
+    assert_eq!((c.objective.control, c.objective.transition), (Control::Antithetic, Transition::Component));
+    assert_eq!((c.objective.time_sampling, c.network.parametrisation), (TimeSampling::LogitNormal, Parametrisation::Residual));
+    assert_eq!((c.network.width, c.network.depth, c.train.steps, c.train.batch), (256, 3, 2000, 256));
+}
+
+#[test]
+fn defaults_follow_the_choices() {
+    let linear = resolve(&[("sde.kind", "vp".into())]).unwrap();
+    assert_eq!((linear.reference.kind, linear.reference.components), (ReferenceKind::Gaussian, Components::Count(1)));
+    assert_eq!((linear.objective.kind, linear.objective.transition), (ObjectiveKind::Dsm, Transition::Exact));
+    assert_eq!((linear.sde.horizon, linear.sde.integrator), (7.0, Integrator::Exact));
+    // The paper's plain chain: either of the two keys brings the fixed grid.
+    for setting in [("objective.transition", "euler"), ("sde.grid", "uniform"), ("objective.time_sampling", "grid")] {
+        let plain = resolve(&[(setting.0, setting.1.into())]).unwrap();
+        assert_eq!((plain.sde.grid, plain.objective.time_sampling, plain.sde.steps), (Grid::Uniform, TimeSampling::Grid, 200));
+    }
+    assert_eq!(resolve(&[("sde.kind", "ve".into()), ("objective.kind", "ndsm".into())]).unwrap().sde.grid, Grid::Uniform);
+    assert_eq!(resolve(&[("data.name", "ring".into())]).unwrap().data.latent, 0);
+    // Of two settings of one key the later wins.
+    assert_eq!(resolve(&[("train.steps", 10.into()), ("train.steps", 20.into())]).unwrap().train.steps, 20);
+}
+
+#[test]
+fn every_key_reads_what_it_writes() {
+    let mut c =
+        resolve(&[("data.name", "mixture".into()), ("data.means", Value::List(vec![1.5.into(), 2.into()])), ("data.std", 0.5.into())])
+            .unwrap();
+    assert_eq!(c.data.means, [[1.5], [2.0]]);
+    c.data.weights = vec![0.25, 0.75];
+    let settings: Vec<Setting> = KEYS.iter().filter_map(|k| Some(Setting::new(k.name, (k.get)(&c)?))).collect();
+    assert_eq!(Config::resolve(&settings).unwrap(), c);
+    for k in KEYS {
+        assert!(!k.doc.trim().is_empty() && !(k.accepts)().is_empty(), "{}", k.name);
+    }
+}
+
+#[test]
+fn numbers_out_of_range_are_refused_by_every_key() {
+    assert_eq!(refusal(&[("sde.beta", (-1).into())]), "sde.beta: must be > 0, got -1");
+    assert_eq!(refusal(&[("network.width", Value::Int(99_999_999_999))]), "network.width: must be <= 16384, got 99999999999");
+    assert_eq!(refusal(&[("train.steps", "many".into())]), "train.steps: must be an integer, got \"many\"");
+    assert_eq!(refusal(&[("train.steps", 2.5.into())]), "train.steps: must be an integer, got 2.5");
+    assert_eq!(refusal(&[("train.ema", 1.into())]), "train.ema: must be < 1, got 1");
+    assert_eq!(refusal(&[("train.lr", f64::NAN.into())]), "train.lr: must be a finite number, got nan");
+    for k in KEYS {
+        let accepts = (k.accepts)();
+        for bad in
+            [Value::Int(-1), Value::Int(i128::MAX), Value::Real(f64::INFINITY), Value::Real(0.5), Value::Bool(true), Value::List(vec![])]
+        {
+            let mut c = Config::default();
+            let taken = (k.set)(&mut c, &bad).is_ok();
+            let may = match bad {
+                Value::Bool(_) => accepts == "true or false",
+                Value::Real(x) => x.is_finite() && accepts.contains("number"),
+                Value::Int(-1) => k.name == "data.means",
+                Value::List(_) => accepts.starts_with("list"),
+                _ => false,
+            };
+            assert!(taken == may, "{} {} {bad}", k.name, if taken { "takes" } else { "refuses" });
+        }
+    }
+    let mut c = Config::default();
+    c.sde.beta = f64::NAN;
+    assert_eq!(c.validate().unwrap_err().to_string(), "sde.beta: must be a finite number, got nan");
+}
+
+#[test]
+fn impossible_combinations_say_what_would_work() {
+    let cases: &[(&[(&str, Value)], &str)] = &[
+        (&[("objective.transition", "euler".into()), ("sde.grid", "per-path".into())], "uniform"),
+        (&[("objective.kind", "dsm".into()), ("objective.control", "self".into())], "ndsm"),
+        (&[("objective.kind", "component-flow".into()), ("objective.control", "self".into())], "ndsm"),
+        (&[("objective.kind", "component-flow".into()), ("sde.kind", "vp".into())], "langevin"),
+        (&[("objective.kind", "dsm".into()), ("objective.transition", "euler".into())], "ndsm"),
+        (&[("objective.transition", "exact".into())], "vp"),
+        (&[("objective.transition", "component".into()), ("sde.kind", "ve".into())], "exact"),
+        (&[("objective.control", "gated".into())], "not available yet; use one of \"antithetic\""),
+        (&[("objective.transition", "ito-taylor".into())], "not available yet"),
+        (&[("sde.kind", "vp".into()), ("reference.kind", "mixture".into())], "langevin"),
+        (&[("sde.kind", "vp".into()), ("sde.integrator", "component".into())], "exact"),
+        (&[("reference.kind", "gaussian".into()), ("reference.components", 3.into())], "mixture"),
+        (&[("data.name", "ring".into()), ("data.n", 5.into()), ("reference.components", 6.into())], "<= data.n = 5"),
+        (&[("sde.t_min", 3.into())], "sde.horizon"),
+        (&[("data.name", "idx".into())], "needs the file"),
+        (&[("data.path", "x.npy".into())], "npy"),
+        (&[("data.name", "moons".into()), ("data.latent", 2.into())], "must be 0"),
+        (&[("data.name", "mixture".into())], "data.means"),
+        (&[("data.means", 1.into())], "mixture"),
+        (&[("train.times_per_path", 9.into())], "sde.steps = 4"),
+        (&[("network.width", 16_384.into()), ("network.depth", 64.into())], "at most"),
+        (&[("train.batch", 1_000_000.into()), ("train.times_per_path", 4.into())], "at most"),
+        (&[("sde.gird", "uniform".into())], "unknown key"),
+    ];
+    for (settings, word) in cases {
+        let sentence = refusal(settings);
+        assert!(sentence.contains(word), "{settings:?}: {sentence}");
+    }
+}
