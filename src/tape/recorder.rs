@@ -1,0 +1,245 @@
+//! Recording: leaves and operations, one method each.
+
+use super::op::{MAX_RANK, Op};
+use super::ops::{
+    Activation, Add, Concat, Cos, Div, Exp, Linear, Log, Map, MatMul, Mul, Neg, Reduce, RowDot, Rows, Scale, Shift, Sigmoid, Silu, Sin,
+    Softplus, Sqrt, Square, Sub, Tanh, Zip,
+};
+use super::program::{Inner, Node, Program};
+use super::{Parameter, Var};
+use crate::{Error, Real, Result};
+use std::ops::Range;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Records a program once: leaves by name, operations by method. Every error names the operation, the shapes and the place in
+/// the caller's source.
+pub struct Recorder<R> {
+    inner: Inner<R>,
+}
+
+impl<R: Real> Default for Recorder<R> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $name:ident($($x:ident),+ $(; $a:ident: $t:ty)?) = $op:expr;)*) => {
+        $($(#[$doc])*
+        ///
+        /// # Errors
+        /// If the shapes do not fit, or a variable is another recorder's.
+        #[track_caller]
+        pub fn $name(&mut self, $($x: Var),+ $(, $a: $t)?) -> Result<Var> {
+            self.apply($op, &[$($x),+])
+        })*
+    };
+}
+
+impl<R: Real> Recorder<R> {
+    /// An empty recording.
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let tape = NEXT.fetch_add(1, Ordering::Relaxed);
+        let inner = Inner { tape, nodes: vec![], parameters: vec![], parameter_count: 0, values: 0, adjoints: 0, kept: 0, scratch: 0 };
+        Recorder { inner }
+    }
+
+    /// A tensor that is filled before every forward pass. Its adjoint is not computed.
+    ///
+    /// # Errors
+    /// If the name is taken or the shape has more than four axes or too many elements.
+    #[track_caller]
+    pub fn input(&mut self, name: &str, shape: &[usize]) -> Result<Var> {
+        self.leaf(name, shape, false, false)
+    }
+
+    /// An input whose adjoint every backward pass computes.
+    ///
+    /// # Errors
+    /// As [`Self::input`].
+    #[track_caller]
+    pub fn input_with_gradient(&mut self, name: &str, shape: &[usize]) -> Result<Var> {
+        self.leaf(name, shape, false, true)
+    }
+
+    /// A tensor that lies in the flat vector of parameters, behind those recorded before it.
+    ///
+    /// # Errors
+    /// As [`Self::input`].
+    #[track_caller]
+    pub fn parameter(&mut self, name: &str, shape: &[usize]) -> Result<Var> {
+        self.leaf(name, shape, true, true)
+    }
+
+    #[track_caller]
+    fn leaf(&mut self, name: &str, shape: &[usize], parameter: bool, needs_gradient: bool) -> Result<Var> {
+        let location = Location::caller();
+        let place = || format!("{name}, recorded at {}:{}", location.file(), location.line());
+        if self.inner.nodes.iter().any(|n| n.op.is_none() && n.name == name) {
+            return Err(Error::refused(place(), "the name is taken"));
+        }
+        let n = count::<R>(shape).map_err(|expected| Error::shape(place(), expected, &[shape]))?;
+        let parameter = if parameter {
+            let at = take(&mut self.inner.parameter_count, n).map_err(|e| Error::shape(place(), e, &[shape]))?;
+            self.inner.parameters.push(Parameter { name: name.to_string(), shape: shape.to_vec(), offset: at.start });
+            Some(at)
+        } else {
+            None
+        };
+        let node = Node {
+            op: None,
+            name: name.to_string(),
+            inputs: vec![],
+            shape: shape.to_vec(),
+            value: 0..0,
+            adjoint: 0..0,
+            kept: 0..0,
+            parameter,
+            needs_gradient,
+            location,
+        };
+        self.push(node, n, 0, 0).map_err(|e| Error::shape(place(), e, &[shape]))
+    }
+
+    /// Records any operation: what all the methods below call.
+    ///
+    /// # Errors
+    /// If the shapes do not fit, or a variable is another recorder's.
+    #[track_caller]
+    pub fn apply<O: Op<R>>(&mut self, op: O, inputs: &[Var]) -> Result<Var> {
+        self.apply_boxed(Box::new(op), inputs)
+    }
+
+    #[track_caller]
+    pub(super) fn apply_boxed(&mut self, op: Box<dyn Op<R>>, inputs: &[Var]) -> Result<Var> {
+        let location = Location::caller();
+        let place = format!("{}, recorded at {}:{}", op.name(), location.file(), location.line());
+        let inputs = inputs.iter().map(|v| self.inner.index(&place, *v)).collect::<Result<Vec<usize>>>()?;
+        let shapes: Vec<&[usize]> = inputs.iter().map(|i| self.inner.nodes[*i].shape.as_slice()).collect();
+        let refuse = |expected: String| Error::shape(place.clone(), expected, &shapes);
+        let shape = op.shape(&shapes).map_err(refuse)?;
+        let n = count::<R>(&shape).map_err(refuse)?;
+        let (kept, scratch) = (op.kept(&shapes), op.scratch(&shapes));
+        let needs_gradient = inputs.iter().any(|i| self.inner.nodes[*i].needs_gradient);
+        let (name, parameter, at) = (op.label(), None, 0..0);
+        let node = Node {
+            op: Some(op),
+            name,
+            inputs,
+            shape,
+            value: at.clone(),
+            adjoint: at.clone(),
+            kept: at,
+            parameter,
+            needs_gradient,
+            location,
+        };
+        self.push(node, n, kept, scratch).map_err(|e| Error::shape(place, e, &[]))
+    }
+
+    fn push(&mut self, mut node: Node<R>, n: usize, kept: usize, scratch: usize) -> std::result::Result<Var, String> {
+        if node.parameter.is_none() {
+            node.value = take(&mut self.inner.values, n)?;
+            node.adjoint = take(&mut self.inner.adjoints, if node.needs_gradient { n } else { 0 })?;
+        }
+        node.kept = take(&mut self.inner.kept, kept)?;
+        self.inner.scratch = self.inner.scratch.max(scratch);
+        self.inner.nodes.push(node);
+        Ok(Var { tape: self.inner.tape, index: self.inner.nodes.len() - 1 })
+    }
+
+    /// The shape of a variable.
+    ///
+    /// # Errors
+    /// If it is another recorder's.
+    pub fn shape(&self, var: Var) -> Result<&[usize]> {
+        Ok(&self.inner.nodes[self.inner.index("shape", var)?].shape)
+    }
+
+    /// Ends the recording.
+    pub fn finish(self) -> Program<R> {
+        Program { inner: Arc::new(self.inner) }
+    }
+
+    methods! {
+        /// a + b, with broadcasting (trailing axes aligned, sizes equal or 1).
+        add(a, b) = Zip(Add);
+        /// a - b, with broadcasting.
+        sub(a, b) = Zip(Sub);
+        /// a b, element by element, with broadcasting.
+        mul(a, b) = Zip(Mul);
+        /// a / b, element by element, with broadcasting.
+        div(a, b) = Zip(Div);
+        /// -x.
+        neg(x) = Map(Neg);
+        /// c x for a constant c.
+        scale(x; c: f64) = Map(Scale(c));
+        /// x + c for a constant c.
+        shift(x; c: f64) = Map(Shift(c));
+        /// x^2.
+        square(x) = Map(Square);
+        /// The square root.
+        sqrt(x) = Map(Sqrt);
+        /// e^x.
+        exp(x) = Map(Exp);
+        /// The natural logarithm.
+        log(x) = Map(Log);
+        /// Sine.
+        sin(x) = Map(Sin);
+        /// Cosine.
+        cos(x) = Map(Cos);
+        /// Hyperbolic tangent.
+        tanh(x) = Map(Tanh);
+        /// 1/(1 + e^-x).
+        sigmoid(x) = Map(Sigmoid);
+        /// x/(1 + e^-x).
+        silu(x) = Map(Silu);
+        /// ln(1 + e^x).
+        softplus(x) = Map(Softplus);
+        /// Sum of all elements; the result has no axes.
+        sum(x) = Reduce { mean: false, last: false };
+        /// Mean of all elements; the result has no axes.
+        mean(x) = Reduce { mean: true, last: false };
+        /// Sum over the last axis, which disappears.
+        sum_last(x) = Reduce { mean: false, last: true };
+        /// Mean over the last axis, which disappears.
+        mean_last(x) = Reduce { mean: true, last: true };
+        /// Matrix product of [m, k] and [k, n].
+        matmul(a, b) = MatMul { transpose_a: false, transpose_b: false };
+        /// Matrix product whose operands are read transposed where the flags say so (no copy): a is [k, m], b is [n, k] then.
+        matmul_transposed(a, b; transpose: (bool, bool)) = MatMul { transpose_a: transpose.0, transpose_b: transpose.1 };
+        /// activation(x w + b) in one pass: x [n, i], w [i, o], b [o] -> [n, o].
+        linear(x, w, b; activation: Activation) = Linear { activation };
+        /// Scalar product of every row (last axis) of a with that of b: equal shapes [.., m] -> [..].
+        row_dot(a, b) = RowDot;
+        /// Entries `range` of the first axis.
+        rows(x; range: Range<usize>) = Rows { start: range.start, end: range.end };
+    }
+
+    /// The inputs side by side on the last axis.
+    ///
+    /// # Errors
+    /// If the other axes differ, or a variable is another recorder's.
+    #[track_caller]
+    pub fn concat(&mut self, parts: &[Var]) -> Result<Var> {
+        self.apply(Concat, parts)
+    }
+}
+
+/// Elements of a shape, or the rule that it breaks.
+fn count<R: Real>(shape: &[usize]) -> std::result::Result<usize, String> {
+    if shape.len() > MAX_RANK {
+        return Err(format!("at most {MAX_RANK} axes"));
+    }
+    let n = shape.iter().try_fold(1usize, |n, s| n.checked_mul(*s));
+    n.filter(|n| *n <= isize::MAX as usize / R::BYTES).ok_or_else(|| "a tensor that fits into memory".to_string())
+}
+
+/// Takes `n` numbers from the end of a buffer that is `len` long so far.
+fn take(len: &mut usize, n: usize) -> std::result::Result<Range<usize>, String> {
+    let end = len.checked_add(n).ok_or_else(|| "a program that fits into memory".to_string())?;
+    Ok(std::mem::replace(len, end)..end)
+}

@@ -1,0 +1,93 @@
+//! The memory of one replay.
+
+use super::Var;
+use super::program::{Inner, Program};
+use crate::{Error, Real, Result};
+use std::sync::Arc;
+
+/// All values, adjoints and kept intermediates of one replay of one [`Program`], and its working memory.
+pub struct Workspace<R> {
+    pub(super) program: Arc<Inner<R>>,
+    pub(super) values: Vec<R>,
+    pub(super) adjoints: Vec<R>,
+    pub(super) kept: Vec<R>,
+    pub(super) scratch: Vec<R>,
+    /// Which nodes' adjoints the backward sweep has written to.
+    pub(super) touched: Vec<bool>,
+}
+
+impl<R: Real> Workspace<R> {
+    pub(super) fn new(program: &Program<R>) -> Result<Self> {
+        let p = &program.inner;
+        Ok(Workspace {
+            values: zeros(p.values)?,
+            adjoints: zeros(p.adjoints)?,
+            kept: zeros(p.kept)?,
+            scratch: zeros(p.scratch)?,
+            touched: vec![false; p.nodes.len()],
+            program: Arc::clone(p),
+        })
+    }
+
+    /// The elements of an input, row-major, to be filled before a forward pass.
+    ///
+    /// # Errors
+    /// If `var` is not an input of this program.
+    pub fn input_mut(&mut self, var: Var) -> Result<&mut [R]> {
+        let index = self.program.index("input", var)?;
+        let node = &self.program.nodes[index];
+        if node.op.is_some() || node.parameter.is_some() {
+            return Err(Error::refused("input", format!("node {index} ({}) is not an input", node.name)));
+        }
+        Ok(&mut self.values[node.value.clone()])
+    }
+
+    /// The elements of an input or result after the last forward pass, row-major.
+    ///
+    /// # Errors
+    /// If `var` is another program's or a parameter: those lie in the caller's vector.
+    pub fn value(&self, var: Var) -> Result<&[R]> {
+        let index = self.program.index("value", var)?;
+        let node = &self.program.nodes[index];
+        if node.parameter.is_some() {
+            return Err(Error::refused("value", format!("{} is a parameter: its value lies in the caller's vector", node.name)));
+        }
+        Ok(&self.values[node.value.clone()])
+    }
+
+    /// The adjoint of an input that was recorded with gradient, after the last backward pass.
+    ///
+    /// # Errors
+    /// If `var` is anything else: an inner node's adjoint does not outlive the sweep, a parameter's goes to the gradient vector.
+    pub fn adjoint(&self, var: Var) -> Result<&[R]> {
+        let index = self.program.index("adjoint", var)?;
+        let node = &self.program.nodes[index];
+        if node.op.is_some() || node.parameter.is_some() || !node.needs_gradient {
+            return Err(Error::refused("adjoint", format!("node {index} ({}) is not an input recorded with gradient", node.name)));
+        }
+        Ok(&self.adjoints[node.adjoint.clone()])
+    }
+
+    /// Overwrites everything that a replay must not read before it has written it by NaN.
+    pub(super) fn poison(&mut self) {
+        for node in &self.program.nodes {
+            if node.op.is_some() {
+                self.values[node.value.clone()].fill(R::nan());
+            }
+        }
+        self.adjoints.fill(R::nan());
+        self.kept.fill(R::nan());
+        self.scratch.fill(R::nan());
+    }
+}
+
+/// `n` zeros, or an error where memory does not suffice.
+pub(crate) fn zeros<R: Real>(n: usize) -> Result<Vec<R>> {
+    let mut v = Vec::new();
+    v.try_reserve_exact(n).map_err(|_| Error::Unavailable {
+        what: format!("{} MiB of memory", (n as u128 * R::BYTES as u128) >> 20),
+        why: "the system refuses it; use a smaller batch or network".to_string(),
+    })?;
+    v.resize(n, R::zero());
+    Ok(v)
+}
