@@ -1,5 +1,6 @@
 //! Score-based generative modelling with *nonlinear* noising dynamics, every step auditable.
 
+pub mod data;
 pub mod error;
 pub mod linalg;
 pub mod mixture;
