@@ -3,6 +3,7 @@
 pub mod data;
 pub mod error;
 pub mod linalg;
+pub mod metrics;
 pub mod mixture;
 pub mod real;
 pub mod rng;
