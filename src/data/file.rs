@@ -1,0 +1,96 @@
+//! What all readers share: opening with a clear refusal, and the table they return.
+
+use crate::{Error, Result};
+use ndarray::Array2;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+/// The largest data set that is read, in numbers: 2 GiB as f64. A header that claims more is refused.
+pub const MAX_NUMBERS: usize = 1 << 28;
+
+/// Height, width and value range of images; a row of pixels is row-major.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ImageShape {
+    /// Rows of pixels.
+    pub height: usize,
+    /// Columns of pixels.
+    pub width: usize,
+    /// The values that stand for no ink and full ink.
+    pub range: [f64; 2],
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// One point a row: [n, d], all finite.
+    pub values: Array2<f64>,
+    /// How a row is a picture, if it is one.
+    pub images: Option<ImageShape>,
+    /// One label a row, if the file has them.
+    pub labels: Option<Vec<u32>>,
+}
+
+/// Opens a regular file for reading, and its length. A directory, a pipe or a device is refused before it is opened (a pipe would block).
+pub(super) fn open(path: &Path) -> Result<(File, u64)> {
+    let refuse = |e: std::io::Error| {
+        Error::bad_file(
+            path,
+            match e.kind() {
+                ErrorKind::NotFound => "no such file".into(),
+                ErrorKind::PermissionDenied => "must be readable, but permission is denied".into(),
+                _ => format!("cannot be opened: {e}"),
+            },
+        )
+    };
+    let kind = std::fs::metadata(path).map_err(refuse)?;
+    if kind.is_dir() {
+        return Err(Error::bad_file(path, "must be a file, but is a directory"));
+    }
+    if !kind.is_file() {
+        return Err(Error::bad_file(path, "must be a regular file"));
+    }
+    if kind.len() == 0 {
+        return Err(Error::bad_file(path, "is empty"));
+    }
+    Ok((File::open(path).map_err(refuse)?, kind.len()))
+}
+
+/// Reads exactly `out.len()` bytes of `what`; the sentence of a file that ends before.
+pub(super) fn fill(path: &Path, from: &mut impl Read, out: &mut [u8], what: &str) -> Result<()> {
+    from.read_exact(out).map_err(|e| truncated(path, &e, what))
+}
+
+/// The refusal of a file that could not be read on.
+pub(super) fn truncated(path: &Path, e: &std::io::Error, what: &str) -> Error {
+    match e.kind() {
+        ErrorKind::UnexpectedEof => Error::bad_file(path, format!("ends within {what}")),
+        _ => Error::bad_file(path, format!("cannot be read within {what}: {e}")),
+    }
+}
+
+/// Refuses a claimed size that does not fit `MAX_NUMBERS`, or has fewer than 2 rows or no column; returns the columns.
+pub(super) fn check_size(path: &Path, n: usize, rest: &[usize]) -> Result<usize> {
+    let d = rest.iter().try_fold(1usize, |d, s| d.checked_mul(*s));
+    let claimed = || std::iter::once(&n).chain(rest).map(ToString::to_string).collect::<Vec<_>>().join(" x ");
+    match d.and_then(|d| d.checked_mul(n)) {
+        Some(all) if all <= MAX_NUMBERS => {}
+        _ => return Err(Error::bad_file(path, format!("claims {} numbers, more than the {MAX_NUMBERS} that are read", claimed()))),
+    }
+    if n < 2 {
+        return Err(Error::bad_file(path, format!("must hold at least 2 rows, got {n}")));
+    }
+    match d {
+        Some(d) if d > 0 => Ok(d),
+        _ => Err(Error::bad_file(path, format!("must hold at least 1 number a row, got the shape {}", claimed()))),
+    }
+}
+
+/// Refuses NaN and infinity at `row` (a word and a number from 1: `row 3`, `line 4`) and `column` (from 1).
+pub(super) fn check_finite(path: &Path, x: f64, row: (&str, usize), column: usize) -> Result<f64> {
+    if x.is_finite() {
+        return Ok(x);
+    }
+    let (word, number) = row;
+    Err(Error::bad_file(path, format!("{word} {number}, column {column}: must be a finite number, got {x}")))
+}

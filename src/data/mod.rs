@@ -1,0 +1,195 @@
+//! Data: toy laws with exact densities, the embedded digits, files, and principal components.
+//!
+//! [`load`] gives a [`Dataset`] by name. Whatever its source, a data set has a training part and a held-out part that never
+//! meets training; both are functions of the name, the seed and the file alone.
+//!
+//! ```
+//! # fn main() -> ndsm::Result<()> {
+//! use ndsm::data::{Request, load};
+//! let digits = load(&Request { name: "digits".into(), ..Request::default() })?;
+//! assert_eq!(digits.points.dim(), (1438, 64));
+//! assert_eq!(digits.held_out.dim(), (359, 64));
+//!
+//! let ring = load(&Request { name: "ring".into(), n: Some(500), seed: 1, ..Request::default() })?;
+//! let law = ring.law.expect("a toy law has a density");
+//! assert!(law.log_density(ring.points.view())?.iter().all(|p| p.is_finite()));
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod csv;
+pub mod digits;
+mod file;
+pub mod idx;
+pub mod law;
+pub mod npy;
+pub mod pca;
+
+pub use file::{ImageShape, MAX_NUMBERS, Table};
+pub use law::Law;
+pub use pca::Pca;
+
+use crate::mixture::Mixture;
+use crate::rng::{Purpose, Stream};
+use crate::{Error, Result};
+use ndarray::{Array2, Axis};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Points drawn from a law when `n` is not given.
+pub const LAW_POINTS: usize = 10_000;
+/// Points of the held-out draw from a law.
+pub const LAW_HELD_OUT: usize = 10_000;
+/// Largest held-out part of a file, in rows; it is a fifth of the rows otherwise.
+pub const FILE_HELD_OUT: usize = 2_000;
+
+/// Which data, as the configuration's table `data` says it.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// A law ([`law::LAWS`], `mixture`), `digits`, `idx`, `npy` or `csv`.
+    pub name: String,
+    /// The file or folder of `idx`, `npy` and `csv`.
+    pub path: Option<PathBuf>,
+    /// Training points. `None` or 0: [`LAW_POINTS`] of a law, all that a file has beside its held-out part.
+    pub n: Option<usize>,
+    /// Seed of draws and splits.
+    pub seed: u64,
+    /// The parameters of `mixture`.
+    pub mixture: Option<Mixture>,
+}
+
+/// Points to learn from, and what is known about them.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// The name it was asked for by.
+    pub name: String,
+    /// Training points, [n, d].
+    pub points: Array2<f64>,
+    /// Points to compare with, [m, d], none of them in `points`. A law's are a fresh draw of [`LAW_HELD_OUT`]; a file's are a
+    /// fifth of its rows, at least 2 and at most [`FILE_HELD_OUT`], chosen by the seed and the same for every `n`.
+    pub held_out: Array2<f64>,
+    /// How a row is a picture, if it is one.
+    pub images: Option<ImageShape>,
+    /// Labels of `points`, if the source has them.
+    pub labels: Option<Vec<u32>>,
+    /// The exact law, where there is one.
+    pub law: Option<Arc<dyn Law>>,
+}
+
+impl Dataset {
+    /// The dimension d.
+    pub fn dim(&self) -> usize {
+        self.points.ncols()
+    }
+
+    /// A hash of training and held-out points (FNV-1a over their 64-bit words): equal data have equal hashes, so that a run is
+    /// not resumed on other data.
+    pub fn hash(&self) -> u64 {
+        let sizes = [self.points.nrows() as u64, self.held_out.nrows() as u64, self.dim() as u64];
+        let words = self.points.iter().chain(&self.held_out).map(|x| x.to_bits());
+        sizes.into_iter().chain(words).fold(0xcbf2_9ce4_8422_2325, |hash, word| (hash ^ word).wrapping_mul(0x0100_0000_01b3))
+    }
+}
+
+/// Where a name leads.
+enum Source {
+    Law(law::Constructor),
+    Mixture,
+    Digits,
+    File(fn(&Path) -> Result<Table>),
+}
+
+/// All names that [`load`] knows, in the order of the documentation.
+pub fn names() -> Vec<&'static str> {
+    law::LAWS.iter().map(|(name, _)| *name).chain(["mixture", "digits", "idx", "npy", "csv"]).collect()
+}
+
+fn source(name: &str) -> Result<Source> {
+    if let Some((_, make)) = law::LAWS.iter().find(|(known, _)| *known == name) {
+        return Ok(Source::Law(*make));
+    }
+    Ok(match name {
+        "mixture" => Source::Mixture,
+        "digits" => Source::Digits,
+        "idx" => Source::File(idx::read),
+        "npy" => Source::File(npy::read),
+        "csv" => Source::File(csv::read),
+        _ => return Err(Error::invalid("data.name", format!("one of {}", names().join(", ")), format!("`{name}`"))),
+    })
+}
+
+/// Draws or reads the data that `request` names.
+///
+/// # Errors
+/// [`Error::Invalid`] (the place is the configuration key) for an unknown name, a missing or superfluous path or mixture, or
+/// more points than there are; [`Error::File`] for a file that is missing or not what it claims to be, or has fewer than 4
+/// rows (2 to train on, 2 held out).
+pub fn load(request: &Request) -> Result<Dataset> {
+    let source = source(&request.name)?;
+    let n = request.n.filter(|n| *n > 0);
+    if request.path.is_some() && !matches!(source, Source::File(_)) {
+        return Err(Error::refused("data.path", format!("is for data.name = idx, npy or csv; `{}` reads no file", request.name)));
+    }
+    if request.mixture.is_some() && !matches!(source, Source::Mixture) {
+        return Err(Error::refused("data.mixture", format!("is for data.name = mixture, not for `{}`", request.name)));
+    }
+    match source {
+        Source::Law(make) => draw(request, make()?, n),
+        Source::Mixture => {
+            let mixture = request.mixture.clone().ok_or_else(|| Error::refused("data.mixture", "must be given for data.name = mixture"))?;
+            draw(request, Arc::new(law::Modes::new("mixture", mixture)?), n)
+        }
+        Source::Digits => split(request, digits::table(), "digits", n),
+        Source::File(read) => {
+            let path = request
+                .path
+                .as_deref()
+                .ok_or_else(|| Error::refused("data.path", format!("must be given for data.name = {}", request.name)))?;
+            split(request, read(path)?, &path.display().to_string(), n)
+        }
+    }
+}
+
+fn draw(request: &Request, law: Arc<dyn Law>, n: Option<usize>) -> Result<Dataset> {
+    let n = n.unwrap_or(LAW_POINTS);
+    if n > MAX_NUMBERS / law.dim() {
+        return Err(Error::invalid("data.n", format!("at most {}", MAX_NUMBERS / law.dim()), n));
+    }
+    Ok(Dataset {
+        name: request.name.clone(),
+        points: law.sample(n, request.seed, law::TRAINING),
+        held_out: law.sample(LAW_HELD_OUT.min(MAX_NUMBERS / law.dim()), request.seed, law::HELD_OUT),
+        images: None,
+        labels: None,
+        law: Some(law),
+    })
+}
+
+/// The rows in an order that depends on the seed alone; the first of them are held out, the next `n` are for training.
+fn split(request: &Request, table: Table, path: &str, n: Option<usize>) -> Result<Dataset> {
+    let rows = table.values.nrows();
+    if rows < 4 {
+        return Err(Error::bad_file(path, format!("must hold at least 4 rows (2 to train on, 2 held out), got {rows}")));
+    }
+    let held_out = (rows / 5).clamp(2, FILE_HELD_OUT);
+    let n = n.unwrap_or(rows - held_out);
+    if n > rows - held_out {
+        let problem = format!("must be at most {}, got {n}: {path} has {rows} rows, of which {held_out} are held out", rows - held_out);
+        return Err(Error::refused("data.n", problem));
+    }
+    let mut order: Vec<usize> = (0..rows).collect();
+    Stream::new(request.seed, Purpose::Split, 0, 0).shuffle(&mut order);
+    let (held, rest) = order.split_at(held_out);
+    let train = &rest[..n];
+    Ok(Dataset {
+        name: request.name.clone(),
+        points: table.values.select(Axis(0), train),
+        held_out: table.values.select(Axis(0), held),
+        images: table.images,
+        labels: table.labels.map(|labels| train.iter().map(|i| labels[*i]).collect()),
+        law: None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! NumPy's `.npy` files: reading points or images, writing samples.
+//!
+//! Layout (NumPy enhancement proposal 1): the magic bytes `\x93NUMPY`, a version, the header's length, the header (a Python
+//! dictionary of `descr`, `fortran_order` and `shape`, padded to a multiple of 64 bytes), the numbers.
+
+use super::file::{ImageShape, Table, check_finite, check_size, fill, open};
+use crate::{Error, Real, Result};
+use ndarray::{Array2, ArrayView2};
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::Path;
+
+const MAGIC: &[u8; 6] = b"\x93NUMPY";
+/// Longest header that is read; NumPy writes 118 bytes.
+const MAX_HEADER: usize = 1 << 16;
+
+/// The number types that are read: name in the header, bytes, conversion.
+type Kind = (&'static str, usize, fn(&[u8]) -> f64);
+const KINDS: [Kind; 5] = [
+    ("<f4", 4, |b| f32::take_le(b).f64()),
+    ("<f8", 8, f64::take_le),
+    ("|u1", 1, |b| f64::from(b[0])),
+    ("<i4", 4, |b| f64::from(i32::from_le_bytes([b[0], b[1], b[2], b[3]]))),
+    ("<i8", 8, |b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f64),
+];
+
+/// Points of a 2-D array [n, d], or images of a 3-D array [n, height, width]: little-endian f4, f8, i4, i8, or u1, in C order.
+/// Images of bytes are divided by 255; others keep their values, whose extremes are the range.
+///
+/// # Errors
+/// [`Error::File`] if the file is missing, no `.npy` file, of another type, order or number of axes, shorter or longer than
+/// its header claims, or holds NaN or infinity (with row and column).
+pub fn read(path: &Path) -> Result<Table> {
+    let (file, length) = open(path)?;
+    let mut file = BufReader::new(file);
+    let header = Header::read(path, &mut file)?;
+    let (n, images) = match header.shape[..] {
+        [n, _] => (n, None),
+        [n, height, width] => (n, Some((height, width))),
+        _ => return Err(Error::bad_file(path, format!("must have 2 axes (points) or 3 (images), got the shape {:?}", header.shape))),
+    };
+    let d = check_size(path, n, &header.shape[1..])?;
+    let (name, bytes, number) = header.kind;
+    let (expected, got) = ((n * d * bytes) as u64, length.saturating_sub(header.bytes));
+    if got != expected {
+        let shape = &header.shape;
+        return Err(Error::bad_file(path, format!("must hold {expected} bytes of numbers for the shape {shape:?} of {name}, got {got}")));
+    }
+    let scale = if name == "|u1" && images.is_some() { 255.0 } else { 1.0 };
+    let mut values = Vec::with_capacity(n * d);
+    let mut row = vec![0; d * bytes];
+    for i in 0..n {
+        fill(path, &mut file, &mut row, "its numbers")?;
+        for (j, b) in row.chunks_exact(bytes).enumerate() {
+            values.push(check_finite(path, number(b), ("row", i + 1), j + 1)? / scale);
+        }
+    }
+    let range = match name {
+        "|u1" => [0.0, 1.0],
+        _ => [values.iter().copied().fold(f64::INFINITY, f64::min), values.iter().copied().fold(f64::NEG_INFINITY, f64::max)],
+    };
+    let values = Array2::from_shape_vec((n, d), values).map_err(|e| Error::bad_file(path, e.to_string()))?;
+    Ok(Table { values, images: images.map(|(height, width)| ImageShape { height, width, range }), labels: None })
+}
+
+/// Writes `x` as `<f4` or `<f8` in C order: to a temporary file beside `path`, forced to the disk, then renamed, so that
+/// `path` never holds half a file.
+///
+/// ```
+/// # fn main() -> ndsm::Result<()> {
+/// let path = std::env::temp_dir().join(format!("ndsm-doc-{}.npy", std::process::id()));
+/// let x = ndarray::array![[1.0, 2.0], [3.0, 4.0]];
+/// ndsm::data::npy::write(&path, x.view())?;
+/// assert_eq!(ndsm::data::npy::read(&path)?.values, x);
+/// # std::fs::remove_file(&path).ok();
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::File`] if the file cannot be made there (bad input) or cannot be written to the end (a later failure).
+pub fn write<R: Real>(path: &Path, x: ArrayView2<R>) -> Result<()> {
+    let Some(name) = path.file_name() else {
+        return Err(Error::bad_file(path, "must name a file to write"));
+    };
+    if path.is_dir() {
+        return Err(Error::bad_file(path, "must name a file to write, but is a directory"));
+    }
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(hidden);
+    let file = File::create(&temporary).map_err(|e| Error::bad_file(path, format!("cannot be written: {e}")))?;
+    let written = put(file, x).and_then(|()| fs::rename(&temporary, path)).map_err(|e| Error::io(path, "writing", &e));
+    if written.is_err() {
+        // The first failure is the one to tell.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+fn put<R: Real>(file: File, x: ArrayView2<R>) -> std::io::Result<()> {
+    let mut header = format!("{{'descr': '<f{}', 'fortran_order': False, 'shape': ({}, {}), }}", R::BYTES, x.nrows(), x.ncols());
+    // Magic, version and length take 10 bytes; the last byte of the padding is a line feed.
+    while (10 + header.len() + 1) % 64 != 0 {
+        header.push(' ');
+    }
+    header.push('\n');
+    let mut out = BufWriter::new(file);
+    out.write_all(MAGIC)?;
+    out.write_all(&[1, 0])?;
+    out.write_all(&(header.len() as u16).to_le_bytes())?;
+    out.write_all(header.as_bytes())?;
+    let mut bytes = Vec::with_capacity(x.ncols() * R::BYTES);
+    for row in x.rows() {
+        bytes.clear();
+        row.iter().for_each(|x| x.put_le(&mut bytes));
+        out.write_all(&bytes)?;
+    }
+    out.into_inner()?.sync_all()
+}
+
+struct Header {
+    kind: Kind,
+    shape: Vec<usize>,
+    /// Bytes before the first number.
+    bytes: u64,
+}
+
+impl Header {
+    fn read(path: &Path, file: &mut impl Read) -> Result<Header> {
+        let what = "its .npy header";
+        let mut start = [0; 8];
+        fill(path, file, &mut start, what)?;
+        let [magic @ .., major, _] = &start;
+        if magic != MAGIC {
+            return Err(Error::bad_file(path, "is no .npy file: it must start with \\x93NUMPY"));
+        }
+        // Version 1 has a 2-byte length, versions 2 and 3 a 4-byte one.
+        let wide = match major {
+            1 => 2,
+            2 | 3 => 4,
+            other => return Err(Error::bad_file(path, format!("must be of .npy version 1, 2 or 3, got {other}"))),
+        };
+        let mut length = [0; 4];
+        fill(path, file, &mut length[..wide], what)?;
+        let length = u32::from_le_bytes(length) as usize;
+        if length > MAX_HEADER {
+            return Err(Error::bad_file(path, format!("its header claims {length} bytes, more than the {MAX_HEADER} that are read")));
+        }
+        let mut text = vec![0; length];
+        fill(path, file, &mut text, what)?;
+        let text = String::from_utf8_lossy(&text);
+        let fields = Fields::parse(&text).ok_or_else(|| {
+            let shown: String = text.chars().take(80).collect();
+            Error::bad_file(path, format!("its header must give descr, fortran_order and shape, got `{}`", shown.trim_end()))
+        })?;
+        let Some(kind) = KINDS.into_iter().find(|(name, ..)| *name == fields.descr) else {
+            let names = KINDS.map(|(name, ..)| name).join(", ");
+            return Err(Error::bad_file(path, format!("its numbers must be of type {names}, got {}", fields.descr)));
+        };
+        if fields.fortran_order {
+            return Err(Error::bad_file(path, "must be in C order, but is in Fortran order; save numpy.ascontiguousarray(x)"));
+        }
+        Ok(Header { kind, shape: fields.shape, bytes: (start.len() + wide + length) as u64 })
+    }
+}
+
+/// The header's dictionary, its entries in any order.
+#[derive(Default)]
+struct Fields<'a> {
+    descr: &'a str,
+    fortran_order: bool,
+    shape: Vec<usize>,
+}
+
+impl<'a> Fields<'a> {
+    /// None unless `text` is `{'descr': '...', 'fortran_order': True|False, 'shape': (i, j, ...), }` and no more.
+    fn parse(text: &'a str) -> Option<Self> {
+        let mut fields = Fields::default();
+        let mut seen = [false; 3];
+        let mut left = text.trim().strip_prefix('{')?.strip_suffix('}')?.trim();
+        while !left.is_empty() {
+            let (key, rest) = quoted(left)?;
+            let rest = rest.trim_start().strip_prefix(':')?.trim_start();
+            let which = ["descr", "fortran_order", "shape"].iter().position(|k| *k == key)?;
+            if std::mem::replace(&mut seen[which], true) {
+                return None;
+            }
+            left = match which {
+                0 => {
+                    let (descr, rest) = quoted(rest)?;
+                    fields.descr = descr;
+                    rest
+                }
+                1 => {
+                    fields.fortran_order = rest.starts_with("True");
+                    rest.strip_prefix("True").or_else(|| rest.strip_prefix("False"))?
+                }
+                _ => {
+                    let (inside, rest) = rest.strip_prefix('(')?.split_once(')')?;
+                    // `split_terminator`: (3,) has one entry and () none.
+                    fields.shape = inside.trim().split_terminator(',').map(|s| s.trim().parse().ok()).collect::<Option<_>>()?;
+                    rest
+                }
+            };
+            left = left.trim_start();
+            left = match left.strip_prefix(',') {
+                Some(rest) => rest.trim_start(),
+                None if left.is_empty() => left,
+                None => return None,
+            };
+        }
+        (seen == [true; 3]).then_some(fields)
+    }
+}
+
+/// The string that `text` starts with, in either kind of quotes, and what follows it.
+fn quoted(text: &str) -> Option<(&str, &str)> {
+    let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    text[1..].split_once(quote)
+}

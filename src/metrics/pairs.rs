@@ -1,0 +1,229 @@
+//! Discrepancies that average over pairs of points: energy distance and maximum mean discrepancy.
+
+use super::check_pair;
+use crate::simd::{Kernel, W, dispatch};
+use crate::{Error, Result};
+use ndarray::parallel::prelude::*;
+use ndarray::{ArrayView2, Axis};
+
+/// Rows of the first sample whose distances to the whole second sample are held at once.
+const ROWS: usize = 32;
+
+/// `f(i, d2)` for each row i of `x`, in order; `d2[j]` = |x_i - y_j|^2 for all rows of `y`.
+///
+/// |x|^2 + |y|^2 - 2 x . y by matrix products, after moving the origin to the mean of `y`: the absolute error is a few
+/// epsilon (|x|^2 + |y|^2), so a distance near 0 may read 1e-8 of the data's size, and is never negative.
+pub(super) fn per_row<T: Send>(x: ArrayView2<f64>, y: ArrayView2<f64>, f: impl Fn(usize, &mut [f64]) -> T + Sync) -> Vec<T> {
+    let Some(origin) = y.mean_axis(Axis(0)) else { return Vec::new() };
+    let y = &y - &origin;
+    let y2 = y.map_axis(Axis(1), |y| y.dot(&y));
+    let blocks: Vec<Vec<T>> = x
+        .axis_chunks_iter(Axis(0), ROWS)
+        .into_par_iter()
+        .enumerate()
+        .map(|(block, x)| {
+            let x = &x - &origin;
+            // `row` is a slice whatever memory order the product chooses for its result.
+            let mut row = vec![0.0; y.nrows()];
+            let products = x.dot(&y.t());
+            let rows = products.rows().into_iter().zip(x.rows()).enumerate();
+            rows.map(|(i, (products, x))| {
+                let x2 = x.dot(&x);
+                for ((d2, product), y2) in row.iter_mut().zip(products).zip(&y2) {
+                    *d2 = (x2 + y2 - 2.0 * product).max(0.0);
+                }
+                f(block * ROWS + i, &mut row)
+            })
+            .collect()
+        })
+        .collect();
+    blocks.into_iter().flatten().collect()
+}
+
+/// Mean over pairs of a function of the squared distance, whose sum over a slice is `sum` and whose value at 0 is `at_zero`:
+/// over all (x_i, y_j), or over i != j if `within`.
+fn mean(x: ArrayView2<f64>, y: ArrayView2<f64>, within: bool, at_zero: f64, sum: impl Fn(&[f64]) -> f64 + Sync) -> f64 {
+    let rows = per_row(x, y, |i, d2| {
+        if within {
+            d2[i] = 0.0;
+        }
+        sum(d2) - if within { at_zero } else { 0.0 }
+    });
+    let partners = y.nrows() - usize::from(within);
+    rows.iter().map(|row| row / partners as f64).sum::<f64>() / x.nrows() as f64
+}
+
+/// Energy distance (Szekely and Rizzo, J. Stat. Plan. Inference 143, 2013): 2 E|X - Y| - E|X - X'| - E|Y - Y'|, zero only for
+/// equal laws; the unbiased estimate over all pairs i != j, which may be slightly negative. `x`: [n, d], `y`: [m, d]; the unit
+/// is theirs. Costs O((n + m)^2 d); [`super::subset`] bounds that.
+///
+/// # Errors
+/// [`Error::Shape`] if the widths differ or a sample has fewer than 2 points.
+pub fn energy_distance(x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<f64> {
+    check_pair("energy_distance", x, y, 2)?;
+    let e = |x, y, within| mean(x, y, within, 0.0, |d2| dispatch(SumSqrt(d2)));
+    Ok(2.0 * e(x, y, false) - e(x, x, true) - e(y, y, true))
+}
+
+/// Squared maximum mean discrepancy with the kernel k(x, y) = exp(-|x - y|^2 / 2 h^2) (Gretton et al., JMLR 13, 2012, eq. 3):
+/// E k(X, X') + E k(Y, Y') - 2 E k(X, Y); the unbiased estimate, which may be slightly negative. `x`: [n, d], `y`: [m, d];
+/// `bandwidth` h > 0 in their unit, see [`median_distance`].
+///
+/// # Errors
+/// [`Error::Shape`] if the widths differ or a sample has fewer than 2 points; [`Error::Invalid`] for another bandwidth.
+pub fn mmd2(x: ArrayView2<f64>, y: ArrayView2<f64>, bandwidth: f64) -> Result<f64> {
+    check_pair("mmd2", x, y, 2)?;
+    if !(bandwidth > 0.0 && bandwidth.is_finite()) {
+        return Err(Error::invalid("mmd2: bandwidth", "finite and > 0", bandwidth));
+    }
+    let rate = -0.5 / (bandwidth * bandwidth);
+    let k = |x, y, within| mean(x, y, within, 1.0, |d2| dispatch(SumExp { d2, rate }));
+    Ok(k(x, x, true) + k(y, y, true) - 2.0 * k(x, y, false))
+}
+
+/// The median distance between two points of `x`: [n, d], the usual bandwidth of [`mmd2`]. Holds n^2/2 numbers.
+///
+/// # Errors
+/// [`Error::Shape`] for fewer than 2 points; [`Error::Invalid`] if the median is 0: at least half of all pairs coincide.
+pub fn median_distance(x: ArrayView2<f64>) -> Result<f64> {
+    check_pair("median_distance", x, x, 2)?;
+    let mut all: Vec<f64> = per_row(x, x, |i, d2| d2[..i].to_vec()).into_iter().flatten().collect();
+    let middle = all.len() / 2;
+    let (_, median, _) = all.select_nth_unstable_by(middle, f64::total_cmp);
+    if *median > 0.0 { Ok(median.sqrt()) } else { Err(Error::refused("median_distance", "half of all pairs of points coincide")) }
+}
+
+/// sum_j sqrt(d2_j), in 16 lanes.
+struct SumSqrt<'a>(&'a [f64]);
+impl Kernel for SumSqrt<'_> {
+    type Output = f64;
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> f64 {
+        lanes(self.0, |d2| d2.sqrt())
+    }
+}
+
+/// sum_j e^(rate d2_j), in 16 lanes.
+struct SumExp<'a> {
+    d2: &'a [f64],
+    rate: f64,
+}
+impl Kernel for SumExp<'_> {
+    type Output = f64;
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> f64 {
+        use crate::Real;
+        lanes(self.d2, |d2| (self.rate * d2).exp_lane::<FMA>())
+    }
+}
+
+#[inline(always)]
+fn lanes(x: &[f64], f: impl Fn(f64) -> f64) -> f64 {
+    let mut sum = [0.0; W];
+    let (blocks, rest) = x.as_chunks::<W>();
+    for block in blocks {
+        for i in 0..W {
+            sum[i] += f(block[i]);
+        }
+    }
+    for (sum, x) in sum.iter_mut().zip(rest) {
+        *sum += f(*x);
+    }
+    sum.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::tests::{normals, shuffled};
+    use crate::rng::{Purpose, Stream};
+    use ndarray::{Array2, array};
+
+    #[test]
+    fn hand_computed() {
+        let (x, y) = (array![[0.0, 0.0], [3.0, 4.0]], array![[0.0, 0.0], [0.0, 4.0], [3.0, 0.0]]);
+        // Distances x-y: 0, 4, 3 and 5, 3, 4; x-x: 5; y-y: 4, 3, 5.
+        let energy = energy_distance(x.view(), y.view()).unwrap();
+        assert!((energy - (2.0 * 19.0 / 6.0 - 5.0 - 4.0)).abs() <= 1e-7, "{energy}");
+        let k = |d: f64| (-d * d / 8.0).exp();
+        let exact = k(5.0) + (k(4.0) + k(3.0) + k(5.0)) / 3.0 - 2.0 * (1.0 + 2.0 * k(4.0) + 2.0 * k(3.0) + k(5.0)) / 6.0;
+        let got = mmd2(x.view(), y.view(), 2.0).unwrap();
+        assert!((got - exact).abs() <= 1e-13, "{got} {exact}");
+        // Distances 3, 4, 5 in any order: the middle one.
+        assert!((median_distance(y.view()).unwrap() - 4.0).abs() <= 1e-13);
+    }
+
+    /// That the mean of an unbiased estimate over 40 pairs of samples is `exact`: within 3.89 of its own standard errors
+    /// (99.99 %), which must be below `resolution`.
+    fn assert_mean(exact: f64, resolution: f64, estimate: impl Fn(u64) -> f64) {
+        let all: Vec<f64> = (0..40).map(|s| estimate(2 * s)).collect();
+        let mean = all.iter().sum::<f64>() / 40.0;
+        let error = (all.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / 39.0 / 40.0).sqrt();
+        assert!((mean - exact).abs() <= 3.89 * error && error <= resolution, "{mean} +- {error}, exact {exact}");
+    }
+
+    /// E exp(-|X - Y|^2 / 2h^2) = (h^2/v)^(d/2) exp(-|m|^2 / 2v), v = h^2 + s^2 + t^2, for X ~ N(0, s^2 I), Y ~ N(m, t^2 I).
+    #[test]
+    fn mmd_between_gaussian_mixtures_is_the_closed_form() {
+        let (d, h) = (3, 1.5);
+        let k = |m2: f64, s2: f64, t2: f64| {
+            let v = h * h + s2 + t2;
+            (h * h / v).powf(d as f64 / 2.0) * (-m2 / (2.0 * v)).exp()
+        };
+        // X: half N(0, I), half N((2, 0, 0), 0.25 I). Y: N((1, 1, 0), 2.25 I).
+        let xx = 0.25 * (k(0.0, 1.0, 1.0) + 2.0 * k(4.0, 1.0, 0.25) + k(0.0, 0.25, 0.25));
+        let xy = 0.5 * (k(2.0, 1.0, 2.25) + k(2.0, 0.25, 2.25));
+        let exact = xx + k(0.0, 2.25, 2.25) - 2.0 * xy;
+        assert_mean(exact, 0.03 * exact, |draw| {
+            let mut x = normals(300, d, draw);
+            let mut coin = Stream::new(draw, Purpose::Test, 1, 0);
+            for mut row in x.rows_mut() {
+                if coin.below(2) == 1 {
+                    row *= 0.5;
+                    row[0] += 2.0;
+                }
+            }
+            let y = normals(200, d, draw + 1) * 1.5 + &array![1.0, 1.0, 0.0];
+            mmd2(x.view(), y.view(), h).unwrap()
+        });
+    }
+
+    /// In one dimension E|X - Y| between normals of variances s^2, t^2 and equal means is sqrt(2 (s^2 + t^2) / pi).
+    #[test]
+    fn energy_between_normals_is_the_closed_form() {
+        let e = |v: f64| (2.0 * v / std::f64::consts::PI).sqrt();
+        let exact = 2.0 * e(10.0) - e(2.0) - e(18.0);
+        assert_mean(exact, 0.03 * exact, |draw| {
+            energy_distance(normals(300, 1, draw).view(), (normals(200, 1, draw + 1) * 3.0).view()).unwrap()
+        });
+    }
+
+    #[test]
+    fn equal_laws_have_mean_zero() {
+        assert_mean(0.0, 0.01, |s| energy_distance(normals(60, 2, s).view(), normals(40, 2, s + 1).view()).unwrap());
+        assert_mean(0.0, 0.005, |s| mmd2(normals(60, 2, s).view(), normals(40, 2, s + 1).view(), 1.0).unwrap());
+    }
+
+    #[test]
+    fn order_and_common_translations_do_not_matter() {
+        let (x, y) = (normals(150, 5, 1), normals(70, 5, 2));
+        let both =
+            |x: &Array2<f64>, y: &Array2<f64>| [energy_distance(x.view(), y.view()).unwrap(), mmd2(x.view(), y.view(), 2.0).unwrap()];
+        let got = both(&x, &y);
+        for other in [both(&shuffled(&x), &y), both(&(&x + 1e3), &(&y + 1e3)), both(&y, &x)] {
+            assert!(got.iter().zip(other).all(|(a, b)| (a - b).abs() <= 1e-9), "{got:?} {other:?}");
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        assert_eq!(got, pool.install(|| both(&x, &y)));
+    }
+
+    #[test]
+    fn bad_input_is_refused() {
+        let x = normals(5, 2, 0);
+        assert!(energy_distance(x.view(), normals(1, 2, 0).view()).is_err());
+        for h in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(mmd2(x.view(), x.view(), h).is_err());
+        }
+        assert!(median_distance(Array2::zeros((4, 2)).view()).is_err());
+    }
+}

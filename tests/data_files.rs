@@ -1,0 +1,334 @@
+//! Files as they come: good ones are read to the last bit, bad ones are refused with one sentence and never with a panic.
+#![cfg(feature = "cli")]
+
+use flate2::{Compression, write::GzEncoder};
+use ndarray::{Array2, array};
+use ndsm::data::{Request, Table, csv, idx, load, npy};
+use ndsm::{Error, Result};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn put(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut out = GzEncoder::new(Vec::new(), Compression::best());
+    out.write_all(bytes).unwrap();
+    out.finish().unwrap()
+}
+
+/// A refusal: exit code 2, one line that names the file and holds `words`.
+fn refused(read: fn(&Path) -> Result<Table>, path: &Path, words: &str) {
+    let e = read(path).expect_err(words);
+    let sentence = e.to_string();
+    assert_eq!(e.exit_code(), 2, "{sentence}");
+    assert!(matches!(e, Error::File { .. }) && sentence.contains(path.file_name().unwrap().to_str().unwrap()), "{sentence}");
+    assert!(sentence.contains(words) && !sentence.contains('\n'), "`{sentence}` lacks `{words}`");
+}
+
+/// What no reader accepts.
+fn no_reader_accepts(read: fn(&Path) -> Result<Table>) {
+    let dir = folder();
+    refused(read, &dir.path().join("absent"), "no such file");
+    refused(read, &put(&dir, "nothing", b""), "is empty");
+    for length in [1, 3, 4, 7, 9, 40] {
+        let noise: Vec<u8> = (0..length).map(|i| (i * 89 + 131) as u8).collect();
+        let path = put(&dir, "noise", &noise);
+        assert_eq!(read(&path).unwrap_err().exit_code(), 2);
+    }
+    #[cfg(unix)]
+    {
+        let pipe = dir.path().join("pipe");
+        if std::process::Command::new("mkfifo").arg(&pipe).status().is_ok_and(|status| status.success()) {
+            refused(read, &pipe, "must be a regular file");
+        }
+        refused(read, Path::new("/dev/zero"), "must be a regular file");
+    }
+}
+
+// ---- IDX ----
+
+fn idx_images(n: u32, height: u32, width: u32, pixels: &[u8]) -> Vec<u8> {
+    let header = [0x803, n, height, width].map(u32::to_be_bytes).concat();
+    [&header, pixels].concat()
+}
+
+fn idx_labels(n: u32, labels: &[u8]) -> Vec<u8> {
+    let header = [0x801, n].map(u32::to_be_bytes).concat();
+    [&header, labels].concat()
+}
+
+#[test]
+fn idx_is_read_plain_and_zipped_from_file_and_folder() {
+    let pixels: Vec<u8> = (0..3 * 6).map(|i| i * 15).collect();
+    let (images, labels) = (idx_images(3, 2, 3, &pixels), idx_labels(3, &[7, 0, 255]));
+    let check = |path: &Path, labels: Option<Vec<u32>>| {
+        let table = idx::read(path).unwrap();
+        assert_eq!(table.values, Array2::from_shape_fn((3, 6), |(i, j)| (6 * i + j) as f64 * 15.0 / 255.0));
+        let shape = table.images.unwrap();
+        assert_eq!((shape.height, shape.width, shape.range), (2, 3, [0.0, 1.0]));
+        assert_eq!(table.labels, labels);
+    };
+    let dir = folder();
+    let path = put(&dir, "t10k-images-idx3-ubyte.gz", &gzip(&images));
+    check(&path, None);
+    check(dir.path(), None);
+    put(&dir, "t10k-labels-idx1-ubyte", &labels);
+    check(dir.path(), Some(vec![7, 0, 255]));
+    // The plain twin of a zipped file, and any other name without labels.
+    check(&put(&dir, "t10k-images-idx3-ubyte", &images), Some(vec![7, 0, 255]));
+    check(dir.path(), Some(vec![7, 0, 255]));
+    check(&put(&dir, "anything", &images), None);
+    // Two gzip members are one stream.
+    check(&put(&dir, "members", &[gzip(&images[..20]), gzip(&images[20..])].concat()), None);
+    // Of several sets the training set, if there is one.
+    put(&dir, "other-images-idx3-ubyte", &images);
+    refused(idx::read, dir.path(), "holds several sets of images (other-images-idx3-ubyte, t10k-images-idx3-ubyte)");
+    put(&dir, "train-images-idx3-ubyte", &images);
+    check(dir.path(), None);
+}
+
+#[test]
+fn idx_refuses_what_is_not_what_its_header_claims() {
+    no_reader_accepts(idx::read);
+    let dir = folder();
+    refused(idx::read, dir.path(), "must hold a file `*images-idx3-ubyte`");
+    let images = idx_images(3, 2, 3, &[9; 18]);
+    for (name, bytes, words) in [
+        ("magic", [&[0, 0, 13, 3], &images[4..]].concat(), "must start with the IDX magic number 2051 (3 axes of bytes), got 3331"),
+        ("labels", idx_labels(3, &[1, 2, 3]), "magic number 2051"),
+        ("header", images[..10].to_vec(), "ends within its IDX header"),
+        ("short", images[..30].to_vec(), "must be 34 bytes long for the 3 x 2 x 3 bytes its header claims, got 30"),
+        ("long", [&images[..], &[0]].concat(), "must be 34 bytes long for the 3 x 2 x 3 bytes its header claims, got 35"),
+        (
+            "huge",
+            idx_images(u32::MAX, u32::MAX, u32::MAX, &[0; 18]),
+            "its header claims 4294967295 x 4294967295 x 4294967295 bytes, more than",
+        ),
+        ("large", idx_images(300_000, 28, 28, &[0; 18]), "must be 235200016 bytes long"),
+        ("one", idx_images(1, 2, 3, &[0; 6]), "must hold at least 2 rows, got 1"),
+        ("none", idx_images(0, 2, 3, &[]), "must hold at least 2 rows, got 0"),
+        ("flat", idx_images(3, 0, 3, &[]), "at least 1 number a row, got the shape 3 x 0 x 3"),
+    ] {
+        refused(idx::read, &put(&dir, name, &bytes), words);
+    }
+    let zipped = gzip(&images);
+    let mut damaged = gzip(&idx_images(30, 20, 3, &(0..1800).map(|i| (i * i / 7) as u8).collect::<Vec<_>>()));
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 0xff;
+    for (name, bytes, words) in [
+        ("short.gz", gzip(&images[..30]), "ends after 14 of the 3 x 2 x 3 bytes its header claims"),
+        ("long.gz", gzip(&[&images[..], &[0]].concat()), "goes on after the 3 x 2 x 3 bytes its header claims"),
+        ("large.gz", gzip(&idx_images(300_000, 28, 28, &[0; 18])), "ends after 18 of the 300000 x 28 x 28 bytes"),
+        ("bomb.gz", gzip(&idx_images(2, 2, 2, &vec![0; 1 << 22])), "goes on after the 2 x 2 x 2 bytes"),
+        ("cut.gz", zipped[..zipped.len() - 6].to_vec(), "ends within its gzip stream"),
+        ("damaged.gz", damaged, "within its gzip stream"),
+    ] {
+        refused(idx::read, &put(&dir, name, &bytes), words);
+    }
+    let path = put(&dir, "t10k-images-idx3-ubyte", &images);
+    let labels = put(&dir, "t10k-labels-idx1-ubyte", &idx_labels(2, &[1, 2]));
+    let e = idx::read(&path).unwrap_err().to_string();
+    assert!(e.starts_with(labels.to_str().unwrap()) && e.contains("holds 2 labels for the 3 images of"), "{e}");
+}
+
+// ---- NPY ----
+
+fn npy_bytes(version: u8, header: &str, numbers: &[u8]) -> Vec<u8> {
+    let length = (header.len() as u32).to_le_bytes();
+    [b"\x93NUMPY", &[version, 0][..], &length[..if version == 1 { 2 } else { 4 }], header.as_bytes(), numbers].concat()
+}
+
+fn header(descr: &str, shape: &str) -> String {
+    format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}   \n")
+}
+
+#[test]
+fn npy_reads_every_type_and_version() {
+    let dir = folder();
+    let expected = array![[0.0, 1.0, 2.0], [3.0, 4.0, 250.0]];
+    let values = [0u8, 1, 2, 3, 4, 250];
+    let all = |f: &dyn Fn(u8) -> Vec<u8>| values.iter().flat_map(|v| f(*v)).collect::<Vec<u8>>();
+    for (descr, numbers) in [
+        ("<f4", all(&|v| f32::from(v).to_le_bytes().to_vec())),
+        ("<f8", all(&|v| f64::from(v).to_le_bytes().to_vec())),
+        ("|u1", values.to_vec()),
+        ("<i4", all(&|v| i32::from(v).to_le_bytes().to_vec())),
+        ("<i8", all(&|v| i64::from(v).to_le_bytes().to_vec())),
+    ] {
+        for version in [1, 2, 3] {
+            let table = npy::read(&put(&dir, "x.npy", &npy_bytes(version, &header(descr, "(2, 3)"), &numbers))).unwrap();
+            assert_eq!((table.values, table.images, table.labels), (expected.clone(), None, None), "{descr}");
+        }
+    }
+    // Images: bytes are divided by 255, floats keep their values; the header's entries in another order and style.
+    let table = npy::read(&put(&dir, "u1.npy", &npy_bytes(1, &header("|u1", "(2, 3, 1)"), &values))).unwrap();
+    assert_eq!((table.values[[1, 2]], table.images.unwrap().range), (250.0 / 255.0, [0.0, 1.0]));
+    let text = "{\"shape\":(2,1,3,),\"fortran_order\":False,\"descr\":\"<i4\"}";
+    let table = npy::read(&put(&dir, "i4.npy", &npy_bytes(2, text, &all(&|v| i32::from(v).to_le_bytes().to_vec())))).unwrap();
+    let shape = table.images.unwrap();
+    assert_eq!((table.values, shape.height, shape.width, shape.range), (expected, 1, 3, [0.0, 250.0]));
+}
+
+#[test]
+fn npy_writes_what_it_reads() {
+    let dir = folder();
+    let path = dir.path().join("samples.npy");
+    let x = array![[1.5, -0.0], [f64::MIN_POSITIVE, 1e300], [std::f64::consts::PI, 5e-324]];
+    // In any memory order, over an older file.
+    npy::write(&path, x.t()).unwrap();
+    let bits = |x: &Array2<f64>| x.mapv(f64::to_bits);
+    assert_eq!(bits(&npy::read(&path).unwrap().values), bits(&x.t().to_owned()));
+    let x = array![[1.5f32, -0.25], [f32::MAX, f32::MIN_POSITIVE]];
+    npy::write(&path, x.view()).unwrap();
+    assert_eq!(npy::read(&path).unwrap().values, x.mapv(f64::from));
+}
+
+#[test]
+fn npy_refuses_what_is_not_what_its_header_claims() {
+    no_reader_accepts(npy::read);
+    let dir = folder();
+    refused(npy::read, dir.path(), "must be a file, but is a directory");
+    let eight = |n: usize| vec![0; 8 * n];
+    let nan: Vec<u8> = [0.0, 1.0, 2.0, f64::NAN].iter().flat_map(|x: &f64| x.to_le_bytes()).collect();
+    let infinite: Vec<u8> = [0.0, f32::NEG_INFINITY, 2.0, 1.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    for (name, bytes, words) in [
+        ("magic", b"PK\x03\x04 a zip file of arrays".to_vec(), "is no .npy file"),
+        ("version", npy_bytes(4, &header("<f8", "(2, 2)"), &eight(4)), "must be of .npy version 1, 2 or 3, got 4"),
+        ("header", npy_bytes(1, &header("<f8", "(2, 2)"), &[])[..40].to_vec(), "ends within its .npy header"),
+        ("long header", [&b"\x93NUMPY\x02\x00"[..], &u32::MAX.to_le_bytes(), b"{"].concat(), "its header claims 4294967295 bytes"),
+        ("no shape", npy_bytes(1, "{'descr': '<f8', 'fortran_order': False}", &eight(4)), "must give descr, fortran_order and shape"),
+        ("twice", npy_bytes(1, "{'descr': '<f8', 'descr': '<f8', 'fortran_order': False, 'shape': (2, 2)}", &[]), "must give descr"),
+        ("negative", npy_bytes(1, &header("<f8", "(-2, 2)"), &eight(4)), "must give descr"),
+        ("not a dictionary", npy_bytes(1, "print('hello')", &[]), "got `print('hello')`"),
+        ("type", npy_bytes(1, &header(">f8", "(2, 2)"), &eight(4)), "must be of type <f4, <f8, |u1, <i4, <i8, got >f8"),
+        ("complex", npy_bytes(1, &header("<c16", "(2, 2)"), &eight(8)), "got <c16"),
+        ("order", npy_bytes(1, "{'descr': '<f8', 'fortran_order': True, 'shape': (2, 2), }", &eight(4)), "must be in C order"),
+        ("0-d", npy_bytes(1, &header("<f8", "()"), &eight(1)), "must have 2 axes (points) or 3 (images), got the shape []"),
+        ("1-d", npy_bytes(1, &header("<f8", "(4,)"), &eight(4)), "got the shape [4]"),
+        ("4-d", npy_bytes(1, &header("<f8", "(2, 1, 1, 2)"), &eight(4)), "got the shape [2, 1, 1, 2]"),
+        ("short", npy_bytes(1, &header("<f8", "(2, 2)"), &eight(3)), "must hold 32 bytes of numbers for the shape [2, 2] of <f8, got 24"),
+        ("long", npy_bytes(1, &header("<f8", "(2, 2)"), &eight(5)), "got 40"),
+        (
+            "huge",
+            npy_bytes(1, &header("<f8", "(99999999999, 99999999999)"), &eight(4)),
+            "claims 99999999999 x 99999999999 numbers, more than",
+        ),
+        ("beyond", npy_bytes(1, &header("<f8", "(99999999999999999999999, 2)"), &eight(4)), "must give descr"),
+        ("large", npy_bytes(1, &header("<f8", "(1000000, 100)"), &eight(4)), "must hold 800000000 bytes"),
+        ("one row", npy_bytes(1, &header("<f8", "(1, 4)"), &eight(4)), "must hold at least 2 rows, got 1"),
+        ("no column", npy_bytes(1, &header("<f8", "(4, 0)"), &[]), "at least 1 number a row, got the shape 4 x 0"),
+        ("nan", npy_bytes(1, &header("<f8", "(2, 2)"), &nan), "row 2, column 2: must be a finite number, got NaN"),
+        ("infinite", npy_bytes(1, &header("<f4", "(2, 2)"), &infinite), "row 1, column 2: must be a finite number, got -inf"),
+    ] {
+        refused(npy::read, &put(&dir, name, &bytes), words);
+    }
+}
+
+#[test]
+fn npy_is_written_whole_or_not_at_all() {
+    let dir = folder();
+    let x = array![[1.0, 2.0], [3.0, 4.0]];
+    for path in [dir.path().join("absent/x.npy"), dir.path().to_path_buf(), PathBuf::from("/")] {
+        assert_eq!(npy::write(&path, x.view()).unwrap_err().exit_code(), 2, "{}", path.display());
+    }
+    let path = dir.path().join("x.npy");
+    npy::write(&path, x.view()).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    // The numbers start at a multiple of 64, as NumPy writes them.
+    assert_eq!((bytes.len(), &bytes[..10]), (128 + 32, &b"\x93NUMPY\x01\x00\x76\x00"[..]));
+    let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["x.npy"]);
+}
+
+// ---- CSV ----
+
+#[test]
+fn csv_is_read_with_and_without_names() {
+    let dir = folder();
+    let expected = array![[1.0, -2.5], [3e2, 0.0]];
+    for text in
+        ["1,-2.5\n3e2,0\n", "x,y\n1,-2.5\n3e2,0", "\u{feff}x,\"a, b\"\r\n 1 , -2.5\r\n\r\n300,+0.0\r\n", "\"1\",\"-2.5\"\n300,-0\n\n\n"]
+    {
+        assert_eq!(csv::read(&put(&dir, "x.csv", text.as_bytes())).unwrap().values, expected, "{text}");
+    }
+    assert_eq!(csv::read(&put(&dir, "one.csv", b"5\n6\n")).unwrap().values, array![[5.0], [6.0]]);
+}
+
+#[test]
+fn csv_refuses_with_line_and_column() {
+    no_reader_accepts(csv::read);
+    let dir = folder();
+    refused(csv::read, dir.path(), "must be a file, but is a directory");
+    for (text, words) in [
+        ("1,2\n3\n", "line 2: must have 2 fields like the first line, got 1"),
+        ("x,y\n1,2\n3,4,5\n", "line 3: must have 2 fields like the first line, got 3"),
+        ("x,y\n1,2\n3,four\n", "line 3, column 2: must be a number, got `four`"),
+        ("1,2\n\n3,\n", "line 3, column 2: must be a number, got ``"),
+        ("x,1\n2,3\n4,5\n", "line 1, column 1: must be a number, got `x`"),
+        ("x,y\nz,w\n1,2\n", "line 2, column 1: must be a number, got `z`"),
+        ("1;2\n3;4\n", "line 2, column 1: must be a number, got `3;4`"),
+        ("1,2\n3,NaN\n", "line 2, column 2: must be a finite number, got NaN"),
+        ("1,2\n-inf,3\n", "line 2, column 1: must be a finite number, got -inf"),
+        ("1,2\n1e999,3\n", "line 2, column 1: must be a finite number, got inf"),
+        ("x,y\n", "must hold at least 2 rows, got 0"),
+        ("\n\n", "must hold at least 2 rows, got 0"),
+        ("1,2\n", "must hold at least 2 rows, got 1"),
+        ("1,2\n3,0x10\n", "column 2: must be a number, got `0x10`"),
+    ] {
+        refused(csv::read, &put(&dir, "x.csv", text.as_bytes()), words);
+    }
+    refused(csv::read, &put(&dir, "bytes.csv", b"1,2\n\xff\xfe,3\n"), "line 2: cannot be read: stream did not contain valid UTF-8");
+    let long = format!("1,2\n{},3\n", "9a".repeat(1000));
+    refused(csv::read, &put(&dir, "long.csv", long.as_bytes()), "got `9a9a9a9a9a9a9a9a9a9a`");
+}
+
+// ---- through `load` ----
+
+#[test]
+fn load_splits_a_file() {
+    let dir = folder();
+    let rows: String = (0..50).map(|i| format!("{i},{}\n", i * i)).collect();
+    let path = put(&dir, "x.csv", rows.as_bytes());
+    let request = Request { name: "csv".into(), path: Some(path), ..Request::default() };
+    let data = load(&request).unwrap();
+    assert_eq!((data.points.dim(), data.held_out.dim()), ((40, 2), (10, 2)));
+    let mut met: Vec<i64> = data.points.column(0).iter().chain(data.held_out.column(0)).map(|x| *x as i64).collect();
+    met.sort_unstable();
+    assert!(met.into_iter().eq(0..50));
+    let few = Request { path: Some(put(&dir, "few.csv", b"1\n2\n3\n")), ..request.clone() };
+    assert!(load(&few).unwrap_err().to_string().ends_with("must hold at least 4 rows (2 to train on, 2 held out), got 3"));
+    let many = load(&Request { n: Some(41), ..request }).unwrap_err();
+    assert!(many.to_string().contains("must be at most 40, got 41") && many.exit_code() == 2, "{many}");
+}
+
+/// Any cut of a good file, and any single wrong byte, is read or refused, never a panic.
+#[test]
+fn cuts_and_wrong_bytes_never_panic() {
+    let dir = folder();
+    let images = idx_images(3, 2, 3, &[9; 18]);
+    let npy = npy_bytes(1, &header("<f4", "(2, 2)"), &[0; 16]);
+    type Reader = fn(&Path) -> Result<Table>;
+    let good: [(Reader, Vec<u8>); 4] =
+        [(idx::read, images.clone()), (idx::read, gzip(&images)), (npy::read, npy), (csv::read, b"x,\"y\"\n1,2.5\n-3,4e1\n".to_vec())];
+    for (read, bytes) in good {
+        for i in 0..bytes.len() {
+            let _ = read(&put(&dir, "cut", &bytes[..i]));
+            for wrong in [0, 0xff, bytes[i] ^ 1, bytes[i] ^ 0x80, b'"', b','] {
+                let mut bytes = bytes.clone();
+                bytes[i] = wrong;
+                if let Err(e) = read(&put(&dir, "wrong", &bytes)) {
+                    assert_eq!(e.exit_code(), 2, "{e}");
+                }
+            }
+        }
+    }
+}
