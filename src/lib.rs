@@ -18,6 +18,7 @@ pub mod sample;
 pub mod sde;
 pub mod simd;
 pub mod tape;
+pub mod train;
 pub mod transition;
 
 pub use error::{Error, Result};
