@@ -92,7 +92,8 @@ fn refuse_non_finite<R: Real>(values: &[R], d: usize, per_path: usize) -> Result
         Some(i) => Err(Error::NonFinite {
             place: format!("path {} of the noising chain", i / (FIELDS * d * per_path)),
             step: 0,
-            remedy: "take more steps or a smaller sde.horizon, or objective.transition = \"component\", which is stable for every step".into(),
+            remedy: "take more steps or a smaller sde.horizon, or objective.transition = \"component\", which is stable for every step"
+                .into(),
         }),
     }
 }

@@ -190,8 +190,8 @@ impl<R: Real> Fill<'_, R> {
         };
         let sbar = model.scale.sbar(t);
         let w = match self.weighting {
-            Weighting::Variance => w,                    // lambda = sbar^2
-            Weighting::Uniform => w / (sbar * sbar),     // lambda = 1
+            Weighting::Variance => w,                // lambda = sbar^2
+            Weighting::Uniform => w / (sbar * sbar), // lambda = 1
         };
         let s = R::of(sbar);
         let residual = self.regression == Regression::Score && model.parametrisation == Parametrisation::Residual;

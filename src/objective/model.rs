@@ -78,15 +78,4 @@ impl<R: Real> ScoreModel<R> {
             }
         }
     }
-
-    /// s from the network's output `net` at time `t` and the guide's score g: in place of `net`.
-    #[inline]
-    pub fn score(&self, t: f64, guide: &[R], net: &mut [R]) {
-        let inverse = R::of(1.0 / self.scale.sbar(t));
-        match self.parametrisation {
-            Parametrisation::Plain => {}
-            Parametrisation::Scaled => net.iter_mut().for_each(|n| *n *= inverse),
-            Parametrisation::Residual => net.iter_mut().zip(guide).for_each(|(n, g)| *n = *g + *n * inverse),
-        }
-    }
 }

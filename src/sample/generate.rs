@@ -54,11 +54,18 @@ pub struct Generation {
     pub seed: u64,
 }
 
-/// Moves `u` [n, d], drawn from the law at the horizon, back to data, in place.
+/// Moves `u` [n, d], drawn from the law at the horizon, back to data, in place. `seen(t, u)` sees the points at the start, after each
+/// step and at the end, t = 0.
 ///
 /// # Errors
 /// Steps or times out of range; shapes that do not fit; `NonFinite` with the step at which a point became NaN or infinite.
-pub fn generate<R: Real>(process: &dyn Reverse<R>, field: &mut dyn Field<R>, how: Generation, u: &mut [R]) -> Result<()> {
+pub fn generate<R: Real>(
+    process: &dyn Reverse<R>,
+    field: &mut dyn Field<R>,
+    how: Generation,
+    u: &mut [R],
+    seen: &mut dyn FnMut(f64, &[R]),
+) -> Result<()> {
     check_rows("generate", u, process.dim())?;
     if how.steps == 0 || how.steps > 1_000_000 {
         return Err(Error::invalid("generate: steps", "in 1..=1,000,000", how.steps));
@@ -68,6 +75,7 @@ pub fn generate<R: Real>(process: &dyn Reverse<R>, field: &mut dyn Field<R>, how
     }
     let times = process.scale().generation_times(how.horizon, how.t_min, how.steps);
     let mut memory = Memory { first: vec![R::zero(); u.len()], second: vec![R::zero(); u.len()], moved: u.to_vec() };
+    seen(how.horizon, u);
     for (i, t) in times.windows(2).enumerate() {
         let (t, h) = (t[0], t[0] - t[1]);
         match how.method {
@@ -84,9 +92,12 @@ pub fn generate<R: Real>(process: &dyn Reverse<R>, field: &mut dyn Field<R>, how
             }
         }
         finite(u, process.dim(), i)?;
+        seen(t - h, u);
     }
     flow_step(process, field, Heun::No, how.t_min, how.t_min, u, &mut memory)?;
-    finite(u, process.dim(), how.steps)
+    finite(u, process.dim(), how.steps)?;
+    seen(0.0, u);
+    Ok(())
 }
 
 struct Memory<R> {

@@ -36,7 +36,13 @@ impl Grid {
                     _ if i == steps => horizon,
                     Grid::Uniform => horizon * s,
                     Grid::Quadratic => horizon * s * s,
-                    Grid::Geometric => if i == 0 { 0.0 } else { horizon * q.powi(i as i32 - steps as i32) },
+                    Grid::Geometric => {
+                        if i == 0 {
+                            0.0
+                        } else {
+                            horizon * q.powi(i as i32 - steps as i32)
+                        }
+                    }
                 }
             })
             .collect())

@@ -11,8 +11,8 @@ mod component;
 mod draws;
 mod exploding;
 
-pub use component::{ComponentKernel, Target};
 pub(crate) use component::write_pair;
+pub use component::{ComponentKernel, Target};
 pub use draws::{Draw, DrawMut, Draws, Noising};
 pub(crate) use draws::{FIELDS, check};
 pub use exploding::ExplodingKernel;

@@ -1,0 +1,36 @@
+//! Training: from data and a [`Config`](crate::config::Config) to a model that generates.
+//!
+//! [`Reference`] fits the reference law and finds the whitened coordinates; [`System`] builds process, objective and score model from the
+//! configuration; [`Trainer`] takes optimiser steps; [`Generator`] makes samples. All state is plain arrays, and every random number is
+//! named by (seed, purpose, step, chunk), so a run that was stopped after any step goes on with the bits it would have had.
+//!
+//! ```
+//! use ndsm::config::{Config, Setting};
+//! use ndsm::data::{Request, load};
+//! use ndsm::sample::Method;
+//! use ndsm::train::{Reference, Trainer};
+//!
+//! let config = Config::resolve(&[
+//!     Setting::new("data.name", "four-modes"), Setting::new("data.n", 500usize),
+//!     Setting::new("reference.components", 4usize), Setting::new("network.width", 32usize), Setting::new("train.steps", 20usize),
+//! ])?;
+//! let data = load(&Request { name: "four-modes".into(), n: Some(500), ..Request::default() })?;
+//! let reference = Reference::fit(data.points.view(), &config)?;
+//! let mut trainer = Trainer::<f32>::new(&config, &reference, data.points.view())?;
+//! for _ in 0..20 {
+//!     trainer.step()?;
+//! }
+//! let samples = trainer.generator(&reference)?.sample(1000, 0, Method::Ode, None)?;
+//! assert_eq!(samples.dim(), (1000, 2));
+//! # Ok::<(), ndsm::Error>(())
+//! ```
+
+mod generator;
+mod reference;
+mod system;
+mod trainer;
+
+pub use generator::Generator;
+pub use reference::Reference;
+pub use system::System;
+pub use trainer::{State, StepReport, Trainer};

@@ -1,0 +1,118 @@
+//! Process, objective and score model, built from the configuration.
+
+use super::Reference;
+use crate::config::{Config, Grid as GridKey, Integrator, ObjectiveKind, SdeKind, TimeSampling, Transition};
+use crate::linalg::symmetric_eigen;
+use crate::mixture::Evaluator;
+use crate::nn::ScoreNet;
+use crate::objective::{ComponentChain, EulerChain, Guide, Regression, ScoreModel, TimeLaw};
+use crate::sample::{Reverse, ReverseExploding, ReverseLangevin};
+use crate::sde::{ComponentStep, Grid, Langevin, NoiseScale, VarianceExploding};
+use crate::transition::{ComponentKernel, ExplodingKernel, Noising, Target};
+use crate::{Error, Real, Result};
+
+/// Frequencies of the time's Fourier features.
+const FREQUENCIES: usize = 6;
+/// Standard deviation of ln(noise / signal) over the training times (eq. 17).
+const TIME_SPREAD: f64 = 1.2;
+
+/// Everything that a configuration and a reference determine.
+pub struct System<R: Real> {
+    /// The network and how its output becomes a score.
+    pub model: ScoreModel<R>,
+    /// How training points are made.
+    pub noising: Box<dyn Noising<R>>,
+    /// What the network is regressed on.
+    pub regression: Regression,
+    /// The process run backwards.
+    pub reverse: Box<dyn Reverse<R>>,
+    /// Paths per optimiser step and data points per step: a per-path grid and an exact kernel take a path for each time.
+    pub paths_per_point: usize,
+}
+
+impl<R: Real> System<R> {
+    /// Builds the system.
+    ///
+    /// # Errors
+    /// A time grid on which explicit steps are unstable; sizes out of range.
+    pub fn new(config: &Config, reference: &Reference) -> Result<Self> {
+        let (s, o, d) = (&config.sde, &config.objective, reference.whitening.dim());
+        let net = ScoreNet::new(d, config.network.width, config.network.depth, FREQUENCIES)?;
+        let (scale, guide, reverse): (_, _, Box<dyn Reverse<R>>) = match s.kind {
+            SdeKind::Langevin | SdeKind::Vp => {
+                let step = ComponentStep::new(&reference.mixture, s.beta)?;
+                let guide = Guide::Reference(Evaluator::new(&reference.mixture));
+                (NoiseScale::Preserving { beta: s.beta }, guide, Box::new(ReverseLangevin(step)))
+            }
+            SdeKind::Ve => (NoiseScale::Exploding { beta: s.beta }, Guide::Exploding, Box::new(ReverseExploding::new(d, s.beta)?)),
+        };
+        let model = ScoreModel::new(net, config.network.parametrisation, scale, guide, &reference.std.to_vec())?;
+        let times = match o.time_sampling {
+            TimeSampling::Grid => TimeLaw::uniform(scale, s.t_min, s.horizon)?,
+            TimeSampling::LogitNormal => {
+                let mu = if s.kind == SdeKind::Langevin { -0.6 } else { -0.3 };
+                TimeLaw::logit_normal(scale, s.t_min, s.horizon, mu, TIME_SPREAD)?
+            }
+        };
+        let m = config.train.times_per_path;
+        let (noising, paths_per_point): (Box<dyn Noising<R>>, usize) = match o.kind {
+            ObjectiveKind::Ndsm => chain(config, reference, times)?,
+            ObjectiveKind::Dsm if s.kind == SdeKind::Ve => {
+                (Box::new(ExplodingKernel::new(VarianceExploding::new(d, s.beta)?, d, times)), m)
+            }
+            ObjectiveKind::Dsm | ObjectiveKind::ComponentFlow => {
+                let target = if o.kind == ObjectiveKind::Dsm { Target::Score } else { Target::Flow };
+                (Box::new(ComponentKernel::new(ComponentStep::new(&reference.mixture, s.beta)?, times, target)), m)
+            }
+        };
+        let regression = if o.kind == ObjectiveKind::ComponentFlow { Regression::Residual } else { Regression::Score };
+        Ok(System { model, noising, regression, reverse, paths_per_point })
+    }
+}
+
+/// The noising chain of NDSM.
+fn chain<R: Real>(config: &Config, reference: &Reference, times: TimeLaw) -> Result<(Box<dyn Noising<R>>, usize)> {
+    let (s, m) = (&config.sde, config.train.times_per_path);
+    let grid = match s.grid {
+        GridKey::PerPath => {
+            let step = ComponentStep::new(&reference.mixture, s.beta)?;
+            return Ok((Box::new(ComponentChain::per_path(step, s.steps, times)?), m));
+        }
+        GridKey::Uniform => Grid::Uniform,
+        GridKey::Quadratic => Grid::Quadratic,
+        GridKey::Geometric => Grid::Geometric,
+    }
+    .times(s.horizon, s.steps)?;
+    let euler = config.objective.transition == Transition::Euler || s.integrator == Integrator::Euler;
+    if s.kind == SdeKind::Ve {
+        return Ok((Box::new(EulerChain::new::<R>(VarianceExploding::new(reference.whitening.dim(), s.beta)?, grid, times, m)?), 1));
+    }
+    if euler {
+        check_stable(config, reference, &grid)?;
+        return Ok((Box::new(EulerChain::new::<R>(Langevin::<R>::new(&reference.mixture, s.beta)?, grid, times, m)?), 1));
+    }
+    Ok((Box::new(ComponentChain::fixed(ComponentStep::new(&reference.mixture, s.beta)?, grid, times, m)?), 1))
+}
+
+/// Explicit Euler needs h < 2 v_min / beta, v_min the least variance of a component along any direction of u.
+fn check_stable(config: &Config, reference: &Reference, grid: &[f64]) -> Result<()> {
+    let longest = grid.windows(2).map(|w| w[1] - w[0]).fold(0.0, f64::max);
+    let mut least = f64::INFINITY;
+    for k in 0..reference.mixture.components() {
+        least = symmetric_eigen(reference.mixture.covariance(k).view())?.values.iter().copied().fold(least, f64::min);
+    }
+    let limit = 2.0 * least / config.sde.beta;
+    if longest < limit {
+        return Ok(());
+    }
+    let needed = config.sde.steps as f64 * longest / limit;
+    Err(Error::refused(
+        "sde.steps",
+        format!(
+            "{} explicit steps are unstable: the longest is {longest:.3}, and the narrowest component allows less than {limit:.3}; use more than \
+             {:.0} steps, or objective.transition = \"component\", which is stable for every step",
+            config.sde.steps,
+            needed.ceil()
+        ),
+    ))
+}

@@ -1,0 +1,243 @@
+//! The optimiser's loop, one step at a time.
+
+use super::{Generator, Reference, System};
+use crate::config::{Config, Schedule as ScheduleKey};
+use crate::objective::{Loss, stratified};
+use crate::optim::{self, Adam, Decay, Schedule};
+use crate::rng::{Purpose, Stream};
+use crate::sde::Paths;
+use crate::transition::Draws;
+use crate::{Error, Real, Result};
+use ndarray::ArrayView2;
+
+/// Bins of time in [`StepReport::bins`].
+const BINS: usize = 8;
+
+/// Everything that training changes: what a checkpoint holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State<R> {
+    /// The network's parameters, flat.
+    pub params: Vec<R>,
+    /// Adam's moments, the averaged parameters and the number of steps done.
+    pub optimiser: optim::State<R>,
+}
+
+/// What one step came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepReport {
+    /// Optimiser steps done, this one included.
+    pub step: u64,
+    /// Mean of the per-draw losses (a constant is missing: it may be negative).
+    pub loss: f64,
+    /// Their standard deviation.
+    pub deviation: f64,
+    /// Norm of the gradient before clipping.
+    pub gradient: f64,
+    /// Learning rate.
+    pub rate: f64,
+    /// With `train.diagnose`: for eight groups of draws in the order of their times (mean time, variance of the loss).
+    pub bins: Vec<(f64, f64)>,
+}
+
+/// A model in training.
+pub struct Trainer<R: Real> {
+    config: Config,
+    system: System<R>,
+    state: State<R>,
+    adam: Adam,
+    loss: Loss<R>,
+    /// Data in whitened coordinates, row-major.
+    data: Vec<R>,
+    order: Order,
+    batch: Batch<R>,
+}
+
+/// Buffers of a step, made once.
+struct Batch<R> {
+    starts: Vec<R>,
+    u: Vec<f64>,
+    draws: Draws<R>,
+    values: Vec<R>,
+    grad: Vec<R>,
+}
+
+/// The rows of the current epoch, in their order.
+struct Order {
+    epoch: u64,
+    rows: Vec<usize>,
+}
+
+impl<R: Real> Trainer<R> {
+    /// A model before its first step. `x`: the training points [n, d] in the units of the reference.
+    ///
+    /// # Errors
+    /// As [`System::new`]; points that do not fit the reference.
+    pub fn new(config: &Config, reference: &Reference, x: ArrayView2<f64>) -> Result<Self> {
+        config.validate()?;
+        let system = System::<R>::new(config, reference)?;
+        let params = system.model.net.init::<R>(config.train.seed);
+        let optimiser = adam(config)?.start(&params)?;
+        Self::resume(config, reference, x, State { params, optimiser })
+    }
+
+    /// A model as `state` left it.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`]; a state of another network.
+    pub fn resume(config: &Config, reference: &Reference, x: ArrayView2<f64>, state: State<R>) -> Result<Self> {
+        let system = System::<R>::new(config, reference)?;
+        let expected = system.model.net.parameter_count();
+        if state.params.len() != expected || state.optimiser.m.len() != expected || state.optimiser.v.len() != expected {
+            return Err(Error::shape("training state", format!("{expected} parameters and moments"), &[&[state.params.len()]]));
+        }
+        if x.nrows() == 0 {
+            return Err(Error::shape("training points", "at least one row", &[x.shape()]));
+        }
+        let data: Vec<R> = reference.whitening.whiten(x)?.iter().map(|v| R::of(*v)).collect();
+        let t = &config.train;
+        let d = system.model.dim();
+        let paths = t.batch * system.paths_per_point;
+        let n = paths * system.noising.draws_per_path();
+        let loss = Loss::new(&system.model, system.regression, config.objective.control, config.objective.weighting, n)?;
+        let batch = Batch {
+            starts: vec![R::zero(); paths * d],
+            u: vec![0.0; n],
+            draws: Draws::new(n, d),
+            values: vec![R::zero(); n],
+            grad: vec![R::zero(); expected],
+        };
+        let order = Order { epoch: u64::MAX, rows: (0..x.nrows()).collect() };
+        Ok(Trainer { adam: adam(config)?, config: config.clone(), system, state, loss, data, order, batch })
+    }
+
+    /// What training changes.
+    pub fn state(&self) -> &State<R> {
+        &self.state
+    }
+
+    /// Process, objective and score model.
+    pub fn system(&self) -> &System<R> {
+        &self.system
+    }
+
+    /// The recorded program of the loss, for audits.
+    pub fn loss(&self) -> &Loss<R> {
+        &self.loss
+    }
+
+    /// One optimiser step.
+    ///
+    /// # Errors
+    /// `NonFinite` if the chain, the loss or the gradient is NaN or infinite; the state is then that before the step.
+    pub fn step(&mut self) -> Result<StepReport> {
+        let step = self.state.optimiser.step;
+        self.draw(step).map_err(|e| at(e, step))?;
+        let b = &mut self.batch;
+        self.loss.run(&self.system.model, &self.state.params, &b.draws, &mut b.values, &mut b.grad)?;
+        let n = b.values.len() as f64;
+        let loss = b.values.iter().map(|v| v.f64()).sum::<f64>() / n;
+        if !loss.is_finite() {
+            return Err(non_finite("the loss", step));
+        }
+        let deviation = (b.values.iter().map(|v| (v.f64() - loss).powi(2)).sum::<f64>() / n).sqrt();
+        let report = self.adam.step(&mut self.state.params, &b.grad, &mut self.state.optimiser)?;
+        if !report.norm.is_finite() {
+            let net = &self.system.model.net;
+            let bad = net.parameters().into_iter().find(|p| b.grad[p.range()].iter().any(|g| !g.is_finite()));
+            return Err(non_finite(&format!("the gradient of {}", bad.map_or("the parameters".into(), |p| p.name)), step));
+        }
+        let bins = if self.config.train.diagnose { bins(b.draws.times(), &b.values) } else { Vec::new() };
+        Ok(StepReport { step: step + 1, loss, deviation, gradient: report.norm, rate: report.rate, bins })
+    }
+
+    /// Makes the draws of optimiser step `step` without using them: for measurements.
+    ///
+    /// # Errors
+    /// A chain that reaches NaN or infinity.
+    pub fn draw(&mut self, step: u64) -> Result<&Draws<R>> {
+        let (seed, d) = (self.config.train.seed, self.system.model.dim());
+        let (points, copies) = (self.config.train.batch, self.system.paths_per_point);
+        for i in 0..points {
+            let row = self.order.row(seed, step * points as u64 + i as u64);
+            for copy in 0..copies {
+                self.batch.starts[(i * copies + copy) * d..][..d].copy_from_slice(&self.data[row * d..][..d]);
+            }
+        }
+        let per_point = self.batch.u.len() / points;
+        stratified(&mut Stream::new(seed, Purpose::Time, step, 0), per_point, &mut self.batch.u);
+        let paths = Paths { seed, purpose: Purpose::Noise, step };
+        self.system.noising.draw(&self.batch.starts, &self.batch.u, paths, &mut self.batch.draws)?;
+        Ok(&self.batch.draws)
+    }
+
+    /// The gradient of the mean loss over the draws of step `step`, at the present parameters, which stay as they are: for
+    /// measurements of its variance.
+    ///
+    /// # Errors
+    /// As [`Trainer::draw`].
+    pub fn gradient(&mut self, step: u64) -> Result<&[R]> {
+        self.draw(step)?;
+        let b = &mut self.batch;
+        self.loss.run(&self.system.model, &self.state.params, &b.draws, &mut b.values, &mut b.grad)?;
+        Ok(&b.grad)
+    }
+
+    /// A generator with the averaged parameters (the last ones where there is no average).
+    ///
+    /// # Errors
+    /// None that a trainer can meet.
+    pub fn generator(&self, reference: &Reference) -> Result<Generator<R>> {
+        Generator::new(&self.config, reference, &self.state)
+    }
+}
+
+impl Order {
+    /// The data row at position `at` of the endless sequence of epochs, each a fresh random order.
+    fn row(&mut self, seed: u64, at: u64) -> usize {
+        let n = self.rows.len() as u64;
+        if self.epoch != at / n {
+            self.epoch = at / n;
+            self.rows.sort_unstable();
+            Stream::new(seed, Purpose::Batch, self.epoch, 0).shuffle(&mut self.rows);
+        }
+        self.rows[(at % n) as usize]
+    }
+}
+
+fn adam(config: &Config) -> Result<Adam> {
+    let t = &config.train;
+    let decay = match t.schedule {
+        ScheduleKey::Cosine => Decay::Cosine,
+        ScheduleKey::Constant => Decay::Constant,
+    };
+    let schedule = Schedule::new(t.lr, t.warmup.min(t.steps) as u64, t.steps as u64, decay)?;
+    let positive = |x: f64| (x > 0.0).then_some(x);
+    Ok(Adam { weight_decay: t.weight_decay, clip: positive(t.clip), ema: positive(t.ema), ..Adam::new(schedule) })
+}
+
+fn non_finite(place: &str, step: u64) -> Error {
+    let remedy = "lower train.lr or set train.clip; the parameters are those before this step".into();
+    Error::NonFinite { place: place.into(), step: step as usize + 1, remedy }
+}
+
+/// The same error, met at optimiser step `step`.
+fn at(e: Error, now: u64) -> Error {
+    match e {
+        Error::NonFinite { place, remedy, .. } => Error::NonFinite { place, step: now as usize + 1, remedy },
+        other => other,
+    }
+}
+
+/// (mean time, variance of the values) of equal groups in the order of time.
+fn bins<R: Real>(times: &[f64], values: &[R]) -> Vec<(f64, f64)> {
+    let mut order: Vec<usize> = (0..times.len()).collect();
+    order.sort_by(|a, b| times[*a].total_cmp(&times[*b]));
+    order
+        .chunks(times.len().div_ceil(BINS))
+        .map(|group| {
+            let mean = |f: &dyn Fn(usize) -> f64| group.iter().map(|i| f(*i)).sum::<f64>() / group.len() as f64;
+            let m = mean(&|i| values[i].f64());
+            (mean(&|i| times[i]), mean(&|i| (values[i].f64() - m).powi(2)))
+        })
+        .collect()
+}
