@@ -4,12 +4,14 @@
 //! asked for through one seam, `engine`.
 
 mod args;
+mod checkpoint;
 mod commands;
 mod config_file;
 mod engine;
 mod html;
 mod metrics_log;
 mod npy;
+mod numerics;
 pub mod plot;
 mod progress;
 mod report;
@@ -17,13 +19,11 @@ mod run_dir;
 mod summary;
 mod train;
 
-use crate::config::Config;
-use crate::{Error, Result};
+use crate::Result;
 use args::{Cli, Command, TrainArgs};
 use clap::Parser;
-use engine::{Engine, Model};
+use engine::Engine;
 use run_dir::RunDir;
-use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs the program with the arguments of the process: what `main` calls. Errors are one sentence on standard error.
@@ -32,7 +32,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(e) => return usage(&e),
     };
-    match run(cli, &NotJoined) {
+    match run(cli, &numerics::Numerics) {
         Ok(text) => {
             println!("{text}");
             ExitCode::SUCCESS
@@ -69,18 +69,6 @@ fn usage(e: &clap::Error) -> ExitCode {
     let useful = parts.filter(|p| p.starts_with("error: ") || p.starts_with("tip: "));
     eprintln!("{}; see ndsm --help", useful.collect::<Vec<_>>().join("; "));
     ExitCode::from(2)
-}
-
-/// JOIN: replaced by the training loop's engine.
-struct NotJoined;
-
-impl Engine for NotJoined {
-    fn begin(&self, _: &Config) -> Result<Box<dyn Model>> {
-        Err(Error::Unavailable { what: "training".to_owned(), why: "the training loop is not joined yet".to_owned() })
-    }
-    fn load(&self, config: &Config, _: &Path) -> Result<Box<dyn Model>> {
-        self.begin(config)
-    }
 }
 
 #[cfg(test)]

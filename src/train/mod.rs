@@ -32,5 +32,5 @@ mod trainer;
 
 pub use generator::Generator;
 pub use reference::Reference;
-pub use system::System;
+pub use system::{System, network};
 pub use trainer::{State, StepReport, Trainer};

@@ -30,6 +30,14 @@ pub struct System<R: Real> {
     pub paths_per_point: usize,
 }
 
+/// The network of the configuration's size for points in R^`dim`.
+///
+/// # Errors
+/// Sizes out of range.
+pub fn network(config: &Config, dim: usize) -> Result<ScoreNet> {
+    ScoreNet::new(dim, config.network.width, config.network.depth, FREQUENCIES)
+}
+
 impl<R: Real> System<R> {
     /// Builds the system.
     ///
@@ -37,7 +45,7 @@ impl<R: Real> System<R> {
     /// A time grid on which explicit steps are unstable; sizes out of range.
     pub fn new(config: &Config, reference: &Reference) -> Result<Self> {
         let (s, o, d) = (&config.sde, &config.objective, reference.whitening.dim());
-        let net = ScoreNet::new(d, config.network.width, config.network.depth, FREQUENCIES)?;
+        let net = network(config, d)?;
         let (scale, guide, reverse): (_, _, Box<dyn Reverse<R>>) = match s.kind {
             SdeKind::Langevin | SdeKind::Vp => {
                 let step = ComponentStep::new(&reference.mixture, s.beta)?;

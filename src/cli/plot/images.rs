@@ -1,18 +1,8 @@
 //! A grid of images, each beside its nearest training image.
 
 use super::canvas::{Anchor, Canvas, FAINT, INK};
+use crate::data::ImageShape;
 use ndarray::{ArrayView1, ArrayView2};
-
-/// Pixels of an image and the values of paper and of ink.
-#[derive(Debug, Clone, Copy)]
-pub struct ImageShape {
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-    /// The values shown white and black.
-    pub range: [f64; 2],
-}
 
 /// Side of a tile.
 const TILE: usize = 96;

@@ -12,7 +12,7 @@ mod scatter;
 pub use canvas::Canvas;
 pub use curve::loss_curve;
 pub use field::score_field;
-pub use images::{ImageShape, image_grid};
+pub use images::image_grid;
 pub use paths::trajectories;
 pub use scatter::{samples_beside_data, window};
 

@@ -1,5 +1,6 @@
 use super::canvas::{BLUE, Color, INK, ORANGE};
 use super::*;
+use crate::data::ImageShape;
 use crate::rng::{Purpose, Stream};
 use ndarray::{Array2, Array3, array};
 

@@ -1,0 +1,301 @@
+//! The engine behind the commands: data, latent space, reference, training and samples joined.
+
+use super::args::Method as MethodArg;
+use super::checkpoint::Checkpoint;
+use super::engine::{Engine, Model, Sampling};
+use super::metrics_log::Step;
+use super::plot::{self, Canvas};
+use super::summary::Metric;
+use crate::config::{Config, DataName, ObjectiveKind, Precision, SdeKind};
+use crate::data::{self, Dataset, Pca, Request};
+use crate::metrics::{self, ModeSpace, nearest};
+use crate::mixture::{Covariances, Mixture};
+use crate::rng::Purpose;
+use crate::sample::Method;
+use crate::sde::{ComponentStep, Paths, VarianceExploding, euler_maruyama};
+use crate::train::{Generator, Reference, State, Trainer};
+use crate::{Error, Real, Result};
+use ndarray::{Array1, Array2, Array3, ArrayView2, Axis, s};
+use std::cell::OnceCell;
+use std::path::Path;
+
+/// Images shown, and pairs a row.
+const IMAGES: usize = 40;
+const COLUMNS: usize = 8;
+/// Paths shown, and the steps they are shown at.
+const PATHS: usize = 60;
+const FRAMES: usize = 60;
+/// Arrows a side.
+const ARROWS: usize = 26;
+
+/// Makes models of the precision that the configuration asks for.
+pub struct Numerics;
+
+impl Engine for Numerics {
+    fn begin(&self, config: &Config) -> Result<Box<dyn Model>> {
+        Ok(match config.train.precision {
+            Precision::F32 => Box::new(Run::<f32>::begin(config)?),
+            Precision::F64 => Box::new(Run::<f64>::begin(config)?),
+        })
+    }
+
+    fn load(&self, config: &Config, checkpoint: &Path) -> Result<Box<dyn Model>> {
+        Ok(match config.train.precision {
+            Precision::F32 => Box::new(Run::<f32>::load(config, checkpoint)?),
+            Precision::F64 => Box::new(Run::<f64>::load(config, checkpoint)?),
+        })
+    }
+}
+
+/// A run in precision `R`. Data are read when they are needed: generating from a checkpoint needs none.
+struct Run<R: Real> {
+    config: Config,
+    pca: Option<Pca>,
+    reference: Reference,
+    /// The state that was loaded; unused once there is a trainer.
+    state: Option<State<R>>,
+    trainer: Option<Trainer<R>>,
+    data: OnceCell<Dataset>,
+    /// Hash of the data of the checkpoint.
+    hash: Option<u64>,
+}
+
+impl<R: Real> Run<R> {
+    fn begin(config: &Config) -> Result<Self> {
+        let data = read(config)?;
+        let pca = latent_space(config, &data)?;
+        let x = encode(pca.as_ref(), data.points.view())?;
+        let reference = Reference::fit(x.view(), config)?;
+        let trainer = Some(Trainer::new(config, &reference, x.view())?);
+        let hash = Some(data.hash());
+        Ok(Run { config: config.clone(), pca, reference, state: None, trainer, data: OnceCell::from(data), hash })
+    }
+
+    fn load(config: &Config, checkpoint: &Path) -> Result<Self> {
+        let network = |d| crate::train::network(config, d);
+        let Checkpoint { state, reference, pca, data } = Checkpoint::read(checkpoint, network)?;
+        let run =
+            Run { config: config.clone(), pca, reference, state: Some(state), trainer: None, data: OnceCell::new(), hash: Some(data) };
+        run.generator()?; // what does not fit the configuration is refused now
+        Ok(run)
+    }
+
+    fn data(&self) -> Result<&Dataset> {
+        if let Some(data) = self.data.get() {
+            return Ok(data);
+        }
+        let data = read(&self.config)?;
+        if self.hash.is_some_and(|h| h != data.hash()) {
+            return Err(Error::refused("data", "differ from those that the checkpoint was trained on; start a new run with them"));
+        }
+        Ok(self.data.get_or_init(|| data))
+    }
+
+    fn current(&self) -> Result<&State<R>> {
+        let trained = self.trainer.as_ref().map(Trainer::state).or(self.state.as_ref());
+        trained.ok_or_else(|| Error::refused("model", "has neither a trainer nor a checkpoint"))
+    }
+
+    fn generator(&self) -> Result<Generator<R>> {
+        Generator::new(&self.config, &self.reference, self.current()?)
+    }
+
+    fn decode(&self, z: Array2<f64>) -> Result<Array2<f64>> {
+        self.pca.as_ref().map_or(Ok(z.clone()), |pca| pca.decode(z.view()))
+    }
+
+    fn images(&self, samples: ArrayView2<f64>, data: &Dataset, shape: data::ImageShape) -> Result<Canvas> {
+        let shown = samples.slice(s![..IMAGES.min(samples.nrows()), ..]);
+        let rows: Vec<usize> = nearest(shown, data.points.view())?.iter().map(|(row, _)| *row).collect();
+        Ok(plot::image_grid(shown, data.points.select(Axis(0), &rows).view(), shape, COLUMNS))
+    }
+
+    /// The learned score at the smallest time, on a grid over the data.
+    fn score_field(&self, samples: ArrayView2<f64>, data: &Dataset) -> Result<Canvas> {
+        let window = plot::window(data.points.view());
+        let at = |axis: usize, i: usize| {
+            let [low, high] = window[axis];
+            low + (high - low) * (i as f64 + 0.5) / ARROWS as f64
+        };
+        let grid = Array2::from_shape_fn((ARROWS * ARROWS, 2), |(i, axis)| at(axis, if axis == 0 { i % ARROWS } else { i / ARROWS }));
+        // Half way in ln(noise / signal): late enough to be smooth, early enough to show the data.
+        let t = (self.config.sde.t_min * self.config.sde.horizon).sqrt();
+        let score = self.generator()?.score(t, grid.view())?;
+        Ok(plot::score_field(window, samples, grid.view(), score.view(), &format!("learned score at t = {t:.2}")))
+    }
+
+    /// Noising paths from data and generating paths from the reference, [steps, n, d] each.
+    fn paths(&self, data: &Dataset) -> Result<Canvas> {
+        let (c, d) = (&self.config, self.reference.whitening.dim());
+        let starts = metrics::subset(data.points.view(), PATHS, c.train.seed, 9);
+        let mut u: Vec<f64> = self.reference.whitening.whiten(starts.view())?.iter().copied().collect();
+        let n = starts.nrows();
+        let mut forward = Array3::zeros((FRAMES + 1, n, d));
+        let step = ComponentStep::<f64>::new(&self.reference.mixture, c.sde.beta)?;
+        let exploding = VarianceExploding::new(d, c.sde.beta)?;
+        // Later steps are longer: most of the way is gone early.
+        let time = |i: usize| c.sde.horizon * (i as f64 / FRAMES as f64).powi(2);
+        for i in 0..=FRAMES {
+            if i > 0 {
+                let paths = Paths { seed: c.train.seed, purpose: Purpose::Picture, step: i as u64 };
+                match c.sde.kind {
+                    SdeKind::Ve => euler_maruyama(&exploding, &[time(i - 1), time(i)], &mut u, paths)?,
+                    _ => step.step(time(i) - time(i - 1), &mut u, paths)?,
+                }
+            }
+            let points = Array2::from_shape_vec((n, d), u.clone()).map_err(|e| Error::refused("paths", e.to_string()))?;
+            forward.index_axis_mut(Axis(0), i).assign(&self.reference.whitening.unwhiten(points.view())?);
+        }
+        let frames = self.generator()?.trajectories(PATHS, c.train.seed, FRAMES)?;
+        let views: Vec<_> = frames.iter().map(|f| f.view()).collect();
+        let backward = ndarray::stack(Axis(0), &views).map_err(|e| Error::refused("paths", e.to_string()))?;
+        Ok(plot::trajectories(forward.view(), backward.view()))
+    }
+}
+
+impl<R: Real> Model for Run<R> {
+    fn done(&self) -> usize {
+        self.current().map_or(0, |s| s.optimiser.step as usize)
+    }
+
+    fn step(&mut self) -> Result<Step> {
+        if self.trainer.is_none() {
+            let x = encode(self.pca.as_ref(), self.data()?.points.view())?;
+            let state = self.current()?.clone();
+            self.trainer = Some(Trainer::resume(&self.config, &self.reference, x.view(), state)?);
+            self.state = None;
+        }
+        let trainer = self.trainer.as_mut().ok_or_else(|| Error::refused("model", "has no trainer"))?;
+        let r = trainer.step()?;
+        let mut more = vec![("deviation", r.deviation), ("gradient", r.gradient), ("rate", r.rate)];
+        more.extend(BIN_NAMES.iter().zip(&r.bins).flat_map(|([time, variance], (t, v))| [(*time, *t), (*variance, *v)]));
+        Ok(Step { step: r.step as usize, loss: r.loss, more })
+    }
+
+    fn save(&self, checkpoint: &Path) -> Result<()> {
+        let net = crate::train::network(&self.config, self.reference.whitening.dim())?;
+        let data = match self.hash {
+            Some(hash) => hash,
+            None => self.data()?.hash(),
+        };
+        let (state, reference, pca) = (self.current()?.clone(), self.reference.clone(), self.pca.clone());
+        Checkpoint { state, reference, pca, data }.write(checkpoint, &net, self.config.train.seed)
+    }
+
+    fn sample(&self, how: Sampling) -> Result<Array2<f64>> {
+        let method = match how.method {
+            MethodArg::Ode => Method::Ode,
+            MethodArg::Sde => Method::Sde,
+            MethodArg::Pc => Method::Pc,
+        };
+        self.decode(self.generator()?.sample(how.n, how.seed, method, how.steps)?)
+    }
+
+    fn evaluate(&self, samples: ArrayView2<f64>, seed: u64) -> Result<Vec<Metric>> {
+        let (modes, latent) = (self.reference.in_data_units()?, encode(self.pca.as_ref(), samples)?);
+        let m = metrics::evaluate(samples, self.data()?, Some(ModeSpace { mixture: &modes, samples: latent.view() }), seed)?;
+        let metric = |name: &str, value, floor, meaning: &str| Metric { name: name.into(), value, floor, meaning: meaning.into() };
+        Ok(vec![
+            metric(
+                "mode_weight_tv",
+                m.mode_weight_tv,
+                None,
+                "total variation between the modes' weights and the law's (or the reference's)",
+            ),
+            metric("sliced_w2", Some(m.sliced_w2), Some(m.sliced_w2_floor), "sliced Wasserstein-2 distance to held-out data"),
+            metric("energy_distance", Some(m.energy_distance), Some(m.energy_distance_floor), "energy distance to held-out data, unbiased"),
+            metric("mmd2", Some(m.mmd2), Some(m.mmd2_floor), "squared maximum mean discrepancy to held-out data, unbiased"),
+            metric("outlier_share", m.outlier_share, None, "share farther than 4 standard deviations from every mode"),
+            metric("nll_exact", m.nll_exact, m.nll_floor, "mean negative log-density under the exact law"),
+            metric(
+                "memorisation_ratio",
+                Some(m.memorisation_ratio),
+                None,
+                "distance to the nearest training point over that to the nearest held-out point; 1: none",
+            ),
+        ])
+    }
+
+    fn pictures(&self, samples: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>> {
+        let data = self.data()?;
+        if let Some(shape) = data.images {
+            return Ok(vec![("samples", self.images(samples, data, shape)?)]);
+        }
+        if data.dim() < 2 {
+            return Ok(Vec::new());
+        }
+        let shown = metrics::subset(samples, data.points.nrows(), self.config.train.seed, 8);
+        let mut pictures = vec![("samples", plot::samples_beside_data(data.points.view(), shown.view()))];
+        if data.dim() == 2 && self.pca.is_none() {
+            if self.config.objective.kind != ObjectiveKind::ComponentFlow {
+                pictures.push(("score", self.score_field(samples, data)?));
+            }
+            pictures.push(("paths", self.paths(data)?));
+        }
+        Ok(pictures)
+    }
+
+    fn facts(&self) -> Vec<(String, String)> {
+        let mut facts = vec![
+            ("dimension".to_owned(), self.reference.whitening.dim().to_string()),
+            ("components of the reference".to_owned(), self.reference.mixture.components().to_string()),
+            ("vector level".to_owned(), crate::simd::level().name().to_owned()),
+        ];
+        if let Some(trainer) = &self.trainer {
+            facts.push(("parameters".to_owned(), trainer.state().params.len().to_string()));
+        }
+        if let Some(data) = self.data.get() {
+            facts.push(("data".to_owned(), format!("{} for training, {} held out", data.points.nrows(), data.held_out.nrows())));
+        }
+        if let Some(pca) = &self.pca {
+            facts.push(("variance in the latent space".to_owned(), format!("{:.1} %", 100.0 * pca.explained())));
+        }
+        facts.extend(self.reference.notes.iter().map(|n| ("reference".to_owned(), n.clone())));
+        facts
+    }
+}
+
+/// Names of the groups of draws in `metrics.jsonl` with `train.diagnose`.
+const BIN_NAMES: [[&str; 2]; 8] = [
+    ["time_0", "variance_0"],
+    ["time_1", "variance_1"],
+    ["time_2", "variance_2"],
+    ["time_3", "variance_3"],
+    ["time_4", "variance_4"],
+    ["time_5", "variance_5"],
+    ["time_6", "variance_6"],
+    ["time_7", "variance_7"],
+];
+
+/// The data that the configuration names.
+fn read(config: &Config) -> Result<Dataset> {
+    let d = &config.data;
+    let mixture = if d.name == DataName::Mixture { Some(mixture(config)?) } else { None };
+    data::load(&Request { name: d.name.name().to_owned(), path: d.path.as_ref().map(Into::into), n: Some(d.n), seed: d.seed, mixture })
+}
+
+/// The law `mixture`: spherical components from `data.weights`, `data.means`, `data.std`.
+fn mixture(config: &Config) -> Result<Mixture> {
+    let d = &config.data;
+    let (k, dim) = (d.means.len(), d.means.first().map_or(0, Vec::len));
+    let total: f64 = d.weights.iter().sum();
+    let weights = if d.weights.is_empty() { Array1::from_elem(k, 1.0 / k as f64) } else { d.weights.iter().map(|w| w / total).collect() };
+    let means = Array2::from_shape_vec((k, dim), d.means.concat()).map_err(|e| Error::refused("data.means", e.to_string()))?;
+    let variances = Array1::from_shape_fn(k, |i| d.std[if d.std.len() == 1 { 0 } else { i }].powi(2));
+    Mixture::new(weights, means, Covariances::Spherical(variances)).map_err(|e| e.within("data"))
+}
+
+fn latent_space(config: &Config, data: &Dataset) -> Result<Option<Pca>> {
+    match config.data.latent {
+        0 => Ok(None),
+        r if r <= data.dim() && r < data.points.nrows() => Pca::fit(data.points.view(), r).map(Some),
+        r => {
+            let most = data.dim().min(data.points.nrows() - 1);
+            Err(Error::invalid("data.latent", format!("at most {most} for {} points of {} numbers", data.points.nrows(), data.dim()), r))
+        }
+    }
+}
+
+fn encode(pca: Option<&Pca>, x: ArrayView2<f64>) -> Result<Array2<f64>> {
+    pca.map_or(Ok(x.to_owned()), |pca| pca.encode(x))
+}
