@@ -136,7 +136,7 @@ pub enum Method {
 #[command(after_help = "Example:
   ndsm eval runs/digits-ndsm-seed0 --n 2000 --json
 
-Each metric stands beside its floor: what fresh data of the same size would score. The smallest value that means anything is the floor.")]
+Each metric stands beside its floor: what fresh data of the same size would score. Differences below it mean nothing.")]
 pub struct EvalArgs {
     /// Run directory
     pub dir: PathBuf,

@@ -24,6 +24,7 @@ use args::{Cli, Command, TrainArgs};
 use clap::Parser;
 use engine::Engine;
 use run_dir::RunDir;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Runs the program with the arguments of the process: what `main` calls. Errors are one sentence on standard error.
@@ -34,11 +35,12 @@ pub fn main() -> ExitCode {
     };
     match run(cli, &numerics::Numerics) {
         Ok(text) => {
-            println!("{text}");
+            // A closed pipe is the reader's choice, here and below.
+            let _ = writeln!(std::io::stdout(), "{text}");
             ExitCode::SUCCESS
         }
         Err(e) => {
-            eprintln!("error: {e}");
+            let _ = writeln!(std::io::stderr(), "error: {e}");
             ExitCode::from(e.exit_code())
         }
     }
@@ -60,14 +62,13 @@ fn run(cli: Cli, engine: &dyn Engine) -> Result<String> {
 /// What clap has to say: help and version as they are, on standard output; an error as one sentence, with its tip.
 fn usage(e: &clap::Error) -> ExitCode {
     if !e.use_stderr() {
-        // A closed pipe is the reader's choice.
         let _ = e.print();
         return ExitCode::SUCCESS;
     }
     let text = e.to_string();
     let parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
     let useful = parts.filter(|p| p.starts_with("error: ") || p.starts_with("tip: "));
-    eprintln!("{}; see ndsm --help", useful.collect::<Vec<_>>().join("; "));
+    let _ = writeln!(std::io::stderr(), "{}; see ndsm --help", useful.collect::<Vec<_>>().join("; "));
     ExitCode::from(2)
 }
 

@@ -58,7 +58,7 @@ fn page(config: &Config, summary: &Summary, last_step: Option<f64>, pictures: &[
         body += &picture(png, caption);
     }
     if !summary.metrics.is_empty() {
-        body += "<h2>Metrics</h2>\n<p>The floor is what fresh data of the same size score; no sample can mean to be better.</p>\n";
+        body += "<h2>Metrics</h2>\n<p>The floor is what fresh data of the same size would score: differences below it mean nothing.</p>\n";
         let row = |m: &Metric| vec![m.name.clone(), shown(m.value), shown(m.floor), m.meaning.clone()];
         body += &table(&["metric", "samples", "floor", ""], &summary.metrics.iter().map(row).collect::<Vec<_>>(), &[1, 2]);
     }
@@ -68,7 +68,7 @@ fn page(config: &Config, summary: &Summary, last_step: Option<f64>, pictures: &[
         body += &table(&["phase", "seconds"], &summary.timings.iter().map(row).collect::<Vec<_>>(), &[1]);
     }
     body += "<h2>Configuration</h2>\n";
-    let row = |k: &crate::config::Key| Some(vec![k.name.to_owned(), (k.get)(config)?.to_string(), k.doc.trim().to_owned()]);
+    let row = |k: &crate::config::Key| Some(vec![k.name.to_owned(), (k.get)(config)?.to_string(), k.doc.trim().replace('`', "")]);
     body += &table(&["key", "value", ""], &KEYS.iter().filter_map(row).collect::<Vec<_>>(), &[]);
     body += "<h2>Made with</h2>\n";
     let mut facts = vec![vec!["ndsm".to_owned(), env!("CARGO_PKG_VERSION").to_owned()]];
@@ -111,6 +111,7 @@ table { border-collapse: collapse; width: 100%; font-size: .9em; }
 th { text-align: left; font-weight: 600; }
 th, td { padding: .3em .8em .3em 0; border-bottom: 1px solid #e2e5ea; vertical-align: top; overflow-wrap: anywhere; }
 td:first-child { white-space: nowrap; font-family: ui-monospace, monospace; font-size: .95em; }
+td:nth-child(2) { min-width: 8em; }
 td:last-child { color: #707884; }
 .n { text-align: right; padding-right: 1.6em; font-variant-numeric: tabular-nums; color: inherit !important; }
 ";

@@ -3,7 +3,11 @@
 use super::metrics_log::Step;
 use super::plot::Canvas;
 use super::summary::Metric;
+use super::engine::Model;
 use super::*;
+use crate::Error;
+use crate::config::Config;
+use std::path::Path;
 use engine::Sampling;
 use ndarray::{Array2, ArrayView2};
 use std::fs;

@@ -10,6 +10,7 @@ use super::summary::{Metric, Summary};
 use super::{npy, report};
 use crate::config::{Config, Setting};
 use crate::{Error, Result};
+use std::io::Write;
 use std::time::Instant;
 
 /// Samples drawn at the end of a run.
@@ -26,7 +27,7 @@ pub fn train(args: &TrainArgs, engine: &dyn Engine) -> Result<String> {
     };
     let prepared = started.elapsed().as_secs_f64();
     run.create(&config)?;
-    eprintln!("{}", run.path().display());
+    let _ = writeln!(std::io::stderr(), "{}", run.path().display());
     let started = Instant::now();
     steps(model.as_mut(), &config, &run)?;
     let mut timings = vec![("data and reference".to_owned(), prepared), ("training".to_owned(), started.elapsed().as_secs_f64())];
