@@ -1,16 +1,16 @@
 //! The commands with a model that needs no numerics: a number that is halved every step.
 
+use super::engine::Model;
 use super::metrics_log::Step;
 use super::plot::Canvas;
 use super::summary::Metric;
-use super::engine::Model;
 use super::*;
 use crate::Error;
 use crate::config::Config;
-use std::path::Path;
 use engine::Sampling;
 use ndarray::{Array2, ArrayView2};
 use std::fs;
+use std::path::Path;
 
 /// Fails at the step of this number, as a killed or diverged run would.
 struct Fake {
