@@ -36,7 +36,7 @@ pub use law::Mixture;
 pub use sampling::Draw;
 
 use crate::{Error, Result};
-use ndarray::{Array1, Array2, Array3};
+use ndarray::{Array1, Array2, Array3, ArrayView2};
 
 /// What the covariances of the components have in common. The names are scikit-learn's, but for `diagonal`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -101,6 +101,17 @@ pub enum Covariances {
 }
 
 impl Covariances {
+    /// `k` components with one covariance, [d, d], reduced to what `kind` can hold: its diagonal, or the mean of that.
+    pub fn alike(kind: CovarianceKind, k: usize, covariance: ArrayView2<f64>) -> Self {
+        let d = covariance.nrows();
+        match kind {
+            CovarianceKind::Spherical => Self::Spherical(Array1::from_elem(k, covariance.diag().sum() / d.max(1) as f64)),
+            CovarianceKind::Diagonal => Self::Diagonal(Array2::from_shape_fn((k, d), |(_, j)| covariance[[j, j]])),
+            CovarianceKind::Full => Self::Full(Array3::from_shape_fn((k, d, d), |(_, i, j)| covariance[[i, j]])),
+            CovarianceKind::Tied => Self::Tied(covariance.to_owned()),
+        }
+    }
+
     /// Which kind these are.
     pub fn kind(&self) -> CovarianceKind {
         match self {

@@ -2,12 +2,13 @@
 //! block of points, then at once its share of the sums that the new parameters are made of.
 
 use super::super::{CovarianceKind, Covariances, Evaluator, Mixture};
-use super::blocks::{BLOCK, Blocks, moments};
+use super::blocks::{BLOCK, Blocks};
 use super::scatter;
 use crate::simd::{Kernel, W, dispatch};
 use crate::{Error, Real, Result};
-use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
+use std::sync::OnceLock;
 
 /// A component that explains less than this many points is empty.
 pub const EMPTY: f64 = 1e-3;
@@ -15,21 +16,19 @@ pub const EMPTY: f64 = 1e-3;
 /// Data prepared for repeated iterations; [`em_step`] is one iteration without it.
 pub struct Em {
     pub(super) blocks: Blocks,
-    /// Mean, [d], and covariance, [d, d], of the data.
-    pub(super) mean: Array1<f64>,
-    pub(super) covariance: Array2<f64>,
+    moments: OnceLock<(Array1<f64>, Array2<f64>)>,
 }
 
 impl Em {
     /// # Errors
     /// `Shape` if `x`, [n, d], is empty; `Invalid` for the first number that is not finite.
     pub fn new(x: ArrayView2<f64>) -> Result<Self> {
-        let blocks = Blocks::new(x)?;
-        let (mean, covariance) = moments(x);
-        if let Some(j) = covariance.diag().iter().position(|v| !v.is_finite()) {
-            return Err(Error::refused("mixture fit: data", format!("the numbers of column {j} are too large to be squared")));
-        }
-        Ok(Em { blocks, mean, covariance })
+        Ok(Em { blocks: Blocks::new(x)?, moments: OnceLock::new() })
+    }
+
+    /// Mean, [d], and covariance, [d, d], of the data. Tied covariances and starts need them.
+    pub(super) fn moments(&self) -> &(Array1<f64>, Array2<f64>) {
+        self.moments.get_or_init(|| self.blocks.moments())
     }
 
     /// One iteration from `mixture`: the new mixture, and the mean log-likelihood ln pi(x_i) of the *old* one. `floor` >= 0 is
@@ -62,22 +61,13 @@ impl Em {
 
     /// The mixture of `kind` that the clusters of k-means make: `labels`, [n], below `k`.
     pub(super) fn from_labels(&self, labels: &[u32], k: usize, kind: CovarianceKind, floor: &[f64]) -> Result<Mixture> {
-        let d = self.blocks.d;
-        let mut start = Array2::zeros((k, d));
-        start.rows_mut().into_iter().for_each(|mut m| m.assign(&self.mean));
-        let sums = self.pass(Posterior::Labels(labels), start.view(), kind);
-        // Only what an empty cluster would keep: k-means leaves none.
-        let total = Covariances::Tied(&self.covariance + &Array2::from_diag(&Array1::from(floor.to_vec())));
-        let unit = match kind {
-            CovarianceKind::Spherical => Covariances::Spherical(Array1::from_elem(k, self.covariance.diag().sum() / d as f64 + floor[0])),
-            CovarianceKind::Diagonal => Covariances::Diagonal(Array2::from_shape_fn((k, d), |(_, j)| self.covariance[[j, j]] + floor[j])),
-            CovarianceKind::Full => Covariances::Full(Array3::from_shape_fn((k, d, d), |(_, i, j)| {
-                self.covariance[[i, j]] + if i == j { floor[i] } else { 0.0 }
-            })),
-            CovarianceKind::Tied => total,
-        };
-        let around_mean = Mixture::new(Array1::from_elem(k, 1.0 / k as f64), start, unit)?;
-        self.maximise(&sums, &around_mean, floor)
+        // One component a cluster, all alike: the sums are taken about the mean of the data.
+        let (mean, covariance) = self.moments();
+        let means = mean.broadcast((k, self.blocks.d)).map(|m| m.to_owned()).unwrap_or_default();
+        let total = covariance + &Array2::from_diag(&ArrayView1::from(floor));
+        let alike = Mixture::new(Array1::from_elem(k, 1.0 / k as f64), means, Covariances::alike(kind, k, total.view()))?;
+        let sums = self.pass(Posterior::Labels(labels), alike.means(), kind);
+        self.maximise(&sums, &alike, floor)
     }
 
     fn pass(&self, posterior: Posterior, shift: ArrayView2<f64>, kind: CovarianceKind) -> Sums {
@@ -133,10 +123,11 @@ impl Em {
             }
             Covariances::Tied(_) => {
                 // What is within the components is the data's covariance less what is between them.
-                let v = &means - &self.mean;
+                let (mean, covariance) = self.moments();
+                let v = &means - mean;
                 let share = &weights / self.blocks.n as f64;
                 let between = v.t().dot(&(&v * &share.view().insert_axis(Axis(1))));
-                let mut c = &self.covariance - &between;
+                let mut c = covariance - &between;
                 c = (&c + &c.t()) * 0.5;
                 c.diag_mut().iter_mut().zip(floor).for_each(|(c, f)| *c += f);
                 Covariances::Tied(c)

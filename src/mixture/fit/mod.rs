@@ -15,7 +15,7 @@ use crate::rng::{Purpose, Stream};
 use crate::{Error, Result};
 use blocks::{Blocks, distinct};
 use em::EMPTY;
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 /// How many components a fit has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +149,7 @@ struct Fitter<'a> {
 
 impl<'a> Fitter<'a> {
     fn new(x: ArrayView2<f64>, options: &'a FitOptions) -> Result<Self> {
-        let (n, d) = x.dim();
+        let n = x.nrows();
         let (name, k) = match options.components {
             Count::Fixed(k) => ("components", k),
             Count::Auto { max } => ("largest number of components", max),
@@ -165,6 +165,10 @@ impl<'a> Fitter<'a> {
             return Err(Error::invalid("mixture fit: floor", "> 0 and at most 1", options.floor));
         }
         let em = Em::new(x)?;
+        let (mean, covariance) = em.moments();
+        if let Some(j) = covariance.diag().iter().position(|v| !v.is_finite()) {
+            return Err(Error::refused("mixture fit: data", format!("the numbers of column {j} are too large to be squared")));
+        }
         let distinct = distinct(x);
         if let Count::Fixed(k) = options.components
             && k > distinct
@@ -173,20 +177,19 @@ impl<'a> Fitter<'a> {
             return Err(Error::refused("mixture fit", format!("{k} components need at least as many different points, got {points}")));
         }
         let mut notes = Vec::new();
-        let floor = floor(&em, x, options.floor, &mut notes)?;
+        let floor = floor(covariance, x, options.floor, &mut notes)?;
         let whitened = match options.kind {
             CovarianceKind::Spherical => None,
             CovarianceKind::Diagonal => {
-                let scale: Array1<f64> = em.covariance.diag().iter().zip(&floor).map(|(v, f)| (v + f).sqrt()).collect();
+                let scale: Array1<f64> = covariance.diag().iter().zip(&floor).map(|(v, f)| (v + f).sqrt()).collect();
                 Some(Blocks::new((&x / &scale).view())?)
             }
             CovarianceKind::Full | CovarianceKind::Tied => {
-                let total = &em.covariance + &Array2::from_diag(&Array1::from(floor.clone()));
+                let total = covariance + &Array2::from_diag(&ArrayView1::from(&floor));
                 let w = Cholesky::new(total.view())?.inverse_lower();
-                Some(Blocks::new((&x - &em.mean).dot(&w.t()).view())?)
+                Some(Blocks::new((&x - mean).dot(&w.t()).view())?)
             }
         };
-        debug_assert_eq!(floor.len(), d);
         Ok(Fitter { options, em, whitened, floor, distinct, notes })
     }
 
@@ -301,16 +304,15 @@ impl<'a> Fitter<'a> {
 }
 
 /// The variance floor of each column, [d].
-fn floor(em: &Em, x: ArrayView2<f64>, relative: f64, notes: &mut Vec<String>) -> Result<Vec<f64>> {
+fn floor(covariance: &Array2<f64>, x: ArrayView2<f64>, relative: f64, notes: &mut Vec<String>) -> Result<Vec<f64>> {
     // Below the rounding of the numbers themselves a variance says nothing.
-    let varies: Vec<bool> = em
-        .covariance
+    let varies: Vec<bool> = covariance
         .diag()
         .iter()
         .zip(x.columns())
         .map(|(v, column)| *v > (8.0 * f64::EPSILON * column.iter().fold(0f64, |m, x| m.max(x.abs()))).powi(2))
         .collect();
-    let variances: Vec<f64> = em.covariance.diag().iter().zip(&varies).filter(|(_, varies)| **varies).map(|(v, _)| *v).collect();
+    let variances: Vec<f64> = covariance.diag().iter().zip(&varies).filter(|(_, varies)| **varies).map(|(v, _)| *v).collect();
     if variances.is_empty() {
         return Err(Error::refused("mixture fit", "all points are the same, so there is no variance to fit"));
     }
@@ -318,5 +320,5 @@ fn floor(em: &Em, x: ArrayView2<f64>, relative: f64, notes: &mut Vec<String>) ->
     for (j, _) in varies.iter().enumerate().filter(|(_, varies)| !**varies) {
         notes.push(format!("column {j} is constant: its variance is the floor, {:e}", relative * mean));
     }
-    Ok(em.covariance.diag().iter().zip(&varies).map(|(v, varies)| relative * if *varies { *v } else { mean }).collect())
+    Ok(covariance.diag().iter().zip(&varies).map(|(v, varies)| relative * if *varies { *v } else { mean }).collect())
 }
