@@ -243,33 +243,40 @@ impl<R: Real> Evaluator<R> {
         let (means, _) = self.means.as_chunks::<D>();
         let mut top = [R::min_value(); W];
         for ((l, m), (p, c)) in logits.iter_mut().zip(means).zip(p.iter().zip(&self.constants)) {
-            let half = R::of(-0.5) * *p;
-            for i in 0..W {
-                let mut q = R::zero();
-                for j in 0..D {
+            let mut q = [R::zero(); W];
+            for j in 0..D {
+                for i in 0..W {
                     let v = x[j][i] - m[j];
-                    q = v.fma::<FMA>(v, q);
+                    q[i] = v.fma::<FMA>(v, q[i]);
                 }
-                l[i] = half.fma::<FMA>(q, *c);
-                top[i] = if l[i] > top[i] { l[i] } else { top[i] };
             }
+            for i in 0..W {
+                q[i] *= *p;
+            }
+            finish::<R, FMA>(*c, &q, l, &mut top);
         }
         let mut total = [R::zero(); W];
         let mut sums = [[R::zero(); W]; D];
         for ((l, m), p) in logits.iter().zip(means).zip(p) {
+            let mut e = [R::zero(); W];
             for i in 0..W {
-                let e = (l[i] - top[i]).exp_lane::<FMA>();
-                total[i] += e;
-                let ep = e * *p;
-                for j in 0..D {
-                    sums[j][i] = ep.fma::<FMA>(m[j] - x[j][i], sums[j][i]);
+                e[i] = (l[i] - top[i]).exp_lane::<FMA>();
+                total[i] += e[i];
+                e[i] *= *p;
+            }
+            for j in 0..D {
+                for i in 0..W {
+                    sums[j][i] = e[i].fma::<FMA>(m[j] - x[j][i], sums[j][i]);
                 }
             }
         }
+        let mut inverse = [R::zero(); W];
         for i in 0..W {
-            let inverse = R::one() / total[i];
-            for j in 0..D {
-                score[j][i] = sums[j][i] * inverse;
+            inverse[i] = R::one() / total[i];
+        }
+        for j in 0..D {
+            for i in 0..W {
+                score[j][i] = sums[j][i] * inverse[i];
             }
         }
     }
