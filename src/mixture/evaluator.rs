@@ -1,6 +1,6 @@
 //! A mixture made ready for hot loops.
 
-use super::rows::row_by_row;
+use super::lanes::{finish, log_sum, scale, softmax};
 use super::whitening::Whitening;
 use super::{Covariances, Mixture};
 use crate::linalg::Cholesky;
@@ -29,7 +29,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 #[derive(Debug, Clone)]
 pub struct Evaluator<R> {
     dim: usize,
-    /// ln w_k - (1/2) ln det(2 pi C_k), [k].
+    /// ln w_k - (1/2) ln det(2 pi C_k), `[k]`.
     constants: Vec<R>,
     /// m_k, [k, d]; of tied components W (m_k - centre).
     means: Vec<R>,
@@ -38,7 +38,7 @@ pub struct Evaluator<R> {
 
 #[derive(Debug, Clone)]
 enum Form<R> {
-    /// 1/v_k, [k].
+    /// 1/v_k, `[k]`.
     Spherical(Vec<R>),
     /// 1/v_kj, [k, d].
     Diagonal(Vec<R>),
@@ -151,7 +151,7 @@ impl<R: Real> Evaluator<R> {
         vec![[R::zero(); W]; self.scratch_len()]
     }
 
-    /// grad ln pi(x) = sum_k r_k(x) C_k^-1 (m_k - x). `x`, `score`: [d][W].
+    /// grad ln pi(x) = sum_k r_k(x) C_k^-1 (m_k - x). `x`, `score`: `[d][W]`.
     #[inline(always)]
     pub fn score_block<const FMA: bool>(&self, x: &[[R; W]], score: &mut [[R; W]], scratch: &mut [[R; W]]) {
         let d = self.dim;
@@ -201,7 +201,7 @@ impl<R: Real> Evaluator<R> {
         }
     }
 
-    /// r_k(x) = w_k N(x; m_k, C_k)/pi(x) into `r`, [k][W]; returns ln pi(x). `x`: [d][W].
+    /// r_k(x) = w_k N(x; m_k, C_k)/pi(x) into `r`, `[k][W]`; returns ln pi(x). `x`: `[d][W]`.
     #[inline(always)]
     pub fn responsibilities_block<const FMA: bool>(&self, x: &[[R; W]], r: &mut [[R; W]], scratch: &mut [[R; W]]) -> [R; W] {
         let r = &mut r[..self.components()];
@@ -215,7 +215,7 @@ impl<R: Real> Evaluator<R> {
         log_sum::<R, FMA>(&top, &total)
     }
 
-    /// ln pi(x). `x`: [d][W].
+    /// ln pi(x). `x`: `[d][W]`.
     #[inline(always)]
     pub fn log_density_block<const FMA: bool>(&self, x: &[[R; W]], scratch: &mut [[R; W]]) -> [R; W] {
         let (logits, rest) = scratch.split_at_mut(self.components());
@@ -375,47 +375,4 @@ impl<R: Real> Evaluator<R> {
         }
         top
     }
-}
-
-/// l = constant - q/2, and the largest so far.
-#[inline(always)]
-fn finish<R: Real, const FMA: bool>(constant: R, q: &[R; W], l: &mut [R; W], top: &mut [R; W]) {
-    for i in 0..W {
-        l[i] = R::of(-0.5).fma::<FMA>(q[i], constant);
-        top[i] = if l[i] > top[i] { l[i] } else { top[i] };
-    }
-}
-
-/// l <- e^(l - top); returns the sum, which is at least 1.
-#[inline(always)]
-fn softmax<R: Real, const FMA: bool>(logits: &mut [[R; W]], top: &[R; W]) -> [R; W] {
-    let mut total = [R::zero(); W];
-    for l in logits {
-        for i in 0..W {
-            l[i] = (l[i] - top[i]).exp_lane::<FMA>();
-            total[i] += l[i];
-        }
-    }
-    total
-}
-
-/// Every row of `x` times `by`, lane by lane.
-#[inline(always)]
-fn scale<R: Real>(x: &mut [[R; W]], by: &[R; W]) {
-    for x in x {
-        row_by_row();
-        for i in 0..W {
-            x[i] *= by[i];
-        }
-    }
-}
-
-/// top + ln total.
-#[inline(always)]
-fn log_sum<R: Real, const FMA: bool>(top: &[R; W], total: &[R; W]) -> [R; W] {
-    let mut out = [R::zero(); W];
-    for i in 0..W {
-        out[i] = top[i] + total[i].ln_lane::<FMA>();
-    }
-    out
 }

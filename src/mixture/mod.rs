@@ -3,7 +3,7 @@
 //!
 //! [`Mixture`] is the law pi(x) = sum_k w_k N(x; m_k, C_k): density, score, Hessian, responsibilities, exact images under
 //! linear maps and linear SDEs, samples. [`Evaluator`] is its form for hot loops, in f32 or f64, sixteen points at a time.
-//! [`fit`] finds a mixture from data: k-means++, expectation-maximisation, the number of components by BIC.
+//! [`fit()`] finds a mixture from data: k-means++, expectation-maximisation, the number of components by BIC.
 //!
 //! ```
 //! use ndarray::{Array1, array};
@@ -24,6 +24,7 @@
 
 mod evaluator;
 mod fit;
+mod lanes;
 mod law;
 mod rows;
 mod sampling;
@@ -90,7 +91,7 @@ impl CovarianceKind {
 /// The covariances of `k` components in `d` dimensions, in as many numbers as their kind needs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Covariances {
-    /// Variances, [k].
+    /// Variances, `[k]`.
     Spherical(Array1<f64>),
     /// Variances along the axes, [k, d].
     Diagonal(Array2<f64>),

@@ -10,7 +10,7 @@ pub const BLOCK: usize = 16;
 /// Points of a block.
 pub const BLOCK_POINTS: usize = BLOCK * W;
 
-/// n points in d dimensions: group g holds points 16 g .. 16 g + 15 as [d][W]. The lanes of the last group beyond n repeat
+/// n points in d dimensions: group g holds points 16 g .. 16 g + 15 as `[d][W]`. The lanes of the last group beyond n repeat
 /// its first point; whoever sums over points leaves them out.
 pub struct Blocks {
     pub n: usize,
@@ -41,12 +41,12 @@ impl Blocks {
         Ok(Blocks { n, d, groups })
     }
 
-    /// Point i, [d].
+    /// Point i, `[d]`.
     pub fn point(&self, i: usize) -> Vec<f64> {
         self.groups[i / W * self.d..(i / W + 1) * self.d].iter().map(|lane| lane[i % W]).collect()
     }
 
-    /// Mean, [d], and covariance (about it, divided by n), [d, d].
+    /// Mean, `[d]`, and covariance (about it, divided by n), [d, d].
     pub fn moments(&self) -> (Array1<f64>, Array2<f64>) {
         let n = self.n as f64;
         let mut x = Array2::zeros((self.n, self.d));
@@ -67,11 +67,22 @@ impl Blocks {
         self.n.div_ceil(chunks.max(1)).max(512).next_multiple_of(BLOCK_POINTS)
     }
 
-    /// The chunks of `points` points: the number of the first, how many, and their groups.
-    pub fn chunks(&self, points: usize) -> Vec<(usize, usize, &[[f64; W]])> {
+    /// The chunks of `points` points, in order.
+    pub fn chunks(&self, points: usize) -> Vec<Chunk<'_>> {
         let groups = self.groups.chunks(points / W * self.d);
-        groups.enumerate().map(|(c, groups)| (c * points, (self.n - c * points).min(points), groups)).collect()
+        groups.enumerate().map(|(c, groups)| Chunk { first: c * points, n: (self.n - c * points).min(points), groups }).collect()
     }
+}
+
+/// A run of points.
+#[derive(Clone, Copy)]
+pub struct Chunk<'a> {
+    /// Number of its first point.
+    pub first: usize,
+    /// How many points.
+    pub n: usize,
+    /// Their groups, see [`Blocks`].
+    pub groups: &'a [[f64; W]],
 }
 
 /// How many different rows `x` has.

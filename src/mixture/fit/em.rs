@@ -2,7 +2,7 @@
 //! block of points, then at once its share of the sums that the new parameters are made of.
 
 use super::super::{CovarianceKind, Covariances, Evaluator, Mixture};
-use super::blocks::{BLOCK, Blocks};
+use super::blocks::{BLOCK, Blocks, Chunk};
 use super::scatter;
 use crate::simd::{Kernel, W, dispatch};
 use crate::{Error, Real, Result};
@@ -26,7 +26,7 @@ impl Em {
         Ok(Em { blocks: Blocks::new(x)?, moments: OnceLock::new() })
     }
 
-    /// Mean, [d], and covariance, [d, d], of the data. Tied covariances and starts need them.
+    /// Mean, `[d]`, and covariance, [d, d], of the data. Tied covariances and starts need them.
     pub(super) fn moments(&self) -> &(Array1<f64>, Array2<f64>) {
         self.moments.get_or_init(|| self.blocks.moments())
     }
@@ -59,8 +59,8 @@ impl Em {
         self.pass(Posterior::Model(mixture.evaluator()), mixture.means(), mixture.kind())
     }
 
-    /// The mixture of `kind` that the clusters of k-means make: `labels`, [n], below `k`.
-    pub(super) fn from_labels(&self, labels: &[u32], k: usize, kind: CovarianceKind, floor: &[f64]) -> Result<Mixture> {
+    /// The mixture of `kind` that the clusters of k-means make: `labels`, `[n]`, below `k`.
+    pub(super) fn start(&self, labels: &[u32], k: usize, kind: CovarianceKind, floor: &[f64]) -> Result<Mixture> {
         // One component a cluster, all alike: the sums are taken about the mean of the data.
         let (mean, covariance) = self.moments();
         let means = mean.broadcast((k, self.blocks.d)).map(|m| m.to_owned()).unwrap_or_default();
@@ -74,12 +74,8 @@ impl Em {
         let (k, d) = shift.dim();
         let shift: Vec<f64> = shift.iter().copied().collect();
         let points = self.blocks.chunk_points(k * (1 + d + second_len(kind, d)));
-        let parts: Vec<Sums> = self
-            .blocks
-            .chunks(points)
-            .into_par_iter()
-            .map(|(first, n, groups)| dispatch(Pass { first, n, groups, d, posterior, shift: &shift, kind }))
-            .collect();
+        let parts: Vec<Sums> =
+            self.blocks.chunks(points).into_par_iter().map(|chunk| dispatch(Pass { chunk, d, posterior, shift: &shift, kind })).collect();
         // In the order of the chunks, whoever finished first.
         let mut parts = parts.into_iter();
         let mut sums = parts.next().unwrap_or_else(|| Sums::new(k, d, kind));
@@ -155,11 +151,11 @@ enum Posterior<'a> {
 
 /// Sums over points i, with v = x_i - (shift of component k) and the responsibilities r.
 pub struct Sums {
-    /// sum r, [k].
+    /// sum r, `[k]`.
     pub mass: Vec<f64>,
     /// sum r v, [k, d].
     first: Vec<f64>,
-    /// sum r |v|^2, [k]; sum r v_j^2, [k, d]; sum r v v^T in tiles; nothing where the covariance is tied.
+    /// sum r |v|^2, `[k]`; sum r v_j^2, [k, d]; sum r v v^T in tiles; nothing where the covariance is tied.
     second: Vec<f64>,
     /// sum ln pi.
     pub log_likelihood: f64,
@@ -196,9 +192,7 @@ impl Sums {
 
 /// The pass over one chunk of points, block by block.
 struct Pass<'a> {
-    first: usize,
-    n: usize,
-    groups: &'a [[f64; W]],
+    chunk: Chunk<'a>,
     d: usize,
     posterior: Posterior<'a>,
     shift: &'a [f64],
@@ -221,23 +215,23 @@ impl Kernel for Pass<'_> {
         // Rows beyond d stay zero: the tiles read them.
         let mut u = vec![[0.0; W]; BLOCK * stride];
         let mut root = [[0.0; W]; BLOCK];
-        for (b, block) in self.groups.chunks(BLOCK * d).enumerate() {
+        for (b, block) in self.chunk.groups.chunks(BLOCK * d).enumerate() {
             for (g, (x, r)) in block.chunks_exact(d).zip(r.chunks_exact_mut(k)).enumerate() {
                 let start = (b * BLOCK + g) * W;
-                let valid = (self.n - start).min(W);
+                let valid = (self.chunk.n - start).min(W);
                 match self.posterior {
                     Posterior::Model(evaluator) => {
                         let log_density = evaluator.responsibilities_block::<FMA>(x, r, &mut scratch);
                         for (i, l) in log_density.iter().enumerate().take(valid) {
                             sums.log_likelihood += l;
                             if *l < sums.worst.0 {
-                                sums.worst = (*l, self.first + start + i);
+                                sums.worst = (*l, self.chunk.first + start + i);
                             }
                         }
                     }
                     Posterior::Labels(labels) => {
                         r.fill([0.0; W]);
-                        for (i, label) in labels[self.first + start..].iter().enumerate().take(valid) {
+                        for (i, label) in labels[self.chunk.first + start..].iter().enumerate().take(valid) {
                             r[*label as usize][i] = 1.0;
                         }
                     }

@@ -32,7 +32,7 @@ pub enum Count {
     },
 }
 
-/// What [`fit`] is free to choose and what not.
+/// What [`fit()`] is free to choose and what not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitOptions {
     /// What the covariances have in common.
@@ -211,7 +211,7 @@ impl<'a> Fitter<'a> {
         for restart in 0..restarts {
             let blocks = rounded.as_ref().filter(|_| restart % 2 == 1).unwrap_or(&self.em.blocks);
             let labels = kmeans::kmeans(blocks, k, &mut stream(restart));
-            let run = self.climb(self.em.from_labels(&labels, k, self.options.kind, &self.floor)?)?;
+            let run = self.climb(self.em.start(&labels, k, self.options.kind, &self.floor)?)?;
             if best.as_ref().is_none_or(|b| run.last() > b.last()) {
                 best = Some(run);
             }
@@ -320,7 +320,7 @@ impl<'a> Fitter<'a> {
     }
 }
 
-/// The variance floor of each column, [d].
+/// The variance floor of each column, `[d]`.
 fn floor(covariance: &Array2<f64>, x: ArrayView2<f64>, relative: f64, notes: &mut Vec<String>) -> Result<Vec<f64>> {
     // Below the rounding of the numbers themselves a variance says nothing.
     let varies: Vec<bool> = covariance
