@@ -256,11 +256,14 @@ impl Kernel for Pass<'_> {
                     let m = shift[j];
                     let mut first = [0.0; W];
                     for ((x, root), u) in block.chunks_exact(d).zip(&root).zip(u.chunks_exact_mut(stride)) {
+                        let mut v = [0.0; W];
                         for i in 0..W {
-                            let v = root[i] * (x[j][i] - m);
-                            u[j][i] = v;
-                            first[i] = root[i].fma::<FMA>(v, first[i]);
+                            v[i] = root[i] * (x[j][i] - m);
                         }
+                        for i in 0..W {
+                            first[i] = root[i].fma::<FMA>(v[i], first[i]);
+                        }
+                        u[j] = v;
                     }
                     sums.first[c * d + j] += total(first);
                 }
