@@ -1,4 +1,5 @@
 //! Score-based generative modelling with *nonlinear* noising dynamics, every step auditable.
+#![warn(missing_docs)]
 
 pub mod error;
 pub mod nn;
