@@ -3,7 +3,7 @@
 
 use super::TimeLaw;
 use crate::rng::NormalLanes;
-use crate::sde::component::{Block, Draw as Random, advance};
+use crate::sde::component::{Block, Draw as Random, begin, lane, move_lane};
 use crate::sde::euler::{Memory, step};
 use crate::sde::{ComponentStep, Grid, Paths, Sde, load};
 use crate::simd::{Kernel, W, dispatch};
@@ -244,12 +244,16 @@ impl<R: Real> Kernel for ComponentBlock<'_, R> {
                 ChainGrid::Fixed(grid, _) => [R::of(grid[n + 1] - grid[n]); W],
                 ChainGrid::PerPath(h) => self.ends.map(|t| R::of(t * h[n])),
             };
-            let values = &mut *self.values;
-            advance::<R, FMA>(step, &h, self.block, &mut self.random, |lane, law, z, tmp| {
-                for p in here.iter().filter(|p| p.lane == lane) {
-                    write_pair::<R, FMA>(step, law, z, tmp, Target::Score, DrawMut::of(values, p.slot, d));
+            let b = &mut *self.block;
+            let k = begin::<R, FMA>(step, b, &mut self.random);
+            for i in 0..W {
+                lane::<R, FMA>(step, b, k[i], i, h[i]);
+                for p in here.iter().filter(|p| p.lane == i) {
+                    let out = DrawMut::of(self.values, p.slot, d);
+                    write_pair::<R, FMA>(step, &b.law, &b.noise, &mut b.moved, Target::Score, out);
                 }
-            });
+                move_lane::<R, FMA>(step, b, i);
+            }
         }
     }
 }
