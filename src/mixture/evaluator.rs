@@ -1,5 +1,6 @@
 //! A mixture made ready for hot loops.
 
+use super::rows::row_by_row;
 use super::whitening::Whitening;
 use super::{Covariances, Mixture};
 use crate::linalg::Cholesky;
@@ -135,13 +136,13 @@ impl<R: Real> Evaluator<R> {
     }
 
     /// How many elements of scratch the block functions need: k for spherical and diagonal components, k + 2 d for tied,
-    /// k + d + k d for full ones.
+    /// k + k d for full ones.
     pub fn scratch_len(&self) -> usize {
         let (k, d) = (self.components(), self.dim);
         match self.form {
             Form::Spherical(_) | Form::Diagonal(_) => k,
             Form::Tied { .. } => k + 2 * d,
-            Form::Full(_) => k + d + k * d,
+            Form::Full(_) => k + k * d,
         }
     }
 
@@ -165,26 +166,21 @@ impl<R: Real> Evaluator<R> {
             },
             Form::Diagonal(p) => self.separable_score::<FMA>(|k, j| p[k * d + j], x, score, logits),
             Form::Full(all) => {
-                let (v, y) = rest.split_at_mut(d);
-                let top = self.full_logits::<FMA>(all, x, logits, v, y, d);
+                let top = self.full_logits::<FMA>(all, x, logits, rest, d);
                 let total = softmax::<R, FMA>(logits, &top);
                 score.fill([R::zero(); W]);
-                for ((whitening, y), e) in all.iter().zip(y.chunks_exact_mut(d)).zip(&*logits) {
+                for ((whitening, y), e) in all.iter().zip(rest.chunks_exact_mut(d)).zip(&*logits) {
                     let mut r = [R::zero(); W];
                     for i in 0..W {
                         r[i] = -e[i] / total[i];
                     }
-                    for y in y.iter_mut() {
-                        for i in 0..W {
-                            y[i] *= r[i];
-                        }
-                    }
+                    scale(y, &r);
                     whitening.add_transposed::<FMA>(y, score);
                 }
             }
             Form::Tied { whitening, centre } => {
                 let (v, y) = rest.split_at_mut(d);
-                let top = self.tied_logits::<FMA>(whitening, centre, x, logits, v, y);
+                let top = self.tied_logits::<FMA>(whitening, centre, x, logits, y);
                 let total = softmax::<R, FMA>(logits, &top);
                 // W^T (sum_k r_k b_k - y), b_k the whitened means.
                 for (j, (v, y)) in v.iter_mut().zip(&*y).enumerate() {
@@ -215,11 +211,7 @@ impl<R: Real> Evaluator<R> {
         for i in 0..W {
             inverse[i] = R::one() / total[i];
         }
-        for r in r {
-            for i in 0..W {
-                r[i] *= inverse[i];
-            }
-        }
+        scale(r, &inverse);
         log_sum::<R, FMA>(&top, &total)
     }
 
@@ -239,14 +231,8 @@ impl<R: Real> Evaluator<R> {
         match &self.form {
             Form::Spherical(p) => self.separable_logits::<FMA>(|k, _| p[k], x, logits),
             Form::Diagonal(p) => self.separable_logits::<FMA>(|k, j| p[k * d + j], x, logits),
-            Form::Full(all) => {
-                let (v, y) = scratch.split_at_mut(d);
-                self.full_logits::<FMA>(all, x, logits, v, y, 0)
-            }
-            Form::Tied { whitening, centre } => {
-                let (v, y) = scratch.split_at_mut(d);
-                self.tied_logits::<FMA>(whitening, centre, x, logits, v, y)
-            }
+            Form::Full(all) => self.full_logits::<FMA>(all, x, logits, scratch, 0),
+            Form::Tied { whitening, centre } => self.tied_logits::<FMA>(whitening, centre, x, logits, scratch),
         }
     }
 
@@ -337,20 +323,14 @@ impl<R: Real> Evaluator<R> {
         all: &[Whitening<R>],
         x: &[[R; W]],
         logits: &mut [[R; W]],
-        v: &mut [[R; W]],
         y: &mut [[R; W]],
         stride: usize,
     ) -> [R; W] {
         let d = self.dim;
         let mut top = [R::min_value(); W];
         for (k, (l, m)) in logits.iter_mut().zip(self.means.chunks_exact(d)).enumerate() {
-            for ((v, x), m) in v.iter_mut().zip(x).zip(m) {
-                for i in 0..W {
-                    v[i] = x[i] - *m;
-                }
-            }
             let y = &mut y[k * stride..k * stride + d];
-            all[k].apply::<FMA>(v, y);
+            all[k].apply::<FMA>(x, m, y);
             let mut q = [R::zero(); W];
             for y in y.iter() {
                 for i in 0..W {
@@ -370,17 +350,11 @@ impl<R: Real> Evaluator<R> {
         centre: &[R],
         x: &[[R; W]],
         logits: &mut [[R; W]],
-        v: &mut [[R; W]],
         y: &mut [[R; W]],
     ) -> [R; W] {
         let d = self.dim;
-        for ((v, x), c) in v.iter_mut().zip(x).zip(centre) {
-            for i in 0..W {
-                v[i] = x[i] - *c;
-            }
-        }
         let y = &mut y[..d];
-        whitening.apply::<FMA>(v, y);
+        whitening.apply::<FMA>(x, centre, y);
         let mut top = [R::min_value(); W];
         for (k, (l, b)) in logits.iter_mut().zip(self.means.chunks_exact(d)).enumerate() {
             let mut q = [R::zero(); W];
@@ -416,6 +390,17 @@ fn softmax<R: Real, const FMA: bool>(logits: &mut [[R; W]], top: &[R; W]) -> [R;
         }
     }
     total
+}
+
+/// Every row of `x` times `by`, lane by lane.
+#[inline(always)]
+fn scale<R: Real>(x: &mut [[R; W]], by: &[R; W]) {
+    for x in x {
+        row_by_row();
+        for i in 0..W {
+            x[i] *= by[i];
+        }
+    }
 }
 
 /// top + ln total.

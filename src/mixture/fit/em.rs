@@ -229,7 +229,7 @@ impl Kernel for Pass<'_> {
         let stride = scatter::padded(d);
         // Rows beyond d stay zero: the tiles read them.
         let mut u = vec![[0.0; W]; BLOCK * stride];
-        let mut first = vec![[0.0; W]; d];
+        let mut root = [[0.0; W]; BLOCK];
         for (b, block) in self.groups.chunks(BLOCK * d).enumerate() {
             for (g, (x, r)) in block.chunks_exact(d).zip(r.chunks_exact_mut(k)).enumerate() {
                 let start = (b * BLOCK + g) * W;
@@ -257,28 +257,27 @@ impl Kernel for Pass<'_> {
             }
             for c in 0..k {
                 let shift = &self.shift[c * d..(c + 1) * d];
+                let used = block.len() / d;
                 let mut mass = [0.0; W];
-                first.fill([0.0; W]);
-                let groups = block.chunks_exact(d).zip(r.chunks_exact(k)).zip(u.chunks_exact_mut(stride));
-                let used = groups.len();
-                for ((x, r), u) in groups {
-                    let r = &r[c];
-                    let mut root = [0.0; W];
+                for (r, root) in r.chunks_exact(k).zip(&mut root).take(used) {
                     for i in 0..W {
-                        mass[i] += r[i];
-                        root[i] = r[i].sqrt();
-                    }
-                    for (((x, m), u), first) in x.iter().zip(shift).zip(u).zip(&mut first) {
-                        for i in 0..W {
-                            let v = root[i] * (x[i] - m);
-                            u[i] = v;
-                            first[i] = root[i].fma::<FMA>(v, first[i]);
-                        }
+                        mass[i] += r[c][i];
+                        root[i] = r[c][i].sqrt();
                     }
                 }
                 sums.mass[c] += total(mass);
-                for (sum, lanes) in sums.first[c * d..].iter_mut().zip(&first) {
-                    *sum += total(*lanes);
+                // u = sqrt(r) v: its products are those of r v v^T.
+                for j in 0..d {
+                    let m = shift[j];
+                    let mut first = [0.0; W];
+                    for ((x, root), u) in block.chunks_exact(d).zip(&root).zip(u.chunks_exact_mut(stride)) {
+                        for i in 0..W {
+                            let v = root[i] * (x[j][i] - m);
+                            u[j][i] = v;
+                            first[i] = root[i].fma::<FMA>(v, first[i]);
+                        }
+                    }
+                    sums.first[c * d + j] += total(first);
                 }
                 let u = &u[..used * stride];
                 match self.kind {
