@@ -97,25 +97,37 @@ fn pack_at<'a, R: Real>(level: Level, b: Matrix<'_, R>, out: &'a mut [R]) -> Pac
     Packed { data: out, k: b.rows, n: b.cols, level }
 }
 
-/// Rows p0..p0 + kc of `b`, in panels of `nr` columns, the last one filled up with zeros.
-fn pack_block<R: Real>(b: Matrix<'_, R>, p0: usize, kc: usize, nr: usize, out: &mut [R]) {
-    for (panel, out) in out.chunks_exact_mut((kc * nr).max(1)).enumerate() {
-        let j0 = panel * nr;
-        let width = nr.min(b.cols - j0);
+/// Rows p0..p0 + kc of `b`, in panels of `width` columns, the last one filled up with zeros.
+fn pack_block<R: Real>(b: Matrix<'_, R>, p0: usize, kc: usize, width: usize, out: &mut [R]) {
+    match width {
+        32 => pack_panels::<R, 32>(b, p0, kc, out),
+        16 => pack_panels::<R, 16>(b, p0, kc, out),
+        8 => pack_panels::<R, 8>(b, p0, kc, out),
+        6 => pack_panels::<R, 6>(b, p0, kc, out),
+        4 => pack_panels::<R, 4>(b, p0, kc, out),
+        _ => pack_panels::<R, 2>(b, p0, kc, out),
+    }
+}
+
+fn pack_panels<R: Real, const N: usize>(b: Matrix<'_, R>, p0: usize, kc: usize, out: &mut [R]) {
+    for (panel, out) in out.as_chunks_mut::<N>().0.chunks_exact_mut(kc.max(1)).enumerate() {
+        let j0 = panel * N;
+        let width = N.min(b.cols - j0);
+        if width < N {
+            out.fill([R::zero(); N]);
+        }
         if b.transposed {
             for j in 0..width {
                 let column = &b.data[(j0 + j) * b.rows + p0..][..kc];
-                for (p, x) in column.iter().enumerate() {
-                    out[p * nr + j] = *x;
-                }
-            }
-            for row in out.chunks_exact_mut(nr) {
-                row[width..].fill(R::zero());
+                out.iter_mut().zip(column).for_each(|(row, x)| row[j] = *x);
             }
         } else {
-            for (p, row) in out.chunks_exact_mut(nr).enumerate() {
-                row[..width].copy_from_slice(&b.data[(p0 + p) * b.cols + j0..][..width]);
-                row[width..].fill(R::zero());
+            let rows = b.data[p0 * b.cols..].chunks_exact(b.cols);
+            for (to, from) in out.iter_mut().zip(rows) {
+                match from[j0..].first_chunk::<N>() {
+                    Some(from) => *to = *from,
+                    None => to[..width].copy_from_slice(&from[j0..]),
+                }
             }
         }
     }
@@ -214,8 +226,8 @@ impl<R: Real, const MR: usize, const NR: usize> Kernel for Tiled<'_, R, MR, NR> 
                             }
                             Rows::Strips(a) => strips::<R, MR, NR, FMA>(&a[i0 * kc..].as_chunks::<MR>().0[..kc], b),
                         };
-                        let rows = MR.min(m - i0);
-                        store(&block[..rows], &mut c[i0 * n + j0..], n, NR.min(n - j0), accumulate || p0 > 0);
+                        let (height, width) = (MR.min(m - i0), NR.min(n - j0));
+                        store(block, &mut c[i0 * n + j0..], n, height, width, accumulate || p0 > 0);
                     }
                 }
             }
@@ -227,12 +239,7 @@ impl<R: Real, const MR: usize, const NR: usize> Kernel for Tiled<'_, R, MR, NR> 
 fn plain<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a: [&[R]; MR], b: &[[R; NR]]) -> [[R; NR]; MR] {
     let mut c = [[R::zero(); NR]; MR];
     for (p, b) in b.iter().enumerate() {
-        for i in 0..MR {
-            let x = a[i][p];
-            for j in 0..NR {
-                c[i][j] = x.fma::<FMA>(b[j], c[i][j]);
-            }
-        }
+        add_product::<R, MR, NR, FMA>(|i| a[i][p], b, &mut c);
     }
     c
 }
@@ -241,32 +248,57 @@ fn plain<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a: [&[R]; M
 fn strips<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a: &[[R; MR]], b: &[[R; NR]]) -> [[R; NR]; MR] {
     let mut c = [[R::zero(); NR]; MR];
     for (a, b) in a.iter().zip(b) {
-        for i in 0..MR {
-            for j in 0..NR {
-                c[i][j] = a[i].fma::<FMA>(b[j], c[i][j]);
-            }
-        }
+        add_product::<R, MR, NR, FMA>(|i| a[i], b, &mut c);
     }
     c
 }
 
-/// Writes a block's first `width` columns to rows of C that lie `n` apart.
+/// c_ij += a_i b_j. The rows are written out: a loop over them the compiler sometimes takes for the one to vectorise, with
+/// gathers, sixty times slower.
 #[inline(always)]
-fn store<R: Real, const NR: usize>(block: &[[R; NR]], c: &mut [R], n: usize, width: usize, accumulate: bool) {
-    for (i, x) in block.iter().enumerate() {
-        let row = &mut c[i * n..][..width];
-        if let Ok(row) = <&mut [R; NR]>::try_from(&mut *row) {
-            if accumulate {
+fn add_product<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a: impl Fn(usize) -> R, b: &[R; NR], c: &mut [[R; NR]; MR]) {
+    macro_rules! row {
+        ($($i:literal)+) => {
+            $(if MR > $i {
+                let x = a($i);
                 for j in 0..NR {
-                    row[j] += x[j];
+                    c[$i][j] = x.fma::<FMA>(b[j], c[$i][j]);
                 }
-            } else {
-                *row = *x;
+            })+
+        };
+    }
+    row!(0 1 2 3 4 5 6 7);
+}
+
+/// Writes a block's first `height` rows and `width` columns to rows of C that lie `n` apart.
+#[inline(always)]
+fn store<R: Real, const MR: usize, const NR: usize>(
+    block: [[R; NR]; MR],
+    c: &mut [R],
+    n: usize,
+    height: usize,
+    width: usize,
+    accumulate: bool,
+) {
+    if height == MR && width == NR {
+        for i in 0..MR {
+            let row = &mut c[i * n..][..NR];
+            for j in 0..NR {
+                row[j] = if accumulate { row[j] + block[i][j] } else { block[i][j] };
             }
-        } else {
-            for (c, x) in row.iter_mut().zip(x) {
-                *c = if accumulate { *c + *x } else { *x };
-            }
+        }
+        return;
+    }
+    // The block is indexed by constants only, or it could not stay in registers: the edge goes through a copy of it.
+    let mut copy = [[R::zero(); NR]; MR];
+    for i in 0..MR {
+        for j in 0..NR {
+            copy[i][j] = block[i][j];
+        }
+    }
+    for (i, x) in std::hint::black_box(&copy)[..height].iter().enumerate() {
+        for (c, x) in c[i * n..][..width].iter_mut().zip(x) {
+            *c = if accumulate { *c + *x } else { *x };
         }
     }
 }
