@@ -239,37 +239,33 @@ impl<R: Real> Evaluator<R> {
     /// The whole score with its D sums in registers: the loop that simulation in few dimensions lives in.
     #[inline(always)]
     fn spherical_score<const D: usize, const FMA: bool>(&self, p: &[R], x: &[[R; W]], score: &mut [[R; W]], logits: &mut [[R; W]]) {
-        let x: [[R; W]; D] = std::array::from_fn(|j| x[j]);
+        let x = &x[..D];
         let (means, _) = self.means.as_chunks::<D>();
         let mut top = [R::min_value(); W];
-        for ((l, m), (p, c)) in logits.iter_mut().zip(means).zip(p.iter().zip(&self.constants)) {
-            let half = R::of(-0.5) * *p;
-            for i in 0..W {
-                let mut q = R::zero();
-                for j in 0..D {
-                    let v = x[j][i] - m[j];
-                    q = v.fma::<FMA>(v, q);
-                }
-                l[i] = half.fma::<FMA>(q, *c);
-                top[i] = if l[i] > top[i] { l[i] } else { top[i] };
-            }
+        let constants = &self.constants[..];
+        let ((l4, l1), (m4, m1)) = (logits.as_chunks_mut::<4>(), means.as_chunks::<4>());
+        let ((p4, p1), (c4, c1)) = (p.as_chunks::<4>(), constants.as_chunks::<4>());
+        for ((l, m), (p, c)) in l4.iter_mut().zip(m4).zip(p4.iter().zip(c4)) {
+            spherical_logits::<R, D, 4, FMA>(x, m, p, c, l, &mut top);
         }
-        let mut total = [R::zero(); W];
-        let mut sums = [[R::zero(); W]; D];
-        for ((l, m), p) in logits.iter().zip(means).zip(p) {
-            for i in 0..W {
-                let e = (l[i] - top[i]).exp_lane::<FMA>();
-                total[i] += e;
-                let ep = e * *p;
-                for j in 0..D {
-                    sums[j][i] = ep.fma::<FMA>(m[j] - x[j][i], sums[j][i]);
-                }
-            }
+        for ((l, m), (p, c)) in l1.iter_mut().zip(m1).zip(p1.iter().zip(c1)) {
+            spherical_logits::<R, D, 1, FMA>(x, &[*m], &[*p], &[*c], std::array::from_mut(l), &mut top);
         }
+        let mut sums = Sums { total: [R::zero(); W], weighted: [[R::zero(); W]; D] };
+        let ((l4, l1), top) = (logits.as_chunks::<4>(), top);
+        for ((l, m), p) in l4.iter().zip(m4).zip(p4) {
+            sums.add::<4, FMA>(x, &top, l, m, p);
+        }
+        for ((l, m), p) in l1.iter().zip(m1).zip(p1) {
+            sums.add::<1, FMA>(x, &top, std::array::from_ref(l), &[*m], &[*p]);
+        }
+        let Sums { mut total, weighted: sums } = sums;
         for i in 0..W {
-            let inverse = R::one() / total[i];
-            for j in 0..D {
-                score[j][i] = sums[j][i] * inverse;
+            total[i] = R::one() / total[i];
+        }
+        for j in 0..D {
+            for i in 0..W {
+                score[j][i] = sums[j][i] * total[i];
             }
         }
     }
@@ -367,6 +363,66 @@ impl<R: Real> Evaluator<R> {
             finish::<R, FMA>(self.constants[k], &q, l, &mut top);
         }
         top
+    }
+}
+
+/// Logits of C spherical components, and the largest so far. All in one loop over the lanes: a loop with few operations would be
+/// unrolled before it is vectorised, and its pieces put together again badly.
+#[inline(always)]
+fn spherical_logits<R: Real, const D: usize, const C: usize, const FMA: bool>(
+    x: &[[R; W]],
+    means: &[[R; D]; C],
+    precisions: &[R; C],
+    constants: &[R; C],
+    logits: &mut [[R; W]; C],
+    top: &mut [R; W],
+) {
+    let half = precisions.map(|p| R::of(-0.5) * p);
+    let mut out = [[R::zero(); W]; C];
+    for i in 0..W {
+        let mut best = top[i];
+        for c in 0..C {
+            let mut q = R::zero();
+            for j in 0..D {
+                let v = x[j][i] - means[c][j];
+                q = v.fma::<FMA>(v, q);
+            }
+            let l = half[c].fma::<FMA>(q, constants[c]);
+            best = if l > best { l } else { best };
+            out[c][i] = l;
+        }
+        top[i] = best;
+    }
+    *logits = out;
+}
+
+/// sum_k e_k and sum_k e_k (m_k - x)/v_k, e_k = e^(l_k - top), of spherical components.
+struct Sums<R, const D: usize> {
+    total: [R; W],
+    weighted: [[R; W]; D],
+}
+
+impl<R: Real, const D: usize> Sums<R, D> {
+    /// Adds C components, side by side: their exponentials do not wait for each other.
+    #[inline(always)]
+    fn add<const C: usize, const FMA: bool>(
+        &mut self,
+        x: &[[R; W]],
+        top: &[R; W],
+        logits: &[[R; W]; C],
+        means: &[[R; D]; C],
+        precisions: &[R; C],
+    ) {
+        for i in 0..W {
+            for c in 0..C {
+                let e = (logits[c][i] - top[i]).exp_lane::<FMA>();
+                self.total[i] += e;
+                let e = e * precisions[c];
+                for j in 0..D {
+                    self.weighted[j][i] = e.fma::<FMA>(means[c][j] - x[j][i], self.weighted[j][i]);
+                }
+            }
+        }
     }
 }
 
