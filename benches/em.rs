@@ -1,12 +1,15 @@
-//! One iteration of expectation-maximisation: n = 100,000, d = 16, k = 10, f64. `RAYON_NUM_THREADS=1` for one thread.
+//! Mixtures: expectation-maximisation, and the score in few dimensions.
+//!
+//! One iteration of EM: n = 100,000, d = 16, k = 10, f64. `RAYON_NUM_THREADS=1` for one thread.
 //!
 //! Floor with full covariances: 1e6 pairs (point, component) of 136 multiply-adds each for the whitening and for the
 //! scatter matrices, 0.54 GFLOP in all.
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array1, Array2, Array3};
-use ndsm::mixture::{CovarianceKind, Covariances, Draw, Em, Mixture, em_step};
+use ndsm::mixture::{CovarianceKind, Covariances, Draw, Em, Evaluator, Mixture, em_step};
 use ndsm::rng::{Purpose, Stream};
+use ndsm::simd::{Kernel, W, dispatch};
 use std::hint::black_box;
 
 const N: usize = 100_000;
@@ -53,5 +56,48 @@ fn em(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, em);
+/// The score alone, d = 2, k = 8, spherical, f32, in registers: what a step of Langevin dynamics costs besides its normals.
+/// Floor: 8 exponentials a point.
+struct Drift<'a> {
+    evaluator: &'a Evaluator<f32>,
+    x: &'a mut [[[f32; W]; 2]],
+}
+
+const STEPS: usize = 100;
+
+impl Kernel for Drift<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let mut scratch = self.evaluator.scratch();
+        for x in self.x {
+            for _ in 0..STEPS {
+                let mut score = [[0f32; W]; 2];
+                self.evaluator.score_block::<FMA>(&x[..], &mut score, &mut scratch);
+                for j in 0..2 {
+                    for i in 0..W {
+                        x[j][i] += 0.005 * score[j][i];
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn score(c: &mut Criterion) {
+    let angle = |k: usize| std::f64::consts::FRAC_PI_4 * k as f64;
+    let means = Array2::from_shape_fn((8, 2), |(k, j)| 4.0 * if j == 0 { angle(k).cos() } else { angle(k).sin() });
+    let variances = Array1::from_shape_fn(8, |k| (0.4 + 0.05 * k as f64).powi(2));
+    let weights = Array1::from_shape_fn(8, |k| (k + 1) as f64 / 36.0);
+    let law = Mixture::new(weights, means, Covariances::Spherical(variances)).expect("a mixture");
+    let evaluator = Evaluator::<f32>::new(&law);
+    let mut x = vec![[[0f32; W]; 2]; 64];
+    Stream::new(1, Purpose::Start, 0, 0).fill_normal(x.as_flattened_mut().as_flattened_mut());
+    let mut group = c.benchmark_group("score d=2 k=8 spherical f32");
+    group.throughput(Throughput::Elements((64 * W * STEPS) as u64));
+    group.bench_function("drift step", |b| b.iter(|| dispatch(Drift { evaluator: &evaluator, x: &mut x })));
+    group.finish();
+}
+
+criterion_group!(benches, em, score);
 criterion_main!(benches);

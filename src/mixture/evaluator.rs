@@ -1,6 +1,6 @@
 //! A mixture made ready for hot loops.
 
-use super::rows::row_by_row;
+use super::lanes::{finish, log_sum, scale, share, softmax};
 use super::whitening::Whitening;
 use super::{Covariances, Mixture};
 use crate::linalg::Cholesky;
@@ -29,7 +29,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 #[derive(Debug, Clone)]
 pub struct Evaluator<R> {
     dim: usize,
-    /// ln w_k - (1/2) ln det(2 pi C_k), [k].
+    /// ln w_k - (1/2) ln det(2 pi C_k), `[k]`.
     constants: Vec<R>,
     /// m_k, [k, d]; of tied components W (m_k - centre).
     means: Vec<R>,
@@ -38,7 +38,7 @@ pub struct Evaluator<R> {
 
 #[derive(Debug, Clone)]
 enum Form<R> {
-    /// 1/v_k, [k].
+    /// 1/v_k, `[k]`.
     Spherical(Vec<R>),
     /// 1/v_kj, [k, d].
     Diagonal(Vec<R>),
@@ -151,7 +151,7 @@ impl<R: Real> Evaluator<R> {
         vec![[R::zero(); W]; self.scratch_len()]
     }
 
-    /// grad ln pi(x) = sum_k r_k(x) C_k^-1 (m_k - x). `x`, `score`: [d][W].
+    /// grad ln pi(x) = sum_k r_k(x) C_k^-1 (m_k - x). `x`, `score`: `[d][W]`.
     #[inline(always)]
     pub fn score_block<const FMA: bool>(&self, x: &[[R; W]], score: &mut [[R; W]], scratch: &mut [[R; W]]) {
         let d = self.dim;
@@ -201,7 +201,7 @@ impl<R: Real> Evaluator<R> {
         }
     }
 
-    /// r_k(x) = w_k N(x; m_k, C_k)/pi(x) into `r`, [k][W]; returns ln pi(x). `x`: [d][W].
+    /// r_k(x) = w_k N(x; m_k, C_k)/pi(x) into `r`, `[k][W]`; returns ln pi(x). `x`: `[d][W]`.
     #[inline(always)]
     pub fn responsibilities_block<const FMA: bool>(&self, x: &[[R; W]], r: &mut [[R; W]], scratch: &mut [[R; W]]) -> [R; W] {
         let r = &mut r[..self.components()];
@@ -215,7 +215,7 @@ impl<R: Real> Evaluator<R> {
         log_sum::<R, FMA>(&top, &total)
     }
 
-    /// ln pi(x). `x`: [d][W].
+    /// ln pi(x). `x`: `[d][W]`.
     #[inline(always)]
     pub fn log_density_block<const FMA: bool>(&self, x: &[[R; W]], scratch: &mut [[R; W]]) -> [R; W] {
         let (logits, rest) = scratch.split_at_mut(self.components());
@@ -239,33 +239,44 @@ impl<R: Real> Evaluator<R> {
     /// The whole score with its D sums in registers: the loop that simulation in few dimensions lives in.
     #[inline(always)]
     fn spherical_score<const D: usize, const FMA: bool>(&self, p: &[R], x: &[[R; W]], score: &mut [[R; W]], logits: &mut [[R; W]]) {
-        let x = &x[..D];
+        let x: [[R; W]; D] = std::array::from_fn(|j| x[j]);
         let (means, _) = self.means.as_chunks::<D>();
         let mut top = [R::min_value(); W];
-        let constants = &self.constants[..];
-        let ((l4, l1), (m4, m1)) = (logits.as_chunks_mut::<4>(), means.as_chunks::<4>());
-        let ((p4, p1), (c4, c1)) = (p.as_chunks::<4>(), constants.as_chunks::<4>());
-        for ((l, m), (p, c)) in l4.iter_mut().zip(m4).zip(p4.iter().zip(c4)) {
-            spherical_logits::<R, D, 4, FMA>(x, m, p, c, l, &mut top);
+        for ((l, m), (p, c)) in logits.iter_mut().zip(means).zip(p.iter().zip(&self.constants)) {
+            let mut q = [R::zero(); W];
+            for j in 0..D {
+                for i in 0..W {
+                    let v = x[j][i] - m[j];
+                    q[i] = v.fma::<FMA>(v, q[i]);
+                }
+            }
+            for i in 0..W {
+                q[i] *= *p;
+            }
+            finish::<R, FMA>(*c, &q, l, &mut top);
         }
-        for ((l, m), (p, c)) in l1.iter_mut().zip(m1).zip(p1.iter().zip(c1)) {
-            spherical_logits::<R, D, 1, FMA>(x, &[*m], &[*p], &[*c], std::array::from_mut(l), &mut top);
+        let mut total = [R::zero(); W];
+        let mut sums = [[R::zero(); W]; D];
+        for ((l, m), p) in logits.iter().zip(means).zip(p) {
+            let mut e = [R::zero(); W];
+            for i in 0..W {
+                e[i] = share::<R, FMA>(l[i] - top[i]);
+                total[i] += e[i];
+                e[i] *= *p;
+            }
+            for j in 0..D {
+                for i in 0..W {
+                    sums[j][i] = e[i].fma::<FMA>(m[j] - x[j][i], sums[j][i]);
+                }
+            }
         }
-        let mut sums = Sums { total: [R::zero(); W], weighted: [[R::zero(); W]; D] };
-        let ((l4, l1), top) = (logits.as_chunks::<4>(), top);
-        for ((l, m), p) in l4.iter().zip(m4).zip(p4) {
-            sums.add::<4, FMA>(x, &top, l, m, p);
-        }
-        for ((l, m), p) in l1.iter().zip(m1).zip(p1) {
-            sums.add::<1, FMA>(x, &top, std::array::from_ref(l), &[*m], &[*p]);
-        }
-        let Sums { mut total, weighted: sums } = sums;
+        let mut inverse = [R::zero(); W];
         for i in 0..W {
-            total[i] = R::one() / total[i];
+            inverse[i] = R::one() / total[i];
         }
         for j in 0..D {
             for i in 0..W {
-                score[j][i] = sums[j][i] * total[i];
+                score[j][i] = sums[j][i] * inverse[i];
             }
         }
     }
@@ -364,116 +375,4 @@ impl<R: Real> Evaluator<R> {
         }
         top
     }
-}
-
-/// Logits of C spherical components, and the largest so far. All in one loop over the lanes: a loop with few operations would be
-/// unrolled before it is vectorised, and its pieces put together again badly.
-#[inline(always)]
-fn spherical_logits<R: Real, const D: usize, const C: usize, const FMA: bool>(
-    x: &[[R; W]],
-    means: &[[R; D]; C],
-    precisions: &[R; C],
-    constants: &[R; C],
-    logits: &mut [[R; W]; C],
-    top: &mut [R; W],
-) {
-    let half = precisions.map(|p| R::of(-0.5) * p);
-    let mut out = [[R::zero(); W]; C];
-    for i in 0..W {
-        let mut best = top[i];
-        for c in 0..C {
-            let mut q = R::zero();
-            for j in 0..D {
-                let v = x[j][i] - means[c][j];
-                q = v.fma::<FMA>(v, q);
-            }
-            let l = half[c].fma::<FMA>(q, constants[c]);
-            best = if l > best { l } else { best };
-            out[c][i] = l;
-        }
-        top[i] = best;
-    }
-    *logits = out;
-}
-
-/// sum_k e_k and sum_k e_k (m_k - x)/v_k, e_k = e^(l_k - top), of spherical components.
-struct Sums<R, const D: usize> {
-    total: [R; W],
-    weighted: [[R; W]; D],
-}
-
-impl<R: Real, const D: usize> Sums<R, D> {
-    /// Adds C components, side by side: their exponentials do not wait for each other.
-    #[inline(always)]
-    fn add<const C: usize, const FMA: bool>(
-        &mut self,
-        x: &[[R; W]],
-        top: &[R; W],
-        logits: &[[R; W]; C],
-        means: &[[R; D]; C],
-        precisions: &[R; C],
-    ) {
-        for i in 0..W {
-            for c in 0..C {
-                let e = share::<R, FMA>(logits[c][i] - top[i]);
-                self.total[i] += e;
-                let e = e * precisions[c];
-                for j in 0..D {
-                    self.weighted[j][i] = e.fma::<FMA>(means[c][j] - x[j][i], self.weighted[j][i]);
-                }
-            }
-        }
-    }
-}
-
-/// l = constant - q/2, and the largest so far.
-#[inline(always)]
-fn finish<R: Real, const FMA: bool>(constant: R, q: &[R; W], l: &mut [R; W], top: &mut [R; W]) {
-    for i in 0..W {
-        l[i] = R::of(-0.5).fma::<FMA>(q[i], constant);
-        top[i] = if l[i] > top[i] { l[i] } else { top[i] };
-    }
-}
-
-/// e^x, x <= 0; 0 where that is so small (1.8e-35 in f32, 1e-304 in f64) that products with it may be subnormal. Beside a sum
-/// that is at least 1 it is nothing, but one subnormal lane makes the arithmetic of all of them several times slower.
-#[inline(always)]
-fn share<R: Real, const FMA: bool>(x: R) -> R {
-    let least = R::of(if R::BYTES == 4 { -80.0 } else { -700.0 });
-    let e = (if x < least { least } else { x }).exp_lane::<FMA>();
-    if x < least { R::zero() } else { e }
-}
-
-/// l <- e^(l - top); returns the sum, which is at least 1.
-#[inline(always)]
-fn softmax<R: Real, const FMA: bool>(logits: &mut [[R; W]], top: &[R; W]) -> [R; W] {
-    let mut total = [R::zero(); W];
-    for l in logits {
-        for i in 0..W {
-            l[i] = share::<R, FMA>(l[i] - top[i]);
-            total[i] += l[i];
-        }
-    }
-    total
-}
-
-/// Every row of `x` times `by`, lane by lane.
-#[inline(always)]
-fn scale<R: Real>(x: &mut [[R; W]], by: &[R; W]) {
-    for x in x {
-        row_by_row();
-        for i in 0..W {
-            x[i] *= by[i];
-        }
-    }
-}
-
-/// top + ln total.
-#[inline(always)]
-fn log_sum<R: Real, const FMA: bool>(top: &[R; W], total: &[R; W]) -> [R; W] {
-    let mut out = [R::zero(); W];
-    for i in 0..W {
-        out[i] = top[i] + total[i].ln_lane::<FMA>();
-    }
-    out
 }

@@ -53,7 +53,7 @@ impl<R: Real> Whitening<R> {
         Whitening { dim: self.dim, down: cast(&self.down), up: cast(&self.up) }
     }
 
-    /// y = W (x - m) for [`W`] points. `x`, `y`: [d][W], `m`: [d].
+    /// y = W (x - m) for [`W`] points. `x`, `y`: `[d][W]`, `m`: `[d]`.
     #[inline(always)]
     pub fn apply<const FMA: bool>(&self, x: &[[R; W]], m: &[R], y: &mut [[R; W]]) {
         let mut panels = &self.down[..];
@@ -72,7 +72,7 @@ impl<R: Real> Whitening<R> {
         }
     }
 
-    /// s += W^T y for [`W`] points. `y`, `s`: [d][W].
+    /// s += W^T y for [`W`] points. `y`, `s`: `[d][W]`.
     #[inline(always)]
     pub fn add_transposed<const FMA: bool>(&self, y: &[[R; W]], s: &mut [[R; W]]) {
         let mut panels = &self.up[..];
@@ -90,7 +90,7 @@ impl<R: Real> Whitening<R> {
     }
 }
 
-/// sums[r] += w[r] x.
+/// `sums[r] += w[r] x`.
 #[inline(always)]
 fn accumulate<R: Real, const FMA: bool>(w: &[R; P], x: &[R; W], sums: &mut [[R; W]; P]) {
     for r in 0..P {

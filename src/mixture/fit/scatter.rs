@@ -27,7 +27,7 @@ fn tiles(d: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..d).step_by(ROWS).flat_map(move |a| (0..d.min(a + ROWS)).step_by(COLUMNS).map(move |b| (a, b)))
 }
 
-/// sums += sum over groups and lanes of u u^T. `u`: [groups][padded d][W], zero beyond d.
+/// sums += sum over groups and lanes of u u^T. `u`: `[groups][padded d][W]`, zero beyond d.
 #[inline(always)]
 pub fn add<const FMA: bool>(d: usize, u: &[[f64; W]], sums: &mut [f64]) {
     let (out, _) = sums.as_chunks_mut::<TILE>();
