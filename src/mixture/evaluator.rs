@@ -1,6 +1,6 @@
 //! A mixture made ready for hot loops.
 
-use super::lanes::{finish, log_sum, scale, softmax};
+use super::lanes::{finish, log_sum, scale, share, softmax};
 use super::whitening::Whitening;
 use super::{Covariances, Mixture};
 use crate::linalg::Cholesky;
@@ -260,7 +260,7 @@ impl<R: Real> Evaluator<R> {
         for ((l, m), p) in logits.iter().zip(means).zip(p) {
             let mut e = [R::zero(); W];
             for i in 0..W {
-                e[i] = (l[i] - top[i]).exp_lane::<FMA>();
+                e[i] = share::<R, FMA>(l[i] - top[i]);
                 total[i] += e[i];
                 e[i] *= *p;
             }

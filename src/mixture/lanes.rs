@@ -12,13 +12,22 @@ pub fn finish<R: Real, const FMA: bool>(constant: R, q: &[R; W], l: &mut [R; W],
     }
 }
 
+/// e^x, x <= 0; 0 where that is so small (1.8e-35 in f32, 1e-304 in f64) that products with it may be subnormal. Beside a sum
+/// that is at least 1 it is nothing, but one subnormal lane makes the arithmetic of all of them several times slower.
+#[inline(always)]
+pub fn share<R: Real, const FMA: bool>(x: R) -> R {
+    let least = R::of(if R::BYTES == 4 { -80.0 } else { -700.0 });
+    let e = (if x < least { least } else { x }).exp_lane::<FMA>();
+    if x < least { R::zero() } else { e }
+}
+
 /// l <- e^(l - top); returns the sum, which is at least 1.
 #[inline(always)]
 pub fn softmax<R: Real, const FMA: bool>(logits: &mut [[R; W]], top: &[R; W]) -> [R; W] {
     let mut total = [R::zero(); W];
     for l in logits {
         for i in 0..W {
-            l[i] = (l[i] - top[i]).exp_lane::<FMA>();
+            l[i] = share::<R, FMA>(l[i] - top[i]);
             total[i] += l[i];
         }
     }

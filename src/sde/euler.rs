@@ -9,7 +9,7 @@ use rayon::prelude::*;
 /// Euler-Maruyama (eq. 5): X_{n+1} = X_n + h_n f(X_n, t_n) + sqrt(h_n) sigma(t_n) Z_n.
 ///
 /// Moves the paths `x` (row-major [n, d]) along the times `grid` in place. Weak order 1; strong order 1, since the noise is
-/// additive. Blocks of [`W`] paths run through all their steps one after another, in parallel; block c draws its normals from
+/// additive. Pairs of blocks of [`W`] paths run through all their steps, in parallel; block c draws its normals from
 /// stream (seed, purpose, step, c), so the result does not depend on the number of threads.
 ///
 /// # Errors
@@ -18,10 +18,10 @@ use rayon::prelude::*;
 pub fn euler_maruyama<R: Real, S: Sde<R>>(sde: &S, grid: &[f64], x: &mut [R], paths: Paths) -> Result<()> {
     let d = sde.dim();
     check_rows("euler_maruyama", x, d)?;
-    x.par_chunks_mut(W * d).enumerate().for_each_init(
-        || Memory::new(sde),
-        |memory, (chunk, rows)| {
-            let normals = paths.stream(chunk).normal_lanes();
+    x.par_chunks_mut(2 * W * d).enumerate().for_each_init(
+        || [Memory::new(sde), Memory::new(sde)],
+        |memory, (pair, rows)| {
+            let normals = [2 * pair, 2 * pair + 1].map(|chunk| paths.stream(chunk).normal_lanes());
             dispatch(Chain { sde, grid, rows, normals, memory });
         },
     );
@@ -49,6 +49,7 @@ impl<R: Real, S: Send> Memory<R, S> {
     }
 }
 
+/// Two blocks that take their steps in turn: one has work for the processor while the other waits for its own results.
 struct Chain<'a, R, S: Sde<R>>
 where
     R: Real,
@@ -56,8 +57,8 @@ where
     sde: &'a S,
     grid: &'a [f64],
     rows: &'a mut [R],
-    normals: NormalLanes<R>,
-    memory: &'a mut Memory<R, S::Scratch>,
+    normals: [NormalLanes<R>; 2],
+    memory: &'a mut [Memory<R, S::Scratch>; 2],
 }
 
 impl<R: Real, S: Sde<R>> Kernel for Chain<'_, R, S> {
@@ -65,11 +66,18 @@ impl<R: Real, S: Sde<R>> Kernel for Chain<'_, R, S> {
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {
         let d = self.sde.dim();
-        load(self.rows, d, &mut self.memory.x);
-        for t in self.grid.windows(2) {
-            step::<R, S, FMA>(self.sde, t[0], t[1] - t[0], self.memory, &mut self.normals, |_, _, _, _| {});
+        let blocks = self.rows.chunks(W * d).len();
+        for (rows, m) in self.rows.chunks(W * d).zip(&mut *self.memory) {
+            load(rows, d, &mut m.x);
         }
-        store(&self.memory.x, d, self.rows);
+        for t in self.grid.windows(2) {
+            for (m, normals) in self.memory.iter_mut().zip(&mut self.normals).take(blocks) {
+                step::<R, S, FMA>(self.sde, t[0], t[1] - t[0], m, normals, |_, _, _, _| {});
+            }
+        }
+        for (rows, m) in self.rows.chunks_mut(W * d).zip(&*self.memory) {
+            store(&m.x, d, rows);
+        }
     }
 }
 
