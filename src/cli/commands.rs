@@ -2,10 +2,9 @@
 
 use super::args::{ComputeArgs, Device, EvalArgs, Method, SampleArgs};
 use super::engine::{Engine, Sampling};
-use super::npy;
 use super::run_dir::{RunDir, probe};
 use super::summary::json_object;
-use super::train::{metrics_text, trained};
+use super::train::{metrics_text, trained, write_samples};
 use crate::{Error, Result};
 use std::path::Path;
 use std::time::Instant;
@@ -28,7 +27,7 @@ pub fn sample(args: &SampleArgs, engine: &dyn Engine) -> Result<String> {
     let run = RunDir::open(&args.dir)?;
     writable(&args.out)?;
     let (_, model) = trained(&run, engine)?;
-    npy::write(&args.out, model.sample(how)?.view())?;
+    write_samples(&args.out, &model.sample(how)?)?;
     Ok(args.out.display().to_string())
 }
 

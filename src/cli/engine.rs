@@ -28,8 +28,10 @@ pub trait Engine {
     /// A model before its first step: reads the data, checks the configuration against them, fits the reference. Writes
     /// nothing.
     fn begin(&self, config: &Config) -> Result<Box<dyn Model>>;
-    /// A model as a checkpoint left it.
+    /// A model as a checkpoint left it, to generate from.
     fn load(&self, config: &Config, checkpoint: &Path) -> Result<Box<dyn Model>>;
+    /// The same, to be trained further: reads the data, too, and refuses others than those of the checkpoint. Writes nothing.
+    fn resume(&self, config: &Config, checkpoint: &Path) -> Result<Box<dyn Model>>;
 }
 
 /// A model in training, or trained.

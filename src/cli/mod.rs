@@ -10,7 +10,6 @@ mod config_file;
 mod engine;
 mod html;
 mod metrics_log;
-mod npy;
 mod numerics;
 pub mod plot;
 mod progress;

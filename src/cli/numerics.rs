@@ -7,7 +7,7 @@ use super::metrics_log::Step;
 use super::plot::{self, Canvas};
 use super::summary::Metric;
 use crate::config::{Config, DataName, ObjectiveKind, Precision, SdeKind};
-use crate::data::{self, Dataset, Pca, Request};
+use crate::data::{self, Dataset, MAX_NUMBERS, Pca, Request};
 use crate::metrics::{self, ModeSpace, nearest};
 use crate::mixture::{Covariances, Mixture};
 use crate::rng::Purpose;
@@ -45,6 +45,13 @@ impl Engine for Numerics {
             Precision::F64 => Box::new(Run::<f64>::load(config, checkpoint)?),
         })
     }
+
+    fn resume(&self, config: &Config, checkpoint: &Path) -> Result<Box<dyn Model>> {
+        Ok(match config.train.precision {
+            Precision::F32 => Box::new(Run::<f32>::load(config, checkpoint)?.trainable()?),
+            Precision::F64 => Box::new(Run::<f64>::load(config, checkpoint)?.trainable()?),
+        })
+    }
 }
 
 /// A run in precision `R`. Data are read when they are needed: generating from a checkpoint needs none.
@@ -78,6 +85,15 @@ impl<R: Real> Run<R> {
             Run { config: config.clone(), pca, reference, state: Some(state), trainer: None, data: OnceCell::new(), hash: Some(data) };
         run.generator()?; // what does not fit the configuration is refused now
         Ok(run)
+    }
+
+    /// The run with its trainer, on the data of the checkpoint.
+    fn trainable(mut self) -> Result<Self> {
+        let x = encode(self.pca.as_ref(), self.data()?.points.view())?;
+        let state = self.current()?.clone();
+        self.trainer = Some(Trainer::resume(&self.config, &self.reference, x.view(), state)?);
+        self.state = None;
+        Ok(self)
     }
 
     fn data(&self) -> Result<&Dataset> {
@@ -159,13 +175,7 @@ impl<R: Real> Model for Run<R> {
     }
 
     fn step(&mut self) -> Result<Step> {
-        if self.trainer.is_none() {
-            let x = encode(self.pca.as_ref(), self.data()?.points.view())?;
-            let state = self.current()?.clone();
-            self.trainer = Some(Trainer::resume(&self.config, &self.reference, x.view(), state)?);
-            self.state = None;
-        }
-        let trainer = self.trainer.as_mut().ok_or_else(|| Error::refused("model", "has no trainer"))?;
+        let trainer = self.trainer.as_mut().ok_or_else(|| Error::refused("model", "was loaded to generate, not to be trained"))?;
         let r = trainer.step()?;
         let mut more = vec![("deviation", r.deviation), ("gradient", r.gradient), ("rate", r.rate)];
         more.extend(BIN_NAMES.iter().zip(&r.bins).flat_map(|([time, variance], (t, v))| [(*time, *t), (*variance, *v)]));
@@ -188,6 +198,10 @@ impl<R: Real> Model for Run<R> {
             MethodArg::Sde => Method::Sde,
             MethodArg::Pc => Method::Pc,
         };
+        let d = self.pca.as_ref().map_or(self.reference.whitening.dim(), |pca| pca.mean.len());
+        if how.n > MAX_NUMBERS / d {
+            return Err(Error::invalid("--n", format!("at most {} for samples of {d} numbers", MAX_NUMBERS / d), how.n));
+        }
         self.decode(self.generator()?.sample(how.n, how.seed, method, how.steps)?)
     }
 
@@ -205,8 +219,13 @@ impl<R: Real> Model for Run<R> {
             metric("sliced_w2", Some(m.sliced_w2), Some(m.sliced_w2_floor), "sliced Wasserstein-2 distance to held-out data"),
             metric("energy_distance", Some(m.energy_distance), Some(m.energy_distance_floor), "energy distance to held-out data, unbiased"),
             metric("mmd2", Some(m.mmd2), Some(m.mmd2_floor), "squared maximum mean discrepancy to held-out data, unbiased"),
-            metric("outlier_share", m.outlier_share, None, "share farther than 4 standard deviations from every mode"),
-            metric("nll_exact", m.nll_exact, m.nll_floor, "mean negative log-density under the exact law"),
+            metric(
+                "outlier_share",
+                m.outlier_share,
+                None,
+                "share farther than 4 standard deviations from every mode, where the law is a known mixture",
+            ),
+            metric("nll_exact", m.nll_exact, m.nll_floor, "mean negative log-density under the exact law, where it is known"),
             metric(
                 "memorisation_ratio",
                 Some(m.memorisation_ratio),

@@ -74,9 +74,11 @@ impl Summary {
     }
 }
 
-/// The metrics as one JSON object, name to value, with more entries behind them: what `eval --json` prints.
+/// The metrics as one JSON object, with more entries behind them: what `eval --json` prints. Each metric stands under its name and,
+/// where it has a floor, that under `<name>_floor`; null for what is not defined or infinite.
 pub fn json_object(metrics: &[Metric], more: &[(&str, Value)]) -> Value {
     let mut all: Map<String, Value> = metrics.iter().map(|m| (m.name.clone(), m.value.into())).collect();
+    all.extend(metrics.iter().filter_map(|m| Some((format!("{}_floor", m.name), m.floor?.into()))));
     all.extend(more.iter().map(|(name, v)| ((*name).to_owned(), v.clone())));
     Value::Object(all)
 }

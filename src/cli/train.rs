@@ -7,10 +7,13 @@ use super::metrics_log::MetricsLog;
 use super::progress::Progress;
 use super::run_dir::RunDir;
 use super::summary::{Metric, Summary};
-use super::{npy, report};
-use crate::config::{Config, Setting};
+use super::report;
+use crate::config::{Config, KEYS, Setting, Value};
+use crate::data::npy;
 use crate::{Error, Result};
+use ndarray::Array2;
 use std::io::Write;
+use std::path::Path;
 use std::time::Instant;
 
 /// Samples drawn at the end of a run.
@@ -22,7 +25,7 @@ pub fn train(args: &TrainArgs, engine: &dyn Engine) -> Result<String> {
     let (config, run) = plan(args)?;
     let started = Instant::now();
     let mut model = match run.checkpoint().is_file() {
-        true => engine.load(&config, &run.checkpoint())?,
+        true => engine.resume(&config, &run.checkpoint())?,
         false => engine.begin(&config)?,
     };
     let prepared = started.elapsed().as_secs_f64();
@@ -34,8 +37,24 @@ pub fn train(args: &TrainArgs, engine: &dyn Engine) -> Result<String> {
     finish(model.as_ref(), &config, &run, &mut timings)
 }
 
+/// Keys that may change when a run is resumed: they say how to go on, not what the checkpoint is. The file of the data may have
+/// moved; that they are the same is checked by their hash.
+const RESUMABLE: &[&str] = &[
+    "data.path",
+    "train.steps",
+    "train.batch",
+    "train.times_per_path",
+    "train.lr",
+    "train.schedule",
+    "train.warmup",
+    "train.weight_decay",
+    "train.clip",
+    "train.checkpoint_every",
+    "train.diagnose",
+];
+
 /// The configuration and the place of the run, both checked. A resumed run goes by its own configuration, with `--config` in
-/// its stead and `--set` over it.
+/// its stead and `--set` over it; with a checkpoint there, only [`RESUMABLE`] keys may differ.
 fn plan(args: &TrainArgs) -> Result<(Config, RunDir)> {
     let set = config_file::overrides(&args.set)?;
     let over = |mut base: Vec<Setting>| {
@@ -44,10 +63,29 @@ fn plan(args: &TrainArgs) -> Result<(Config, RunDir)> {
     };
     let mut config = over(args.config.as_deref().map_or(Ok(Vec::new()), config_file::read)?)?;
     let run = RunDir::plan(args.out.as_deref(), &config, args.resume)?;
-    if args.resume && args.config.is_none() && run.config().is_file() {
-        config = over(config_file::read(&run.config())?)?;
+    if args.resume && run.config().is_file() {
+        let own = config_file::read(&run.config())?;
+        if args.config.is_none() {
+            config = over(own.clone())?;
+        }
+        if run.checkpoint().is_file() {
+            same_model(&config, &Config::resolve(&own)?, &run)?;
+        }
     }
     Ok((config, run))
+}
+
+/// Refuses a configuration under which the checkpoint of `run`, made under `own`, would be another model.
+fn same_model(config: &Config, own: &Config, run: &RunDir) -> Result<()> {
+    let shown = |value: Option<Value>| value.map_or("nothing".to_owned(), |v| v.to_string());
+    for key in KEYS.iter().filter(|k| !RESUMABLE.contains(&k.name)) {
+        let (new, old) = ((key.get)(config), (key.get)(own));
+        if new != old {
+            let expected = format!("{} as in the run to resume, {}", shown(old), run.path().display());
+            return Err(Error::invalid(key.name, expected, format!("{}; start a new run with another --out", shown(new))));
+        }
+    }
+    Ok(())
 }
 
 /// The steps that are left, with the log and the checkpoints.
@@ -81,7 +119,7 @@ fn finish(model: &dyn Model, config: &Config, run: &RunDir, timings: &mut Vec<(S
     let started = Instant::now();
     let how = Sampling { n: SAMPLES, seed: config.train.seed, method: Method::default(), steps: None };
     let samples = model.sample(how)?;
-    npy::write(&run.samples(), samples.view())?;
+    write_samples(&run.samples(), &samples)?;
     timings.push((format!("drawing {SAMPLES} samples"), started.elapsed().as_secs_f64()));
     let started = Instant::now();
     let metrics = model.evaluate(samples.view(), config.train.seed)?;
@@ -93,6 +131,11 @@ fn finish(model: &dyn Model, config: &Config, run: &RunDir, timings: &mut Vec<(S
     Summary { metrics, timings: timings.clone(), facts: model.facts() }.write(&run.summary())?;
     report::write(run)?;
     Ok(format!("{end}\nreport: {}", run.report().display()))
+}
+
+/// Writes samples `[n, d]` as a NumPy file of f32, whatever the precision of the run.
+pub fn write_samples(path: &Path, samples: &Array2<f64>) -> Result<()> {
+    npy::write(path, samples.mapv(|x| x as f32).view())
 }
 
 /// The metrics as lines of text, each beside its floor.

@@ -4,9 +4,9 @@ use super::value::{Field, Range, Value};
 use crate::{Error, Result};
 
 /// Declares an enum with its names; the first variant is the default. `later` lists names that the design knows and that
-/// this version does not offer.
+/// this version does not offer; `also`, second names of a variant.
 macro_rules! choice {
-    ($(#[$meta:meta])* $choice:ident { $(#[$first_doc:meta])* $first:ident = $first_name:literal, $($(#[$doc:meta])* $variant:ident = $name:literal,)* } later $later:expr) => {
+    ($(#[$meta:meta])* $choice:ident { $(#[$first_doc:meta])* $first:ident = $first_name:literal, $($(#[$doc:meta])* $variant:ident = $name:literal,)* } later $later:expr $(, also $($alias:literal = $same:ident),+)?) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         pub enum $choice {
@@ -33,6 +33,9 @@ macro_rules! choice {
                 if let Some(found) = Self::ALL.iter().find(|v| v.name() == name) {
                     return Ok(*found);
                 }
+                $($(if name == $alias {
+                    return Ok(Self::$same);
+                })+)?
                 const LATER: &[&str] = &$later;
                 let names = quoted(Self::ALL.iter().map(|v| v.name()), ", ");
                 if LATER.contains(&name) {
@@ -132,11 +135,12 @@ choice! {
     SdeKind {
         /// Langevin dynamics toward the reference, eq. (2): nonlinear when the reference is a mixture.
         Langevin = "langevin",
-        /// The variance-preserving Ornstein-Uhlenbeck process.
+        /// The variance-preserving process. `sde.beta` is constant, so this is the stationary Ornstein-Uhlenbeck process toward the
+        /// Gaussian fitted to the data, and "ou" names the same.
         Vp = "vp",
         /// The variance-exploding process.
         Ve = "ve",
-    } later ["sub-vp", "ou"]
+    } later ["sub-vp"], also "ou" = Vp
 }
 
 impl SdeKind {

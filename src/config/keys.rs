@@ -104,7 +104,7 @@ tables! {
     }
     /// The noising process.
     sde: SdeConfig {
-        /// The process.
+        /// The process; `ou`, the Ornstein-Uhlenbeck process, is `vp`: at a constant `sde.beta` they are the same.
         kind: SdeKind = |_| SdeKind::Langevin, ANY;
         /// Noise rate, in 1/time.
         beta: f64 = |_| 1.0, positive(1e6);

@@ -33,6 +33,7 @@ fn defaults_follow_the_choices() {
     assert_eq!((linear.reference.kind, linear.reference.components), (ReferenceKind::Gaussian, Components::Count(1)));
     assert_eq!((linear.objective.kind, linear.objective.transition), (ObjectiveKind::Dsm, Transition::Exact));
     assert_eq!((linear.sde.horizon, linear.sde.integrator), (7.0, Integrator::Exact));
+    assert_eq!(resolve(&[("sde.kind", "ou".into())]).unwrap(), linear, "a second name");
     // The paper's plain chain: either of the two keys brings the fixed grid.
     for setting in [("objective.transition", "euler"), ("sde.grid", "uniform"), ("objective.time_sampling", "grid")] {
         let plain = resolve(&[(setting.0, setting.1.into())]).unwrap();

@@ -163,7 +163,7 @@ impl Stream {
     }
 }
 
-/// So that the distributions of `rand_distr` and the methods of `rand` can draw from a stream.
+/// So that the methods of `rand`, and distributions built on it, can draw from a stream.
 impl rand::TryRng for Stream {
     type Error = Infallible;
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
