@@ -5,10 +5,10 @@ mod common;
 use common::{plane_ratio, points, three_modes};
 use ndarray::{ArrayView2, array};
 use ndsm::mixture::{Covariances, Mixture};
-use ndsm::objective::{ComponentChain, EulerChain, TimeLaw, stratified};
+use ndsm::objective::{ComponentChain, EulerChain};
 use ndsm::rng::{Purpose, Stream};
 use ndsm::sde::{ComponentStep, Grid, Langevin, NoiseScale, Paths, VarianceExploding, euler_maruyama};
-use ndsm::transition::{ComponentKernel, Draws, ExplodingKernel, Noising, Target};
+use ndsm::transition::{ComponentKernel, Draws, ExplodingKernel, Noising, Target, TimeLaw, stratified};
 
 const N: usize = 40_000;
 

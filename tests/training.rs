@@ -6,12 +6,12 @@ use ndsm::data::law::four_modes;
 use ndsm::data::{Law, law};
 use ndsm::mixture::{Covariances, Evaluator, Mixture};
 use ndsm::nn::{Inference, ScoreNet};
-use ndsm::objective::{ComponentChain, Guide, Loss, Regression, ScoreModel, TimeLaw, stratified};
+use ndsm::objective::{ComponentChain, Guide, Loss, Regression, ScoreModel};
 use ndsm::rng::{Purpose, Stream};
 use ndsm::sample::Method;
 use ndsm::sde::{ComponentStep, NoiseScale, Paths};
 use ndsm::train::{Reference, Trainer};
-use ndsm::transition::{Draws, Noising};
+use ndsm::transition::{Draws, Noising, TimeLaw, stratified};
 
 fn pi() -> Mixture {
     let covariances = array![[[1.0, 0.3], [0.3, 0.6]], [[0.8, 0.0], [0.0, 1.5]]];

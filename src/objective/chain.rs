@@ -1,13 +1,12 @@
 //! Simulated noising chains: the nonlinear processes have no exact kernel from x_0, so their paths are run, and the score is learned
 //! from single steps (method.md, eq. 6 and 7).
 
-use super::TimeLaw;
 use crate::rng::NormalLanes;
 use crate::sde::component::{Block, Draw as Random, begin, lane, move_lane};
 use crate::sde::euler::{Memory, step};
 use crate::sde::{ComponentStep, Grid, Paths, Sde, load};
 use crate::simd::{Kernel, W, dispatch};
-use crate::transition::{DrawMut, Draws, FIELDS, Noising, Target, check, write_pair};
+use crate::transition::{DrawMut, Draws, FIELDS, Noising, Target, TimeLaw, check, write_pair};
 use crate::{Error, Real, Result};
 use rayon::prelude::*;
 

@@ -1,7 +1,7 @@
 //! The component kernel and the component flow (method.md, eq. 15 taken in one step, and eq. 18).
 
+use super::TimeLaw;
 use super::draws::{DrawMut, Draws, FIELDS, Noising, check};
-use crate::objective::TimeLaw;
 use crate::sde::component::{Block, Draw, begin, lane};
 use crate::sde::{ComponentLaw, ComponentStep, Paths, load};
 use crate::simd::{Kernel, W, dispatch};

@@ -1,7 +1,7 @@
 //! The exact kernel of the variance-exploding process.
 
+use super::TimeLaw;
 use super::draws::{DrawMut, Draws, FIELDS, Noising, check};
-use crate::objective::TimeLaw;
 use crate::sde::{Paths, VarianceExploding};
 use crate::simd::W;
 use crate::{Real, Result};
