@@ -164,6 +164,17 @@ fn with_one_component_all_chains_are_the_exact_linear_process() {
 }
 
 #[test]
+fn the_exploding_chain_is_the_exact_kernel() {
+    let sde = VarianceExploding::new(1, 2.0).unwrap();
+    let times = TimeLaw::uniform(NoiseScale::Exploding { beta: 2.0 }, 0.0, 3.0).unwrap();
+    let chain = EulerChain::new::<f64>(sde, Grid::Uniform.times(3.0, 6).unwrap(), times, 2).unwrap();
+    let out = draws(&chain, &[0.7], 20_000);
+    let z: Vec<f64> = out.times().iter().enumerate().map(|(i, t)| (out.draw(i).plus[0] - 0.7) / (2f64.sqrt() * t)).collect();
+    let second = z.iter().map(|z| z * z).sum::<f64>() / z.len() as f64;
+    assert!((second - 1.0).abs() <= SIGMAS * (2.0 / 20_000f64).sqrt(), "{second}");
+}
+
+#[test]
 fn targets_are_conditional_scores_with_mean_zero_controls() {
     let pi = three_modes();
     let scale = NoiseScale::Preserving { beta: 1.0 };

@@ -117,7 +117,7 @@ impl<R: Real, S: Sde<R>> Kernel for EulerBlock<'_, R, S> {
             let here = &left[..left.iter().take_while(|p| p.n == n).count()];
             left = &left[here.len()..];
             let h = t[1] - t[0];
-            let inverse = R::of(1.0 / (h.sqrt() * chain.sde.diffusion(t[0])));
+            let inverse = R::of(1.0 / chain.sde.noise(t[0], h));
             let (values, d) = (&mut *self.values, chain.dim);
             step::<R, S, FMA>(&chain.sde, t[0], h, self.memory, &mut self.normals, |j, mu, noise, z| {
                 for p in here {

@@ -92,7 +92,7 @@ pub(crate) fn step<R: Real, S: Sde<R>, const FMA: bool>(
     mut seen: impl FnMut(usize, &[R; W], &[R; W], &[R; W]),
 ) {
     sde.drift::<FMA>(t, &m.x, &mut m.f, &mut m.scratch);
-    let (dt, l) = (R::of(h), R::of(h.sqrt() * sde.diffusion(t)));
+    let (dt, l) = (R::of(h), R::of(sde.noise(t, h)));
     for (j, (x, f)) in m.x.iter_mut().zip(&m.f).enumerate() {
         let z = normals.draw::<FMA>();
         let mu: [R; W] = std::array::from_fn(|i| f[i].fma::<FMA>(dt, x[i]));
