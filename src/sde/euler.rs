@@ -101,3 +101,36 @@ pub(crate) fn step<R: Real, S: Sde<R>, const FMA: bool>(
         seen(j, &mu, &noise, &z);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mixture::{Covariances, Mixture};
+    use crate::rng::Purpose;
+    use crate::sde::Langevin;
+    use ndarray::array;
+
+    #[test]
+    fn a_path_depends_neither_on_threads_nor_on_the_paths_behind_it() {
+        let means = array![[-2.0, 0.0], [2.0, 0.0], [0.0, 3.0], [0.0, -3.0], [1.0, 1.0]];
+        let pi = Mixture::new(array![0.2, 0.2, 0.2, 0.2, 0.2], means, Covariances::Spherical(array![0.2, 0.3, 0.4, 0.5, 0.6])).unwrap();
+        let sde = Langevin::<f32>::new(&pi, 1.0).unwrap();
+        let grid = [0.0, 0.01, 0.03, 0.06];
+        let run = |n: usize, threads: usize| {
+            let mut x: Vec<f32> = (0..2 * n).map(|i| (i as f32).sin()).collect();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| euler_maruyama(&sde, &grid, &mut x, Paths { seed: 1, purpose: Purpose::Test, step: 0 })).unwrap();
+            x
+        };
+        // Pairs of blocks, a half pair, and blocks that are not full.
+        let n = 9 * W + 5;
+        let x = run(n, 1);
+        assert!(x.iter().enumerate().all(|(i, v)| v.is_finite() && *v != (i as f32).sin()));
+        for threads in [2, 3] {
+            assert_eq!(run(n, threads), x);
+        }
+        for fewer in [1, W, W + 1, 2 * W, 3 * W - 1] {
+            assert_eq!(run(fewer, 1), x[..2 * fewer]);
+        }
+    }
+}
