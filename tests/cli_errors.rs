@@ -173,7 +173,6 @@ const FILES: &[Case] = &[
 ];
 
 #[test]
-#[ignore = "until the data readers are joined to the command line"]
 fn files_that_are_not_what_they_claim_are_refused() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     bad_files(dir.path());
