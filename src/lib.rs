@@ -73,3 +73,8 @@ pub mod transition;
 
 pub use error::{Error, Result};
 pub use real::Real;
+
+/// The examples of the README are tested too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
