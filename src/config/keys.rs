@@ -180,7 +180,7 @@ tables! {
         precision: Precision = |_| Precision::F32, ANY;
         /// Steps between checkpoints (0: only at the end).
         checkpoint_every: usize = |_| 500, from_to(0.0, 1e9);
-        /// Measure the gradient's variance along the way.
+        /// Log the variance of the loss in eight groups of times.
         diagnose: bool = |_| false, ANY;
     }
 }
