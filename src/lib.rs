@@ -1,5 +1,53 @@
 //! Score-based generative modelling with *nonlinear* noising dynamics, every step auditable.
+//!
+//! A Gaussian mixture is fitted to the data, Langevin dynamics lead toward it, and a network learns the score of that noising process; time
+//! run backwards then makes new data. The reference knows the modes and their weights, so the horizon is short and few steps do. The
+//! derivations, with the equation numbers that the code refers to, are in [`method`].
+//!
+//! The modules, each using only those above it:
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`error`], [`real`], [`simd`] | the error type; f32 and f64 with their lane functions; loops compiled for three vector levels |
+//! | [`rng`] | counter-based random numbers, named by (seed, purpose, step, chunk) |
+//! | [`config`] | what a run is: every key with its default and range |
+//! | [`linalg`] | Cholesky and symmetric eigendecomposition |
+//! | [`tape`] | reverse-mode automatic differentiation: recorded once, replayed every step |
+//! | [`nn`], [`optim`] | the score network; Adam, averages, schedules |
+//! | [`mixture`] | Gaussian mixtures: density, score, Hessian, samples, exact marginals, expectation-maximisation |
+//! | [`sde`] | processes, time grids, Euler-Maruyama, the component-wise exact step |
+//! | [`transition`] | Gaussian one-step laws and the targets that their scores give; laws of training times |
+//! | [`objective`] | denoising score matching along chains and from exact kernels, control variates, the component flow |
+//! | [`sample`] | probability flow, reverse equation, predictor-corrector |
+//! | [`data`], [`metrics`] | toy laws with exact densities, digits, files, principal components; discrepancies with their floors |
+//! | [`train`] | reference, training steps, generation |
+//! | `cli` | the command line, checkpoints, pictures, report (feature `cli`) |
+//!
+//! From points to new points, in memory:
+//!
+//! ```
+//! use ndsm::config::{Config, Setting};
+//! use ndsm::data::{Request, load};
+//! use ndsm::sample::Method;
+//! use ndsm::train::{Reference, Trainer};
+//!
+//! let data = load(&Request { name: "moons".into(), n: Some(400), ..Request::default() })?;
+//! let config = Config::resolve(&[
+//!     Setting::new("data.name", "moons"), Setting::new("reference.components", 6usize),
+//!     Setting::new("network.width", 32usize), Setting::new("train.steps", 20usize),
+//! ])?;
+//! let reference = Reference::fit(data.points.view(), &config)?;
+//! let mut trainer = Trainer::<f32>::new(&config, &reference, data.points.view())?;
+//! for _ in 0..config.train.steps {
+//!     trainer.step()?;
+//! }
+//! let new = trainer.generator(&reference)?.sample(100, 0, Method::Ode, None)?;
+//! assert_eq!(new.dim(), (100, 2));
+//! # Ok::<(), ndsm::Error>(())
+//! ```
 #![warn(missing_docs)]
+// Loops over lanes are written by index: in that form they become one vector operation.
+#![allow(clippy::needless_range_loop)]
 
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -7,6 +55,8 @@ pub mod config;
 pub mod data;
 pub mod error;
 pub mod linalg;
+#[doc = include_str!("method.md")]
+pub mod method {}
 pub mod metrics;
 pub mod mixture;
 pub mod nn;
@@ -23,3 +73,8 @@ pub mod transition;
 
 pub use error::{Error, Result};
 pub use real::Real;
+
+/// The examples of the README are tested too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

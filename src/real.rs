@@ -88,7 +88,7 @@ macro_rules! real {
                 const HEAD: $t = $ln2_hi;
                 const REST: $t = (std::f64::consts::LN_2 - HEAD as f64) as $t + LN2_BEYOND as $t;
                 // What f64 itself lacks of ln 2 (zero once rounded into f32's rest).
-                const LN2_BEYOND: f64 = 2.319046813846299558e-17;
+                const LN2_BEYOND: f64 = 2.319_046_813_846_299_6e-17;
                 const C: [f64; $exp] = inverse_factorials::<$exp>();
                 let x = if self < $lo { $lo } else { self };
                 let x = if x > $hi { $hi } else { x };

@@ -79,5 +79,5 @@ fn writable(path: &Path) -> Result<()> {
     if path.is_dir() || path.file_name().is_none() {
         return Err(Error::bad_file(path, "must be a file to write, got a directory"));
     }
-    probe(parent).map_err(|e| Error::bad_file(path, format!("cannot be written: {e}")))
+    probe(parent).map_err(|e| Error::bad_file(path, format!("cannot be written: {}", e.kind())))
 }

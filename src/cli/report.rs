@@ -113,7 +113,7 @@ th, td { padding: .3em .8em .3em 0; border-bottom: 1px solid #e2e5ea; vertical-a
 td:first-child { white-space: nowrap; font-family: ui-monospace, monospace; font-size: .95em; }
 td:nth-child(2) { min-width: 8em; }
 td:last-child { color: #707884; }
-.n { text-align: right; padding-right: 1.6em; font-variant-numeric: tabular-nums; color: inherit !important; }
+.n { white-space: nowrap; text-align: right; padding-right: 1.6em; font-variant-numeric: tabular-nums; color: inherit !important; }
 ";
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ impl RunDir {
             return Err(Error::bad_file(path, "cannot be resumed: it holds no config.toml of a run"));
         }
         let nearest = path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("."));
-        probe(nearest).map_err(|e| Error::bad_file(path, format!("the run directory cannot be made: {e}")))?;
+        probe(nearest).map_err(|e| Error::bad_file(path, format!("the run directory cannot be made: {}", e.kind())))?;
         Ok(run)
     }
 
@@ -66,7 +66,7 @@ impl RunDir {
     /// Exit code 2 where the place cannot be written.
     pub fn create(&self, config: &Config) -> Result<()> {
         let path = &self.0;
-        let refuse = |e: std::io::Error| Error::bad_file(path, format!("the run directory cannot be made: {e}"));
+        let refuse = |e: std::io::Error| Error::bad_file(path, format!("the run directory cannot be made: {}", e.kind()));
         let missing: Vec<&Path> = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
         let begun =
             fs::create_dir_all(path.join("pictures")).and_then(|()| write_whole(&self.config(), config_file::write(config).as_bytes()));

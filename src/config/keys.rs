@@ -81,7 +81,7 @@ tables! {
         /// Seed of the draw, of the order and of the split of the data.
         seed: u64 = |_| 0, SEED;
         /// Principal components to work in (0: the data as they are).
-        latent: usize = |c| match c.data.name { DataName::Digits => 24, DataName::Idx => 40, _ => 0 }, from_to(0.0, 4096.0);
+        latent: usize = |c| match c.data.name { DataName::Digits => 24, DataName::Idx => 32, _ => 0 }, from_to(0.0, 4096.0);
         /// Weights of the law `mixture` (left out: equal).
         weights: Vec<f64> = |_| Vec::new(), from_to(0.0, 1e12);
         /// Means of the law `mixture`, one list a component.
@@ -157,7 +157,7 @@ tables! {
     /// The training run.
     train: TrainConfig {
         /// Optimiser steps.
-        steps: usize = |_| 2000, from_to(1.0, 1e9);
+        steps: usize = |c| if c.data.name == DataName::Idx { 6000 } else { 2000 }, from_to(1.0, 1e9);
         /// Data points, and so paths, in a step.
         batch: usize = |_| 256, from_to(1.0, 1e6);
         /// Times looked at on each path.
@@ -180,7 +180,7 @@ tables! {
         precision: Precision = |_| Precision::F32, ANY;
         /// Steps between checkpoints (0: only at the end).
         checkpoint_every: usize = |_| 500, from_to(0.0, 1e9);
-        /// Measure the gradient's variance along the way.
+        /// Log the variance of the loss in eight groups of times.
         diagnose: bool = |_| false, ANY;
     }
 }

@@ -65,7 +65,7 @@ impl Cholesky {
         Ok(x)
     }
 
-    /// A^-1 b for one vector, [n].
+    /// A^-1 b for one vector, `[n]`.
     ///
     /// # Errors
     /// `Shape` if `b` does not have length n.

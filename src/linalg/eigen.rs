@@ -11,7 +11,7 @@ use ndarray::{Array1, Array2, ArrayView2};
 /// A = V diag(values) V^T.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Eigen {
-    /// Eigenvalues, ascending, [n].
+    /// Eigenvalues, ascending, `[n]`.
     pub values: Array1<f64>,
     /// Orthonormal eigenvectors in the columns, [n, n]; of each the entry of largest size (the first of equals) is positive.
     pub vectors: Array2<f64>,

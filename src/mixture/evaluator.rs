@@ -1,5 +1,6 @@
 //! A mixture made ready for hot loops.
 
+use super::lanes::{finish, log_sum, scale, share, softmax};
 use super::whitening::Whitening;
 use super::{Covariances, Mixture};
 use crate::linalg::Cholesky;
@@ -28,7 +29,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 #[derive(Debug, Clone)]
 pub struct Evaluator<R> {
     dim: usize,
-    /// ln w_k - (1/2) ln det(2 pi C_k), [k].
+    /// ln w_k - (1/2) ln det(2 pi C_k), `[k]`.
     constants: Vec<R>,
     /// m_k, [k, d]; of tied components W (m_k - centre).
     means: Vec<R>,
@@ -37,7 +38,7 @@ pub struct Evaluator<R> {
 
 #[derive(Debug, Clone)]
 enum Form<R> {
-    /// 1/v_k, [k].
+    /// 1/v_k, `[k]`.
     Spherical(Vec<R>),
     /// 1/v_kj, [k, d].
     Diagonal(Vec<R>),
@@ -135,13 +136,13 @@ impl<R: Real> Evaluator<R> {
     }
 
     /// How many elements of scratch the block functions need: k for spherical and diagonal components, k + 2 d for tied,
-    /// k + d + k d for full ones.
+    /// k + k d for full ones.
     pub fn scratch_len(&self) -> usize {
         let (k, d) = (self.components(), self.dim);
         match self.form {
             Form::Spherical(_) | Form::Diagonal(_) => k,
             Form::Tied { .. } => k + 2 * d,
-            Form::Full(_) => k + d + k * d,
+            Form::Full(_) => k + k * d,
         }
     }
 
@@ -150,7 +151,7 @@ impl<R: Real> Evaluator<R> {
         vec![[R::zero(); W]; self.scratch_len()]
     }
 
-    /// grad ln pi(x) = sum_k r_k(x) C_k^-1 (m_k - x). `x`, `score`: [d][W].
+    /// grad ln pi(x) = sum_k r_k(x) C_k^-1 (m_k - x). `x`, `score`: `[d][W]`.
     #[inline(always)]
     pub fn score_block<const FMA: bool>(&self, x: &[[R; W]], score: &mut [[R; W]], scratch: &mut [[R; W]]) {
         let d = self.dim;
@@ -165,26 +166,21 @@ impl<R: Real> Evaluator<R> {
             },
             Form::Diagonal(p) => self.separable_score::<FMA>(|k, j| p[k * d + j], x, score, logits),
             Form::Full(all) => {
-                let (v, y) = rest.split_at_mut(d);
-                let top = self.full_logits::<FMA>(all, x, logits, v, y, d);
+                let top = self.full_logits::<FMA>(all, x, logits, rest, d);
                 let total = softmax::<R, FMA>(logits, &top);
                 score.fill([R::zero(); W]);
-                for ((whitening, y), e) in all.iter().zip(y.chunks_exact_mut(d)).zip(&*logits) {
+                for ((whitening, y), e) in all.iter().zip(rest.chunks_exact_mut(d)).zip(&*logits) {
                     let mut r = [R::zero(); W];
                     for i in 0..W {
                         r[i] = -e[i] / total[i];
                     }
-                    for y in y.iter_mut() {
-                        for i in 0..W {
-                            y[i] *= r[i];
-                        }
-                    }
+                    scale(y, &r);
                     whitening.add_transposed::<FMA>(y, score);
                 }
             }
             Form::Tied { whitening, centre } => {
                 let (v, y) = rest.split_at_mut(d);
-                let top = self.tied_logits::<FMA>(whitening, centre, x, logits, v, y);
+                let top = self.tied_logits::<FMA>(whitening, centre, x, logits, y);
                 let total = softmax::<R, FMA>(logits, &top);
                 // W^T (sum_k r_k b_k - y), b_k the whitened means.
                 for (j, (v, y)) in v.iter_mut().zip(&*y).enumerate() {
@@ -205,7 +201,7 @@ impl<R: Real> Evaluator<R> {
         }
     }
 
-    /// r_k(x) = w_k N(x; m_k, C_k)/pi(x) into `r`, [k][W]; returns ln pi(x). `x`: [d][W].
+    /// r_k(x) = w_k N(x; m_k, C_k)/pi(x) into `r`, `[k][W]`; returns ln pi(x). `x`: `[d][W]`.
     #[inline(always)]
     pub fn responsibilities_block<const FMA: bool>(&self, x: &[[R; W]], r: &mut [[R; W]], scratch: &mut [[R; W]]) -> [R; W] {
         let r = &mut r[..self.components()];
@@ -215,15 +211,11 @@ impl<R: Real> Evaluator<R> {
         for i in 0..W {
             inverse[i] = R::one() / total[i];
         }
-        for r in r {
-            for i in 0..W {
-                r[i] *= inverse[i];
-            }
-        }
+        scale(r, &inverse);
         log_sum::<R, FMA>(&top, &total)
     }
 
-    /// ln pi(x). `x`: [d][W].
+    /// ln pi(x). `x`: `[d][W]`.
     #[inline(always)]
     pub fn log_density_block<const FMA: bool>(&self, x: &[[R; W]], scratch: &mut [[R; W]]) -> [R; W] {
         let (logits, rest) = scratch.split_at_mut(self.components());
@@ -239,14 +231,8 @@ impl<R: Real> Evaluator<R> {
         match &self.form {
             Form::Spherical(p) => self.separable_logits::<FMA>(|k, _| p[k], x, logits),
             Form::Diagonal(p) => self.separable_logits::<FMA>(|k, j| p[k * d + j], x, logits),
-            Form::Full(all) => {
-                let (v, y) = scratch.split_at_mut(d);
-                self.full_logits::<FMA>(all, x, logits, v, y, 0)
-            }
-            Form::Tied { whitening, centre } => {
-                let (v, y) = scratch.split_at_mut(d);
-                self.tied_logits::<FMA>(whitening, centre, x, logits, v, y)
-            }
+            Form::Full(all) => self.full_logits::<FMA>(all, x, logits, scratch, 0),
+            Form::Tied { whitening, centre } => self.tied_logits::<FMA>(whitening, centre, x, logits, scratch),
         }
     }
 
@@ -257,33 +243,40 @@ impl<R: Real> Evaluator<R> {
         let (means, _) = self.means.as_chunks::<D>();
         let mut top = [R::min_value(); W];
         for ((l, m), (p, c)) in logits.iter_mut().zip(means).zip(p.iter().zip(&self.constants)) {
-            let half = R::of(-0.5) * *p;
-            for i in 0..W {
-                let mut q = R::zero();
-                for j in 0..D {
+            let mut q = [R::zero(); W];
+            for j in 0..D {
+                for i in 0..W {
                     let v = x[j][i] - m[j];
-                    q = v.fma::<FMA>(v, q);
+                    q[i] = v.fma::<FMA>(v, q[i]);
                 }
-                l[i] = half.fma::<FMA>(q, *c);
-                top[i] = if l[i] > top[i] { l[i] } else { top[i] };
             }
+            for i in 0..W {
+                q[i] *= *p;
+            }
+            finish::<R, FMA>(*c, &q, l, &mut top);
         }
         let mut total = [R::zero(); W];
         let mut sums = [[R::zero(); W]; D];
         for ((l, m), p) in logits.iter().zip(means).zip(p) {
+            let mut e = [R::zero(); W];
             for i in 0..W {
-                let e = (l[i] - top[i]).exp_lane::<FMA>();
-                total[i] += e;
-                let ep = e * *p;
-                for j in 0..D {
-                    sums[j][i] = ep.fma::<FMA>(m[j] - x[j][i], sums[j][i]);
+                e[i] = share::<R, FMA>(l[i] - top[i]);
+                total[i] += e[i];
+                e[i] *= *p;
+            }
+            for j in 0..D {
+                for i in 0..W {
+                    sums[j][i] = e[i].fma::<FMA>(m[j] - x[j][i], sums[j][i]);
                 }
             }
         }
+        let mut inverse = [R::zero(); W];
         for i in 0..W {
-            let inverse = R::one() / total[i];
-            for j in 0..D {
-                score[j][i] = sums[j][i] * inverse;
+            inverse[i] = R::one() / total[i];
+        }
+        for j in 0..D {
+            for i in 0..W {
+                score[j][i] = sums[j][i] * inverse[i];
             }
         }
     }
@@ -337,20 +330,14 @@ impl<R: Real> Evaluator<R> {
         all: &[Whitening<R>],
         x: &[[R; W]],
         logits: &mut [[R; W]],
-        v: &mut [[R; W]],
         y: &mut [[R; W]],
         stride: usize,
     ) -> [R; W] {
         let d = self.dim;
         let mut top = [R::min_value(); W];
         for (k, (l, m)) in logits.iter_mut().zip(self.means.chunks_exact(d)).enumerate() {
-            for ((v, x), m) in v.iter_mut().zip(x).zip(m) {
-                for i in 0..W {
-                    v[i] = x[i] - *m;
-                }
-            }
             let y = &mut y[k * stride..k * stride + d];
-            all[k].apply::<FMA>(v, y);
+            all[k].apply::<FMA>(x, m, y);
             let mut q = [R::zero(); W];
             for y in y.iter() {
                 for i in 0..W {
@@ -370,17 +357,11 @@ impl<R: Real> Evaluator<R> {
         centre: &[R],
         x: &[[R; W]],
         logits: &mut [[R; W]],
-        v: &mut [[R; W]],
         y: &mut [[R; W]],
     ) -> [R; W] {
         let d = self.dim;
-        for ((v, x), c) in v.iter_mut().zip(x).zip(centre) {
-            for i in 0..W {
-                v[i] = x[i] - *c;
-            }
-        }
         let y = &mut y[..d];
-        whitening.apply::<FMA>(v, y);
+        whitening.apply::<FMA>(x, centre, y);
         let mut top = [R::min_value(); W];
         for (k, (l, b)) in logits.iter_mut().zip(self.means.chunks_exact(d)).enumerate() {
             let mut q = [R::zero(); W];
@@ -394,36 +375,4 @@ impl<R: Real> Evaluator<R> {
         }
         top
     }
-}
-
-/// l = constant - q/2, and the largest so far.
-#[inline(always)]
-fn finish<R: Real, const FMA: bool>(constant: R, q: &[R; W], l: &mut [R; W], top: &mut [R; W]) {
-    for i in 0..W {
-        l[i] = R::of(-0.5).fma::<FMA>(q[i], constant);
-        top[i] = if l[i] > top[i] { l[i] } else { top[i] };
-    }
-}
-
-/// l <- e^(l - top); returns the sum, which is at least 1.
-#[inline(always)]
-fn softmax<R: Real, const FMA: bool>(logits: &mut [[R; W]], top: &[R; W]) -> [R; W] {
-    let mut total = [R::zero(); W];
-    for l in logits {
-        for i in 0..W {
-            l[i] = (l[i] - top[i]).exp_lane::<FMA>();
-            total[i] += l[i];
-        }
-    }
-    total
-}
-
-/// top + ln total.
-#[inline(always)]
-fn log_sum<R: Real, const FMA: bool>(top: &[R; W], total: &[R; W]) -> [R; W] {
-    let mut out = [R::zero(); W];
-    for i in 0..W {
-        out[i] = top[i] + total[i].ln_lane::<FMA>();
-    }
-    out
 }

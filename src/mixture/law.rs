@@ -14,7 +14,7 @@ pub struct Mixture {
 }
 
 impl Mixture {
-    /// A mixture from weights [k], means [k, d] and covariances. Weights may be 0; they must sum to 1 within 1e-6 and are
+    /// A mixture from weights `[k]`, means [k, d] and covariances. Weights may be 0; they must sum to 1 within 1e-6 and are
     /// then divided by their sum.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ impl Mixture {
             return Err(Error::invalid(format!("mixture: weight of component {i}"), ">= 0 and finite", w));
         }
         let sum = weights.sum();
-        if !((sum - 1.0).abs() <= 1e-6) {
+        if (sum - 1.0).abs() > 1e-6 {
             return Err(Error::invalid("mixture: sum of the weights", "1", sum));
         }
         if let Some(((i, j), m)) = means.indexed_iter().find(|(_, m)| !m.is_finite()) {
@@ -64,7 +64,7 @@ impl Mixture {
         self.means.nrows()
     }
 
-    /// Weights w_k, [k].
+    /// Weights w_k, `[k]`.
     pub fn weights(&self) -> ArrayView1<'_, f64> {
         self.weights.view()
     }
@@ -105,7 +105,7 @@ impl Mixture {
         }
     }
 
-    /// E X = sum_k w_k m_k, [d].
+    /// E X = sum_k w_k m_k, `[d]`.
     pub fn total_mean(&self) -> Array1<f64> {
         self.weights.dot(&self.means)
     }
@@ -129,7 +129,7 @@ impl Mixture {
         }
     }
 
-    /// ln pi of the rows of `x`, [n, d] -> [n].
+    /// ln pi of the rows of `x`, [n, d] -> `[n]`.
     ///
     /// # Errors
     /// `Shape` if the rows do not have length d; so for all functions of points here.
@@ -159,7 +159,7 @@ impl Mixture {
         Ok(matrix(x.nrows(), self.components(), &out))
     }
 
-    /// Hessian of ln pi at one point, [d] -> [d, d]; see [`Mixture::hessians`].
+    /// Hessian of ln pi at one point, `[d]` -> [d, d]; see [`Mixture::hessians`].
     ///
     /// # Errors
     /// See [`Mixture::log_density`].
@@ -168,7 +168,7 @@ impl Mixture {
     }
 
     /// Hessians of ln pi at the rows of `x`, [n, d] -> [n, d, d]:
-    /// -sum_k r_k C_k^-1 + Cov_r[g_k],   g_k = C_k^-1 (x - m_k).
+    /// -sum_k r_k C_k^-1 + Cov_r(g),   g_k = C_k^-1 (x - m_k).
     ///
     /// # Errors
     /// See [`Mixture::log_density`].

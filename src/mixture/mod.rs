@@ -3,7 +3,7 @@
 //!
 //! [`Mixture`] is the law pi(x) = sum_k w_k N(x; m_k, C_k): density, score, Hessian, responsibilities, exact images under
 //! linear maps and linear SDEs, samples. [`Evaluator`] is its form for hot loops, in f32 or f64, sixteen points at a time.
-//! [`fit`] finds a mixture from data: k-means++, expectation-maximisation, the number of components by BIC.
+//! [`fit()`] finds a mixture from data: k-means++, expectation-maximisation, the number of components by BIC.
 //!
 //! ```
 //! use ndarray::{Array1, array};
@@ -24,6 +24,7 @@
 
 mod evaluator;
 mod fit;
+mod lanes;
 mod law;
 mod rows;
 mod sampling;
@@ -36,7 +37,7 @@ pub use law::Mixture;
 pub use sampling::Draw;
 
 use crate::{Error, Result};
-use ndarray::{Array1, Array2, Array3};
+use ndarray::{Array1, Array2, Array3, ArrayView2};
 
 /// What the covariances of the components have in common. The names are scikit-learn's, but for `diagonal`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,7 +91,7 @@ impl CovarianceKind {
 /// The covariances of `k` components in `d` dimensions, in as many numbers as their kind needs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Covariances {
-    /// Variances, [k].
+    /// Variances, `[k]`.
     Spherical(Array1<f64>),
     /// Variances along the axes, [k, d].
     Diagonal(Array2<f64>),
@@ -101,6 +102,17 @@ pub enum Covariances {
 }
 
 impl Covariances {
+    /// `k` components with one covariance, [d, d], reduced to what `kind` can hold: its diagonal, or the mean of that.
+    pub fn alike(kind: CovarianceKind, k: usize, covariance: ArrayView2<f64>) -> Self {
+        let d = covariance.nrows();
+        match kind {
+            CovarianceKind::Spherical => Self::Spherical(Array1::from_elem(k, covariance.diag().sum() / d.max(1) as f64)),
+            CovarianceKind::Diagonal => Self::Diagonal(Array2::from_shape_fn((k, d), |(_, j)| covariance[[j, j]])),
+            CovarianceKind::Full => Self::Full(Array3::from_shape_fn((k, d, d), |(_, i, j)| covariance[[i, j]])),
+            CovarianceKind::Tied => Self::Tied(covariance.to_owned()),
+        }
+    }
+
     /// Which kind these are.
     pub fn kind(&self) -> CovarianceKind {
         match self {

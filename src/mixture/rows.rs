@@ -16,7 +16,7 @@ enum Quantity {
 }
 
 impl<R: Real> Evaluator<R> {
-    /// ln pi of n points. `x`: [n, d] row-major; `out`: [n].
+    /// ln pi of n points. `x`: [n, d] row-major; `out`: `[n]`.
     ///
     /// # Errors
     /// `Shape` if the lengths do not fit the mixture or each other; so for the next two.
@@ -87,7 +87,7 @@ impl<R: Real> Kernel for Rows<'_, R> {
     }
 }
 
-/// Up to [`W`] rows of `x` turned into lanes, [d][W]; lanes without a row repeat the first.
+/// Up to [`W`] rows of `x` turned into lanes, `[d][W]`; lanes without a row repeat the first.
 #[inline(always)]
 pub fn load<R: Real>(x: &[R], lanes: &mut [[R; W]]) {
     let d = lanes.len();

@@ -23,7 +23,7 @@ pub enum Draw {
 }
 
 impl Mixture {
-    /// `n` points, [n, d], and the component of each, [n]. A function of (seed, purpose) and of nothing else.
+    /// `n` points, [n, d], and the component of each, `[n]`. A function of (seed, purpose) and of nothing else.
     ///
     /// # Errors
     /// `Invalid` if n is beyond what the streams can number (4e12).

@@ -41,7 +41,7 @@ impl Mixture {
         Mixture::new(self.weights().to_owned(), &self.means() * alpha, covariances)
     }
 
-    /// The law of A X + b, A: [e, d] of full row rank, b: [e]. Tied covariances stay tied; others become full.
+    /// The law of A X + b, A: [e, d] of full row rank, b: `[e]`. Tied covariances stay tied; others become full.
     ///
     /// # Errors
     /// `Shape` if A and b do not fit; `NotPositiveDefinite` if A does not have full row rank.
@@ -90,7 +90,7 @@ impl Mixture {
         Mixture::new(w.to_owned(), self.means().to_owned(), covariances)
     }
 
-    /// The same components with other weights, [k].
+    /// The same components with other weights, `[k]`.
     ///
     /// # Errors
     /// As [`Mixture::new`] for the weights.

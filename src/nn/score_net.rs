@@ -101,7 +101,7 @@ impl ScoreNet {
     }
 
     /// Names, shapes and places of the parameters, as [`Self::record`] makes them in an empty recorder: `layers.0.weight`
-    /// [inputs, width], `layers.0.bias` [width], ...
+    /// `[inputs, width]`, `layers.0.bias` `[width]`, ...
     pub fn parameters(&self) -> Vec<Parameter> {
         let mut offset = 0;
         let mut list = vec![];
@@ -257,7 +257,7 @@ mod tests {
         program.forward(&all, &mut ws).unwrap();
         let h = ws.value(h).unwrap();
         let moment = h.iter().map(|h| h * h).sum::<f64>() / h.len() as f64 / silu_second_moment();
-        assert!(moment >= 0.5 && moment <= 2.0, "{moment}");
+        assert!((0.5..=2.0).contains(&moment), "{moment}");
     }
 
     #[test]

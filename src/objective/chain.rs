@@ -1,13 +1,12 @@
 //! Simulated noising chains: the nonlinear processes have no exact kernel from x_0, so their paths are run, and the score is learned
 //! from single steps (method.md, eq. 6 and 7).
 
-use super::TimeLaw;
 use crate::rng::NormalLanes;
-use crate::sde::component::{Block, Draw as Random, advance};
+use crate::sde::component::{Block, Draw as Random, begin, lane, move_lane};
 use crate::sde::euler::{Memory, step};
 use crate::sde::{ComponentStep, Grid, Paths, Sde, load};
 use crate::simd::{Kernel, W, dispatch};
-use crate::transition::{DrawMut, Draws, FIELDS, Noising, Target, check, write_pair};
+use crate::transition::{DrawMut, Draws, FIELDS, Noising, Target, TimeLaw, check, write_pair};
 use crate::{Error, Real, Result};
 use rayon::prelude::*;
 
@@ -118,7 +117,7 @@ impl<R: Real, S: Sde<R>> Kernel for EulerBlock<'_, R, S> {
             let here = &left[..left.iter().take_while(|p| p.n == n).count()];
             left = &left[here.len()..];
             let h = t[1] - t[0];
-            let inverse = R::of(1.0 / (h.sqrt() * chain.sde.diffusion(t[0])));
+            let inverse = R::of(1.0 / chain.sde.noise(t[0], h));
             let (values, d) = (&mut *self.values, chain.dim);
             step::<R, S, FMA>(&chain.sde, t[0], h, self.memory, &mut self.normals, |j, mu, noise, z| {
                 for p in here {
@@ -244,12 +243,16 @@ impl<R: Real> Kernel for ComponentBlock<'_, R> {
                 ChainGrid::Fixed(grid, _) => [R::of(grid[n + 1] - grid[n]); W],
                 ChainGrid::PerPath(h) => self.ends.map(|t| R::of(t * h[n])),
             };
-            let values = &mut *self.values;
-            advance::<R, FMA>(step, &h, self.block, &mut self.random, |lane, law, z, tmp| {
-                for p in here.iter().filter(|p| p.lane == lane) {
-                    write_pair::<R, FMA>(step, law, z, tmp, Target::Score, DrawMut::of(values, p.slot, d));
+            let b = &mut *self.block;
+            let k = begin::<R, FMA>(step, b, &mut self.random);
+            for i in 0..W {
+                lane::<R, FMA>(step, b, k[i], i, h[i]);
+                for p in here.iter().filter(|p| p.lane == i) {
+                    let out = DrawMut::of(self.values, p.slot, d);
+                    write_pair::<R, FMA>(step, &b.law, &b.noise, &mut b.moved, Target::Score, out);
                 }
-            });
+                move_lane::<R, FMA>(step, b, i);
+            }
         }
     }
 }

@@ -125,9 +125,8 @@ impl<R: Real> Loss<R> {
             program.forward(params, ws)?;
             program.backward(params, ws, &[(vars.value, &seed)], grad)
         })?;
-        let mut sums = values.iter_mut();
-        for ws in self.blocks.workspaces() {
-            for (value, rows) in sums.by_ref().zip(ws.value(self.vars.value)?.chunks_exact(points)) {
+        for (values, ws) in values.chunks_mut(block / points).zip(self.blocks.workspaces()) {
+            for (value, rows) in values.iter_mut().zip(ws.value(self.vars.value)?.chunks_exact(points)) {
                 *value = rows.iter().copied().sum();
             }
         }

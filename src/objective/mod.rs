@@ -10,9 +10,7 @@
 mod chain;
 mod loss;
 mod model;
-mod time;
 
 pub use chain::{ComponentChain, EulerChain};
 pub use loss::{Loss, Regression, points_per_draw};
 pub use model::{Guide, ScoreModel};
-pub use time::{TimeLaw, normal_quantile, stratified};

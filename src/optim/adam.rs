@@ -76,7 +76,8 @@ impl Adam {
         if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
             return Err(Error::invalid("adam: weight decay", "a finite number >= 0", self.weight_decay));
         }
-        if let Some(clip) = self.clip.filter(|c| !(*c > 0.0)) {
+        // NaN is not above 0 either.
+        if let Some(clip) = self.clip.filter(|c| c.is_nan() || *c <= 0.0) {
             return Err(Error::invalid("adam: clip", "> 0", clip));
         }
         let zeros = vec![R::zero(); params.len()];

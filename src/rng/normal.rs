@@ -90,7 +90,9 @@ impl<R: Real> NormalLanes<R> {
             self.counter[0] = self.counter[0].wrapping_add(W as u32);
             self.used = 0;
         }
-        let lanes = std::array::from_fn(|i| self.group[self.used + i]);
+        // Not by array::from_fn: a closure that may panic is left as a call, in a loop that needs every one inlined.
+        let mut lanes = [R::zero(); W];
+        lanes.copy_from_slice(&self.group[self.used..self.used + W]);
         self.used += W;
         lanes
     }

@@ -73,7 +73,7 @@ impl ReverseExploding {
 
     /// s = r + g.
     fn score<R: Real>(self, t: f64, u: R, residual: R) -> R {
-        residual - u * R::of(1.0 / (1.0 + self.sde.noise(t).powi(2)))
+        residual - u * R::of(1.0 / (1.0 + self.sde.sbar(t).powi(2)))
     }
 
     /// u += step s + sqrt(variance) z.
@@ -107,8 +107,8 @@ impl<R: Real> Reverse<R> for ReverseExploding {
 
     fn reverse_step(&self, t: f64, h: f64, residual: &[R], u: &mut [R], paths: Paths) -> Result<()> {
         // The exact variance of the step, in place of h sigma^2(t): ancestral sampling.
-        let variance = self.sde.noise(t).powi(2) - self.sde.noise(t - h).powi(2);
-        self.move_by(t, variance, variance * (self.sde.noise(t - h) / self.sde.noise(t)).powi(2), residual, u, paths);
+        let variance = self.sde.sbar(t).powi(2) - self.sde.sbar(t - h).powi(2);
+        self.move_by(t, variance, variance * (self.sde.sbar(t - h) / self.sde.sbar(t)).powi(2), residual, u, paths);
         Ok(())
     }
 

@@ -258,35 +258,48 @@ impl<R: Real> Kernel for OneStep<'_, R> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {
-        advance::<R, FMA>(self.step, &self.h, self.block, &mut self.draw, |_, _, _, _| {});
+        advance::<R, FMA>(self.step, &self.h, self.block, &mut self.draw);
     }
 }
 
-/// One step (15) of a block, lane i over time `h[i]`. `seen(i, law, z, tmp)` sees each lane's law and normals; `tmp` is d numbers to use.
+/// One step (15) of a block, lane i over time `h[i]`.
 #[inline(always)]
-pub(crate) fn advance<R: Real, const FMA: bool>(
-    step: &ComponentStep<R>,
-    h: &[R; W],
-    block: &mut Block<R>,
-    draw: &mut Draw<R>,
-    mut seen: impl FnMut(usize, &ComponentLaw<R>, &[R], &mut [R]),
-) {
+pub(crate) fn advance<R: Real, const FMA: bool>(step: &ComponentStep<R>, h: &[R; W], block: &mut Block<R>, draw: &mut Draw<R>) {
+    let k = begin::<R, FMA>(step, block, draw);
+    for i in 0..W {
+        lane::<R, FMA>(step, block, k[i], i, h[i]);
+        move_lane::<R, FMA>(step, block, i);
+    }
+}
+
+/// The random part of a step: the component of each lane, and the normals in `block.z`.
+#[inline(always)]
+pub(crate) fn begin<R: Real, const FMA: bool>(step: &ComponentStep<R>, block: &mut Block<R>, draw: &mut Draw<R>) -> [usize; W] {
     let u = draw.uniform();
     let k = step.choose::<FMA>(&block.x, &u, &mut block.r, &mut block.scratch);
     for z in &mut block.z {
         *z = draw.normals.draw::<FMA>();
     }
-    for i in 0..W {
-        block.gather(i);
-        step.law::<FMA>(k[i], h[i], &block.row, &mut block.law);
-        let law = &block.law;
-        seen(i, law, &block.noise, &mut block.moved);
-        for j in 0..block.noise.len() {
-            block.noise[j] = law.decay[j].fma::<FMA>(law.start[j], law.sd[j] * block.noise[j]);
-        }
-        step.point::<FMA>(k[i], &block.noise, &mut block.moved);
-        for (x, v) in block.x.iter_mut().zip(&block.moved) {
-            x[i] = *v;
-        }
+    k
+}
+
+/// The law of lane `i`'s step, in `block.law`, and its normals, in `block.noise`. Not a closure handed to [`advance`]: a closure that
+/// the compiler leaves as a call would be compiled for the baseline, where every fused multiply-add is a call too.
+#[inline(always)]
+pub(crate) fn lane<R: Real, const FMA: bool>(step: &ComponentStep<R>, block: &mut Block<R>, k: usize, i: usize, h: R) {
+    block.gather(i);
+    step.law::<FMA>(k, h, &block.row, &mut block.law);
+}
+
+/// Moves lane `i` by the law and the normals that [`lane`] left.
+#[inline(always)]
+pub(crate) fn move_lane<R: Real, const FMA: bool>(step: &ComponentStep<R>, block: &mut Block<R>, i: usize) {
+    let law = &block.law;
+    for j in 0..block.noise.len() {
+        block.noise[j] = law.decay[j].fma::<FMA>(law.start[j], law.sd[j] * block.noise[j]);
+    }
+    step.point::<FMA>(law.k, &block.noise, &mut block.moved);
+    for (x, v) in block.x.iter_mut().zip(&block.moved) {
+        x[i] = *v;
     }
 }

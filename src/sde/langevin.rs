@@ -45,11 +45,7 @@ impl<R: Real> Sde<R> for Langevin<R> {
     fn drift<const FMA: bool>(&self, _t: f64, x: &[[R; W]], f: &mut [[R; W]], scratch: &mut Vec<[R; W]>) {
         self.pi.score_block::<FMA>(x, f, scratch);
         let half = R::of(self.beta / 2.0);
-        for lanes in f {
-            for v in lanes {
-                *v *= half;
-            }
-        }
+        f.as_flattened_mut().iter_mut().for_each(|v| *v *= half);
     }
     fn diffusion(&self, _t: f64) -> f64 {
         self.beta.sqrt()

@@ -57,6 +57,11 @@ pub trait Sde<R: Real>: Sync {
     fn drift<const FMA: bool>(&self, t: f64, x: &[[R; W]], f: &mut [[R; W]], scratch: &mut Self::Scratch);
     /// sigma(t).
     fn diffusion(&self, t: f64) -> f64;
+    /// Standard deviation of the noise of a step from `t` over `h`: sqrt(h) sigma(t), or the exact (int sigma^2)^(1/2) where a process
+    /// knows it.
+    fn noise(&self, t: f64, h: f64) -> f64 {
+        h.sqrt() * self.diffusion(t)
+    }
 }
 
 /// The name of the random numbers of a simulation. Block c of [`W`] paths draws from `Stream::new(seed, purpose, step, c)`.

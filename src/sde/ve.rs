@@ -21,8 +21,8 @@ impl VarianceExploding {
         Ok(VarianceExploding { dim, beta: positive("beta", beta)? })
     }
 
-    /// Standard deviation of X_t - X_0.
-    pub fn noise(&self, t: f64) -> f64 {
+    /// sbar(t): the standard deviation of X_t - X_0.
+    pub fn sbar(&self, t: f64) -> f64 {
         self.beta.sqrt() * t
     }
 }
@@ -39,5 +39,9 @@ impl<R: Real> Sde<R> for VarianceExploding {
     }
     fn diffusion(&self, t: f64) -> f64 {
         (2.0 * self.beta * t).sqrt()
+    }
+    /// Exact, beta ((t + h)^2 - t^2): the explicit step is too, and the first one, where sigma(0) = 0, has noise.
+    fn noise(&self, t: f64, h: f64) -> f64 {
+        (self.beta * h * (2.0 * t + h)).sqrt()
     }
 }

@@ -89,10 +89,9 @@ impl<R: Real> Blocks<R> {
         let mut apart = 1;
         while apart < self.blocks.len() {
             for pair in self.blocks.chunks_mut(2 * apart) {
-                if let Some((left, right)) = pair.split_at_mut_checked(apart) {
-                    if let (Some(left), Some(right)) = (left.first_mut(), right.first()) {
-                        left.grad.iter_mut().zip(&right.grad).for_each(|(l, r)| *l += *r);
-                    }
+                let (left, right) = pair.split_at_mut(apart.min(pair.len()));
+                if let (Some(left), Some(right)) = (left.first_mut(), right.first()) {
+                    left.grad.iter_mut().zip(&right.grad).for_each(|(l, r)| *l += *r);
                 }
             }
             apart *= 2;
@@ -109,5 +108,69 @@ impl<R: Real> Blocks<R> {
     /// The workspaces, in the order of the blocks: to read results.
     pub fn workspaces(&self) -> impl ExactSizeIterator<Item = &Workspace<R>> {
         self.blocks.iter().map(|b| &b.ws)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::{Activation, Recorder};
+
+    #[test]
+    fn the_gradient_does_not_depend_on_the_number_of_threads() {
+        let (n, blocks) = (33, 5);
+        let mut r = Recorder::<f32>::new();
+        let x = r.input("x", &[n, 3]).unwrap();
+        let (w, b) = (r.parameter("w", &[3, 7]).unwrap(), r.parameter("b", &[7]).unwrap());
+        let y = r.linear(x, w, b, Activation::Tanh).unwrap();
+        let loss = r.mean(y).unwrap();
+        let program = r.finish();
+        let draw = |len: usize, chunk: usize| {
+            let mut v = vec![0f32; len];
+            crate::rng::Stream::new(3, crate::rng::Purpose::Test, 0, chunk as u32).fill_normal(&mut v);
+            v
+        };
+        let params = draw(28, 100);
+        let run = |threads| {
+            let mut all = Blocks::new(&program, blocks).unwrap();
+            let mut grad = vec![f32::NAN; 28];
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let work = |i: usize, params: &[f32], ws: &mut Workspace<f32>, grad: &mut [f32]| {
+                ws.input_mut(x)?.copy_from_slice(&draw(n * 3, i));
+                program.forward(params, ws)?;
+                program.backward(params, ws, &[(loss, &[1.0])], grad)
+            };
+            pool.install(|| all.run(&params, &mut grad, work)).unwrap();
+            assert!(all.count() == blocks && all.workspaces().all(|ws| ws.value(loss).unwrap()[0] != 0.0));
+            grad
+        };
+        let one = run(1);
+        assert!(one.iter().all(|g| g.is_finite() && *g != 0.0));
+        assert_eq!(one, run(2));
+        assert_eq!(one, run(4));
+    }
+
+    #[test]
+    fn all_blocks_are_added_for_any_count_and_errors_come_out() {
+        let mut r = Recorder::<f64>::new();
+        r.parameter("p", &[1]).unwrap();
+        let program = r.finish();
+        for count in 1..12 {
+            let (mut blocks, mut grad) = (Blocks::new(&program, count).unwrap(), [f64::NAN]);
+            for _ in 0..2 {
+                let add = |i: usize, _: &[f64], _: &mut Workspace<f64>, g: &mut [f64]| {
+                    g[0] += (i + 1) as f64;
+                    Ok(())
+                };
+                blocks.run(&[0.0], &mut grad, add).unwrap();
+                assert_eq!(grad, [(count * (count + 1) / 2) as f64]);
+            }
+            let fail = |i: usize, _: &[f64], _: &mut Workspace<f64>, _: &mut [f64]| {
+                if i + 1 == count { Err(Error::refused("here", "no")) } else { Ok(()) }
+            };
+            assert_eq!(blocks.run(&[0.0], &mut grad, fail).unwrap_err().to_string(), "here: no");
+        }
+        assert!(Blocks::new(&program, 0).is_err());
+        assert!(Blocks::new(&program, 1).unwrap().run(&[0.0], &mut [], |_, _, _, _| Ok(())).is_err());
     }
 }

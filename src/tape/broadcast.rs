@@ -66,10 +66,8 @@ impl Plan {
     #[inline(always)]
     fn row(&self, i: [usize; 3], start: Row) -> Row {
         let mut row = start;
-        for operand in 0..3 {
-            for axis in 0..3 {
-                row[operand] += i[axis] * self.strides[operand][axis];
-            }
+        for (at, stride) in row.iter_mut().zip(self.strides) {
+            *at += i[0] * stride[0] + i[1] * stride[1] + i[2] * stride[2];
         }
         row
     }

@@ -30,11 +30,13 @@ const UNMOVED: f64 = 1e-4;
 pub struct Entry<R> {
     name: &'static str,
     samples: fn() -> Vec<Boxed<R, Sample>>,
-    refusals: fn() -> Vec<(Boxed<R, Vec<usize>>, &'static str)>,
+    refusals: fn() -> Vec<Refusal<R>>,
 }
 
 /// An operation and its inputs: tensors, or only their shapes.
 type Boxed<R, X> = (Box<dyn Op<R>>, Vec<X>);
+/// What must be refused, and words of the error.
+type Refusal<R> = (Boxed<R, Vec<usize>>, &'static str);
 
 impl<R: Real> Entry<R> {
     /// The entry of `O`, called `name`.
@@ -193,13 +195,12 @@ fn try_sample(entry: &Entry<f64>, single: &Entry<f32>, index: usize) -> crate::R
     fill(&mut case, &samples)?;
     let mut worst = 0f64;
     let mut at = 0;
-    for k in 0..samples.len() {
-        for j in 0..samples[k].values.len() {
+    for (sample, var) in samples.iter().zip(case.x.clone()) {
+        for j in 0..sample.values.len() {
             let mut f = |shift: f64| {
-                let x = case.ws.input_mut(case.x[k])?;
-                x[j] = samples[k].values[j] + shift * STEP;
+                case.ws.input_mut(var)?[j] = sample.values[j] + shift * STEP;
                 let y = case.forward()?;
-                case.ws.input_mut(case.x[k])?[j] = samples[k].values[j];
+                case.ws.input_mut(var)?[j] = sample.values[j];
                 crate::Result::Ok(y)
             };
             let (p1, m1, p2, m2) = (f(1.0)?, f(-1.0)?, f(2.0)?, f(-2.0)?);

@@ -44,15 +44,9 @@ fn tile<R: Real>(level: Level, n: usize) -> (usize, usize) {
     (rows, if n <= lanes { lanes } else { 2 * lanes })
 }
 
-/// How many numbers of working memory [`gemm`] needs, whatever the level.
-pub fn scratch<R: Real>(a_transposed: bool, m: usize, k: usize, n: usize) -> usize {
-    let level = level();
-    let (mr, nr) = tile::<R>(level, n);
-    if a_transposed {
-        k.min(KC).saturating_mul(n.next_multiple_of(nr).saturating_add(m.next_multiple_of(mr)))
-    } else {
-        packed_len::<R>(k, n)
-    }
+/// How many numbers of working memory [`gemm`] needs.
+pub fn scratch<R: Real>(a_transposed: bool, k: usize, n: usize) -> usize {
+    packed_len::<R>(if a_transposed { k.min(KC) } else { k }, n)
 }
 
 /// How many numbers a packed k x n matrix takes.
@@ -150,12 +144,10 @@ fn gemm_at<R: Real>(level: Level, a: Matrix<'_, R>, b: Matrix<'_, R>, c: &mut [R
     }
     for p0 in (0..k).step_by(KC) {
         let kc = KC.min(k - p0);
-        let (panels, rest) = scratch.split_at_mut(kc * n.next_multiple_of(nr));
+        let panels = &mut scratch[..kc * n.next_multiple_of(nr)];
         pack_block(b, p0, kc, nr, panels);
-        let strips = &mut rest[..kc * m.next_multiple_of(mr)];
-        // A's store is k x m: its strips are panels of a matrix of k rows and m columns.
-        pack_block(Matrix::new(a.data, k, m), p0, kc, mr, strips);
-        run(level, (mr, nr), Multiply { a: Rows::Strips(strips), b: panels, k: kc, n, c: &mut *c, accumulate: accumulate || p0 > 0 });
+        let a = Rows::Columns(&a.data[p0 * m..(p0 + kc) * m]);
+        run(level, (mr, nr), Multiply { a, b: panels, k: kc, n, c: &mut *c, accumulate: accumulate || p0 > 0 });
     }
 }
 
@@ -172,8 +164,8 @@ pub fn multiply<R: Real>(a: &[R], b: Packed<'_, R>, c: &mut [R], accumulate: boo
 enum Rows<'a, R> {
     /// Row-major, k numbers a row.
     Plain(&'a [R]),
-    /// One block of at most KC terms, in strips of the tile's rows: element (i, p) of a strip at p rows + i.
-    Strips(&'a [R]),
+    /// Transposed, one block of at most KC terms: as many numbers a term as C has rows.
+    Columns(&'a [R]),
 }
 
 struct Multiply<'a, R> {
@@ -221,10 +213,13 @@ impl<R: Real, const MR: usize, const NR: usize> Kernel for Tiled<'_, R, MR, NR> 
                         let block = match a {
                             Rows::Plain(a) => {
                                 // Rows below the last one repeat it; their results are not stored.
-                                let rows: [&[R]; MR] = std::array::from_fn(|i| &a[(i0 + i).min(m - 1) * k + p0..][..kc]);
+                                let mut rows: [&[R]; MR] = [&[]; MR];
+                                for (i, row) in rows.iter_mut().enumerate() {
+                                    *row = &a[(i0 + i).min(m - 1) * k + p0..][..kc];
+                                }
                                 plain::<R, MR, NR, FMA>(rows, b)
                             }
-                            Rows::Strips(a) => strips::<R, MR, NR, FMA>(&a[i0 * kc..].as_chunks::<MR>().0[..kc], b),
+                            Rows::Columns(a) => columns::<R, MR, NR, FMA>(a, m, i0, b),
                         };
                         let (height, width) = (MR.min(m - i0), NR.min(n - j0));
                         store(block, &mut c[i0 * n + j0..], n, height, width, accumulate || p0 > 0);
@@ -245,10 +240,19 @@ fn plain<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a: [&[R]; M
 }
 
 #[inline(always)]
-fn strips<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a: &[[R; MR]], b: &[[R; NR]]) -> [[R; NR]; MR] {
+fn columns<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a: &[R], m: usize, i0: usize, b: &[[R; NR]]) -> [[R; NR]; MR] {
     let mut c = [[R::zero(); NR]; MR];
-    for (a, b) in a.iter().zip(b) {
-        add_product::<R, MR, NR, FMA>(|i| a[i], b, &mut c);
+    let terms = a.chunks_exact(m).zip(b);
+    if i0 + MR <= m {
+        for (a, b) in terms {
+            let a: &[R] = &a[i0..i0 + MR];
+            add_product::<R, MR, NR, FMA>(|i| a[i], b, &mut c);
+        }
+    } else {
+        // As above: the last row is repeated.
+        for (a, b) in terms {
+            add_product::<R, MR, NR, FMA>(|i| a[(i0 + i).min(m - 1)], b, &mut c);
+        }
     }
     c
 }
@@ -289,7 +293,8 @@ fn store<R: Real, const MR: usize, const NR: usize>(
         }
         return;
     }
-    // The block is indexed by constants only, or it could not stay in registers: the edge goes through a copy of it.
+    // The block must be indexed by constants only, or it could not stay in registers: the edge goes through a copy of it, and
+    // black_box hides from the compiler that it is one.
     let mut copy = [[R::zero(); NR]; MR];
     for i in 0..MR {
         for j in 0..NR {
@@ -374,7 +379,7 @@ mod tests {
         for (ta, m, k, n) in [(false, 9, 300, 33), (true, 9, 300, 33), (true, 1, 1, 1), (false, 1, 1, 1), (true, 130, 5, 2)] {
             let (a, b) = (draw::<f64>(m * k, 0), draw::<f64>(k * n, 1));
             let av = if ta { Matrix::new(&a, k, m).t() } else { Matrix::new(&a, m, k) };
-            gemm(av, Matrix::new(&b, k, n), &mut vec![0.0; m * n], false, &mut vec![0.0; scratch::<f64>(ta, m, k, n)]);
+            gemm(av, Matrix::new(&b, k, n), &mut vec![0.0; m * n], false, &mut vec![0.0; scratch::<f64>(ta, k, n)]);
         }
     }
 }

@@ -179,3 +179,128 @@ impl<R> Inner<R> {
         Ok(var.index)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::{Activation, Recorder};
+
+    /// y = silu(x w + b) of an input with gradient, z = y + y, and an untouched branch.
+    struct Net {
+        x: Var,
+        y: Var,
+        z: Var,
+        unused: Var,
+        fixed: Var,
+        program: Program<f64>,
+    }
+
+    fn net() -> Net {
+        let mut r = Recorder::<f64>::new();
+        let x = r.input_with_gradient("x", &[2, 2]).unwrap();
+        let fixed = r.input("fixed", &[2, 2]).unwrap();
+        let unused = r.input_with_gradient("unused", &[3]).unwrap();
+        r.exp(unused).unwrap();
+        let w = r.parameter("w", &[2, 2]).unwrap();
+        let b = r.parameter("b", &[2]).unwrap();
+        let y = r.linear(x, w, b, Activation::Silu).unwrap();
+        let z = r.add(y, y).unwrap();
+        Net { x, y, z, unused, fixed, program: r.finish() }
+    }
+
+    const PARAMS: [f64; 6] = [0.5, -1.0, 2.0, 0.25, 0.1, -0.2];
+    const X: [f64; 4] = [1.0, -2.0, 0.5, 3.0];
+
+    #[test]
+    fn several_seeds_are_pulled_back_over_one_forward_pass() {
+        let Net { x, y, z, unused, program, .. } = net();
+        let mut ws = program.workspace().unwrap();
+        ws.input_mut(x).unwrap().copy_from_slice(&X);
+        program.forward(&PARAMS, &mut ws).unwrap();
+        let mut pull = |seeds: &[(Var, &[f64])]| {
+            let mut grad = vec![0.0; 6];
+            program.backward(&PARAMS, &mut ws, seeds, &mut grad).unwrap();
+            assert_eq!(ws.adjoint(unused).unwrap(), [0.0; 3]);
+            grad.extend_from_slice(ws.adjoint(x).unwrap());
+            grad
+        };
+        let (one, two) = ([1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 2.0, -1.0]);
+        let (first, second) = (pull(&[(z, &one)]), pull(&[(y, &two)]));
+        let sum: Vec<f64> = first.iter().zip(&second).map(|(a, b)| a + b).collect();
+        let together = pull(&[(z, &one), (y, &two)]);
+        assert!(together.iter().zip(&sum).all(|(a, b)| (a - b).abs() <= 1e-15 * (1.0 + b.abs())), "{together:?} {sum:?}");
+        // Two seeds on one node add up; z = 2 y.
+        assert_eq!(pull(&[(y, &one), (y, &one)]), first);
+        // No seed: nothing.
+        assert_eq!(pull(&[]), [0.0; 10]);
+    }
+
+    #[test]
+    fn wrong_use_is_an_error_with_a_sentence() {
+        let Net { x, y, fixed, program, .. } = net();
+        let other = net();
+        let mut ws = program.workspace().unwrap();
+        let grad = &mut [0.0; 6];
+        let errors = [
+            (program.forward(&PARAMS[1..], &mut ws), "parameters: must be 6 numbers long, got 5"),
+            (other.program.forward(&PARAMS, &mut ws), "another program"),
+            (program.backward(&PARAMS, &mut ws, &[], &mut grad[1..]), "gradient: must be 6 numbers long, got 5"),
+            (program.backward(&PARAMS, &mut ws, &[(other.y, &[0.0; 4])], grad), "another recorder"),
+            (program.backward(&PARAMS, &mut ws, &[(y, &[0.0; 3])], grad), "shape [2, 2]: must be 4 numbers long, got 3"),
+            (program.backward(&PARAMS, &mut ws, &[(fixed, &[0.0; 4])], grad), "node 1 (fixed)"),
+            (ws.input_mut(y).map(|_| ()), "not an input"),
+            (ws.adjoint(y).map(|_| ()), "not an input recorded with gradient"),
+            (ws.adjoint(fixed).map(|_| ()), "not an input recorded with gradient"),
+            (ws.value(other.x).map(|_| ()), "another recorder"),
+            (ws.input_mut(x).map(|_| ()), ""),
+        ];
+        for (result, words) in errors {
+            match result {
+                Ok(()) => assert!(words.is_empty()),
+                Err(e) => assert!(!words.is_empty() && e.to_string().contains(words), "{e}"),
+            }
+        }
+    }
+
+    #[test]
+    fn names_and_sizes_are_checked_at_recording() {
+        let mut r = Recorder::<f32>::new();
+        let a = r.input("a", &[2, 3]).unwrap();
+        let long = usize::MAX / 2;
+        for (result, words) in [
+            (r.parameter("a", &[2]), "the name is taken"),
+            (r.input("b", &[1; 5]), "at most 4 axes"),
+            (r.input("b", &[long, 4]), "fits into memory"),
+            (r.matmul(a, a), "matmul, recorded at src/tape/program.rs:"),
+        ] {
+            let e = result.unwrap_err().to_string();
+            assert!(e.contains(words), "{e}");
+        }
+        // Each fits, both do not: the sum overflows.
+        let half = isize::MAX as usize / 8;
+        let sizes: Vec<crate::Result<Var>> = (0..9).map(|i| r.input(&format!("c{i}"), &[half])).collect();
+        assert!(sizes.iter().all(Result::is_ok));
+        assert!(r.finish().workspace().is_err_and(|e| e.to_string().contains("MiB of memory")));
+    }
+
+    #[test]
+    fn the_table_and_the_graph_show_every_node() {
+        let Net { x, z, program, .. } = net();
+        let mut ws = program.workspace().unwrap();
+        ws.input_mut(x).unwrap().copy_from_slice(&[1.0, f64::NAN, 0.5, 3.0]);
+        program.forward(&PARAMS, &mut ws).unwrap();
+        program.backward(&PARAMS, &mut ws, &[(z, &[1.0; 4])], &mut [0.0; 6]).unwrap();
+        let rows = program.rows(Some(&ws)).unwrap();
+        let x = rows[0].value.unwrap();
+        assert_eq!((x.min, x.mean, x.max, x.nan), (0.5, 1.5, 3.0, 1));
+        let linear = &rows[6];
+        // 2 x 2 numbers of 2 products and sums each, a bias, a SiLU with its derivative; x, w, b, y and what is kept.
+        assert_eq!((linear.op.as_str(), linear.flops, linear.bytes), ("linear silu", 4 * (2 * 2 + 9), 8 * (4 + 4 + 2 + 4 + 4)));
+        assert!(linear.adjoint.is_some() && rows[2].adjoint.is_none() && rows[4].value.is_none());
+        let table = program.table(Some(&ws)).unwrap();
+        assert!(table.contains("(1 NaN)") && table.contains("parameter w") && table.contains("6 parameters"), "{table}");
+        assert_eq!(program.to_string().lines().count(), rows.len() + 2);
+        let dot = program.dot();
+        assert!(dot.contains("n0 -> n6;") && dot.matches("[shape=").count() == rows.len(), "{dot}");
+    }
+}

@@ -211,7 +211,7 @@ impl<R: Real> Recorder<R> {
         matmul(a, b) = MatMul { transpose_a: false, transpose_b: false };
         /// Matrix product whose operands are read transposed where the flags say so (no copy): a is [k, m], b is [n, k] then.
         matmul_transposed(a, b; transpose: (bool, bool)) = MatMul { transpose_a: transpose.0, transpose_b: transpose.1 };
-        /// activation(x w + b) in one pass: x [n, i], w [i, o], b [o] -> [n, o].
+        /// activation(x w + b) in one pass: x `[n, i]`, w `[i, o]`, b `[o]` -> `[n, o]`.
         linear(x, w, b; activation: Activation) = Linear { activation };
         /// Scalar product of every row (last axis) of a with that of b: equal shapes [.., m] -> [..].
         row_dot(a, b) = RowDot;

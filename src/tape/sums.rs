@@ -83,13 +83,13 @@ pub fn sum_of<R: Real>(n: usize, term: impl Fn(usize) -> R) -> R {
         let mut lanes = [R::zero(); W];
         let mut at = start;
         while at + W <= end {
-            for i in 0..W {
-                lanes[i] += term(at + i);
+            for (i, lane) in lanes.iter_mut().enumerate() {
+                *lane += term(at + i);
             }
             at += W;
         }
-        for i in 0..end - at {
-            lanes[i] += term(at + i);
+        for (i, lane) in lanes.iter_mut().enumerate().take(end - at) {
+            *lane += term(at + i);
         }
         tree.push([fold(lanes)]);
         start = end;

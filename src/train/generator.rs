@@ -96,15 +96,16 @@ impl<R: Real> Generator<R> {
         Ok(array(s, x.nrows(), x.ncols())?.dot(&self.whitening.inverse()))
     }
 
-    /// The positions of `n` points at the times of a generation with `steps` steps of the probability flow, from the start on: in the
-    /// units of the data. For pictures.
+    /// The positions of `n` points at the times of a generation with `steps` steps, from the start on: in the units of the data. For
+    /// pictures: by the reverse SDE, whose paths move even where data and reference agree (the component flow has only its flow).
     ///
     /// # Errors
     /// As [`Generator::sample`].
     pub fn trajectories(&mut self, n: usize, seed: u64, steps: usize) -> Result<Vec<Array2<f64>>> {
         let sde = &self.config.sde;
         let mut u = self.start(n, seed)?;
-        let how = Generation { method: Method::Ode, heun: Heun::Yes, steps, horizon: sde.horizon, t_min: sde.t_min, seed };
+        let method = if self.config.objective.kind == ObjectiveKind::ComponentFlow { Method::Ode } else { Method::Sde };
+        let how = Generation { method, heun: Heun::Yes, steps, horizon: sde.horizon, t_min: sde.t_min, seed };
         let mut positions = Vec::with_capacity(steps + 2);
         generate(self.reverse.as_ref(), &mut self.field, how, &mut u, &mut |_, u| positions.push(u.to_vec()))?;
         positions.iter().map(|u| self.in_data_units(u, n, self.whitening.dim())).collect()

@@ -5,10 +5,10 @@ use crate::config::{Config, Grid as GridKey, Integrator, ObjectiveKind, SdeKind,
 use crate::linalg::symmetric_eigen;
 use crate::mixture::Evaluator;
 use crate::nn::ScoreNet;
-use crate::objective::{ComponentChain, EulerChain, Guide, Regression, ScoreModel, TimeLaw};
+use crate::objective::{ComponentChain, EulerChain, Guide, Regression, ScoreModel};
 use crate::sample::{Reverse, ReverseExploding, ReverseLangevin};
 use crate::sde::{ComponentStep, Grid, Langevin, NoiseScale, VarianceExploding};
-use crate::transition::{ComponentKernel, ExplodingKernel, Noising, Target};
+use crate::transition::{ComponentKernel, ExplodingKernel, Noising, Target, TimeLaw};
 use crate::{Error, Real, Result};
 
 /// Frequencies of the time's Fourier features.

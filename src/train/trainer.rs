@@ -2,11 +2,11 @@
 
 use super::{Generator, Reference, System};
 use crate::config::{Config, Schedule as ScheduleKey};
-use crate::objective::{Loss, stratified};
+use crate::objective::Loss;
 use crate::optim::{self, Adam, Decay, Schedule};
 use crate::rng::{Purpose, Stream};
 use crate::sde::Paths;
-use crate::transition::Draws;
+use crate::transition::{Draws, stratified};
 use crate::{Error, Real, Result};
 use ndarray::ArrayView2;
 

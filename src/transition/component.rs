@@ -1,8 +1,8 @@
 //! The component kernel and the component flow (method.md, eq. 15 taken in one step, and eq. 18).
 
+use super::TimeLaw;
 use super::draws::{DrawMut, Draws, FIELDS, Noising, check};
-use crate::objective::TimeLaw;
-use crate::sde::component::{Block, Draw};
+use crate::sde::component::{Block, Draw, begin, lane};
 use crate::sde::{ComponentLaw, ComponentStep, Paths, load};
 use crate::simd::{Kernel, W, dispatch};
 use crate::{Real, Result};
@@ -70,13 +70,9 @@ impl<R: Real> Kernel for Fill<'_, R> {
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {
         let (step, b, d) = (&self.kernel.step, self.block, self.kernel.step.dim());
-        let k = step.choose::<FMA>(&b.x, &self.draw.uniform(), &mut b.r, &mut b.scratch);
-        for z in &mut b.z {
-            *z = self.draw.normals.draw::<FMA>();
-        }
+        let k = begin::<R, FMA>(step, b, &mut self.draw);
         for (i, t) in self.times.iter().enumerate() {
-            b.gather(i);
-            step.law::<FMA>(k[i], R::of(*t), &b.row, &mut b.law);
+            lane::<R, FMA>(step, b, k[i], i, R::of(*t));
             write_pair::<R, FMA>(step, &b.law, &b.noise, &mut b.moved, self.kernel.target, DrawMut::of(self.values, i, d));
         }
     }

@@ -1,7 +1,7 @@
 //! The exact kernel of the variance-exploding process.
 
+use super::TimeLaw;
 use super::draws::{DrawMut, Draws, FIELDS, Noising, check};
-use crate::objective::TimeLaw;
 use crate::sde::{Paths, VarianceExploding};
 use crate::simd::W;
 use crate::{Real, Result};
@@ -41,7 +41,7 @@ impl<R: Real> Noising<R> for ExplodingKernel {
                 let mut normals = paths.stream(chunk);
                 for (i, (row, t)) in rows.chunks_exact(d).zip(times).enumerate() {
                     let draw = DrawMut::of(values, i, d);
-                    let sd = R::of(self.sde.noise(*t));
+                    let sd = R::of(self.sde.sbar(*t));
                     normals.fill_normal(draw.target_plus);
                     for j in 0..d {
                         let z = draw.target_plus[j];

@@ -6,13 +6,17 @@
 //! * [`ComponentKernel`]: from x_0 straight to t by one component's exact Ornstein-Uhlenbeck law. With one component it is the exact
 //!   kernel of the variance-preserving process. Its targets are the conditional score, or the component flow's (18).
 //! * [`ExplodingKernel`]: the exact kernel of the variance-exploding process.
+//!
+//! [`TimeLaw`] says at which times draws are made (17).
 
 mod component;
 mod draws;
 mod exploding;
+mod time;
 
 pub(crate) use component::write_pair;
 pub use component::{ComponentKernel, Target};
 pub use draws::{Draw, DrawMut, Draws, Noising};
 pub(crate) use draws::{FIELDS, check};
 pub use exploding::ExplodingKernel;
+pub use time::{TimeLaw, normal_quantile, stratified};

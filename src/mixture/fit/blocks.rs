@@ -3,14 +3,14 @@
 use super::super::rows::load;
 use crate::simd::W;
 use crate::{Error, Result};
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 /// Groups of a block: what one round of a kernel works on between two reductions (256 points).
 pub const BLOCK: usize = 16;
 /// Points of a block.
 pub const BLOCK_POINTS: usize = BLOCK * W;
 
-/// n points in d dimensions: group g holds points 16 g .. 16 g + 15 as [d][W]. The lanes of the last group beyond n repeat
+/// n points in d dimensions: group g holds points 16 g .. 16 g + 15 as `[d][W]`. The lanes of the last group beyond n repeat
 /// its first point; whoever sums over points leaves them out.
 pub struct Blocks {
     pub n: usize,
@@ -26,7 +26,10 @@ impl Blocks {
         if n == 0 || d == 0 {
             return Err(Error::shape("mixture fit", "at least one point of at least one coordinate", &[x.shape()]));
         }
-        if let Some(((i, j), v)) = x.indexed_iter().find(|(_, v)| !v.is_finite()) {
+        // The plain scan is several times faster than one that knows where it is.
+        if !x.iter().all(|v| v.is_finite())
+            && let Some(((i, j), v)) = x.indexed_iter().find(|(_, v)| !v.is_finite())
+        {
             return Err(Error::invalid("mixture fit: data", "finite", format!("{v} in row {i}, column {j}")));
         }
         let rows = x.as_standard_layout();
@@ -38,9 +41,23 @@ impl Blocks {
         Ok(Blocks { n, d, groups })
     }
 
-    /// Point i, [d].
+    /// Point i, `[d]`.
     pub fn point(&self, i: usize) -> Vec<f64> {
         self.groups[i / W * self.d..(i / W + 1) * self.d].iter().map(|lane| lane[i % W]).collect()
+    }
+
+    /// Mean, `[d]`, and covariance (about it, divided by n), [d, d].
+    pub fn moments(&self) -> (Array1<f64>, Array2<f64>) {
+        let n = self.n as f64;
+        let mut x = Array2::zeros((self.n, self.d));
+        for (i, mut row) in x.outer_iter_mut().enumerate() {
+            let group = &self.groups[i / W * self.d..(i / W + 1) * self.d];
+            row.iter_mut().zip(group).for_each(|(x, lane)| *x = lane[i % W]);
+        }
+        let mean = x.sum_axis(Axis(0)) / n;
+        x -= &mean;
+        let covariance = x.t().dot(&x) / n;
+        (mean, covariance)
     }
 
     /// Points of one parallel chunk, so that the accumulators of `width` numbers that each chunk keeps stay below 128 MiB in
@@ -50,20 +67,22 @@ impl Blocks {
         self.n.div_ceil(chunks.max(1)).max(512).next_multiple_of(BLOCK_POINTS)
     }
 
-    /// The chunks of `points` points: the number of the first, how many, and their groups.
-    pub fn chunks(&self, points: usize) -> Vec<(usize, usize, &[[f64; W]])> {
+    /// The chunks of `points` points, in order.
+    pub fn chunks(&self, points: usize) -> Vec<Chunk<'_>> {
         let groups = self.groups.chunks(points / W * self.d);
-        groups.enumerate().map(|(c, groups)| (c * points, (self.n - c * points).min(points), groups)).collect()
+        groups.enumerate().map(|(c, groups)| Chunk { first: c * points, n: (self.n - c * points).min(points), groups }).collect()
     }
 }
 
-/// Mean, [d], and covariance (about it, divided by n), [d, d], of the rows of `x`.
-pub fn moments(x: ArrayView2<f64>) -> (Array1<f64>, Array2<f64>) {
-    let n = x.nrows().max(1) as f64;
-    let mean = x.sum_axis(ndarray::Axis(0)) / n;
-    let v = &x - &mean;
-    let covariance = v.t().dot(&v) / n;
-    (mean, covariance)
+/// A run of points.
+#[derive(Clone, Copy)]
+pub struct Chunk<'a> {
+    /// Number of its first point.
+    pub first: usize,
+    /// How many points.
+    pub n: usize,
+    /// Their groups, see [`Blocks`].
+    pub groups: &'a [[f64; W]],
 }
 
 /// How many different rows `x` has.

@@ -2,12 +2,13 @@
 //! block of points, then at once its share of the sums that the new parameters are made of.
 
 use super::super::{CovarianceKind, Covariances, Evaluator, Mixture};
-use super::blocks::{BLOCK, Blocks, moments};
+use super::blocks::{BLOCK, Blocks, Chunk};
 use super::scatter;
 use crate::simd::{Kernel, W, dispatch};
 use crate::{Error, Real, Result};
-use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
+use std::sync::OnceLock;
 
 /// A component that explains less than this many points is empty.
 pub const EMPTY: f64 = 1e-3;
@@ -15,21 +16,19 @@ pub const EMPTY: f64 = 1e-3;
 /// Data prepared for repeated iterations; [`em_step`] is one iteration without it.
 pub struct Em {
     pub(super) blocks: Blocks,
-    /// Mean, [d], and covariance, [d, d], of the data.
-    pub(super) mean: Array1<f64>,
-    pub(super) covariance: Array2<f64>,
+    moments: OnceLock<(Array1<f64>, Array2<f64>)>,
 }
 
 impl Em {
     /// # Errors
     /// `Shape` if `x`, [n, d], is empty; `Invalid` for the first number that is not finite.
     pub fn new(x: ArrayView2<f64>) -> Result<Self> {
-        let blocks = Blocks::new(x)?;
-        let (mean, covariance) = moments(x);
-        if let Some(j) = covariance.diag().iter().position(|v| !v.is_finite()) {
-            return Err(Error::refused("mixture fit: data", format!("the numbers of column {j} are too large to be squared")));
-        }
-        Ok(Em { blocks, mean, covariance })
+        Ok(Em { blocks: Blocks::new(x)?, moments: OnceLock::new() })
+    }
+
+    /// Mean, `[d]`, and covariance, [d, d], of the data. Tied covariances and starts need them.
+    pub(super) fn moments(&self) -> &(Array1<f64>, Array2<f64>) {
+        self.moments.get_or_init(|| self.blocks.moments())
     }
 
     /// One iteration from `mixture`: the new mixture, and the mean log-likelihood ln pi(x_i) of the *old* one. `floor` >= 0 is
@@ -60,36 +59,23 @@ impl Em {
         self.pass(Posterior::Model(mixture.evaluator()), mixture.means(), mixture.kind())
     }
 
-    /// The mixture of `kind` that the clusters of k-means make: `labels`, [n], below `k`.
-    pub(super) fn from_labels(&self, labels: &[u32], k: usize, kind: CovarianceKind, floor: &[f64]) -> Result<Mixture> {
-        let d = self.blocks.d;
-        let mut start = Array2::zeros((k, d));
-        start.rows_mut().into_iter().for_each(|mut m| m.assign(&self.mean));
-        let sums = self.pass(Posterior::Labels(labels), start.view(), kind);
-        // Only what an empty cluster would keep: k-means leaves none.
-        let total = Covariances::Tied(&self.covariance + &Array2::from_diag(&Array1::from(floor.to_vec())));
-        let unit = match kind {
-            CovarianceKind::Spherical => Covariances::Spherical(Array1::from_elem(k, self.covariance.diag().sum() / d as f64 + floor[0])),
-            CovarianceKind::Diagonal => Covariances::Diagonal(Array2::from_shape_fn((k, d), |(_, j)| self.covariance[[j, j]] + floor[j])),
-            CovarianceKind::Full => Covariances::Full(Array3::from_shape_fn((k, d, d), |(_, i, j)| {
-                self.covariance[[i, j]] + if i == j { floor[i] } else { 0.0 }
-            })),
-            CovarianceKind::Tied => total,
-        };
-        let around_mean = Mixture::new(Array1::from_elem(k, 1.0 / k as f64), start, unit)?;
-        self.maximise(&sums, &around_mean, floor)
+    /// The mixture of `kind` that the clusters of k-means make: `labels`, `[n]`, below `k`.
+    pub(super) fn start(&self, labels: &[u32], k: usize, kind: CovarianceKind, floor: &[f64]) -> Result<Mixture> {
+        // One component a cluster, all alike: the sums are taken about the mean of the data.
+        let (mean, covariance) = self.moments();
+        let means = mean.broadcast((k, self.blocks.d)).map(|m| m.to_owned()).unwrap_or_default();
+        let total = covariance + &Array2::from_diag(&ArrayView1::from(floor));
+        let alike = Mixture::new(Array1::from_elem(k, 1.0 / k as f64), means, Covariances::alike(kind, k, total.view()))?;
+        let sums = self.pass(Posterior::Labels(labels), alike.means(), kind);
+        self.maximise(&sums, &alike, floor)
     }
 
     fn pass(&self, posterior: Posterior, shift: ArrayView2<f64>, kind: CovarianceKind) -> Sums {
         let (k, d) = shift.dim();
         let shift: Vec<f64> = shift.iter().copied().collect();
         let points = self.blocks.chunk_points(k * (1 + d + second_len(kind, d)));
-        let parts: Vec<Sums> = self
-            .blocks
-            .chunks(points)
-            .into_par_iter()
-            .map(|(first, n, groups)| dispatch(Pass { first, n, groups, d, posterior, shift: &shift, kind }))
-            .collect();
+        let parts: Vec<Sums> =
+            self.blocks.chunks(points).into_par_iter().map(|chunk| dispatch(Pass { chunk, d, posterior, shift: &shift, kind })).collect();
         // In the order of the chunks, whoever finished first.
         let mut parts = parts.into_iter();
         let mut sums = parts.next().unwrap_or_else(|| Sums::new(k, d, kind));
@@ -133,10 +119,11 @@ impl Em {
             }
             Covariances::Tied(_) => {
                 // What is within the components is the data's covariance less what is between them.
-                let v = &means - &self.mean;
+                let (mean, covariance) = self.moments();
+                let v = &means - mean;
                 let share = &weights / self.blocks.n as f64;
                 let between = v.t().dot(&(&v * &share.view().insert_axis(Axis(1))));
-                let mut c = &self.covariance - &between;
+                let mut c = covariance - &between;
                 c = (&c + &c.t()) * 0.5;
                 c.diag_mut().iter_mut().zip(floor).for_each(|(c, f)| *c += f);
                 Covariances::Tied(c)
@@ -164,11 +151,11 @@ enum Posterior<'a> {
 
 /// Sums over points i, with v = x_i - (shift of component k) and the responsibilities r.
 pub struct Sums {
-    /// sum r, [k].
+    /// sum r, `[k]`.
     pub mass: Vec<f64>,
     /// sum r v, [k, d].
     first: Vec<f64>,
-    /// sum r |v|^2, [k]; sum r v_j^2, [k, d]; sum r v v^T in tiles; nothing where the covariance is tied.
+    /// sum r |v|^2, `[k]`; sum r v_j^2, [k, d]; sum r v v^T in tiles; nothing where the covariance is tied.
     second: Vec<f64>,
     /// sum ln pi.
     pub log_likelihood: f64,
@@ -205,9 +192,7 @@ impl Sums {
 
 /// The pass over one chunk of points, block by block.
 struct Pass<'a> {
-    first: usize,
-    n: usize,
-    groups: &'a [[f64; W]],
+    chunk: Chunk<'a>,
     d: usize,
     posterior: Posterior<'a>,
     shift: &'a [f64],
@@ -229,24 +214,24 @@ impl Kernel for Pass<'_> {
         let stride = scatter::padded(d);
         // Rows beyond d stay zero: the tiles read them.
         let mut u = vec![[0.0; W]; BLOCK * stride];
-        let mut first = vec![[0.0; W]; d];
-        for (b, block) in self.groups.chunks(BLOCK * d).enumerate() {
+        let mut root = [[0.0; W]; BLOCK];
+        for (b, block) in self.chunk.groups.chunks(BLOCK * d).enumerate() {
             for (g, (x, r)) in block.chunks_exact(d).zip(r.chunks_exact_mut(k)).enumerate() {
                 let start = (b * BLOCK + g) * W;
-                let valid = (self.n - start).min(W);
+                let valid = (self.chunk.n - start).min(W);
                 match self.posterior {
                     Posterior::Model(evaluator) => {
                         let log_density = evaluator.responsibilities_block::<FMA>(x, r, &mut scratch);
                         for (i, l) in log_density.iter().enumerate().take(valid) {
                             sums.log_likelihood += l;
                             if *l < sums.worst.0 {
-                                sums.worst = (*l, self.first + start + i);
+                                sums.worst = (*l, self.chunk.first + start + i);
                             }
                         }
                     }
                     Posterior::Labels(labels) => {
                         r.fill([0.0; W]);
-                        for (i, label) in labels[self.first + start..].iter().enumerate().take(valid) {
+                        for (i, label) in labels[self.chunk.first + start..].iter().enumerate().take(valid) {
                             r[*label as usize][i] = 1.0;
                         }
                     }
@@ -257,28 +242,30 @@ impl Kernel for Pass<'_> {
             }
             for c in 0..k {
                 let shift = &self.shift[c * d..(c + 1) * d];
+                let used = block.len() / d;
                 let mut mass = [0.0; W];
-                first.fill([0.0; W]);
-                let groups = block.chunks_exact(d).zip(r.chunks_exact(k)).zip(u.chunks_exact_mut(stride));
-                let used = groups.len();
-                for ((x, r), u) in groups {
-                    let r = &r[c];
-                    let mut root = [0.0; W];
+                for (r, root) in r.chunks_exact(k).zip(&mut root).take(used) {
                     for i in 0..W {
-                        mass[i] += r[i];
-                        root[i] = r[i].sqrt();
-                    }
-                    for (((x, m), u), first) in x.iter().zip(shift).zip(u).zip(&mut first) {
-                        for i in 0..W {
-                            let v = root[i] * (x[i] - m);
-                            u[i] = v;
-                            first[i] = root[i].fma::<FMA>(v, first[i]);
-                        }
+                        mass[i] += r[c][i];
+                        root[i] = r[c][i].sqrt();
                     }
                 }
                 sums.mass[c] += total(mass);
-                for (sum, lanes) in sums.first[c * d..].iter_mut().zip(&first) {
-                    *sum += total(*lanes);
+                // u = sqrt(r) v: its products are those of r v v^T.
+                for j in 0..d {
+                    let m = shift[j];
+                    let mut first = [0.0; W];
+                    for ((x, root), u) in block.chunks_exact(d).zip(&root).zip(u.chunks_exact_mut(stride)) {
+                        let mut v = [0.0; W];
+                        for i in 0..W {
+                            v[i] = root[i] * (x[j][i] - m);
+                        }
+                        for i in 0..W {
+                            first[i] = root[i].fma::<FMA>(v[i], first[i]);
+                        }
+                        u[j] = v;
+                    }
+                    sums.first[c * d + j] += total(first);
                 }
                 let u = &u[..used * stride];
                 match self.kind {

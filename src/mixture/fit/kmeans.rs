@@ -1,7 +1,7 @@
 //! k-means: where expectation-maximisation starts. Seeding by greedy k-means++ (Arthur and Vassilvitskii 2007, section 4),
 //! then Lloyd's iteration.
 
-use super::blocks::Blocks;
+use super::blocks::{Blocks, Chunk};
 use crate::Real;
 use crate::rng::Stream;
 use crate::simd::{Kernel, W, dispatch};
@@ -12,7 +12,7 @@ const ROUNDS: usize = 60;
 /// Centres whose distances to a group of points are computed together.
 const C: usize = 4;
 
-/// The cluster of each point, [n]; none of the `k` clusters is empty if there are k different points.
+/// The cluster of each point, `[n]`; none of the `k` clusters is empty if there are k different points.
 pub fn kmeans(blocks: &Blocks, k: usize, stream: &mut Stream) -> Vec<u32> {
     let mut centres = seed(blocks, k, stream);
     let mut labels = vec![u32::MAX; blocks.n];
@@ -76,7 +76,7 @@ fn seed(blocks: &Blocks, k: usize, stream: &mut Stream) -> Vec<Vec<f64>> {
 /// nearest <- min(nearest, squared distance to `centre`).
 fn shorten(blocks: &Blocks, centre: &[f64], nearest: &mut [f64]) {
     let points = blocks.chunk_points(1);
-    nearest.par_chunks_mut(points).zip(blocks.chunks(points)).for_each(|(nearest, (_, _, groups))| {
+    nearest.par_chunks_mut(points).zip(blocks.chunks(points)).for_each(|(nearest, Chunk { groups, .. })| {
         dispatch(Distances {
             groups,
             centre,
@@ -93,7 +93,7 @@ fn shorten(blocks: &Blocks, centre: &[f64], nearest: &mut [f64]) {
 /// What [`shorten`] would leave, summed.
 fn potential(blocks: &Blocks, centre: &[f64], nearest: &[f64]) -> f64 {
     let points = blocks.chunk_points(1);
-    let part = |(nearest, (_, _, groups)): (&[f64], (usize, usize, &[[f64; W]]))| {
+    let part = |(nearest, Chunk { groups, .. }): (&[f64], Chunk)| {
         let mut sum = 0.0;
         dispatch(Distances {
             groups,
@@ -157,7 +157,7 @@ fn assign(blocks: &Blocks, centres: &[Vec<f64>], labels: &mut [u32]) -> Round {
     let parts: Vec<Round> = labels
         .par_chunks_mut(points)
         .zip(blocks.chunks(points))
-        .map(|(labels, (first, _, groups))| dispatch(Assign { first, groups, d, centres, labels }))
+        .map(|(labels, Chunk { first, groups, .. })| dispatch(Assign { first, groups, d, centres, labels }))
         .collect();
     let mut all = Round { sum: vec![0.0; k * d], count: vec![0.0; k], changed: 0, farthest: (-1.0, 0) };
     for part in &parts {

@@ -3,7 +3,10 @@
 mod blocks;
 mod em;
 mod kmeans;
+mod metric;
 mod scatter;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 pub use em::{Em, em_step};
@@ -15,7 +18,7 @@ use crate::rng::{Purpose, Stream};
 use crate::{Error, Result};
 use blocks::{Blocks, distinct};
 use em::EMPTY;
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 /// How many components a fit has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +32,7 @@ pub enum Count {
     },
 }
 
-/// What [`fit`] is free to choose and what not.
+/// What [`fit()`] is free to choose and what not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitOptions {
     /// What the covariances have in common.
@@ -139,9 +142,9 @@ impl Run {
 struct Fitter<'a> {
     options: &'a FitOptions,
     em: Em,
-    /// The data in coordinates in which its covariance is the identity (its columns' variances, where components have no
-    /// other); none where only the given coordinates make sense.
-    whitened: Option<Blocks>,
+    /// The data in coordinates in which their covariance is the identity (only its diagonal, where components have no more);
+    /// none where only the given coordinates make sense.
+    whitened: Option<Array2<f64>>,
     floor: Vec<f64>,
     distinct: usize,
     notes: Vec<String>,
@@ -149,7 +152,7 @@ struct Fitter<'a> {
 
 impl<'a> Fitter<'a> {
     fn new(x: ArrayView2<f64>, options: &'a FitOptions) -> Result<Self> {
-        let (n, d) = x.dim();
+        let n = x.nrows();
         let (name, k) = match options.components {
             Count::Fixed(k) => ("components", k),
             Count::Auto { max } => ("largest number of components", max),
@@ -165,6 +168,10 @@ impl<'a> Fitter<'a> {
             return Err(Error::invalid("mixture fit: floor", "> 0 and at most 1", options.floor));
         }
         let em = Em::new(x)?;
+        let (mean, covariance) = em.moments();
+        if let Some(j) = covariance.diag().iter().position(|v| !v.is_finite()) {
+            return Err(Error::refused("mixture fit: data", format!("the numbers of column {j} are too large to be squared")));
+        }
         let distinct = distinct(x);
         if let Count::Fixed(k) = options.components
             && k > distinct
@@ -173,30 +180,38 @@ impl<'a> Fitter<'a> {
             return Err(Error::refused("mixture fit", format!("{k} components need at least as many different points, got {points}")));
         }
         let mut notes = Vec::new();
-        let floor = floor(&em, x, options.floor, &mut notes)?;
+        let floor = floor(covariance, x, options.floor, &mut notes)?;
         let whitened = match options.kind {
             CovarianceKind::Spherical => None,
             CovarianceKind::Diagonal => {
-                let scale: Array1<f64> = em.covariance.diag().iter().zip(&floor).map(|(v, f)| (v + f).sqrt()).collect();
-                Some(Blocks::new((&x / &scale).view())?)
+                let scale: Array1<f64> = covariance.diag().iter().zip(&floor).map(|(v, f)| (v + f).sqrt()).collect();
+                Some(&x / &scale)
             }
             CovarianceKind::Full | CovarianceKind::Tied => {
-                let total = &em.covariance + &Array2::from_diag(&Array1::from(floor.clone()));
+                let total = covariance + &Array2::from_diag(&ArrayView1::from(&floor));
                 let w = Cholesky::new(total.view())?.inverse_lower();
-                Some(Blocks::new((&x - &em.mean).dot(&w.t()).view())?)
+                Some((&x - mean).dot(&w.t()))
             }
         };
-        debug_assert_eq!(floor.len(), d);
         Ok(Fitter { options, em, whitened, floor, distinct, notes })
     }
 
-    /// The best of several starts with `k` components.
+    /// The best of several starts with `k` components, each from the clusters of a k-means run: their own weights, means and
+    /// covariances. A tied covariance above all must start from what is within clusters; from anything near the data's total
+    /// covariance all responsibilities are alike, the means fall together, and they stay together.
+    ///
+    /// k-means finds round clusters. Every other start sees the data in coordinates in which clusters that are long and side
+    /// by side are round, too.
     fn best_of(&self, k: usize) -> Result<Run> {
         // One component has one maximum, and every start finds it.
         let restarts = if k == 1 { 1 } else { self.options.restarts };
+        let stream = |restart: usize| Stream::new(self.options.seed, Purpose::Fit, ((k as u64) << 24) | restart as u64, 0);
+        let rounded = self.whitened.as_ref().filter(|_| restarts > 1).map(|x| self.rounded(x, k, &mut stream(restarts))).transpose()?;
         let mut best: Option<Run> = None;
         for restart in 0..restarts {
-            let run = self.run(k, restart)?;
+            let blocks = rounded.as_ref().filter(|_| restart % 2 == 1).unwrap_or(&self.em.blocks);
+            let labels = kmeans::kmeans(blocks, k, &mut stream(restart));
+            let run = self.climb(self.em.start(&labels, k, self.options.kind, &self.floor)?)?;
             if best.as_ref().is_none_or(|b| run.last() > b.last()) {
                 best = Some(run);
             }
@@ -204,15 +219,20 @@ impl<'a> Fitter<'a> {
         best.ok_or_else(|| Error::invalid("mixture fit: restarts", ">= 1", 0))
     }
 
-    /// One start. k-means sees the data as they are and whitened in turn: as they are it finds round clusters, whitened also
-    /// long ones side by side. The start is made of the clusters' own weights, means and covariances; a tied covariance above
-    /// all must start from what is within clusters, for with anything near the data's total covariance all responsibilities
-    /// are alike, the means fall together, and they stay together.
-    fn run(&self, k: usize, restart: usize) -> Result<Run> {
-        let mut stream = Stream::new(self.options.seed, Purpose::Fit, ((k as u64) << 24) | restart as u64, 0);
-        let blocks = self.whitened.as_ref().filter(|_| restart % 2 == 1).unwrap_or(&self.em.blocks);
-        let labels = kmeans::kmeans(blocks, k, &mut stream);
-        let mut mixture = self.em.from_labels(&labels, k, self.options.kind, &self.floor)?;
+    /// The whitened data in the coordinates of [`metric::within`], where components may turn.
+    fn rounded(&self, whitened: &Array2<f64>, k: usize, stream: &mut Stream) -> Result<Blocks> {
+        match self.options.kind {
+            CovarianceKind::Full | CovarianceKind::Tied => {
+                let a = metric::within(whitened.view(), k, stream);
+                Blocks::new(whitened.dot(&a.t()).view())
+            }
+            CovarianceKind::Spherical | CovarianceKind::Diagonal => Blocks::new(whitened.view()),
+        }
+    }
+
+    /// Expectation-maximisation from `mixture` up to a local maximum.
+    fn climb(&self, mut mixture: Mixture) -> Result<Run> {
+        let k = mixture.components();
         let mut run = Run { mixture: mixture.clone(), log_likelihood: Vec::new(), converged: false, notes: Vec::new() };
         let mut revived = 0;
         for iteration in 0..=self.options.max_iterations {
@@ -300,17 +320,16 @@ impl<'a> Fitter<'a> {
     }
 }
 
-/// The variance floor of each column, [d].
-fn floor(em: &Em, x: ArrayView2<f64>, relative: f64, notes: &mut Vec<String>) -> Result<Vec<f64>> {
+/// The variance floor of each column, `[d]`.
+fn floor(covariance: &Array2<f64>, x: ArrayView2<f64>, relative: f64, notes: &mut Vec<String>) -> Result<Vec<f64>> {
     // Below the rounding of the numbers themselves a variance says nothing.
-    let varies: Vec<bool> = em
-        .covariance
+    let varies: Vec<bool> = covariance
         .diag()
         .iter()
         .zip(x.columns())
         .map(|(v, column)| *v > (8.0 * f64::EPSILON * column.iter().fold(0f64, |m, x| m.max(x.abs()))).powi(2))
         .collect();
-    let variances: Vec<f64> = em.covariance.diag().iter().zip(&varies).filter(|(_, varies)| **varies).map(|(v, _)| *v).collect();
+    let variances: Vec<f64> = covariance.diag().iter().zip(&varies).filter(|(_, varies)| **varies).map(|(v, _)| *v).collect();
     if variances.is_empty() {
         return Err(Error::refused("mixture fit", "all points are the same, so there is no variance to fit"));
     }
@@ -318,5 +337,5 @@ fn floor(em: &Em, x: ArrayView2<f64>, relative: f64, notes: &mut Vec<String>) ->
     for (j, _) in varies.iter().enumerate().filter(|(_, varies)| !**varies) {
         notes.push(format!("column {j} is constant: its variance is the floor, {:e}", relative * mean));
     }
-    Ok(em.covariance.diag().iter().zip(&varies).map(|(v, varies)| relative * if *varies { *v } else { mean }).collect())
+    Ok(covariance.diag().iter().zip(&varies).map(|(v, varies)| relative * if *varies { *v } else { mean }).collect())
 }

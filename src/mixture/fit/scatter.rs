@@ -27,7 +27,7 @@ fn tiles(d: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..d).step_by(ROWS).flat_map(move |a| (0..d.min(a + ROWS)).step_by(COLUMNS).map(move |b| (a, b)))
 }
 
-/// sums += sum over groups and lanes of u u^T. `u`: [groups][padded d][W], zero beyond d.
+/// sums += sum over groups and lanes of u u^T. `u`: `[groups][padded d][W]`, zero beyond d.
 #[inline(always)]
 pub fn add<const FMA: bool>(d: usize, u: &[[f64; W]], sums: &mut [f64]) {
     let (out, _) = sums.as_chunks_mut::<TILE>();
@@ -54,18 +54,12 @@ fn tile<const FMA: bool>(u: &[[f64; W]], stride: usize, a: usize, b: usize) -> [
             }
         }
     }
+    // Only the finished sums of lanes are added across: were it one expression, the compiler would shuffle inside the loop.
+    let sums = std::hint::black_box(sums);
     let mut out = [0.0; TILE];
     for r in 0..ROWS {
         for c in 0..COLUMNS {
-            let mut lanes = sums[r][c];
-            let mut half = L / 2;
-            while half > 0 {
-                for i in 0..half {
-                    lanes[i] += lanes[i + half];
-                }
-                half /= 2;
-            }
-            out[r * COLUMNS + c] = lanes[0];
+            out[r * COLUMNS + c] = sums[r][c].iter().sum();
         }
     }
     out

@@ -18,7 +18,7 @@ pub enum Activation {
     Tanh,
 }
 
-/// y = activation(x w + b): x [n, i], w [i, o], b [o], y [n, o]. The forward pass keeps the derivative of the activation, so that
+/// y = activation(x w + b): x `[n, i]`, w `[i, o]`, b `[o]`, y `[n, o]`. The forward pass keeps the derivative of the activation, so that
 /// the backward pass is dz = dy y'(z) and db = sum over rows of dz in one pass, then dx = dz w^T, dw = x^T dz.
 #[derive(Clone, Copy)]
 pub struct Linear {
@@ -82,7 +82,7 @@ fn activate<R: Real>(b: &[R], y: &mut [R], kept: &mut [R], f: impl Fn(R) -> (R, 
 }
 
 /// dz = dy kept, in place; db += sum over rows of dz.
-struct Scale<'a, R> {
+struct PullBack<'a, R> {
     dy: &'a mut [R],
     /// The derivative of the activation; empty where it is 1.
     kept: &'a [R],
@@ -90,7 +90,7 @@ struct Scale<'a, R> {
     n: usize,
 }
 
-impl<R: Real> Kernel for Scale<'_, R> {
+impl<R: Real> Kernel for PullBack<'_, R> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {
@@ -110,7 +110,7 @@ impl<R: Real> Kernel for Scale<'_, R> {
     }
 }
 
-impl<R: Real> Scale<'_, R> {
+impl<R: Real> PullBack<'_, R> {
     /// Columns j..j + width, width <= N.
     #[inline(always)]
     fn columns<const N: usize>(&mut self, j: usize, width: usize) {
@@ -160,7 +160,7 @@ impl<R: Real> Op<R> for Linear {
     }
     fn scratch(&self, x: &[&[usize]]) -> usize {
         let [[n, i], [_, o], _] = x else { return 0 };
-        packed_len::<R>(*i, *o).max(scratch::<R>(false, *n, *o, *i)).max(scratch::<R>(true, *i, *n, *o))
+        packed_len::<R>(*i, *o).max(scratch::<R>(false, *o, *i)).max(scratch::<R>(true, *n, *o))
     }
     fn flops(&self, x: &[&[usize]], y: &[usize]) -> u64 {
         let elements = y.iter().product::<usize>() as u64;
@@ -176,7 +176,7 @@ impl<R: Real> Op<R> for Linear {
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
         let (n, i, o) = (x.shape(0)[0], x.shape(1)[0], x.shape(1)[1]);
         if o > 0 {
-            dispatch(Scale { dy: &mut *at.dy, kept: at.kept, db: dx.add_to(2), n: o });
+            dispatch(PullBack { dy: &mut *at.dy, kept: at.kept, db: dx.add_to(2), n: o });
         }
         let dz = Matrix::new(&*at.dy, n, o);
         if let Some((dx, fresh)) = dx.slot(0) {

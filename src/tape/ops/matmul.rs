@@ -48,9 +48,9 @@ impl<R: Real> Op<R> for MatMul {
     fn scratch(&self, x: &[&[usize]]) -> usize {
         let Some((m, k, _, n)) = self.sizes(x) else { return 0 };
         let (ta, tb) = (self.transpose_a, self.transpose_b);
-        let da = if ta { scratch::<R>(tb, k, n, m) } else { scratch::<R>(false, m, n, k) };
-        let db = if tb { scratch::<R>(true, n, m, k) } else { scratch::<R>(!ta, k, m, n) };
-        scratch::<R>(ta, m, k, n).max(da).max(db)
+        let da = if ta { scratch::<R>(tb, n, m) } else { scratch::<R>(false, n, k) };
+        let db = if tb { scratch::<R>(true, m, k) } else { scratch::<R>(!ta, m, n) };
+        scratch::<R>(ta, k, n).max(da).max(db)
     }
     fn flops(&self, x: &[&[usize]], y: &[usize]) -> u64 {
         let k = if self.transpose_a { x[0][0] } else { x[0][1] };

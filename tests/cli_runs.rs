@@ -1,0 +1,170 @@
+//! Whole runs of the program: what it leaves, and that neither threads nor a kill change a byte of it.
+#![cfg(feature = "cli")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const SMALL: &[&str] = &[
+    "--set",
+    "data.name=four-modes",
+    "--set",
+    "data.n=300",
+    "--set",
+    "reference.components=4",
+    "--set",
+    "network.width=16",
+    "--set",
+    "network.depth=2",
+    "--set",
+    "train.batch=300",
+];
+
+fn program(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ndsm"));
+    command.current_dir(dir).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs to the end; returns standard output.
+fn ok(dir: &Path, arguments: &[&str]) -> String {
+    let out = program(dir).args(arguments).output().expect("the program starts");
+    assert!(out.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).expect("text")
+}
+
+fn train(dir: &Path, more: &[&str]) -> String {
+    ok(dir, &[&["train"], SMALL, more].concat())
+}
+
+fn samples(run: &Path) -> Vec<u8> {
+    fs::read(run.join("samples.npy")).expect("samples.npy")
+}
+
+#[test]
+fn a_run_leaves_everything_and_the_other_commands_take_it_from_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    train(dir.path(), &["--set", "train.steps=30", "--set", "train.diagnose=true", "--out", "run"]);
+    for file in ["config.toml", "metrics.jsonl", "checkpoint.safetensors", "samples.npy", "report.html", "summary.json"] {
+        assert!(run.join(file).metadata().is_ok_and(|m| m.len() > 0), "{file}");
+    }
+    for picture in ["samples", "score", "paths", "loss"] {
+        assert!(fs::read(run.join(format!("pictures/{picture}.png"))).is_ok_and(|b| b.starts_with(b"\x89PNG")), "{picture}");
+    }
+    let log = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    assert!(log.lines().count() == 30 && log.contains("variance_7"));
+    let report = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(report.contains("data:image/png;base64,") && !report.contains("http://") && !report.contains("src=\"http"));
+
+    ok(dir.path(), &["sample", "run", "--n", "50", "--seed", "3", "--method", "pc", "--steps", "4", "--out", "more.npy"]);
+    assert_eq!(fs::read(dir.path().join("more.npy")).unwrap().len(), 128 + 50 * 2 * 4);
+    let json: serde_json::Value = serde_json::from_str(&ok(dir.path(), &["eval", "run", "--n", "200", "--json"])).expect("one object");
+    for key in ["n", "seed", "mode_weight_tv", "sliced_w2", "energy_distance", "mmd2", "outlier_share", "nll_exact", "seconds"] {
+        assert!(json[key].is_number(), "{key} in {json}");
+    }
+    fs::remove_file(run.join("report.html")).unwrap();
+    ok(dir.path(), &["report", "run"]);
+    assert!(run.join("report.html").is_file());
+}
+
+#[test]
+fn threads_do_not_change_a_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |threads: &str| {
+        train(dir.path(), &["--set", "train.steps=40", "--threads", threads, "--out", threads]);
+        let run = dir.path().join(threads);
+        (samples(&run), fs::read(run.join("metrics.jsonl")).unwrap())
+    };
+    let one = run("1");
+    assert!(one == run("2"), "2 threads");
+    assert!(one == run("4"), "4 threads");
+}
+
+#[test]
+fn a_killed_run_resumes_to_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    // Long enough to be met alive after its first checkpoint, short enough to be run twice.
+    let long = ["--set", "train.steps=2000", "--set", "train.checkpoint_every=50"];
+    train(dir.path(), &[&long[..], &["--out", "whole"]].concat());
+    let arguments = [&["train"], SMALL, &long[..], &["--out", "killed"]].concat();
+    let mut child = program(dir.path()).args(&arguments).spawn().expect("the program starts");
+    let (killed, started) = (dir.path().join("killed"), Instant::now());
+    while !killed.join("checkpoint.safetensors").is_file() {
+        assert!(started.elapsed() < Duration::from_secs(120), "no checkpoint appeared");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().expect("SIGKILL"); // std's kill is SIGKILL on Unix
+    child.wait().expect("an end");
+    assert!(!killed.join("samples.npy").exists(), "it was killed before its end");
+    ok(dir.path(), &["train", "--resume", "--out", "killed"]);
+    assert!(samples(&killed) == samples(&dir.path().join("whole")), "samples differ");
+    let log = |run: &str| fs::read_to_string(dir.path().join(run).join("metrics.jsonl")).unwrap();
+    assert!(log("killed") == log("whole"), "logs differ");
+}
+
+#[test]
+fn every_combination_that_the_configuration_allows_trains_and_generates() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut number = 0;
+    let mut run = |more: &[&str], methods: &[&str]| {
+        number += 1;
+        let name = format!("run{number}");
+        let set: Vec<&str> = more.iter().flat_map(|s| ["--set", s]).collect();
+        train(dir.path(), &[&set[..], &["--set", "train.steps=5", "--out", &name]].concat());
+        for method in methods {
+            ok(dir.path(), &["sample", &name, "--n", "20", "--steps", "3", "--method", method, "--out", "x.npy"]);
+            let bytes = fs::read(dir.path().join("x.npy")).unwrap();
+            let finite = bytes[128..].chunks_exact(4).all(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).is_finite());
+            assert!(finite, "{more:?} {method}");
+        }
+    };
+    const ALL: &[&str] = &["ode", "sde", "pc"];
+    for control in ["none", "self", "antithetic"] {
+        let control = format!("objective.control={control}");
+        run(&[&control], ALL);
+        run(
+            &[&control, "objective.transition=euler", "sde.grid=quadratic", "sde.horizon=1", "sde.steps=30", "train.times_per_path=3"],
+            ALL,
+        );
+    }
+    run(&["sde.grid=geometric", "objective.time_sampling=grid", "sde.steps=6", "train.precision=f64"], ALL);
+    for parametrisation in ["plain", "scaled"] {
+        run(&[&format!("network.parametrisation={parametrisation}")], ALL);
+    }
+    for covariance in ["spherical", "diagonal", "tied"] {
+        run(&[&format!("reference.covariance={covariance}"), "objective.kind=dsm"], ALL);
+    }
+    run(&["objective.kind=component-flow", "objective.control=none", "train.ema=0"], &["ode"]);
+}
+
+#[test]
+fn linear_processes_train_and_generate() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, kind) in [("a", "vp"), ("b", "ve"), ("c", "ou")] {
+        for control in ["none", "antithetic"] {
+            let out = format!("{name}{control}");
+            let (kind, control) = (format!("sde.kind={kind}"), format!("objective.control={control}"));
+            let set = ["--set", "data.name=ring", "--set", "data.n=200", "--set", "network.width=8", "--set", "train.steps=5"];
+            ok(dir.path(), &[&["train", "--set", &kind, "--set", &control, "--out", &out], &set[..]].concat());
+            for method in ["ode", "sde", "pc"] {
+                ok(dir.path(), &["sample", &out, "--n", "10", "--steps", "5", "--method", method, "--out", "x.npy"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_example_configurations_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/configs");
+    for entry in fs::read_dir(configs).expect("examples/configs").flatten() {
+        let (file, name) = (entry.path(), entry.file_name().to_string_lossy().replace('.', "-"));
+        let text = fs::read_to_string(&file).unwrap();
+        if text.contains("data.path") || text.contains("path =") {
+            continue; // its data are not here
+        }
+        ok(dir.path(), &["train", "--config", file.to_str().unwrap(), "--set", "train.steps=3", "--set", "train.warmup=1", "--out", &name]);
+    }
+}
