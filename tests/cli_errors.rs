@@ -169,7 +169,7 @@ const FILES: &[Case<'static>] = &[
     (&["train", "--set", "data.name=npy", "--set", "data.path=truncated.npy"], &["truncated.npy", "8000 bytes"]),
     (&["train", "--set", "data.name=npy", "--set", "data.path=oversized.npy"], &["oversized.npy", "9999999999 x 9999999999"]),
     (&["train", "--set", "data.name=npy", "--set", "data.path=nan.npy"], &["nan.npy", "row 2", "NaN"]),
-    (&["train", "--set", "data.name=npy", "--set", "data.path=noise.npy"], &["noise.npy", "NumPy"]),
+    (&["train", "--set", "data.name=npy", "--set", "data.path=noise.npy"], &["noise.npy", "NUMPY"]),
     (&["train", "--set", "data.name=npy", "--set", "data.path=other"], &["other", "directory"]),
     (&["train", "--set", "data.name=csv", "--set", "data.path=ragged.csv"], &["ragged.csv", "line 3", "2 fields"]),
     (&["train", "--set", "data.name=csv", "--set", "data.path=words.csv"], &["words.csv", "line 2, column 2", "`four`"]),

@@ -12,8 +12,6 @@ const SMALL: &[&str] = &[
     "--set",
     "data.n=300",
     "--set",
-    "reference.components=4",
-    "--set",
     "network.width=16",
     "--set",
     "network.depth=2",
@@ -104,54 +102,66 @@ fn a_killed_run_resumes_to_the_same_bytes() {
     assert!(log("killed") == log("whole"), "logs differ");
 }
 
+/// Trains `steps=5` with `settings` and draws 20 finite samples by each method.
+fn trains_and_generates(dir: &Path, name: &str, settings: &[String], methods: &[&str]) {
+    let set: Vec<&str> = settings.iter().flat_map(|s| ["--set", s]).collect();
+    train(dir, &[&set[..], &["--set", "train.steps=5", "--out", name]].concat());
+    for method in methods {
+        ok(dir, &["sample", name, "--n", "20", "--steps", "3", "--method", method, "--out", "x.npy"]);
+        let bytes = fs::read(dir.join("x.npy")).expect("x.npy");
+        assert_eq!(bytes.len(), 128 + 20 * 2 * 4);
+        let finite = bytes[128..].chunks_exact(4).all(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).is_finite());
+        assert!(finite, "{settings:?} {method}");
+    }
+}
+
+const METHODS: &[&str] = &["ode", "sde", "pc"];
+
 #[test]
-fn every_combination_that_the_configuration_allows_trains_and_generates() {
+fn every_process_objective_and_control_that_fit_train_and_generate() {
+    use ndsm::config::{Config, Control, ObjectiveKind, SdeKind, Setting};
     let dir = tempfile::tempdir().unwrap();
-    let mut number = 0;
-    let mut run = |more: &[&str], methods: &[&str]| {
-        number += 1;
-        let name = format!("run{number}");
-        let set: Vec<&str> = more.iter().flat_map(|s| ["--set", s]).collect();
-        train(dir.path(), &[&set[..], &["--set", "train.steps=5", "--out", &name]].concat());
-        for method in methods {
-            ok(dir.path(), &["sample", &name, "--n", "20", "--steps", "3", "--method", method, "--out", "x.npy"]);
-            let bytes = fs::read(dir.path().join("x.npy")).unwrap();
-            let finite = bytes[128..].chunks_exact(4).all(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).is_finite());
-            assert!(finite, "{more:?} {method}");
+    let mut counts = Vec::new();
+    for sde in SdeKind::ALL {
+        let mut fitting = 0;
+        for objective in ObjectiveKind::ALL {
+            for control in Control::ALL {
+                let pairs = [("sde.kind", sde.name()), ("objective.kind", objective.name()), ("objective.control", control.name())];
+                let settings: Vec<Setting> = pairs.iter().map(|(key, value)| Setting::new(key, *value)).collect();
+                if Config::resolve(&settings).is_err() {
+                    continue;
+                }
+                fitting += 1;
+                let settings: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                let methods = if *objective == ObjectiveKind::ComponentFlow { &METHODS[..1] } else { METHODS };
+                let name = format!("{}-{}-{}", sde.name(), objective.name(), control.name());
+                trains_and_generates(dir.path(), &name, &settings, methods);
+            }
         }
-    };
-    const ALL: &[&str] = &["ode", "sde", "pc"];
-    for control in ["none", "self", "antithetic"] {
-        let control = format!("objective.control={control}");
-        run(&[&control], ALL);
-        run(
-            &[&control, "objective.transition=euler", "sde.grid=quadratic", "sde.horizon=1", "sde.steps=30", "train.times_per_path=3"],
-            ALL,
-        );
+        counts.push((sde.name(), fitting));
     }
-    run(&["sde.grid=geometric", "objective.time_sampling=grid", "sde.steps=6", "train.precision=f64"], ALL);
-    for parametrisation in ["plain", "scaled"] {
-        run(&[&format!("network.parametrisation={parametrisation}")], ALL);
-    }
-    for covariance in ["spherical", "diagonal", "tied"] {
-        run(&[&format!("reference.covariance={covariance}"), "objective.kind=dsm"], ALL);
-    }
-    run(&["objective.kind=component-flow", "objective.control=none", "train.ema=0"], &["ode"]);
+    // Chains take every control, kernels and flows all but "self", and only "langevin" has a flow.
+    assert_eq!(counts, [("langevin", 7), ("vp", 5), ("ve", 5)]);
 }
 
 #[test]
-fn linear_processes_train_and_generate() {
+fn every_grid_transition_parametrisation_and_precision_trains_and_generates() {
     let dir = tempfile::tempdir().unwrap();
-    for (name, kind) in [("a", "vp"), ("b", "ve"), ("c", "ou")] {
-        for control in ["none", "antithetic"] {
-            let out = format!("{name}{control}");
-            let (kind, control) = (format!("sde.kind={kind}"), format!("objective.control={control}"));
-            let set = ["--set", "data.name=ring", "--set", "data.n=200", "--set", "network.width=8", "--set", "train.steps=5"];
-            ok(dir.path(), &[&["train", "--set", &kind, "--set", &control, "--out", &out], &set[..]].concat());
-            for method in ["ode", "sde", "pc"] {
-                ok(dir.path(), &["sample", &out, "--n", "10", "--steps", "5", "--method", method, "--out", "x.npy"]);
-            }
-        }
+    let euler = "objective.transition=euler sde.horizon=1 sde.steps=30 train.times_per_path=3";
+    for (name, settings) in [
+        ("uniform", format!("{euler} sde.grid=uniform")),
+        ("quadratic", format!("{euler} sde.grid=quadratic objective.control=self")),
+        ("geometric", "sde.grid=geometric objective.time_sampling=grid sde.steps=6".to_owned()),
+        ("f64", "train.precision=f64 train.ema=0 train.clip=0 train.weight_decay=0.1".to_owned()),
+        ("plain", "network.parametrisation=plain".to_owned()),
+        ("scaled", "network.parametrisation=scaled objective.weighting=uniform train.schedule=constant".to_owned()),
+        ("spherical", "reference.covariance=spherical objective.kind=dsm".to_owned()),
+        ("diagonal", "reference.covariance=diagonal reference.floor=0".to_owned()),
+        ("tied", "reference.covariance=tied".to_owned()),
+        ("ou", "sde.kind=ou".to_owned()),
+    ] {
+        let settings: Vec<String> = settings.split(' ').map(str::to_owned).collect();
+        trains_and_generates(dir.path(), name, &settings, METHODS);
     }
 }
 

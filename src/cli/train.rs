@@ -61,16 +61,19 @@ fn plan(args: &TrainArgs) -> Result<(Config, RunDir)> {
         base.extend(set.iter().cloned());
         Config::resolve(&base)
     };
-    let mut config = over(args.config.as_deref().map_or(Ok(Vec::new()), config_file::read)?)?;
+    let file = args.config.as_deref().map(config_file::read).transpose()?;
+    // The run's own configuration comes before its place is checked: `--set` is to be judged together with it.
+    let own = |run: &Path| match RunDir::open(run) {
+        Ok(run) if args.resume => config_file::read(&run.config()).map(Some),
+        _ => Ok(None),
+    };
+    let named = args.out.as_deref().map(own).transpose()?.flatten();
+    let config = over(file.clone().or(named).unwrap_or_default())?;
     let run = RunDir::plan(args.out.as_deref(), &config, args.resume)?;
-    if args.resume && run.config().is_file() {
-        let own = config_file::read(&run.config())?;
-        if args.config.is_none() {
-            config = over(own.clone())?;
-        }
-        if run.checkpoint().is_file() {
-            same_model(&config, &Config::resolve(&own)?, &run)?;
-        }
+    let Some(own) = own(run.path())? else { return Ok((config, run)) };
+    let config = if file.is_some() { config } else { over(own.clone())? };
+    if run.checkpoint().is_file() {
+        same_model(&config, &Config::resolve(&own)?, &run)?;
     }
     Ok((config, run))
 }
