@@ -56,6 +56,9 @@ fn bad_files(dir: &Path) {
     // 28 x 28 x 1,000 images are announced and 16 bytes are there.
     write("short-idx3-ubyte", &[0, 0, 8, 3, 0, 0, 3, 0xe8, 0, 0, 0, 28, 0, 0, 0, 28, 1, 2, 3]);
     write("magic-idx3-ubyte", &[9, 9, 9, 9, 0, 0, 0, 1]);
+    write("constant.csv", "1,2\n".repeat(50).as_bytes());
+    write("three.csv", "1,2\n3,4\n-1,0\n".repeat(30).as_bytes());
+    write("huge.csv", b"1e300,2\n-1e300,3\n1e299,4\n2e300,5\n5,6\n");
     write("few.csv", b"1,2\n3,4\n5,6\n7,8\n9,10\n11,12\n");
     fs::create_dir(dir.join("taken")).expect("a writable directory");
     write("taken/config.toml", b"");
@@ -64,10 +67,10 @@ fn bad_files(dir: &Path) {
 }
 
 /// Arguments, and words that the sentence must contain.
-type Case = (&'static [&'static str], &'static [&'static str]);
+type Case<'a> = (&'a [&'a str], &'a [&'a str]);
 
 /// The command line and the configuration.
-const ARGUMENTS: &[Case] = &[
+const ARGUMENTS: &[Case<'static>] = &[
     (&["--sets"], &["--sets"]),
     (&["frobnicate"], &["frobnicate"]),
     (&["sample"], &["--out", "<DIR>"]),
@@ -97,6 +100,9 @@ const ARGUMENTS: &[Case] = &[
     (&["train", "--set", "sde.beta=-1"], &["sde.beta: must be > 0, got -1"]),
     (&["train", "--set", "sde.horizon=0"], &["sde.horizon"]),
     (&["train", "--set", "sde.t_min=5"], &["sde.t_min", "sde.horizon"]),
+    (&["train", "--set", "sde.t_min=1e-30"], &["sde.t_min", "1e-16"]),
+    (&["train", "--set", "sde.horizon=1e5"], &["sde.horizon", "<= 700"]),
+    (&["train", "--set", "reference.kind=gaussian", "--set", "reference.components=3"], &["reference.components", "got 3"]),
     (&["train", "--set", "sde.kind=sub-vp"], &["not available yet", "langevin"]),
     (&["train", "--set", "objective.control=gated"], &["not available yet", "antithetic"]),
     (&["train", "--set", "objective.control=slef"], &["\"self\""]),
@@ -116,11 +122,15 @@ const ARGUMENTS: &[Case] = &[
     (&["train", "--out", "few.csv"], &["not a directory"]),
     (&["train", "--out", "few.csv/run"], &["cannot be made"]),
     (&["train", "--out", ""], &["--out"]),
+    (&["train", "--out", "/proc/no-place/run"], &["cannot be made"]),
     (&["sample", "absent", "--out", "s.npy"], &["absent", "no such run directory"]),
     (&["sample", "other", "--out", "s.npy"], &["other", "config.toml"]),
     (&["sample", "taken", "--out", "s.npy"], &["checkpoint.safetensors"]),
     (&["sample", "taken", "--out", "no/such/s.npy"], &["s.npy", "cannot be written"]),
     (&["sample", "taken", "--n", "-5", "--out", "s.npy"], &["--n", "got -5"]),
+    (&["sample", "taken", "--n", "0", "--out", "s.npy"], &["--n", ">= 1", "got 0"]),
+    (&["sample", "taken", "--out", "other"], &["other", "directory"]),
+    (&["sample", "taken", "--out", "/proc/s.npy"], &["/proc/s.npy", "cannot be written"]),
     (&["sample", "taken", "--steps", "0", "--out", "s.npy"], &["--steps", ">= 1"]),
     (&["sample", "taken", "--method", "magic", "--out", "s.npy"], &["magic"]),
     (&["eval", "taken", "--n", "1"], &["--n", ">= 2"]),
@@ -152,24 +162,45 @@ fn wrong_arguments_and_settings_are_refused() {
     }
 }
 
-/// Data files.
-const FILES: &[Case] = &[
-    (&["train", "--set", "data.name=npy", "--set", "data.path=absent.npy"], &["absent.npy"]),
-    (&["train", "--set", "data.name=npy", "--set", "data.path=truncated.npy"], &["truncated.npy"]),
-    (&["train", "--set", "data.name=npy", "--set", "data.path=oversized.npy"], &["oversized.npy"]),
-    (&["train", "--set", "data.name=npy", "--set", "data.path=nan.npy"], &["nan.npy"]),
-    (&["train", "--set", "data.name=npy", "--set", "data.path=noise.npy"], &["noise.npy"]),
-    (&["train", "--set", "data.name=npy", "--set", "data.path=other"], &["other"]),
-    (&["train", "--set", "data.name=csv", "--set", "data.path=ragged.csv"], &["ragged.csv"]),
-    (&["train", "--set", "data.name=csv", "--set", "data.path=words.csv"], &["words.csv"]),
-    (&["train", "--set", "data.name=csv", "--set", "data.path=nan.csv"], &["nan.csv"]),
-    (&["train", "--set", "data.name=csv", "--set", "data.path=empty.csv"], &["empty.csv"]),
-    (&["train", "--set", "data.name=idx", "--set", "data.path=short-idx3-ubyte"], &["short-idx3-ubyte"]),
+/// Data files, and data that the rest of the configuration does not fit. What each reader says about a row or column is tested in
+/// `data_files.rs`.
+const FILES: &[Case<'static>] = &[
+    (&["train", "--set", "data.name=npy", "--set", "data.path=absent.npy"], &["absent.npy", "no such file"]),
+    (&["train", "--set", "data.name=npy", "--set", "data.path=truncated.npy"], &["truncated.npy", "8000 bytes"]),
+    (&["train", "--set", "data.name=npy", "--set", "data.path=oversized.npy"], &["oversized.npy", "9999999999 x 9999999999"]),
+    (&["train", "--set", "data.name=npy", "--set", "data.path=nan.npy"], &["nan.npy", "row 2", "NaN"]),
+    (&["train", "--set", "data.name=npy", "--set", "data.path=noise.npy"], &["noise.npy", "NumPy"]),
+    (&["train", "--set", "data.name=npy", "--set", "data.path=other"], &["other", "directory"]),
+    (&["train", "--set", "data.name=csv", "--set", "data.path=ragged.csv"], &["ragged.csv", "line 3", "2 fields"]),
+    (&["train", "--set", "data.name=csv", "--set", "data.path=words.csv"], &["words.csv", "line 2, column 2", "`four`"]),
+    (&["train", "--set", "data.name=csv", "--set", "data.path=nan.csv"], &["nan.csv", "line 2, column 2"]),
+    (&["train", "--set", "data.name=csv", "--set", "data.path=empty.csv"], &["empty.csv", "empty"]),
+    (&["train", "--set", "data.name=idx", "--set", "data.path=short-idx3-ubyte"], &["short-idx3-ubyte", "bytes"]),
     (&["train", "--set", "data.name=idx", "--set", "data.path=magic-idx3-ubyte"], &["magic-idx3-ubyte"]),
     (&["train", "--set", "data.name=idx", "--set", "data.path=other"], &["other"]),
-    (&["train", "--set", "data.name=csv", "--set", "data.path=few.csv", "--set", "reference.components=50"], &["50"]),
-    (&["train", "--set", "data.n=100000"], &["data.n"]),
-    (&["train", "--set", "data.name=csv", "--set", "data.path=few.csv", "--set", "data.latent=9"], &["data.latent"]),
+    (&["train", "--set", "data.name=csv", "--set", "data.path=few.csv", "--set", "reference.components=50"], &["at most the 4", "50"]),
+    (&["train", "--set", "data.name=csv", "--set", "data.path=few.csv", "--set", "data.latent=9"], &["data.latent", "at most 2", "9"]),
+    (&["train", "--set", "data.name=csv", "--set", "data.path=constant.csv"], &["all points are the same"]),
+    (&["train", "--set", "data.name=csv", "--set", "data.path=huge.csv"], &["too large"]),
+    (
+        &["train", "--set", "data.name=csv", "--set", "data.path=three.csv", "--set", "reference.components=5"],
+        &["5 components", "3 are different"],
+    ),
+    (&["train", "--set", "data.n=100000"], &["data.n", "1797 rows"]),
+    (
+        &[
+            "train",
+            "--set",
+            "data.name=four-modes",
+            "--set",
+            "objective.transition=euler",
+            "--set",
+            "sde.steps=2",
+            "--set",
+            "sde.horizon=9",
+        ],
+        &["sde.steps", "unstable", "component"],
+    ),
 ];
 
 #[test]
@@ -179,4 +210,79 @@ fn files_that_are_not_what_they_claim_are_refused() {
     for case in FILES {
         check(dir.path(), case);
     }
+}
+
+/// A checkpoint with one tensor's first number replaced, the rest as it is.
+fn with_first_number(checkpoint: &[u8], tensor: &str, x: f32) -> Vec<u8> {
+    let start = 8 + u64::from_le_bytes(checkpoint[..8].try_into().expect("8 bytes")) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&checkpoint[8..start]).expect("a JSON header");
+    let offset = header[tensor]["data_offsets"][0].as_u64().expect("an offset") as usize;
+    let mut changed = checkpoint.to_vec();
+    changed[start + offset..start + offset + 4].copy_from_slice(&x.to_le_bytes());
+    changed
+}
+
+/// A run of which something is broken, or that is to go on as another one.
+#[test]
+fn runs_that_are_broken_or_not_the_same_are_refused() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let dir = place.path();
+    let points: String = (0..60).map(|i| format!("{},{}\n", f64::sin(i as f64), f64::cos(1.7 * i as f64))).collect();
+    fs::write(dir.join("points.csv"), &points).expect("a writable directory");
+    fs::write(dir.join("others.csv"), points.replacen("0,1", "0,1.5", 1)).expect("a writable directory");
+    let small = "--set train.steps=3 --set network.width=8 --set reference.components=2 --set train.batch=16";
+    for own in [
+        "--out run --set data.name=csv --set data.path=points.csv",
+        "--out flow --set data.name=four-modes --set objective.kind=component-flow",
+    ] {
+        let trained = ndsm(dir, &format!("train {small} {own}").split_whitespace().collect::<Vec<_>>());
+        assert!(trained.status.success(), "{}", String::from_utf8_lossy(&trained.stderr));
+    }
+    for (arguments, words) in [
+        (&["train", "--out", "run"][..], &["--resume"][..]),
+        (&["train", "--out", "run", "--resume", "--set", "network.width=16"], &["network.width: must be 8", "got 16", "--out"]),
+        (&["train", "--out", "run", "--resume", "--set", "train.seed=1"], &["train.seed"]),
+        (&["train", "--out", "run", "--resume", "--set", "train.precision=f64"], &["train.precision"]),
+        (&["train", "--out", "run", "--resume", "--set", "reference.floor=0.5"], &["reference.floor"]),
+        (&["train", "--out", "run", "--resume", "--set", "data.path=others.csv"], &["data", "differ", "checkpoint"]),
+        (&["train", "--out", "run", "--resume", "--set", "data.path=absent.csv"], &["absent.csv", "no such file"]),
+        (&["sample", "flow", "--method", "sde", "--out", "s.npy"], &["--method", "velocity", "ode"]),
+        (&["sample", "flow", "--method", "pc", "--out", "s.npy"], &["--method", "velocity", "ode"]),
+        (&["sample", "run", "--n", "99999999999", "--out", "s.npy"], &["--n", "<= 100000000"]),
+        (&["sample", "run", "--out", "run"], &["run", "directory"]),
+    ] {
+        check(dir, &(arguments, words));
+    }
+    // The same refusals from whatever reads a checkpoint.
+    let checkpoint = dir.join("run/checkpoint.safetensors");
+    let good = fs::read(&checkpoint).expect("a checkpoint");
+    let broken = [
+        (good[..good.len() / 2].to_vec(), "not a whole checkpoint"),
+        (good[..5].to_vec(), "not a whole checkpoint"),
+        (Vec::new(), "not a whole checkpoint"),
+        (b"garbage".repeat(1000), "not a whole checkpoint"),
+        ([&[0xff; 8], &good[8..]].concat(), "not a whole checkpoint"),
+        (with_first_number(&good, "model.layers.0.weight", f32::NAN), "`model.layers.0.weight` holds NaN"),
+        (with_first_number(&good, "adam.v.layers.0.bias", f32::INFINITY), "`adam.v.layers.0.bias` holds NaN or infinity"),
+        (replaced(&good, b"adam.m.layers.0.bias", b"adam.m.layers.9.bias"), "lacks the tensor `adam.m.layers.0.bias`"),
+        (replaced(&good, b"ndsm 1", b"ndsm 9"), "format"),
+    ];
+    for (bytes, words) in broken {
+        fs::write(&checkpoint, bytes).expect("a writable directory");
+        let words = &["checkpoint.safetensors", words];
+        check(dir, &(&["sample", "run", "--out", "s.npy"], words));
+        check(dir, &(&["eval", "run"], words));
+        check(dir, &(&["train", "--out", "run", "--resume"], words));
+    }
+    fs::write(&checkpoint, good).expect("a writable directory");
+    fs::write(dir.join("points.csv"), points.replacen("0,1", "0,1.5", 1)).expect("a writable directory");
+    check(dir, &(&["eval", "run"], &["data", "differ", "checkpoint"]));
+    fs::write(dir.join("run/summary.json"), "{").expect("a writable directory");
+    check(dir, &(&["report", "run"], &["summary.json"]));
+}
+
+/// `bytes` with the first occurrence of `old` replaced by `new`, of the same length.
+fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let at = bytes.windows(old.len()).position(|w| w == old).expect("an occurrence");
+    [&bytes[..at], new, &bytes[at + old.len()..]].concat()
 }

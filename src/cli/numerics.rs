@@ -218,7 +218,7 @@ impl<R: Real> Model for Run<R> {
             ),
             metric("sliced_w2", Some(m.sliced_w2), Some(m.sliced_w2_floor), "sliced Wasserstein-2 distance to held-out data"),
             metric("energy_distance", Some(m.energy_distance), Some(m.energy_distance_floor), "energy distance to held-out data, unbiased"),
-            metric("mmd2", Some(m.mmd2), Some(m.mmd2_floor), "squared maximum mean discrepancy to held-out data, unbiased"),
+            metric("mmd2", m.mmd2, m.mmd2_floor, "squared maximum mean discrepancy to held-out data, unbiased"),
             metric(
                 "outlier_share",
                 m.outlier_share,

@@ -7,6 +7,10 @@ use crate::{Error, Result};
 
 /// Most weights of a network: 1 GiB of f32 with Adam's two moments and the average.
 const MAX_WEIGHTS: f64 = (1u64 << 26) as f64;
+/// Largest beta T of a process that preserves the variance: beyond it e^(-beta T) is 0 in f64 (method.md, before eq. 13).
+const MAX_DECAY: f64 = 700.0;
+/// Smallest noise variance, in units of the data's, at t_min: what is below is lost in the data's own rounding.
+const MIN_NOISE: f64 = 1e-16;
 /// Most hidden activations of a training step, 4 GiB of f32.
 const MAX_ACTIVATIONS: f64 = (1u64 << 30) as f64;
 
@@ -80,6 +84,18 @@ fn reference(c: &Config) -> Result<()> {
 fn sde(c: &Config) -> Result<()> {
     let s = &c.sde;
     need(s.t_min < s.horizon, "sde.t_min", || format!("must be < sde.horizon = {}, got {}", s.horizon, s.t_min))?;
+    let noise = match s.kind {
+        SdeKind::Ve => s.beta * s.t_min * s.t_min,
+        SdeKind::Langevin | SdeKind::Vp => {
+            need(s.beta * s.horizon <= MAX_DECAY, "sde.horizon", || {
+                format!("sde.beta x sde.horizon must be <= {MAX_DECAY}, where nothing of the data is left, got {}", s.beta * s.horizon)
+            })?;
+            s.beta * s.t_min
+        }
+    };
+    need(noise >= MIN_NOISE, "sde.t_min", || {
+        format!("the noise's variance there must be >= {MIN_NOISE:e} of the data's, got {noise:.1e}; use a larger sde.t_min or sde.beta")
+    })?;
     let fits = match s.kind {
         SdeKind::Langevin => s.integrator != Integrator::Exact,
         SdeKind::Vp | SdeKind::Ve => s.integrator != Integrator::Component,

@@ -114,6 +114,9 @@ fn impossible_combinations_say_what_would_work() {
         (&[("train.times_per_path", 9.into())], "sde.steps = 4"),
         (&[("network.width", 16_384.into()), ("network.depth", 64.into())], "at most"),
         (&[("train.batch", 1_000_000.into()), ("train.times_per_path", 4.into())], "at most"),
+        (&[("sde.beta", 1e3.into())], "sde.horizon"),
+        (&[("sde.t_min", 1e-20.into())], "sde.t_min"),
+        (&[("sde.kind", "ve".into()), ("sde.t_min", 1e-9.into())], "sde.t_min"),
         (&[("sde.gird", "uniform".into())], "unknown key"),
     ];
     for (settings, word) in cases {

@@ -46,8 +46,9 @@ pub struct Metrics {
     pub sliced_w2: f64,
     /// [`energy_distance`] between samples and held-out points.
     pub energy_distance: f64,
-    /// [`mmd2`] between samples and held-out points; the bandwidth is the median distance between held-out points.
-    pub mmd2: f64,
+    /// [`mmd2`] between samples and held-out points; the bandwidth is the median distance between held-out points. `None` where
+    /// that is 0, because half of all pairs of them coincide.
+    pub mmd2: Option<f64>,
     /// Share of samples farther than [`OUTLIER_STDS`] from every mode of the law ([`outlier_share`]). `None` unless the law is a
     /// mixture: a fitted mixture's modes are no truth about the data, and in many dimensions a distance of 4 is no longer rare (the
     /// median distance of a Gaussian from its own mean is about sqrt(d), 4.9 for d = 24).
@@ -61,7 +62,7 @@ pub struct Metrics {
     /// `energy_distance` between training and held-out points.
     pub energy_distance_floor: f64,
     /// `mmd2` between training and held-out points.
-    pub mmd2_floor: f64,
+    pub mmd2_floor: Option<f64>,
     /// Mean of -ln p over the held-out points: the law's entropy, up to the error of the mean.
     pub nll_floor: Option<f64>,
     /// Wall time of the evaluation.
@@ -95,7 +96,8 @@ pub fn evaluate<'a>(samples: ArrayView2<'a, f64>, data: &'a Dataset, fitted: Opt
     check_pair("evaluate", training, held_out, 2)?;
     let (few, few_held_out, few_training) =
         (subset(samples, PAIR_POINTS, seed, 0), subset(held_out, PAIR_POINTS, seed, 1), subset(training, PAIR_POINTS, seed, 2));
-    let bandwidth = median_distance(subset(held_out, BANDWIDTH_POINTS, seed, 1).view())?;
+    // Sizes are checked above; what can fail is a median of 0.
+    let bandwidth = median_distance(subset(held_out, BANDWIDTH_POINTS, seed, 1).view()).ok();
     let own = data.law.as_ref().and_then(|law| law.mixture()).map(|mixture| ModeSpace { mixture, samples });
     let modes = own.or(fitted);
     let law = data.law.as_deref();
@@ -105,13 +107,13 @@ pub fn evaluate<'a>(samples: ArrayView2<'a, f64>, data: &'a Dataset, fitted: Opt
         mode_weight_tv: modes.map(|m| Ok(total_variation(mode_weights(m.samples, m.mixture)?.view(), m.mixture.weights()))).transpose()?,
         sliced_w2: sliced_w2(samples, held_out, DIRECTIONS, seed)?,
         energy_distance: energy_distance(few.view(), few_held_out.view())?,
-        mmd2: mmd2(few.view(), few_held_out.view(), bandwidth)?,
+        mmd2: bandwidth.map(|h| mmd2(few.view(), few_held_out.view(), h)).transpose()?,
         outlier_share: own.map(|m| outlier_share(m.samples, m.mixture, OUTLIER_STDS)).transpose()?,
         nll_exact: law.map(|law| negative_log_likelihood(samples, law)).transpose()?,
         memorisation_ratio: memorisation_ratio(few.view(), few_training.view(), few_held_out.view(), seed)?,
         sliced_w2_floor: sliced_w2(training, held_out, DIRECTIONS, seed)?,
         energy_distance_floor: energy_distance(few_training.view(), few_held_out.view())?,
-        mmd2_floor: mmd2(few_training.view(), few_held_out.view(), bandwidth)?,
+        mmd2_floor: bandwidth.map(|h| mmd2(few_training.view(), few_held_out.view(), h)).transpose()?,
         nll_floor: law.map(|law| negative_log_likelihood(held_out, law)).transpose()?,
         seconds: start.elapsed().as_secs_f64(),
     })

@@ -42,7 +42,7 @@ fn a_new_draw_scores_like_the_floor_and_a_wrong_law_does_not() {
     for (good, bad, floor) in [
         (good.sliced_w2, bad.sliced_w2, good.sliced_w2_floor),
         (good.energy_distance, bad.energy_distance, good.energy_distance_floor),
-        (good.mmd2, bad.mmd2, good.mmd2_floor),
+        (good.mmd2.unwrap(), bad.mmd2.unwrap(), good.mmd2_floor.unwrap()),
     ] {
         assert!(good.abs() <= bad / 3.0 && floor.abs() <= bad / 3.0, "{good} {bad} {floor}");
     }
@@ -106,6 +106,14 @@ fn subsets_are_draws_without_replacement() {
     assert_eq!(rows.len(), 30);
     assert_ne!(some, subset(x.view(), 30, 0, 1));
     assert_eq!(subset(x.view(), 100, 0, 0), x);
+}
+
+#[test]
+fn points_that_mostly_coincide_have_no_bandwidth_and_no_mmd() {
+    let mut data = data("ring", 50);
+    data.held_out.slice_mut(s![..8_000, ..]).fill(1.0);
+    let got = evaluate(normals(10, 2, 0).view(), &data, None, 0).unwrap();
+    assert!(got.mmd2.is_none() && got.mmd2_floor.is_none() && got.energy_distance.is_finite());
 }
 
 /// One sample off the board: its likelihood is 0.
