@@ -8,6 +8,7 @@
 //!
 //! This is one of the few places with `unsafe` in the crate: calling a function compiled for more than the baseline.
 
+use crate::Real;
 use std::sync::OnceLock;
 
 /// Lanes of a block: one 512-bit, two 256-bit or four 128-bit registers of f32.
@@ -110,10 +111,46 @@ fn avx2<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<true>()
 }
 
+/// Transposes up to [`W`] row-major points into lanes, `[d][W]`; lanes without a row repeat the first.
+#[inline(always)]
+pub fn load<R: Real>(rows: &[R], lanes: &mut [[R; W]]) {
+    let d = lanes.len();
+    for (lane, x) in lanes.iter_mut().zip(rows) {
+        *lane = [*x; W];
+    }
+    for (i, row) in rows.chunks_exact(d).enumerate() {
+        for (lane, x) in lanes.iter_mut().zip(row) {
+            lane[i] = *x;
+        }
+    }
+}
+
+/// The inverse of [`load`], for as many rows as there is room for.
+#[inline(always)]
+pub fn store<R: Real>(lanes: &[[R; W]], rows: &mut [R]) {
+    for (i, row) in rows.chunks_exact_mut(lanes.len()).enumerate() {
+        for (x, lane) in row.iter_mut().zip(lanes) {
+            *x = lane[i];
+        }
+    }
+}
+
+/// The sum of 16 lanes: 8 + 8, 4 + 4, 2 + 2, 1 + 1.
+#[inline(always)]
+pub fn sum<R: Real>(mut lanes: [R; W]) -> R {
+    let mut half = W / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] += lanes[i + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Real;
 
     struct Exp<'a, R>(&'a [R], &'a mut [R]);
     impl<R: Real> Kernel for Exp<'_, R> {

@@ -1,7 +1,7 @@
 //! The evaluator over row-major batches, in parallel.
 
 use super::Evaluator;
-use crate::simd::{Kernel, W, dispatch};
+use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Error, Real, Result};
 use rayon::prelude::*;
 
@@ -78,25 +78,7 @@ impl<R: Real> Kernel for Rows<'_, R> {
                     self.evaluator.responsibilities_block::<FMA>(&lanes, &mut result, &mut scratch);
                 }
             }
-            for (i, row) in out.chunks_exact_mut(width).enumerate() {
-                for (y, lane) in row.iter_mut().zip(&result) {
-                    *y = lane[i];
-                }
-            }
-        }
-    }
-}
-
-/// Up to [`W`] rows of `x` turned into lanes, `[d][W]`; lanes without a row repeat the first.
-#[inline(always)]
-pub fn load<R: Real>(x: &[R], lanes: &mut [[R; W]]) {
-    let d = lanes.len();
-    for (j, lane) in lanes.iter_mut().enumerate() {
-        *lane = [x[j]; W];
-    }
-    for (i, row) in x.chunks_exact(d).enumerate() {
-        for (lane, x) in lanes.iter_mut().zip(row) {
-            lane[i] = *x;
+            store(&result, out);
         }
     }
 }

@@ -4,8 +4,8 @@
 use crate::rng::NormalLanes;
 use crate::sde::component::{Block, Draw as Random, begin, lane, move_lane};
 use crate::sde::euler::{Memory, step};
-use crate::sde::{ComponentStep, Grid, Paths, Sde, load};
-use crate::simd::{Kernel, W, dispatch};
+use crate::sde::{ComponentStep, Grid, Paths, Sde};
+use crate::simd::{Kernel, W, dispatch, load};
 use crate::transition::{DrawMut, Draws, FIELDS, Noising, Target, TimeLaw, check, write_pair};
 use crate::{Error, Real, Result};
 use rayon::prelude::*;
@@ -75,7 +75,7 @@ impl<R: Real, S: Sde<R> + Send> Noising<R> for EulerChain<S> {
                     picks.extend(u.iter().enumerate().map(|(slot, u)| Pick { n: self.times.step(*u, &self.grid), lane: slot / m, slot }));
                     picks.sort_by_key(|p| p.n);
                     picks.iter().for_each(|p| times[p.slot] = self.grid[p.n + 1]);
-                    load(rows, d, &mut memory.x);
+                    load(rows, &mut memory.x);
                     let normals = paths.stream(chunk).normal_lanes();
                     dispatch(EulerBlock { chain: self, memory, picks, values, normals });
                 },
@@ -190,7 +190,7 @@ impl<R: Real> Noising<R> for ComponentChain<R> {
             .for_each_init(
                 || (Block::new(&self.step), Vec::new()),
                 |(block, picks), (chunk, (values, times, rows, u))| {
-                    load(rows, d, &mut block.x);
+                    load(rows, &mut block.x);
                     picks.clear();
                     // Lanes without a path follow the last one.
                     let mut ends = [1.0; W];

@@ -9,11 +9,11 @@
 //! weakly of first order. Everything is done in the eigenbasis Q of C_k, computed once: with v an eigenvalue,
 //! a = e^(-beta h / 2v) and sd^2 = v (1 - a^2), x' = m + Q (a y + sd z), y = Q^T (x - m), and L = Q diag(sd).
 
-use super::{Paths, check_rows, load, positive, store};
+use super::{Paths, check_rows, positive};
 use crate::linalg;
 use crate::mixture::{Evaluator, Mixture};
 use crate::rng::{NormalLanes, Purpose, Stream};
-use crate::simd::{Kernel, W, dispatch};
+use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Error, Real, Result};
 use rayon::prelude::*;
 
@@ -164,9 +164,9 @@ impl<R: Real> ComponentStep<R> {
         x.par_chunks_mut(W * d).enumerate().for_each_init(
             || Block::new(self),
             |block, (chunk, rows)| {
-                load(rows, d, &mut block.x);
+                load(rows, &mut block.x);
                 dispatch(OneStep { step: self, h: [R::of(h); W], block, draw: Draw::new(paths, chunk) });
-                store(&block.x, d, rows);
+                store(&block.x, rows);
             },
         );
         Ok(())

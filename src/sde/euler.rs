@@ -1,8 +1,8 @@
 //! The Euler-Maruyama integrator.
 
-use super::{Paths, Sde, check_rows, load, store};
+use super::{Paths, Sde, check_rows};
 use crate::rng::NormalLanes;
-use crate::simd::{Kernel, W, dispatch};
+use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Error, Real, Result};
 use rayon::prelude::*;
 
@@ -68,7 +68,7 @@ impl<R: Real, S: Sde<R>> Kernel for Chain<'_, R, S> {
         let d = self.sde.dim();
         let blocks = self.rows.chunks(W * d).len();
         for (rows, m) in self.rows.chunks(W * d).zip(&mut *self.memory) {
-            load(rows, d, &mut m.x);
+            load(rows, &mut m.x);
         }
         for t in self.grid.windows(2) {
             for (m, normals) in self.memory.iter_mut().zip(&mut self.normals).take(blocks) {
@@ -76,7 +76,7 @@ impl<R: Real, S: Sde<R>> Kernel for Chain<'_, R, S> {
             }
         }
         for (rows, m) in self.rows.chunks_mut(W * d).zip(&*self.memory) {
-            store(&m.x, d, rows);
+            store(&m.x, rows);
         }
     }
 }

@@ -82,28 +82,6 @@ impl Paths {
     }
 }
 
-/// Transposes up to [`W`] row-major points into paths-last lanes; missing lanes repeat the last point.
-#[inline(always)]
-pub(crate) fn load<R: Real>(rows: &[R], d: usize, x: &mut [[R; W]]) {
-    let n = rows.len() / d;
-    for lane in 0..W {
-        let row = &rows[lane.min(n - 1) * d..][..d];
-        for (x, r) in x.iter_mut().zip(row) {
-            x[lane] = *r;
-        }
-    }
-}
-
-/// The inverse of [`load`].
-#[inline(always)]
-pub(crate) fn store<R: Real>(x: &[[R; W]], d: usize, rows: &mut [R]) {
-    for (lane, row) in rows.chunks_exact_mut(d).enumerate() {
-        for (r, x) in row.iter_mut().zip(x) {
-            *r = x[lane];
-        }
-    }
-}
-
 /// Refuses points that are not whole rows of d numbers.
 pub(crate) fn check_rows<R>(place: &str, x: &[R], d: usize) -> Result<()> {
     if d > 0 && x.len().is_multiple_of(d) {

@@ -1,7 +1,7 @@
 //! Sums in a fixed order: a binary tree over leaves, without recursion and without memory of its own.
 
 use crate::Real;
-use crate::simd::{Kernel, W, dispatch};
+use crate::simd::{self, Kernel, W, dispatch};
 
 /// Terms of a leaf of a sum over contiguous numbers.
 const LEAF: usize = 512;
@@ -52,19 +52,6 @@ fn plus<R: Real, const N: usize>(a: [R; N], b: [R; N]) -> [R; N] {
     c
 }
 
-/// The sum of a leaf's 16 running sums: 8 + 8, 4 + 4, 2 + 2, 1 + 1.
-#[inline(always)]
-pub fn fold<R: Real>(mut lanes: [R; W]) -> R {
-    let mut half = W / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] += lanes[i + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
-}
-
 /// sum_i term(i), i < n, in the order of a sum over contiguous numbers. For use inside kernels.
 #[inline(always)]
 pub fn sum_of<R: Real>(n: usize, term: impl Fn(usize) -> R) -> R {
@@ -74,7 +61,7 @@ pub fn sum_of<R: Real>(n: usize, term: impl Fn(usize) -> R) -> R {
         for (i, lane) in lanes.iter_mut().enumerate().take(n) {
             *lane = term(i);
         }
-        return fold(lanes);
+        return simd::sum(lanes);
     }
     let mut tree = Tree::<R, 1>::new();
     let mut start = 0;
@@ -91,7 +78,7 @@ pub fn sum_of<R: Real>(n: usize, term: impl Fn(usize) -> R) -> R {
         for (i, lane) in lanes.iter_mut().enumerate().take(end - at) {
             *lane += term(at + i);
         }
-        tree.push([fold(lanes)]);
+        tree.push([simd::sum(lanes)]);
         start = end;
     }
     tree.total()[0]

@@ -3,8 +3,8 @@
 use super::TimeLaw;
 use super::draws::{DrawMut, Draws, FIELDS, Noising, check};
 use crate::sde::component::{Block, Draw, begin, lane};
-use crate::sde::{ComponentLaw, ComponentStep, Paths, load};
-use crate::simd::{Kernel, W, dispatch};
+use crate::sde::{ComponentLaw, ComponentStep, Paths};
+use crate::simd::{Kernel, W, dispatch, load};
 use crate::{Real, Result};
 use rayon::prelude::*;
 
@@ -49,7 +49,7 @@ impl<R: Real> Noising<R> for ComponentKernel<R> {
         (values.par_chunks_mut(W * FIELDS * d), x0.par_chunks(W * d), times.par_chunks(W)).into_par_iter().enumerate().for_each_init(
             || Block::new(&self.step),
             |block, (chunk, (values, rows, times))| {
-                load(rows, d, &mut block.x);
+                load(rows, &mut block.x);
                 dispatch(Fill { kernel: self, block, draw: Draw::new(paths, chunk), values, times });
             },
         );

@@ -1,7 +1,6 @@
 //! The data of a fit, turned once into groups of [`W`] points with the lanes last.
 
-use super::super::rows::load;
-use crate::simd::W;
+use crate::simd::{W, load};
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 

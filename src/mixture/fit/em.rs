@@ -4,7 +4,7 @@
 use super::super::{CovarianceKind, Covariances, Evaluator, Mixture};
 use super::blocks::{BLOCK, Blocks, Chunk};
 use super::scatter;
-use crate::simd::{Kernel, W, dispatch};
+use crate::simd::{self, Kernel, W, dispatch};
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
@@ -250,7 +250,7 @@ impl Kernel for Pass<'_> {
                         root[i] = r[c][i].sqrt();
                     }
                 }
-                sums.mass[c] += total(mass);
+                sums.mass[c] += simd::sum(mass);
                 // u = sqrt(r) v: its products are those of r v v^T.
                 for j in 0..d {
                     let m = shift[j];
@@ -265,7 +265,7 @@ impl Kernel for Pass<'_> {
                         }
                         u[j] = v;
                     }
-                    sums.first[c * d + j] += total(first);
+                    sums.first[c * d + j] += simd::sum(first);
                 }
                 let u = &u[..used * stride];
                 match self.kind {
@@ -283,7 +283,7 @@ impl Kernel for Pass<'_> {
                                 }
                             }
                             let at = if self.kind == CovarianceKind::Diagonal { c * d + j } else { c };
-                            sums.second[at] += total(q);
+                            sums.second[at] += simd::sum(q);
                         }
                     }
                 }
@@ -291,17 +291,4 @@ impl Kernel for Pass<'_> {
         }
         sums
     }
-}
-
-/// Sum of the lanes.
-#[inline(always)]
-fn total(mut lanes: [f64; W]) -> f64 {
-    let mut half = W / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] += lanes[i + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
 }
