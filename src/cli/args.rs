@@ -58,7 +58,7 @@ pub struct TrainArgs {
     /// Set one key, over the file; may be repeated
     #[arg(long, value_name = "TABLE.KEY=VALUE")]
     pub set: Vec<String>,
-    /// Run directory; must not exist [default: runs/DATA-OBJECTIVE-seedN]
+    /// Run directory; must be new, unless the run in it is to be resumed [default: runs/DATA-OBJECTIVE-seedN]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Go on from the last checkpoint in the run directory, or start anew where there is none
@@ -105,7 +105,7 @@ pub struct SampleArgs {
     /// Seed of the starting points and of the noise
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub seed: i64,
-    /// Reverse SDE, probability-flow ODE, or ODE steps with a Langevin corrector
+    /// Probability-flow ODE, reverse SDE, or reverse SDE with a Langevin corrector after each step
     #[arg(long, value_enum, default_value_t = Method::Ode)]
     pub method: Method,
     /// Steps from the horizon to t_min [default: what the process needs]
@@ -122,12 +122,12 @@ pub struct SampleArgs {
 /// How time runs backwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Method {
-    /// The reverse SDE, eq. (3)
+    /// The reverse SDE, eq. (3); costs one evaluation a step, needs more of them
     Sde,
     /// The probability-flow ODE, eq. (4), by Heun's method
     #[default]
     Ode,
-    /// Predictor and corrector
+    /// Predictor and corrector: the reverse SDE, each step followed by Langevin dynamics toward the learned law
     Pc,
 }
 
@@ -136,7 +136,8 @@ pub enum Method {
 #[command(after_help = "Example:
   ndsm eval runs/digits-ndsm-seed0 --n 2000 --json
 
-Each metric stands beside its floor: what fresh data of the same size would score. Differences below it mean nothing.")]
+Each metric stands beside its floor: what the training data themselves score against held-out
+data. Differences below it mean nothing.")]
 pub struct EvalArgs {
     /// Run directory
     pub dir: PathBuf,
@@ -170,8 +171,7 @@ fn train_help() -> String {
   ndsm train --config examples/configs/paper-chain.toml --set objective.control=self
   ndsm train --out runs/mnist --resume
 
-Keys, for --set and for the file (there under [table] headings). A default that depends on other keys is the one for the
-default run:
+Keys, for --set and for the file (there under [table] headings). A default that depends on other keys is the one for the default run:
 ",
     );
     let default = Config::default();

@@ -58,7 +58,7 @@ fn page(config: &Config, summary: &Summary, last_step: Option<f64>, pictures: &[
         body += &picture(png, caption);
     }
     if !summary.metrics.is_empty() {
-        body += "<h2>Metrics</h2>\n<p>The floor is what fresh data of the same size would score: differences below it mean nothing.</p>\n";
+        body += "<h2>Metrics</h2>\n<p>The floor is what the training data themselves score against held-out data: differences below it mean nothing.</p>\n";
         let row = |m: &Metric| vec![m.name.clone(), shown(m.value), shown(m.floor), m.meaning.clone()];
         body += &table(&["metric", "samples", "floor", ""], &summary.metrics.iter().map(row).collect::<Vec<_>>(), &[1, 2]);
     }

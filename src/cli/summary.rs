@@ -12,7 +12,7 @@ pub struct Metric {
     pub name: String,
     /// Its value; `None` where it is not defined, such as a likelihood under an unknown law.
     pub value: Option<f64>,
-    /// What fresh data of the same size would score: differences below it mean nothing. `None` where there is none.
+    /// What the training data themselves score against held-out data: differences below it mean nothing. `None` where there is none.
     pub floor: Option<f64>,
     /// What it measures, in a line.
     pub meaning: String,

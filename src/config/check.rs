@@ -7,7 +7,7 @@ use crate::{Error, Result};
 
 /// Most weights of a network: 1 GiB of f32 with Adam's two moments and the average.
 const MAX_WEIGHTS: f64 = (1u64 << 26) as f64;
-/// Largest beta T of a process that preserves the variance: beyond it e^(-beta T) is 0 in f64 (method.md, before eq. 13).
+/// Largest beta T of a process that preserves the variance: beyond it e^(-beta T) is 0 in f64.
 const MAX_DECAY: f64 = 700.0;
 /// Smallest noise variance, in units of the data's, at t_min: what is below is lost in the data's own rounding.
 const MIN_NOISE: f64 = 1e-16;
