@@ -171,6 +171,10 @@ fn try_sample(entry: &Entry<f64>, single: &Entry<f32>, index: usize) -> crate::R
     expect(y.len() == case.shape.iter().product::<usize>() && y.iter().all(|y| !y.is_nan()), "the result is not fully written");
     let dy = Sample::normal(&case.shape, 99).values;
     let dx = case.backward(&dy, 0.0)?;
+    case.ws.poison_unread();
+    expect(bits(&dx, &case.backward(&dy, 0.0)?), "the backward pass reads a value that it does not state");
+    fill(&mut case, &samples)?;
+    case.forward()?;
     expect(bits(&dx, &case.backward(&dy, 0.0)?), "a second backward pass differs");
     case.ws.poison();
     fill(&mut case, &samples)?;

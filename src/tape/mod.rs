@@ -49,7 +49,7 @@ mod table;
 mod workspace;
 
 pub use blocks::Blocks;
-pub use op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Registered, Sample};
+pub use op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Registered, Sample};
 pub use ops::{Activation, registry};
 pub use program::Program;
 pub use recorder::Recorder;

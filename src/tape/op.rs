@@ -29,12 +29,40 @@ pub trait Op<R: Real>: Registered + Send + Sync + 'static {
     fn scratch(&self, _x: &[&[usize]]) -> usize {
         0
     }
+    /// Which values of the forward pass the vector-Jacobian product reads: the others' memory may hold something else by then.
+    fn reads(&self) -> Reads {
+        Reads::All
+    }
     /// Operations of one forward call: an addition, a product, a division, an elementary function count one each.
     fn flops(&self, x: &[&[usize]], y: &[usize]) -> u64;
     /// Computes the result. Must write every element of `out.y` and `out.kept`, whatever they hold.
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>);
     /// Adds to the adjoint of every wanted input: dx_k += (dy/dx_k)^T dy.
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>);
+}
+
+/// What a vector-Jacobian product reads of the forward pass, besides what was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Shapes alone.
+    Nothing,
+    /// The inputs.
+    Inputs,
+    /// The result.
+    Result,
+    /// Both.
+    All,
+}
+
+impl Reads {
+    /// Whether the inputs are read.
+    pub fn inputs(self) -> bool {
+        matches!(self, Reads::Inputs | Reads::All)
+    }
+    /// Whether the result is read.
+    pub fn result(self) -> bool {
+        matches!(self, Reads::Result | Reads::All)
+    }
 }
 
 /// Marks the operations on a registry's list; see [`Op`].

@@ -1,7 +1,7 @@
 //! Operations with one planted error each: the check must catch every one of them.
 
 use super::check::{Row, check};
-use super::op::{Adjoints, Checked, Op, Operands, Output, Point, Sample};
+use super::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
 use crate::Real;
 
 /// y = a + b, b [n] broadcast over the rows of a [m, n], with an error.
@@ -18,6 +18,9 @@ macro_rules! planted {
                     _ => Err("a [m, n], b [n]".to_string()),
                 }
             }
+            fn reads(&self) -> Reads {
+                Reads::Nothing
+            }
             fn flops(&self, _x: &[&[usize]], _y: &[usize]) -> u64 {
                 0
             }
@@ -33,6 +36,8 @@ macro_rules! planted {
             fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
                 let n = x.shape(1)[0].max(1);
                 let sign = if $error == Error::Sign { -R::one() } else { R::one() };
+                // Right as long as the input still lies there.
+                let sign = if $error == Error::Reads && x.value(0).iter().any(|a| a.is_nan()) { R::nan() } else { sign };
                 let factor = if $error == Error::Factor { R::of(1.0001) } else { R::one() };
                 if let Some((da, fresh)) = dx.slot(0) {
                     for (da, dy) in da.iter_mut().zip(at.dy.iter()) {
@@ -80,6 +85,7 @@ enum Error {
     Overwrites,
     Stale,
     Unwritten,
+    Reads,
     NoSamples,
     NotRefused,
     /// Not an error: a vector-Jacobian product may use up dy.
@@ -94,6 +100,7 @@ planted! {
     OverwritesAdjoint: Error::Overwrites;
     AddsToStale: Error::Stale;
     LeavesUnwritten: Error::Unwritten;
+    ReadsUnstated: Error::Reads;
     WithoutSamples: Error::NoSamples;
     DoesNotRefuse: Error::NotRefused;
     UsesUpAdjoint: Error::DestroysKept;

@@ -79,6 +79,22 @@ impl<R: Real> Workspace<R> {
         self.kept.fill(R::nan());
         self.scratch.fill(R::nan());
     }
+
+    /// Overwrites the values that no vector-Jacobian product says it [reads](super::Op::reads) by NaN.
+    pub(super) fn poison_unread(&mut self) {
+        let nodes = &self.program.nodes;
+        let mut read = vec![false; nodes.len()];
+        for (index, node) in nodes.iter().enumerate() {
+            let Some(op) = &node.op else { continue };
+            read[index] |= op.reads().result();
+            if op.reads().inputs() {
+                node.inputs.iter().for_each(|i| read[*i] = true);
+            }
+        }
+        for (node, _) in nodes.iter().zip(read).filter(|(_, read)| !read) {
+            self.values[node.value.clone()].fill(R::nan());
+        }
+    }
 }
 
 /// `n` zeros, or an error where memory does not suffice.

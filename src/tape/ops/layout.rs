@@ -1,7 +1,7 @@
 //! Moving numbers: side by side, and out of the first axis.
 
 use crate::Real;
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Sample, elements};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
 
 /// The inputs side by side on the last axis.
 #[derive(Clone, Copy)]
@@ -24,6 +24,9 @@ impl<R: Real> Op<R> for Concat {
         }
         let total = x.iter().try_fold(0usize, |n, s| n.checked_add(width(s))).ok_or("a last axis that fits into memory")?;
         Ok([leading, &[total]].concat())
+    }
+    fn reads(&self) -> Reads {
+        Reads::Nothing
     }
     fn flops(&self, _x: &[&[usize]], _y: &[usize]) -> u64 {
         0
@@ -95,6 +98,9 @@ impl<R: Real> Op<R> for Rows {
             [n, rest @ ..] if self.start <= self.end && self.end <= *n => Ok([&[self.end - self.start], rest].concat()),
             _ => Err(format!("a first axis that holds {}..{}", self.start, self.end)),
         }
+    }
+    fn reads(&self) -> Reads {
+        Reads::Nothing
     }
     fn flops(&self, _x: &[&[usize]], _y: &[usize]) -> u64 {
         0

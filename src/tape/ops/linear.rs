@@ -4,7 +4,7 @@ use crate::Real;
 use crate::simd::{Kernel, W, dispatch};
 use crate::tape::gemm::{Matrix, Packed, gemm, multiply, pack, packed_len, scratch};
 use crate::tape::lanes;
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Sample};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
 use crate::tape::sums::{LEAF_ROWS, Tree};
 
 /// What follows the affine map.
@@ -161,6 +161,9 @@ impl<R: Real> Op<R> for Linear {
     fn scratch(&self, x: &[&[usize]]) -> usize {
         let [[n, i], [_, o], _] = x else { return 0 };
         packed_len::<R>(*i, *o).max(scratch::<R>(false, *o, *i)).max(scratch::<R>(true, *n, *o))
+    }
+    fn reads(&self) -> Reads {
+        Reads::Inputs
     }
     fn flops(&self, x: &[&[usize]], y: &[usize]) -> u64 {
         let elements = y.iter().product::<usize>() as u64;

@@ -3,7 +3,7 @@
 use crate::Real;
 use crate::simd::{Kernel, dispatch};
 use crate::tape::lanes;
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Registered, Sample};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Registered, Sample};
 
 /// y = f(x).
 pub trait Function: Copy + Send + Sync + 'static {
@@ -11,6 +11,8 @@ pub trait Function: Copy + Send + Sync + 'static {
     const NAME: &'static str;
     /// Operations an element.
     const FLOPS: u64;
+    /// Whether the derivative is computed from x, from y, or is constant.
+    const READS: Reads;
     /// Its attribute, if it has one.
     fn constant(self) -> Option<f64> {
         None
@@ -36,6 +38,7 @@ pub struct Neg;
 impl Function for Neg {
     const NAME: &'static str = "neg";
     const FLOPS: u64 = 1;
+    const READS: Reads = Reads::Nothing;
     #[inline(always)]
     fn value<R: Real, const FMA: bool>(self, x: R) -> R {
         -x
@@ -55,6 +58,7 @@ pub struct Scale(pub f64);
 impl Function for Scale {
     const NAME: &'static str = "scale";
     const FLOPS: u64 = 1;
+    const READS: Reads = Reads::Nothing;
     fn constant(self) -> Option<f64> {
         Some(self.0)
     }
@@ -77,6 +81,7 @@ pub struct Shift(pub f64);
 impl Function for Shift {
     const NAME: &'static str = "shift";
     const FLOPS: u64 = 1;
+    const READS: Reads = Reads::Nothing;
     fn constant(self) -> Option<f64> {
         Some(self.0)
     }
@@ -99,6 +104,7 @@ pub struct Square;
 impl Function for Square {
     const NAME: &'static str = "square";
     const FLOPS: u64 = 1;
+    const READS: Reads = Reads::Inputs;
     #[inline(always)]
     fn value<R: Real, const FMA: bool>(self, x: R) -> R {
         x * x
@@ -118,6 +124,7 @@ pub struct Sqrt;
 impl Function for Sqrt {
     const NAME: &'static str = "sqrt";
     const FLOPS: u64 = 1;
+    const READS: Reads = Reads::Result;
     #[inline(always)]
     fn value<R: Real, const FMA: bool>(self, x: R) -> R {
         x.sqrt()
@@ -137,6 +144,7 @@ pub struct Exp;
 impl Function for Exp {
     const NAME: &'static str = "exp";
     const FLOPS: u64 = 1;
+    const READS: Reads = Reads::Result;
     #[inline(always)]
     fn value<R: Real, const FMA: bool>(self, x: R) -> R {
         x.exp_lane::<FMA>()
@@ -156,6 +164,7 @@ pub struct Log;
 impl Function for Log {
     const NAME: &'static str = "log";
     const FLOPS: u64 = 1;
+    const READS: Reads = Reads::Inputs;
     #[inline(always)]
     fn value<R: Real, const FMA: bool>(self, x: R) -> R {
         x.ln()
@@ -175,6 +184,7 @@ pub struct Sin;
 impl Function for Sin {
     const NAME: &'static str = "sin";
     const FLOPS: u64 = 1;
+    const READS: Reads = Reads::Inputs;
     #[inline(always)]
     fn value<R: Real, const FMA: bool>(self, x: R) -> R {
         x.sin()
@@ -194,6 +204,7 @@ pub struct Cos;
 impl Function for Cos {
     const NAME: &'static str = "cos";
     const FLOPS: u64 = 1;
+    const READS: Reads = Reads::Inputs;
     #[inline(always)]
     fn value<R: Real, const FMA: bool>(self, x: R) -> R {
         x.cos()
@@ -213,6 +224,7 @@ pub struct Tanh;
 impl Function for Tanh {
     const NAME: &'static str = "tanh";
     const FLOPS: u64 = 5;
+    const READS: Reads = Reads::Inputs;
     #[inline(always)]
     fn value<R: Real, const FMA: bool>(self, x: R) -> R {
         lanes::tanh::<R, FMA>(x).0
@@ -232,6 +244,7 @@ pub struct Sigmoid;
 impl Function for Sigmoid {
     const NAME: &'static str = "sigmoid";
     const FLOPS: u64 = 3;
+    const READS: Reads = Reads::Inputs;
     #[inline(always)]
     fn value<R: Real, const FMA: bool>(self, x: R) -> R {
         lanes::sigmoid::<R, FMA>(x).0
@@ -251,6 +264,7 @@ pub struct Silu;
 impl Function for Silu {
     const NAME: &'static str = "silu";
     const FLOPS: u64 = 4;
+    const READS: Reads = Reads::Inputs;
     #[inline(always)]
     fn value<R: Real, const FMA: bool>(self, x: R) -> R {
         lanes::silu::<R, FMA>(x).0
@@ -270,6 +284,7 @@ pub struct Softplus;
 impl Function for Softplus {
     const NAME: &'static str = "softplus";
     const FLOPS: u64 = 4;
+    const READS: Reads = Reads::Inputs;
     #[inline(always)]
     fn value<R: Real, const FMA: bool>(self, x: R) -> R {
         lanes::softplus::<R, FMA>(x)
@@ -335,6 +350,9 @@ where
             [x] => Ok(x.to_vec()),
             _ => Err("one input".to_string()),
         }
+    }
+    fn reads(&self) -> Reads {
+        F::READS
     }
     fn flops(&self, _x: &[&[usize]], y: &[usize]) -> u64 {
         F::FLOPS * y.iter().product::<usize>() as u64

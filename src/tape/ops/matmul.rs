@@ -2,7 +2,7 @@
 
 use crate::Real;
 use crate::tape::gemm::{Matrix, gemm, scratch};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Sample};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
 
 /// C = A B with A [m, k], B [k, n]; an operand whose flag is set is given transposed and read so, not copied.
 #[derive(Clone, Copy)]
@@ -51,6 +51,9 @@ impl<R: Real> Op<R> for MatMul {
         let da = if ta { scratch::<R>(tb, n, m) } else { scratch::<R>(false, n, k) };
         let db = if tb { scratch::<R>(true, m, k) } else { scratch::<R>(!ta, m, n) };
         scratch::<R>(ta, k, n).max(da).max(db)
+    }
+    fn reads(&self) -> Reads {
+        Reads::Inputs
     }
     fn flops(&self, x: &[&[usize]], y: &[usize]) -> u64 {
         let k = if self.transpose_a { x[0][0] } else { x[0][1] };

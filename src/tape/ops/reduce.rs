@@ -2,7 +2,7 @@
 
 use crate::Real;
 use crate::simd::{Kernel, dispatch};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Sample, elements};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
 use crate::tape::sums::{sum, sum_of};
 
 /// Sum or mean, over all elements (the result has no axes) or over the last axis (which disappears).
@@ -39,6 +39,9 @@ impl<R: Real> Op<R> for Reduce {
             return Err("at least one element to average".to_string());
         }
         Ok(if self.last { x[..x.len() - 1].to_vec() } else { vec![] })
+    }
+    fn reads(&self) -> Reads {
+        Reads::Nothing
     }
     fn flops(&self, x: &[&[usize]], y: &[usize]) -> u64 {
         (elements(x[0]) + if self.mean { elements(y) } else { 0 }) as u64
@@ -138,6 +141,9 @@ impl<R: Real> Op<R> for RowDot {
             [_, _] => Err("equal shapes with at least one axis".to_string()),
             _ => Err("two inputs".to_string()),
         }
+    }
+    fn reads(&self) -> Reads {
+        Reads::Inputs
     }
     fn flops(&self, x: &[&[usize]], _y: &[usize]) -> u64 {
         2 * elements(x[0]) as u64

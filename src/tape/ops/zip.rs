@@ -3,12 +3,14 @@
 use crate::Real;
 use crate::simd::{Kernel, dispatch};
 use crate::tape::broadcast::{Plan, shape};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Registered, Sample};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Registered, Sample};
 
 /// y = f(a, b).
 pub trait Function2: Copy + Default + Send + Sync + 'static {
     /// Its name.
     const NAME: &'static str;
+    /// What the derivatives are computed from.
+    const READS: Reads;
     /// f(a, b).
     fn value<R: Real>(self, a: R, b: R) -> R;
     /// dy df/da; `y` = f(a, b).
@@ -26,6 +28,7 @@ pub struct Zip<F>(pub F);
 pub struct Add;
 impl Function2 for Add {
     const NAME: &'static str = "add";
+    const READS: Reads = Reads::Nothing;
     #[inline(always)]
     fn value<R: Real>(self, a: R, b: R) -> R {
         a + b
@@ -45,6 +48,7 @@ impl Function2 for Add {
 pub struct Sub;
 impl Function2 for Sub {
     const NAME: &'static str = "sub";
+    const READS: Reads = Reads::Nothing;
     #[inline(always)]
     fn value<R: Real>(self, a: R, b: R) -> R {
         a - b
@@ -64,6 +68,7 @@ impl Function2 for Sub {
 pub struct Mul;
 impl Function2 for Mul {
     const NAME: &'static str = "mul";
+    const READS: Reads = Reads::Inputs;
     #[inline(always)]
     fn value<R: Real>(self, a: R, b: R) -> R {
         a * b
@@ -83,6 +88,7 @@ impl Function2 for Mul {
 pub struct Div;
 impl Function2 for Div {
     const NAME: &'static str = "div";
+    const READS: Reads = Reads::All;
     #[inline(always)]
     fn value<R: Real>(self, a: R, b: R) -> R {
         a / b
@@ -147,6 +153,9 @@ where
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
         let [a, b] = x else { return Err("two inputs".to_string()) };
         shape(a, b).ok_or_else(|| "shapes that broadcast (aligned at the last axis, sizes equal or 1)".to_string())
+    }
+    fn reads(&self) -> Reads {
+        F::READS
     }
     fn flops(&self, _x: &[&[usize]], y: &[usize]) -> u64 {
         y.iter().product::<usize>() as u64
