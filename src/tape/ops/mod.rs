@@ -1,5 +1,7 @@
 //! The operations, and the list of them.
 
+mod activations;
+mod elementary;
 mod layout;
 mod linear;
 mod map;
@@ -7,12 +9,14 @@ mod matmul;
 mod reduce;
 mod zip;
 
+pub use activations::{Gelu, GeluTanh, Relu, Sigmoid, Silu, Softplus, Tanh};
+pub use elementary::{Abs, Clamp, Copied, Cos, Erf, Exp, Log, Neg, Pow, Scale, Shift, Sin, Sqrt, Square};
 pub use layout::{Concat, Rows};
 pub use linear::{Activation, Linear, linear_rows};
-pub use map::{Cos, Exp, Log, Map, Neg, Scale, Shift, Sigmoid, Silu, Sin, Softplus, Sqrt, Square, Tanh};
+pub use map::Map;
 pub use matmul::MatMul;
 pub use reduce::{Reduce, RowDot};
-pub use zip::{Add, Div, Mul, Sub, Zip};
+pub use zip::{Add, Div, Max, Min, Mul, Sub, Zip};
 
 /// The registry: what is named here is an operation and is checked, what is not does not compile as one.
 macro_rules! ops {
@@ -32,6 +36,8 @@ ops![
     Zip<Sub>,
     Zip<Mul>,
     Zip<Div>,
+    Zip<Max>,
+    Zip<Min>,
     Map<Neg>,
     Map<Scale>,
     Map<Shift>,
@@ -45,6 +51,14 @@ ops![
     Map<Sigmoid>,
     Map<Silu>,
     Map<Softplus>,
+    Map<Pow>,
+    Map<Abs>,
+    Map<Clamp>,
+    Map<Erf>,
+    Map<Relu>,
+    Map<Gelu>,
+    Map<GeluTanh>,
+    Map<Copied>,
     Reduce,
     RowDot,
     MatMul,
