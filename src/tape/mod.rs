@@ -36,10 +36,12 @@
 mod blocks;
 mod broadcast;
 pub mod check;
+mod fuse;
 mod gemm;
 mod lanes;
 mod op;
 mod ops;
+mod plan;
 #[cfg(test)]
 mod planted;
 mod program;
@@ -50,10 +52,11 @@ mod workspace;
 
 pub use blocks::Blocks;
 pub use op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Registered, Sample};
-pub use ops::{Activation, registry};
+pub use ops::{Activation, Chain, registry};
+pub use plan::Memory;
 pub use program::Program;
 pub use recorder::Recorder;
-pub use table::{Row, Statistics};
+pub use table::{Row, Statistics, Table};
 pub use workspace::Workspace;
 
 pub(crate) use gemm::{Matrix, Packed, pack, packed_len};

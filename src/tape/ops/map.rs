@@ -1,5 +1,6 @@
 //! Functions of one tensor, element by element. One block each: value, derivative, samples.
 
+use super::{Activation, Chain, Linear};
 use crate::Real;
 use crate::simd::{Kernel, dispatch};
 use crate::tape::lanes;
@@ -13,6 +14,8 @@ pub trait Function: Copy + Send + Sync + 'static {
     const FLOPS: u64;
     /// Whether the derivative is computed from x, from y, or is constant.
     const READS: Reads;
+    /// The activation of a layer that it is, if it is one: then it is fused into the layer.
+    const ACTIVATION: Option<Activation> = None;
     /// Its attribute, if it has one.
     fn constant(self) -> Option<f64> {
         None
@@ -225,6 +228,7 @@ impl Function for Tanh {
     const NAME: &'static str = "tanh";
     const FLOPS: u64 = 5;
     const READS: Reads = Reads::Inputs;
+    const ACTIVATION: Option<Activation> = Some(Activation::Tanh);
     #[inline(always)]
     fn value<R: Real, const FMA: bool>(self, x: R) -> R {
         lanes::tanh::<R, FMA>(x).0
@@ -265,6 +269,7 @@ impl Function for Silu {
     const NAME: &'static str = "silu";
     const FLOPS: u64 = 4;
     const READS: Reads = Reads::Inputs;
+    const ACTIVATION: Option<Activation> = Some(Activation::Silu);
     #[inline(always)]
     fn value<R: Real, const FMA: bool>(self, x: R) -> R {
         lanes::silu::<R, FMA>(x).0
@@ -353,6 +358,12 @@ where
     }
     fn reads(&self) -> Reads {
         F::READS
+    }
+    fn absorb(&self, _at: usize, producer: &dyn Op<R>) -> Option<Box<dyn Op<R>>> {
+        Linear::activated(F::ACTIVATION?, producer)
+    }
+    fn chain(&self) -> Option<Chain<R>> {
+        Some(Chain::one(*self, 1))
     }
     fn flops(&self, _x: &[&[usize]], y: &[usize]) -> u64 {
         F::FLOPS * y.iter().product::<usize>() as u64

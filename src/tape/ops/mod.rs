@@ -1,5 +1,6 @@
 //! The operations, and the list of them.
 
+mod chain;
 mod layout;
 mod linear;
 mod map;
@@ -7,6 +8,7 @@ mod matmul;
 mod reduce;
 mod zip;
 
+pub use chain::Chain;
 pub use layout::{Concat, Rows};
 pub use linear::{Activation, Linear, linear_rows};
 pub use map::{Cos, Exp, Log, Map, Neg, Scale, Shift, Sigmoid, Silu, Sin, Softplus, Sqrt, Square, Tanh};
@@ -16,11 +18,15 @@ pub use zip::{Add, Div, Mul, Sub, Zip};
 
 /// The registry: what is named here is an operation and is checked, what is not does not compile as one.
 macro_rules! ops {
-    ($($op:ty),+ $(,)?) => {
+    ($($op:ty),+ $(; $($generic:ident<R>),+)? $(,)?) => {
         $(impl $crate::tape::op::Registered for $op {})+
+        $($(impl<R: $crate::Real> $crate::tape::op::Registered for $generic<R> {})+)?
         /// Every operation with its samples and refusals, for [`check`](crate::tape::check).
         pub fn registry<R: $crate::Real>() -> Vec<$crate::tape::check::Entry<R>> {
-            vec![$($crate::tape::check::Entry::of::<$op>(stringify!($op))),+]
+            vec![
+                $($crate::tape::check::Entry::of::<$op>(stringify!($op)),)+
+                $($($crate::tape::check::Entry::of::<$generic<R>>(stringify!($generic))),+)?
+            ]
         }
     };
 }
@@ -50,5 +56,6 @@ ops![
     MatMul,
     Linear,
     Concat,
-    Rows,
+    Rows;
+    Chain<R>
 ];
