@@ -178,17 +178,17 @@ impl<R: Real> Program<R> {
     fn seeded(&self, var: Var, seed: &[R]) -> Result<()> {
         let index = self.index("backward: seed", var)?;
         let node = &self.inner.nodes[index];
-        let name = format!("node {index} ({})", node.name);
+        let name = || format!("node {index} ({})", node.name);
         if node.parameter.is_some() || !node.needs_gradient {
             let rule = "must sit on a result that depends on a parameter or on an input with gradient";
-            return Err(Error::refused("backward: seed", format!("{rule}, got {name}")));
+            return Err(Error::refused("backward: seed", format!("{rule}, got {}", name())));
         }
         if let Some(into) = node.fused {
-            return Err(fused("backward: seed", &name, into));
+            return Err(fused("backward: seed", &name(), into));
         }
         let expected = node.adjoint.len();
         if seed.len() != expected {
-            let place = format!("backward: seed of {name}, shape {:?}", node.shape);
+            let place = format!("backward: seed of {}, shape {:?}", name(), node.shape);
             return Err(Error::invalid(place, format!("{expected} numbers long"), seed.len()));
         }
         Ok(())
