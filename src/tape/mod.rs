@@ -38,6 +38,7 @@ mod broadcast;
 pub mod check;
 mod gemm;
 mod lanes;
+mod moments;
 mod op;
 mod ops;
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use super::op::{MAX_RANK, Op};
 use super::ops::{
-    Activation, Add, Concat, Cos, Div, Exp, Linear, Log, Map, MatMul, Mul, Neg, Reduce, RowDot, Rows, Scale, Shift, Sigmoid, Silu, Sin,
-    Softplus, Sqrt, Square, Sub, Tanh, Zip,
+    Activation, Add, Concat, Cos, Div, Exp, GroupNorm, LayerNorm, Linear, Log, Map, MatMul, Mul, Neg, Reduce, RowDot, Rows, Scale, Shift,
+    Sigmoid, Silu, Sin, Softplus, Sqrt, Square, Sub, Tanh, Zip,
 };
 use super::program::{Inner, Node, Program};
 use super::{Parameter, Var};
@@ -217,6 +217,25 @@ impl<R: Real> Recorder<R> {
         row_dot(a, b) = RowDot;
         /// Entries `range` of the first axis.
         rows(x; range: Range<usize>) = Rows { start: range.start, end: range.end };
+    }
+
+    /// activation(gamma (x - m)/sqrt(v + epsilon) + beta) in one pass, m and v the mean and variance of each sample's `groups` equal
+    /// bands of channels: x `[n, .., c]`, gamma `[c]`, beta `[c]` -> `[n, .., c]`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit, `groups` do not divide c, `epsilon` is not positive and finite, or a variable is another recorder's.
+    #[track_caller]
+    pub fn group_norm(&mut self, x: Var, gamma: Var, beta: Var, groups: usize, epsilon: f64, activation: Activation) -> Result<Var> {
+        self.apply(GroupNorm { groups, epsilon, activation }, &[x, gamma, beta])
+    }
+
+    /// The same with m and v those of each row: x `[.., c]`, gamma `[c]`, beta `[c]` -> `[.., c]`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit, `epsilon` is not positive and finite, or a variable is another recorder's.
+    #[track_caller]
+    pub fn layer_norm(&mut self, x: Var, gamma: Var, beta: Var, epsilon: f64, activation: Activation) -> Result<Var> {
+        self.apply(LayerNorm { epsilon, activation }, &[x, gamma, beta])
     }
 
     /// The inputs side by side on the last axis.
