@@ -4,7 +4,7 @@ mod layout;
 mod linear;
 mod map;
 mod matmul;
-mod norm;
+mod normalise;
 mod reduce;
 mod zip;
 
@@ -12,7 +12,7 @@ pub use layout::{Concat, Rows};
 pub use linear::{Activation, Linear, linear_rows};
 pub use map::{Cos, Exp, Log, Map, Neg, Scale, Shift, Sigmoid, Silu, Sin, Softplus, Sqrt, Square, Tanh};
 pub use matmul::MatMul;
-pub use norm::{GroupNorm, LayerNorm};
+pub use normalise::{GroupNorm, LayerNorm};
 pub use reduce::{Reduce, RowDot};
 pub use zip::{Add, Div, Mul, Sub, Zip};
 
