@@ -2,8 +2,8 @@
 
 use super::op::{MAX_RANK, Op};
 use super::ops::{
-    Activation, Add, Concat, Cos, Div, Exp, GroupNorm, LayerNorm, Linear, Log, Map, MatMul, Mul, Neg, Reduce, RowDot, Rows, Scale, Shift,
-    Sigmoid, Silu, Sin, Softplus, Sqrt, Square, Sub, Tanh, Zip,
+    Activation, Add, BroadcastTo, Concat, Cos, Div, Exp, Gather, GroupNorm, LayerNorm, Linear, Log, Map, MatMul, Mul, Neg, Outer, Pad,
+    Permute, Reduce, Reshape, RowDot, RowNorm, Scale, Shift, Sigmoid, Silu, Sin, Slice, Softplus, Sqrt, Square, Sub, Tanh, Zip,
 };
 use super::program::{Inner, Node, Program};
 use super::{Parameter, Var};
@@ -207,16 +207,43 @@ impl<R: Real> Recorder<R> {
         sum_last(x) = Reduce { mean: false, last: true };
         /// Mean over the last axis, which disappears.
         mean_last(x) = Reduce { mean: true, last: true };
-        /// Matrix product of [m, k] and [k, n].
+        /// Matrix product of `[.., m, k]` and `[.., k, n]`; the leading axes, a batch, broadcast (sizes equal or 1).
         matmul(a, b) = MatMul { transpose_a: false, transpose_b: false };
-        /// Matrix product whose operands are read transposed where the flags say so (no copy): a is [k, m], b is [n, k] then.
+        /// Matrix product whose operands are read transposed where the flags say so (no copy): a is `[.., k, m]`, b is
+        /// `[.., n, k]` then.
         matmul_transposed(a, b; transpose: (bool, bool)) = MatMul { transpose_a: transpose.0, transpose_b: transpose.1 };
         /// activation(x w + b) in one pass: x `[n, i]`, w `[i, o]`, b `[o]` -> `[n, o]`.
         linear(x, w, b; activation: Activation) = Linear { activation };
         /// Scalar product of every row (last axis) of a with that of b: equal shapes [.., m] -> [..].
         row_dot(a, b) = RowDot;
+        /// Products a_i b_j of every row (last axis) of a with that of b: `[.., m]`, `[.., n]` -> `[.., m, n]`.
+        outer(a, b) = Outer;
+        /// Euclidean norm of every row (last axis): `[.., m]` -> `[..]`. Its gradient at a zero row is 0.
+        row_norm(x) = RowNorm;
         /// Entries `range` of the first axis.
-        rows(x; range: Range<usize>) = Rows { start: range.start, end: range.end };
+        rows(x; range: Range<usize>) = Slice { axis: 0, start: range.start, end: range.end };
+        /// Zeros around x: per axis, how many before and how many behind.
+        pad(x; border: &[(usize, usize)]) = Pad { border: border.to_vec() };
+        /// The same numbers, in their row-major order, in another shape with as many elements.
+        reshape(x; shape: &[usize]) = Reshape { shape: shape.to_vec() };
+        /// Another order of the axes: axis i of the result is axis `order[i]` of x.
+        permute(x; order: &[usize]) = Permute { order: order.to_vec() };
+        /// Axes of size 1, and leading axes that are missing, repeated up to `shape`.
+        broadcast_to(x; shape: &[usize]) = BroadcastTo { shape: shape.to_vec() };
+        /// Rows of a table `[v, ..]` by number: indices `[..]` -> `[.., ..]`. The indices are whole numbers in 0..v, as numbers of
+        /// the tape; any other gives a row of NaN and adds nothing to the table's gradient.
+        gather(table, indices) = Gather;
+    }
+
+    /// The last two axes exchanged: `[.., m, n]` -> `[.., n, m]`.
+    ///
+    /// # Errors
+    /// If x has fewer than two axes, or is another recorder's.
+    #[track_caller]
+    pub fn transpose(&mut self, x: Var) -> Result<Var> {
+        let rank = self.shape(x)?.len().max(2);
+        let order: Vec<usize> = (0..rank - 2).chain([rank - 1, rank - 2]).collect();
+        self.apply(Permute { order }, &[x])
     }
 
     /// activation(gamma (x - m)/sqrt(v + epsilon) + beta) in one pass, m and v the mean and variance of each sample's `groups` equal
@@ -244,7 +271,47 @@ impl<R: Real> Recorder<R> {
     /// If the other axes differ, or a variable is another recorder's.
     #[track_caller]
     pub fn concat(&mut self, parts: &[Var]) -> Result<Var> {
-        self.apply(Concat, parts)
+        self.apply(Concat { axis: None }, parts)
+    }
+
+    /// The inputs side by side on one axis.
+    ///
+    /// # Errors
+    /// If the other axes differ, or a variable is another recorder's.
+    #[track_caller]
+    pub fn concat_axis(&mut self, axis: usize, parts: &[Var]) -> Result<Var> {
+        self.apply(Concat { axis: Some(axis) }, parts)
+    }
+
+    /// Entries `range` of one axis.
+    ///
+    /// # Errors
+    /// If the axis does not hold them, or x is another recorder's.
+    #[track_caller]
+    pub fn slice(&mut self, x: Var, axis: usize, range: Range<usize>) -> Result<Var> {
+        self.apply(Slice { axis, start: range.start, end: range.end }, &[x])
+    }
+
+    /// Cuts x on one axis into parts of the given sizes: the inverse of [`Self::concat_axis`].
+    ///
+    /// # Errors
+    /// If the sizes do not sum to the axis's, or x is another recorder's.
+    #[track_caller]
+    pub fn split(&mut self, x: Var, axis: usize, sizes: &[usize]) -> Result<Vec<Var>> {
+        let shape = self.shape(x)?;
+        let total = sizes.iter().try_fold(0usize, |n, s| n.checked_add(*s));
+        if total.is_none() || shape.get(axis).copied() != total {
+            let location = Location::caller();
+            let place = format!("split, recorded at {}:{}", location.file(), location.line());
+            return Err(Error::shape(place, format!("an axis {axis} whose size is the sum of {sizes:?}"), &[shape]));
+        }
+        let mut parts = vec![];
+        let mut start = 0;
+        for size in sizes {
+            parts.push(self.apply(Slice { axis, start, end: start + size }, &[x])?);
+            start += size;
+        }
+        Ok(parts)
     }
 }
 

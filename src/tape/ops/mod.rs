@@ -1,19 +1,36 @@
 //! The operations, and the list of them.
 
-mod layout;
+mod broadcast_to;
+mod concat;
+mod gather;
 mod linear;
 mod map;
 mod matmul;
+mod norm;
 mod normalise;
+mod outer;
+mod pad;
+mod permute;
 mod reduce;
+mod reshape;
+mod slice;
+mod window;
 mod zip;
 
-pub use layout::{Concat, Rows};
+pub use broadcast_to::BroadcastTo;
+pub use concat::Concat;
+pub use gather::Gather;
 pub use linear::{Activation, Linear, linear_rows};
 pub use map::{Cos, Exp, Log, Map, Neg, Scale, Shift, Sigmoid, Silu, Sin, Softplus, Sqrt, Square, Tanh};
 pub use matmul::MatMul;
+pub use norm::RowNorm;
 pub use normalise::{GroupNorm, LayerNorm};
+pub use outer::Outer;
+pub use pad::Pad;
+pub use permute::Permute;
 pub use reduce::{Reduce, RowDot};
+pub use reshape::Reshape;
+pub use slice::Slice;
 pub use zip::{Add, Div, Mul, Sub, Zip};
 
 /// The registry: what is named here is an operation and is checked, what is not does not compile as one.
@@ -53,6 +70,13 @@ ops![
     Linear,
     GroupNorm,
     LayerNorm,
+    Outer,
+    RowNorm,
     Concat,
-    Rows,
+    Slice,
+    Pad,
+    Reshape,
+    Permute,
+    BroadcastTo,
+    Gather,
 ];
