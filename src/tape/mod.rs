@@ -39,6 +39,7 @@ pub mod check;
 mod fuse;
 mod gemm;
 mod lanes;
+mod moments;
 mod op;
 mod ops;
 mod plan;

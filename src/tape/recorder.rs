@@ -3,8 +3,8 @@
 use super::fuse::fuse;
 use super::op::{MAX_RANK, Op, Reads};
 use super::ops::{
-    Activation, Add, BroadcastTo, Concat, Cos, Div, Exp, Gather, Linear, Log, Map, MatMul, Mul, Neg, Outer, Pad, Permute, Reduce, Reshape,
-    RowDot, RowNorm, Scale, Shift, Sigmoid, Silu, Sin, Slice, Softplus, Sqrt, Square, Sub, Tanh, Zip,
+    Activation, Add, BroadcastTo, Concat, Cos, Div, Exp, Gather, GroupNorm, LayerNorm, Linear, Log, Map, MatMul, Mul, Neg, Outer, Pad,
+    Permute, Reduce, Reshape, RowDot, RowNorm, Scale, Shift, Sigmoid, Silu, Sin, Slice, Softplus, Sqrt, Square, Sub, Tanh, Zip,
 };
 use super::plan::{Memory, plan};
 use super::program::{Inner, Node, Program};
@@ -294,6 +294,25 @@ impl<R: Real> Recorder<R> {
         let rank = self.shape(x)?.len().max(2);
         let order: Vec<usize> = (0..rank - 2).chain([rank - 1, rank - 2]).collect();
         self.apply(Permute { order }, &[x])
+    }
+
+    /// activation(gamma (x - m)/sqrt(v + epsilon) + beta) in one pass, m and v the mean and variance of each sample's `groups` equal
+    /// bands of channels: x `[n, .., c]`, gamma `[c]`, beta `[c]` -> `[n, .., c]`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit, `groups` do not divide c, `epsilon` is not positive and finite, or a variable is another recorder's.
+    #[track_caller]
+    pub fn group_norm(&mut self, x: Var, gamma: Var, beta: Var, groups: usize, epsilon: f64, activation: Activation) -> Result<Var> {
+        self.apply(GroupNorm { groups, epsilon, activation }, &[x, gamma, beta])
+    }
+
+    /// The same with m and v those of each row: x `[.., c]`, gamma `[c]`, beta `[c]` -> `[.., c]`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit, `epsilon` is not positive and finite, or a variable is another recorder's.
+    #[track_caller]
+    pub fn layer_norm(&mut self, x: Var, gamma: Var, beta: Var, epsilon: f64, activation: Activation) -> Result<Var> {
+        self.apply(LayerNorm { epsilon, activation }, &[x, gamma, beta])
     }
 
     /// The inputs side by side on the last axis.

@@ -7,6 +7,7 @@ mod gather;
 mod linear;
 mod map;
 mod matmul;
+mod normalise;
 mod outer;
 mod pad;
 mod permute;
@@ -24,6 +25,7 @@ pub use gather::Gather;
 pub use linear::{Activation, Linear, linear_rows};
 pub use map::{Cos, Exp, Log, Map, Neg, Scale, Shift, Sigmoid, Silu, Sin, Softplus, Sqrt, Square, Tanh};
 pub use matmul::MatMul;
+pub use normalise::{GroupNorm, LayerNorm};
 pub use outer::Outer;
 pub use pad::Pad;
 pub use permute::Permute;
@@ -72,6 +74,8 @@ ops![
     RowDot,
     MatMul,
     Linear,
+    GroupNorm,
+    LayerNorm,
     Outer,
     RowNorm,
     Concat,
