@@ -1,14 +1,19 @@
-//! The two number types, f32 for speed and f64 for audits, and the elementary functions that hot loops call on their lanes.
+//! The number types: f32 for speed, f64 for audits, [`Dual`] for derivatives; and the elementary functions that hot loops call on
+//! their lanes.
 
-use ndarray::NdFloat;
+mod dual;
+mod number;
 
-/// f32 or f64. Everything numerical in the crate is generic over it, so that the code that is audited in f64 is the code
-/// that runs in f32.
+pub use dual::Dual;
+pub use number::Number;
+
+/// f32, f64, or a [`Dual`] of one of them. Everything numerical in the crate is generic over it, so that the code that is audited in
+/// f64, and differentiated by duals, is the code that runs in f32.
 ///
 /// The `*_lane` functions have no branch, no table and no call, so that a loop over them vectorises inside a
 /// [`crate::simd::Kernel`]; NaN stays NaN. Their errors, over the whole range and measured by this module's tests, are
 /// below 1.5 ulp (f32) and 2 ulp (f64) for `exp_lane`, `ln_lane`; 2 units of epsilon, absolute, for `sin_cos_turns`.
-pub trait Real: NdFloat + std::iter::Sum + Default {
+pub trait Real: Number {
     /// The name in configuration files: `f32` or `f64`.
     const NAME: &'static str;
     /// Bytes of one number.
