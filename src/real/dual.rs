@@ -138,6 +138,14 @@ impl<R: Real> Number for Dual<R> {
         Self::constant(R::min_value())
     }
     #[inline(always)]
+    fn max_value() -> Self {
+        Self::constant(R::max_value())
+    }
+    #[inline(always)]
+    fn min_positive_value() -> Self {
+        Self::constant(R::min_positive_value())
+    }
+    #[inline(always)]
     fn is_nan(self) -> bool {
         self.value.is_nan()
     }

@@ -50,7 +50,6 @@ mod program;
 mod recorder;
 mod sums;
 mod table;
-mod trace;
 mod workspace;
 
 pub use blocks::Blocks;
