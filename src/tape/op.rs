@@ -1,9 +1,8 @@
 //! What an operation is: its shape rule, its value, its vector-Jacobian product, and the samples it is checked on.
 
-use super::ops::Chain;
+use super::ops::{Activation, Chain};
 use super::program::Node;
 use crate::Real;
-use std::any::Any;
 use std::ops::Range;
 
 /// The largest number of axes of a tensor on the tape.
@@ -14,7 +13,7 @@ pub const MAX_RANK: usize = 4;
 /// To add one, write the struct, this trait and [`Checked`] in one place and add its name to the list in `ops/mod.rs`:
 /// [`Registered`] is implemented by that list alone, so an operation that is not on it does not compile, and the check walks
 /// the list.
-pub trait Op<R: Real>: Any + Registered + Send + Sync {
+pub trait Op<R: Real>: Registered + Send + Sync + 'static {
     /// The name in tables and error messages.
     fn name(&self) -> &'static str;
     /// The name with the attributes, for tables.
@@ -38,6 +37,14 @@ pub trait Op<R: Real>: Any + Registered + Send + Sync {
     /// The operation that computes `producer`, whose result is read by this one alone as its input `at`, and this one in one
     /// pass, if there is such an operation. Its inputs are this one's, with the producer's in the place of input `at`.
     fn absorb(&self, _at: usize, _producer: &dyn Op<R>) -> Option<Box<dyn Op<R>>> {
+        None
+    }
+    /// This operation and an activation of its result in one pass, if it can.
+    fn with_activation(&self, _activation: Activation) -> Option<Box<dyn Op<R>>> {
+        None
+    }
+    /// This operation and the sum of its result and a bias, its then last input, in one pass, if it can.
+    fn with_bias(&self) -> Option<Box<dyn Op<R>>> {
         None
     }
     /// This operation as a chain of functions of single elements, if it is one: chains are fused into one pass.

@@ -1,13 +1,11 @@
 //! A layer in one pass: matrix product, bias, activation and its derivative.
 
-use super::MatMul;
 use crate::Real;
 use crate::simd::{Kernel, W, dispatch};
 use crate::tape::gemm::{Matrix, Packed, gemm, multiply, pack, packed_len, scratch};
 use crate::tape::lanes;
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
 use crate::tape::sums::{LEAF_ROWS, Tree};
-use std::any::Any;
 
 /// What follows the affine map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,20 +24,6 @@ pub enum Activation {
 pub struct Linear {
     /// The activation.
     pub activation: Activation,
-}
-
-impl Linear {
-    /// `producer` with the activation, if it is a layer without one.
-    pub fn activated<R: Real>(activation: Activation, producer: &dyn Op<R>) -> Option<Box<dyn Op<R>>> {
-        let layer: &Linear = (producer as &dyn Any).downcast_ref()?;
-        (layer.activation == Activation::Identity).then(|| Box::new(Linear { activation }) as Box<dyn Op<R>>)
-    }
-    /// x w + b, if `producer` is x w, both as they lie.
-    pub fn of_product<R: Real>(producer: &dyn Op<R>) -> Option<Box<dyn Op<R>>> {
-        let product: &MatMul = (producer as &dyn Any).downcast_ref()?;
-        let plain = !product.transpose_a && !product.transpose_b;
-        plain.then(|| Box::new(Linear { activation: Activation::Identity }) as Box<dyn Op<R>>)
-    }
 }
 
 /// Rows whose product is still in the cache when bias and activation pass over it.
@@ -180,6 +164,9 @@ impl<R: Real> Op<R> for Linear {
     }
     fn reads(&self) -> Reads {
         Reads::Inputs
+    }
+    fn with_activation(&self, activation: Activation) -> Option<Box<dyn Op<R>>> {
+        (self.activation == Activation::Identity).then(|| Box::new(Linear { activation }) as Box<dyn Op<R>>)
     }
     fn flops(&self, x: &[&[usize]], y: &[usize]) -> u64 {
         let elements = y.iter().product::<usize>() as u64;

@@ -1,6 +1,6 @@
 //! Functions of one tensor, element by element. One block each: value, derivative, samples.
 
-use super::{Activation, Chain, Linear};
+use super::{Activation, Chain};
 use crate::Real;
 use crate::simd::{Kernel, dispatch};
 use crate::tape::lanes;
@@ -360,7 +360,7 @@ where
         F::READS
     }
     fn absorb(&self, _at: usize, producer: &dyn Op<R>) -> Option<Box<dyn Op<R>>> {
-        Linear::activated(F::ACTIVATION?, producer)
+        producer.with_activation(F::ACTIVATION?)
     }
     fn chain(&self) -> Option<Chain<R>> {
         Some(Chain::one(*self, 1))

@@ -145,6 +145,9 @@ impl<R: Real> Op<R> for GroupNorm {
     fn scratch(&self, x: &[&[usize]]) -> usize {
         self.plan(x[0]).scratch()
     }
+    fn with_activation(&self, activation: Activation) -> Option<Box<dyn Op<R>>> {
+        (self.activation == Activation::Identity).then(|| Box::new(GroupNorm { activation, ..*self }) as Box<dyn Op<R>>)
+    }
     fn reads(&self) -> Reads {
         Reads::Inputs
     }
@@ -178,6 +181,9 @@ impl<R: Real> Op<R> for LayerNorm {
     }
     fn scratch(&self, x: &[&[usize]]) -> usize {
         self.plan(x[0]).scratch()
+    }
+    fn with_activation(&self, activation: Activation) -> Option<Box<dyn Op<R>>> {
+        (self.activation == Activation::Identity).then(|| Box::new(LayerNorm { activation, ..*self }) as Box<dyn Op<R>>)
     }
     fn reads(&self) -> Reads {
         Reads::Inputs

@@ -1,6 +1,6 @@
 //! Functions of two tensors, element by element, with broadcasting. One block each: value, the two derivatives, samples.
 
-use super::{Chain, Linear};
+use super::Chain;
 use crate::Real;
 use crate::simd::{Kernel, dispatch};
 use crate::tape::broadcast::{Plan, shape};
@@ -162,8 +162,7 @@ where
         F::READS
     }
     fn absorb(&self, at: usize, producer: &dyn Op<R>) -> Option<Box<dyn Op<R>>> {
-        // x w + b.
-        if F::IS_SUM && at == 0 { Linear::of_product(producer) } else { None }
+        if F::IS_SUM && at == 0 { producer.with_bias() } else { None }
     }
     fn chain(&self) -> Option<Chain<R>> {
         Some(Chain::one(*self, 2))
