@@ -2,8 +2,9 @@
 
 use super::op::{MAX_RANK, Op};
 use super::ops::{
-    Activation, Add, BroadcastTo, Concat, Cos, Div, Exp, Gather, Linear, Log, Map, MatMul, Mul, Neg, Outer, Pad, Permute, Reduce, Reshape,
-    RowDot, RowNorm, Scale, Shift, Sigmoid, Silu, Sin, Slice, Softplus, Sqrt, Square, Sub, Tanh, Zip,
+    Abs, Activation, Add, BroadcastTo, Clamp, Concat, Copied, Cos, Div, Erf, Exp, Gather, Gelu, GeluTanh, Linear, Log, Map, MatMul, Max,
+    Min, Mul, Neg, Outer, Pad, Permute, Pow, Reduce, Relu, Reshape, RowDot, RowNorm, Scale, Shift, Sigmoid, Silu, Sin, Slice, Softplus,
+    Sqrt, Square, Sub, Tanh, Zip,
 };
 use super::program::{Inner, Node, Program};
 use super::{Parameter, Var};
@@ -173,6 +174,10 @@ impl<R: Real> Recorder<R> {
         mul(a, b) = Zip(Mul);
         /// a / b, element by element, with broadcasting.
         div(a, b) = Zip(Div);
+        /// The larger of a and b, with broadcasting; NaN if one is. Where they are equal each gets half of the adjoint.
+        max(a, b) = Zip(Max);
+        /// The smaller of a and b, with broadcasting; NaN if one is. Where they are equal each gets half of the adjoint.
+        min(a, b) = Zip(Min);
         /// -x.
         neg(x) = Map(Neg);
         /// c x for a constant c.
@@ -199,6 +204,20 @@ impl<R: Real> Recorder<R> {
         silu(x) = Map(Silu);
         /// ln(1 + e^x).
         softplus(x) = Map(Softplus);
+        /// x^c for a constant c: x > 0, x = 0 (by the limit), and x < 0 for integer c; NaN elsewhere.
+        pow(x; c: f64) = Map(Pow(c));
+        /// |x|; the derivative at 0 is 0.
+        abs(x) = Map(Abs);
+        /// Its numbers brought into `[range.0, range.1]`; the derivative is 1 there, ends included, and 0 outside.
+        clamp(x; range: (f64, f64)) = Map(Clamp { lo: range.0, hi: range.1 });
+        /// The error function.
+        erf(x) = Map(Erf);
+        /// max(x, 0); the derivative at 0 is 0.
+        relu(x) = Map(Relu);
+        /// x Phi(x), Phi the standard normal law's distribution function.
+        gelu(x) = Map(Gelu);
+        /// x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))/2, an approximation of [`Self::gelu`].
+        gelu_tanh(x) = Map(GeluTanh);
         /// Sum of all elements; the result has no axes.
         sum(x) = Reduce { mean: false, last: false };
         /// Mean of all elements; the result has no axes.
@@ -244,6 +263,17 @@ impl<R: Real> Recorder<R> {
         let rank = self.shape(x)?.len().max(2);
         let order: Vec<usize> = (0..rank - 2).chain([rank - 1, rank - 2]).collect();
         self.apply(Permute { order }, &[x])
+    }
+
+    /// x, with the adjoint stopped: what lies behind it gets no gradient through it. A seed cannot sit on it.
+    ///
+    /// # Errors
+    /// If the variable is another recorder's.
+    #[track_caller]
+    pub fn stop_gradient(&mut self, x: Var) -> Result<Var> {
+        let y = self.apply(Map(Copied), &[x])?;
+        self.inner.nodes[y.index].needs_gradient = false;
+        Ok(y)
     }
 
     /// The inputs side by side on the last axis.

@@ -4,7 +4,7 @@ use crate::Real;
 use crate::simd::{self, Kernel, W, dispatch};
 
 /// Terms of a leaf of a sum over contiguous numbers.
-const LEAF: usize = 512;
+pub const LEAF: usize = 512;
 /// Rows of a leaf of a sum over rows.
 pub const LEAF_ROWS: usize = 64;
 /// Enough for 2^40 leaves.
@@ -23,6 +23,11 @@ impl<R: Real, const N: usize> Tree<R, N> {
     #[inline(always)]
     pub fn new() -> Self {
         Tree { stack: [[R::zero(); N]; DEPTH], top: 0, leaves: 0 }
+    }
+    /// No leaf any more; cheaper than a new tree.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        (self.top, self.leaves) = (0, 0);
     }
     /// Adds a leaf.
     #[inline(always)]

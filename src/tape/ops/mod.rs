@@ -1,7 +1,9 @@
 //! The operations, and the list of them.
 
+mod activations;
 mod broadcast_to;
 mod concat;
+mod elementary;
 mod gather;
 mod linear;
 mod map;
@@ -16,11 +18,13 @@ mod slice;
 mod window;
 mod zip;
 
+pub use activations::{Gelu, GeluTanh, Relu, Sigmoid, Silu, Softplus, Tanh};
 pub use broadcast_to::BroadcastTo;
 pub use concat::Concat;
+pub use elementary::{Abs, Clamp, Copied, Cos, Erf, Exp, Log, Neg, Pow, Scale, Shift, Sin, Sqrt, Square};
 pub use gather::Gather;
 pub use linear::{Activation, Linear, linear_rows};
-pub use map::{Cos, Exp, Log, Map, Neg, Scale, Shift, Sigmoid, Silu, Sin, Softplus, Sqrt, Square, Tanh};
+pub use map::Map;
 pub use matmul::MatMul;
 pub use norm::RowNorm;
 pub use outer::Outer;
@@ -29,7 +33,7 @@ pub use permute::Permute;
 pub use reduce::{Reduce, RowDot};
 pub use reshape::Reshape;
 pub use slice::Slice;
-pub use zip::{Add, Div, Mul, Sub, Zip};
+pub use zip::{Add, Div, Max, Min, Mul, Sub, Zip};
 
 /// The registry: what is named here is an operation and is checked, what is not does not compile as one.
 macro_rules! ops {
@@ -49,6 +53,8 @@ ops![
     Zip<Sub>,
     Zip<Mul>,
     Zip<Div>,
+    Zip<Max>,
+    Zip<Min>,
     Map<Neg>,
     Map<Scale>,
     Map<Shift>,
@@ -62,6 +68,14 @@ ops![
     Map<Sigmoid>,
     Map<Silu>,
     Map<Softplus>,
+    Map<Pow>,
+    Map<Abs>,
+    Map<Clamp>,
+    Map<Erf>,
+    Map<Relu>,
+    Map<Gelu>,
+    Map<GeluTanh>,
+    Map<Copied>,
     Reduce,
     RowDot,
     MatMul,
