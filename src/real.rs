@@ -1,16 +1,20 @@
-//! The two number types, f32 for speed and f64 for audits, and the elementary functions that hot loops call on their lanes.
+//! The number types: f32 for speed, f64 for audits, [`Dual`] for derivatives; and the elementary functions that hot loops call on
+//! their lanes.
 
-pub(crate) mod erf;
+mod dual;
+mod erf;
 #[cfg(test)]
 pub(crate) mod exact;
+mod number;
 #[cfg(test)]
 mod tests;
 mod trig;
 
-use ndarray::NdFloat;
+pub use dual::Dual;
+pub use number::Number;
 
-/// f32 or f64. Everything numerical in the crate is generic over it, so that the code that is audited in f64 is the code
-/// that runs in f32.
+/// f32, f64, or a [`Dual`] of one of them. Everything numerical in the crate is generic over it, so that the code that is audited in
+/// f64, and differentiated by duals, is the code that runs in f32.
 ///
 /// The `*_lane` functions have no branch, no table and no call, so that a loop over them vectorises inside a
 /// [`crate::simd::Kernel`]; NaN stays NaN. Their errors against double-double arithmetic, in units in the last place of the
@@ -22,13 +26,17 @@ use ndarray::NdFloat;
 /// | `exp_m1_lane`, x <= 0 | 1.5 | 1.5 |
 /// | `ln_lane`, `ln_normal_lane` | 1 | 1.5 |
 /// | `sin_lane`, `cos_lane`, abs(x) <= [`Real::TRIG_LIMIT`] | 0.8 | 0.8 |
+/// | `erf_lane` | 2 | 2 |
+/// | `normal_law_lane` | 6 | 6 |
 ///
 /// `sin_cos_turns` is right to 2 units of epsilon, absolute.
-pub trait Real: NdFloat + std::iter::Sum + Default {
+pub trait Real: Number {
     /// The name in configuration files: `f32` or `f64`.
     const NAME: &'static str;
     /// Bytes of one number.
     const BYTES: usize;
+    /// Whether its arithmetic is that of f32: a short polynomial will do.
+    const SINGLE: bool;
     /// The nearest number of this type.
     fn of(x: f64) -> Self;
     /// The same number in f64 (exact).
@@ -55,19 +63,15 @@ pub trait Real: NdFloat + std::iter::Sum + Default {
     fn ln_normal_lane<const FMA: bool>(self) -> Self;
     /// The largest abs(x) that [`Real::sin_lane`] and [`Real::cos_lane`] take.
     const TRIG_LIMIT: f64 = 1e6;
-    /// x = q pi/2 + (r + s), abs(r) <= pi/4, s below half a unit in the last place of r, abs(x) <= [`Real::TRIG_LIMIT`]:
-    /// r, s, whether q is odd, whether q mod 4 is 2 or 3.
-    fn quarter_turns<const FMA: bool>(self) -> (Self, Self, bool, bool);
     /// sin x, abs(x) <= [`Real::TRIG_LIMIT`].
-    #[inline(always)]
-    fn sin_lane<const FMA: bool>(self) -> Self {
-        trig::sin::<Self, FMA>(self)
-    }
+    fn sin_lane<const FMA: bool>(self) -> Self;
     /// cos x, abs(x) <= [`Real::TRIG_LIMIT`].
-    #[inline(always)]
-    fn cos_lane<const FMA: bool>(self) -> Self {
-        trig::cos::<Self, FMA>(self)
-    }
+    fn cos_lane<const FMA: bool>(self) -> Self;
+    /// The error function.
+    fn erf_lane<const FMA: bool>(self) -> Self;
+    /// The standard normal law: its distribution function Phi(x) and its density phi(x), both accurate relative to themselves
+    /// also where they are small.
+    fn normal_law_lane<const FMA: bool>(self) -> (Self, Self);
     /// (sin 2 pi u, cos 2 pi u) for u in [0, 1].
     fn sin_cos_turns<const FMA: bool>(self) -> (Self, Self);
     /// A number uniform in (0, 1), never 0 and never 1 in f64, from 64 random bits. f32 looks only at the upper 31 and gives
@@ -151,10 +155,11 @@ macro_rules! ln {
 }
 
 macro_rules! real {
-    ($t:ident, $bits:ident, $int:ident, $mantissa:expr, $bias:expr, exp: $exp:expr, ln: $ln:expr, sin: $sin:expr, reduce: $reduce:ident, $lo:expr, $hi:expr, $ln2_hi:expr, $uniform:expr) => {
+    ($t:ident, $bits:ident, $int:ident, $mantissa:expr, $bias:expr, exp: $exp:expr, ln: $ln:expr, sin: $sin:expr, $lo:expr, $hi:expr, $ln2_hi:expr, $uniform:expr) => {
         impl Real for $t {
             const NAME: &'static str = stringify!($t);
             const BYTES: usize = size_of::<$t>();
+            const SINGLE: bool = $mantissa < 24;
             #[inline(always)]
             fn of(x: f64) -> Self {
                 x as $t
@@ -202,8 +207,20 @@ macro_rules! real {
                 ln!($t, $bits, $int, $mantissa, $ln, $ln2_hi, FMA, self, 0.0)
             }
             #[inline(always)]
-            fn quarter_turns<const FMA: bool>(self) -> (Self, Self, bool, bool) {
-                trig::$reduce::<FMA>(self)
+            fn sin_lane<const FMA: bool>(self) -> Self {
+                trig::sin::<Self, FMA>(self)
+            }
+            #[inline(always)]
+            fn cos_lane<const FMA: bool>(self) -> Self {
+                trig::cos::<Self, FMA>(self)
+            }
+            #[inline(always)]
+            fn erf_lane<const FMA: bool>(self) -> Self {
+                erf::erf::<Self, FMA>(self)
+            }
+            #[inline(always)]
+            fn normal_law_lane<const FMA: bool>(self) -> (Self, Self) {
+                erf::normal_law::<Self, FMA>(self)
             }
             #[inline(always)]
             fn sin_cos_turns<const FMA: bool>(self) -> (Self, Self) {
@@ -237,9 +254,9 @@ macro_rules! real {
     };
 }
 
-real!(f32, u32, i32, 23, 127, exp: 8, ln: 5, sin: 5, reduce: quarters_f32, -104.0, 89.0, 0.693_359_4, |hi: u32, _lo: u32| {
+real!(f32, u32, i32, 23, 127, exp: 8, ln: 5, sin: 5, -104.0, 89.0, 0.693_359_4, |hi: u32, _lo: u32| {
     ((hi >> 1) as i32 as f32 + 0.5) * (1.0 / 2_147_483_648.0)
 });
-real!(f64, u64, i64, 52, 1023, exp: 14, ln: 11, sin: 9, reduce: quarters_f64, -746.0, 710.0, 0.693_147_180_369_123_8, |hi: u32, lo: u32| {
+real!(f64, u64, i64, 52, 1023, exp: 14, ln: 11, sin: 9, -746.0, 710.0, 0.693_147_180_369_123_8, |hi: u32, lo: u32| {
     f64::from_bits((1023 << 52) | ((u64::from(hi) << 20) | u64::from(lo >> 12))) - (1.0 - 0.5 * f64::EPSILON)
 });

@@ -52,7 +52,7 @@ const P64: [f64; 24] = [
 fn scaled<R: Real, const FMA: bool>(t: R) -> R {
     let w = R::of(3.0) / (t + R::of(3.0));
     let u = R::one() - (w + w);
-    let c: &[f64] = if R::BYTES == 4 { &P32 } else { &P64 };
+    let c: &[f64] = if R::SINGLE { &P32 } else { &P64 };
     let mut i = c.len() - 1;
     let mut p = R::of(c[i]);
     while i > 0 {
@@ -82,7 +82,7 @@ const SERIES: [f64; 16] = {
 pub fn erf<R: Real, const FMA: bool>(x: R) -> R {
     let t = x.abs();
     let y = t * t;
-    let mut i = if R::BYTES == 4 { 9 } else { 15 };
+    let mut i = if R::SINGLE { 9 } else { 15 };
     let mut p = R::of(SERIES[i]);
     while i > 0 {
         i -= 1;
@@ -108,7 +108,7 @@ pub fn normal_law<R: Real, const FMA: bool>(x: R) -> (R, R) {
     let low = if FMA {
         z.fma::<FMA>(z, -high)
     } else {
-        let c = z * R::of(if R::BYTES == 4 { 4097.0 } else { 134_217_729.0 });
+        let c = z * R::of(if R::SINGLE { 4097.0 } else { 134_217_729.0 });
         let a = c - (c - z);
         let b = z - a;
         ((a * a - high) + (a + a) * b) + b * b

@@ -9,9 +9,9 @@ lane!(Ln(x, FMA) = x.ln_lane::<FMA>());
 lane!(LnNormal(x, FMA) = x.ln_normal_lane::<FMA>());
 lane!(Sin(x, FMA) = x.sin_lane::<FMA>());
 lane!(Cos(x, FMA) = x.cos_lane::<FMA>());
-lane!(Erf(x, FMA) = erf::erf::<R, FMA>(*x));
-lane!(Cdf(x, FMA) = erf::normal_law::<R, FMA>(*x).0);
-lane!(Density(x, FMA) = erf::normal_law::<R, FMA>(*x).1);
+lane!(Erf(x, FMA) = x.erf_lane::<FMA>());
+lane!(Cdf(x, FMA) = x.normal_law_lane::<FMA>().0);
+lane!(Density(x, FMA) = x.normal_law_lane::<FMA>().1);
 
 /// The numbers nearest to multiples of pi/2, where one of sine and cosine nearly vanishes.
 fn near_zeros<R: Real>() -> Vec<R> {
@@ -86,11 +86,11 @@ fn error_function_and_normal_law() {
 fn the_logarithm_has_the_right_ends() {
     fn check<R: Real, const FMA: bool>() {
         let ln = |x: R| x.ln_lane::<FMA>();
-        assert_eq!(ln(R::zero()), R::neg_infinity());
-        assert_eq!(ln(-R::zero()), R::neg_infinity());
+        assert_eq!(ln(R::zero()), -R::infinity());
+        assert_eq!(ln(-R::zero()), -R::infinity());
         assert_eq!(ln(R::infinity()), R::infinity());
         assert_eq!(ln(R::one()), R::zero());
-        for x in [-R::one(), R::neg_infinity(), R::nan(), -R::min_positive_value() * R::epsilon()] {
+        for x in [-R::one(), -R::infinity(), R::nan(), -R::min_positive_value() * R::epsilon()] {
             assert!(ln(x).is_nan(), "{x}");
         }
     }

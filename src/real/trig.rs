@@ -9,29 +9,41 @@ const P: [f64; 4] = [1.5707963267341256, 6.077100506303966e-11, 2.02226624871116
 const P2_F32: f64 = 6.077100506506192e-11;
 const MAGIC: f64 = 1.5 * (1u64 << 52) as f64;
 
-#[inline(always)]
-pub fn quarters_f32<const FMA: bool>(x: f32) -> (f32, f32, bool, bool) {
-    let x = f64::from(x);
-    let shifted = x.fma::<FMA>(std::f64::consts::FRAC_2_PI, MAGIC);
-    let n = shifted - MAGIC;
-    let r = (x - n * P[0]) - n * P2_F32;
-    let head = r as f32;
-    let q = shifted.to_bits() as u32;
-    (head, (r - f64::from(head)) as f32, q & 1 != 0, q & 2 != 0)
+/// Reduction of an angle.
+pub trait Reduce: Real {
+    /// x = q pi/2 + (r + s), |r| <= pi/4, s below half a unit in the last place of r: r, s, whether q is odd, whether q mod 4 is
+    /// 2 or 3.
+    fn quarters<const FMA: bool>(self) -> (Self, Self, bool, bool);
 }
 
-#[inline(always)]
-pub fn quarters_f64<const FMA: bool>(x: f64) -> (f64, f64, bool, bool) {
-    let shifted = x.fma::<FMA>(std::f64::consts::FRAC_2_PI, MAGIC);
-    let n = shifted - MAGIC;
-    // Exact: both are near each other.
-    let r = x - n * P[0];
-    let (r, e1) = two_sum(r, -(n * P[1]));
-    let (r, e2) = two_sum(r, -(n * P[2]));
-    let tail = (e1 + e2) - n * P[3];
-    let head = r + tail;
-    let q = shifted.to_bits();
-    (head, (r - head) + tail, q & 1 != 0, q & 2 != 0)
+impl Reduce for f32 {
+    #[inline(always)]
+    fn quarters<const FMA: bool>(self) -> (f32, f32, bool, bool) {
+        let x = f64::from(self);
+        let shifted = x.fma::<FMA>(std::f64::consts::FRAC_2_PI, MAGIC);
+        let n = shifted - MAGIC;
+        let r = (x - n * P[0]) - n * P2_F32;
+        let head = r as f32;
+        let q = shifted.to_bits() as u32;
+        (head, (r - f64::from(head)) as f32, q & 1 != 0, q & 2 != 0)
+    }
+}
+
+impl Reduce for f64 {
+    #[inline(always)]
+    fn quarters<const FMA: bool>(self) -> (f64, f64, bool, bool) {
+        let x = self;
+        let shifted = x.fma::<FMA>(std::f64::consts::FRAC_2_PI, MAGIC);
+        let n = shifted - MAGIC;
+        // Exact: both are near each other.
+        let r = x - n * P[0];
+        let (r, e1) = two_sum(r, -(n * P[1]));
+        let (r, e2) = two_sum(r, -(n * P[2]));
+        let tail = (e1 + e2) - n * P[3];
+        let head = r + tail;
+        let q = shifted.to_bits();
+        (head, (r - head) + tail, q & 1 != 0, q & 2 != 0)
+    }
 }
 
 /// a + b and its rounding error (Knuth).
@@ -46,7 +58,7 @@ const C: [f64; 19] = inverse_factorials::<19>();
 
 /// Highest odd power of the sine's series, of the cosine's one more.
 const fn last<R: Real>() -> usize {
-    if R::BYTES == 4 { 9 } else { 17 }
+    if R::SINGLE { 9 } else { 17 }
 }
 
 /// sin(r + s).
@@ -82,8 +94,8 @@ fn cosine<R: Real, const FMA: bool>(r: R, s: R) -> R {
 
 /// sin x.
 #[inline(always)]
-pub fn sin<R: Real, const FMA: bool>(x: R) -> R {
-    let (r, s, odd, second) = x.quarter_turns::<FMA>();
+pub fn sin<R: Reduce, const FMA: bool>(x: R) -> R {
+    let (r, s, odd, second) = x.quarters::<FMA>();
     let y = if odd { cosine::<R, FMA>(r, s) } else { sine::<R, FMA>(r, s) };
     let y = if second { -y } else { y };
     // The zero of x with its sign.
@@ -92,8 +104,8 @@ pub fn sin<R: Real, const FMA: bool>(x: R) -> R {
 
 /// cos x.
 #[inline(always)]
-pub fn cos<R: Real, const FMA: bool>(x: R) -> R {
-    let (r, s, odd, second) = x.quarter_turns::<FMA>();
+pub fn cos<R: Reduce, const FMA: bool>(x: R) -> R {
+    let (r, s, odd, second) = x.quarters::<FMA>();
     let y = if odd { sine::<R, FMA>(r, s) } else { cosine::<R, FMA>(r, s) };
     if odd != second { -y } else { y }
 }

@@ -12,6 +12,27 @@ pub trait Term: Copy {
     fn at<R: Real, const FMA: bool>(self, own: R, other: R, y: R, dy: R) -> R;
 }
 
+/// The operand itself.
+#[derive(Clone, Copy)]
+pub struct Own;
+impl Term for Own {
+    #[inline(always)]
+    fn at<R: Real, const FMA: bool>(self, own: R, _: R, _: R, _: R) -> R {
+        own
+    }
+}
+
+/// The adjoint, times a constant.
+#[derive(Clone, Copy)]
+pub struct Incoming(pub f64);
+impl Term for Incoming {
+    const OWN: bool = false;
+    #[inline(always)]
+    fn at<R: Real, const FMA: bool>(self, _: R, _: R, _: R, dy: R) -> R {
+        R::of(self.0) * dy
+    }
+}
+
 /// The shape of f(a, b): axes aligned at the last one, sizes equal or one of them 1.
 pub fn shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let rank = a.len().max(b.len());
@@ -79,7 +100,7 @@ impl Plan {
 
     /// dx = sum of term(own, other, y, dy) over the elements of y that the operand `which` (0: a, 1: b) was broadcast to, or
     /// added to dx unless it is `fresh`. own and dx are shaped like that operand, other like the other one, y and dy like y.
-    /// The sums are trees over rows or over contiguous numbers.
+    /// y's shape is that of f(a, b). The sums are trees over rows or over contiguous numbers.
     pub fn sum<T: Term, R: Real>(&self, which: usize, term: T, fresh: bool, [own, other, y, dy]: [&[R]; 4], dx: &mut [R]) {
         dispatch(Sum { plan: *self, which, term, fresh, own, other, y, dy, dx });
     }

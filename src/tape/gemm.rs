@@ -33,14 +33,14 @@ impl<'a, R> Matrix<'a, R> {
 }
 
 /// Rows and columns of the block of C that is held in registers, for results with `n` columns: two registers wide, one where
-/// that is enough.
+/// that is enough. Numbers as long as a register, or longer, go two by two all the same.
 fn tile<R: Real>(level: Level, n: usize) -> (usize, usize) {
     let (rows, bytes) = match level {
         Level::Avx512 => (8, 64),
         Level::Avx2 => (6, 32),
         Level::Baseline => (4, 16),
     };
-    let lanes = bytes / R::BYTES;
+    let lanes = (bytes / R::BYTES).max(2);
     (rows, if n <= lanes { lanes } else { 2 * lanes })
 }
 
@@ -97,7 +97,6 @@ fn pack_block<R: Real>(b: Matrix<'_, R>, p0: usize, kc: usize, width: usize, out
         32 => pack_panels::<R, 32>(b, p0, kc, out),
         16 => pack_panels::<R, 16>(b, p0, kc, out),
         8 => pack_panels::<R, 8>(b, p0, kc, out),
-        6 => pack_panels::<R, 6>(b, p0, kc, out),
         4 => pack_panels::<R, 4>(b, p0, kc, out),
         _ => pack_panels::<R, 2>(b, p0, kc, out),
     }
@@ -179,14 +178,18 @@ struct Multiply<'a, R> {
 
 struct Tiled<'a, R, const MR: usize, const NR: usize>(Multiply<'a, R>);
 
+/// Every tile that [`tile`] gives for numbers of 4 bytes and more.
 fn run<R: Real>(level: Level, tile: (usize, usize), m: Multiply<'_, R>) {
     match tile {
         (8, 32) => dispatch_at(level, Tiled::<R, 8, 32>(m)),
         (8, 16) => dispatch_at(level, Tiled::<R, 8, 16>(m)),
-        (8, _) => dispatch_at(level, Tiled::<R, 8, 8>(m)),
+        (8, 8) => dispatch_at(level, Tiled::<R, 8, 8>(m)),
+        (8, 4) => dispatch_at(level, Tiled::<R, 8, 4>(m)),
+        (8, _) => dispatch_at(level, Tiled::<R, 8, 2>(m)),
         (6, 16) => dispatch_at(level, Tiled::<R, 6, 16>(m)),
         (6, 8) => dispatch_at(level, Tiled::<R, 6, 8>(m)),
-        (6, _) => dispatch_at(level, Tiled::<R, 6, 4>(m)),
+        (6, 4) => dispatch_at(level, Tiled::<R, 6, 4>(m)),
+        (6, _) => dispatch_at(level, Tiled::<R, 6, 2>(m)),
         (_, 8) => dispatch_at(level, Tiled::<R, 4, 8>(m)),
         (_, 4) => dispatch_at(level, Tiled::<R, 4, 4>(m)),
         _ => dispatch_at(level, Tiled::<R, 4, 2>(m)),
@@ -311,6 +314,7 @@ fn store<R: Real, const MR: usize, const NR: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::real::{Dual, Number};
     use crate::rng::{Purpose, Stream};
 
     fn draw<R: Real>(n: usize, chunk: u32) -> Vec<R> {
@@ -358,6 +362,29 @@ mod tests {
     fn products_agree_with_the_definition() {
         check::<f32>();
         check::<f64>();
+        // Numbers of 8, 16 and 32 bytes with more to them than their values.
+        check::<Dual<f32>>();
+        check::<Dual<f64>>();
+        check::<Dual<Dual<f64>>>();
+    }
+
+    /// (A + A' e)(B + B' e) = A B + (A' B + A B') e, on every level.
+    #[test]
+    fn products_of_duals_carry_their_tangents() {
+        let (m, k, n) = (9, 260, 7);
+        let dual = |n, chunk| draw::<f64>(n, chunk).into_iter().zip(draw(n, chunk + 9)).map(|(v, t)| Dual::new(v, t)).collect();
+        let (a, b): (Vec<Dual<f64>>, Vec<Dual<f64>>) = (dual(m * k, 0), dual(k * n, 1));
+        for level in [Level::Baseline, Level::Avx2, Level::Avx512] {
+            let mut c = vec![Dual::nan(); m * n];
+            gemm_at(level, Matrix::new(&a, m, k), Matrix::new(&b, k, n), &mut c, false, &mut vec![Dual::nan(); k * (n + 8)]);
+            for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+                let term = |p: usize| (a[i * k + p], b[p * n + j]);
+                let want: f64 = (0..k).map(term).map(|(a, b)| a.tangent * b.value + a.value * b.tangent).sum();
+                let size: f64 = (0..k).map(term).map(|(a, b)| (a.tangent * b.value).abs() + (a.value * b.tangent).abs()).sum();
+                let err = (c[i * n + j].tangent - want).abs();
+                assert!(err <= (2 * k + 2) as f64 * f64::EPSILON * size, "{} [{i}, {j}]: {err}", level.name());
+            }
+        }
     }
 
     #[test]

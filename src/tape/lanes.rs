@@ -4,7 +4,6 @@
 //! that of SiLU and GELU crosses zero: there it is right to epsilon, absolute. NaN stays NaN.
 
 use crate::Real;
-use crate::real::erf::normal_law;
 
 /// e^-|x|, 1/(1 + e^-|x|).
 #[inline(always)]
@@ -45,7 +44,7 @@ pub fn tanh<R: Real, const FMA: bool>(x: R) -> (R, R) {
 /// right to 8 units in the last place, 6 of which are those of Phi.
 #[inline(always)]
 pub fn gelu<R: Real, const FMA: bool>(x: R) -> (R, R) {
-    let (cdf, density) = normal_law::<R, FMA>(x);
+    let (cdf, density) = x.normal_law_lane::<FMA>();
     // Phi(-40) is 0 in either precision; -infinity times it would be NaN.
     let x = if x < R::of(-40.0) { R::of(-40.0) } else { x };
     let z = if x > R::of(40.0) { R::of(40.0) } else { x };

@@ -1,11 +1,13 @@
 //! Recording: leaves and operations, one method each.
 
-use super::op::{MAX_RANK, Op};
+use super::fuse::fuse;
+use super::op::{MAX_RANK, Op, Reads};
 use super::ops::{
-    Abs, Activation, Add, BroadcastTo, Clamp, Concat, Copied, Cos, Div, Erf, Exp, Gather, Gelu, GeluTanh, Linear, Log, Map, MatMul, Max,
-    Min, Mul, Neg, Outer, Pad, Permute, Pow, Reduce, Relu, Reshape, RowDot, RowNorm, Scale, Shift, Sigmoid, Silu, Sin, Slice, Softplus,
-    Sqrt, Square, Sub, Tanh, Zip,
+    Abs, Activation, Add, BroadcastTo, Clamp, Concat, Cos, Div, Erf, Exp, Gather, Gelu, GeluTanh, GroupNorm, LayerNorm, Linear, Log, Map,
+    MatMul, Max, Min, Mul, Neg, Outer, Pad, Permute, Pow, Reduce, Relu, Reshape, RowDot, RowNorm, Scale, Shift, Sigmoid, Silu, Sin, Slice,
+    Softplus, Sqrt, Square, Stop, Sub, Tanh, Zip,
 };
+use super::plan::{Memory, plan};
 use super::program::{Inner, Node, Program};
 use super::{Parameter, Var};
 use crate::{Error, Real, Result};
@@ -44,7 +46,7 @@ impl<R: Real> Recorder<R> {
     pub fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let tape = NEXT.fetch_add(1, Ordering::Relaxed);
-        let inner = Inner { tape, nodes: vec![], parameters: vec![], parameter_count: 0, values: 0, adjoints: 0, kept: 0, scratch: 0 };
+        let inner = Inner { tape, nodes: vec![], parameters: vec![], parameter_count: 0, memory: Memory::default() };
         Recorder { inner }
     }
 
@@ -92,6 +94,8 @@ impl<R: Real> Recorder<R> {
         };
         let node = Node {
             op: None,
+            fused: None,
+            lasting: true,
             name: name.to_string(),
             inputs: vec![],
             shape: shape.to_vec(),
@@ -102,7 +106,7 @@ impl<R: Real> Recorder<R> {
             needs_gradient,
             location,
         };
-        self.push(node, n, 0, 0).map_err(|e| Error::shape(place(), e, &[shape]))
+        self.push(node, n, 0).map_err(|e| Error::shape(place(), e, &[shape]))
     }
 
     /// Records any operation: what all the methods below call.
@@ -123,11 +127,13 @@ impl<R: Real> Recorder<R> {
         let refuse = |expected: String| Error::shape(place.clone(), expected, &shapes);
         let shape = op.shape(&shapes).map_err(refuse)?;
         let n = count::<R>(&shape).map_err(refuse)?;
-        let (kept, scratch) = (op.kept(&shapes), op.scratch(&shapes));
+        let kept = op.kept(&shapes);
         let needs_gradient = inputs.iter().any(|i| self.inner.nodes[*i].needs_gradient);
         let (name, parameter, at) = (op.label(), None, 0..0);
         let node = Node {
             op: Some(op),
+            fused: None,
+            lasting: false,
             name,
             inputs,
             shape,
@@ -138,18 +144,28 @@ impl<R: Real> Recorder<R> {
             needs_gradient,
             location,
         };
-        self.push(node, n, kept, scratch).map_err(|e| Error::shape(place, e, &[]))
+        self.push(node, n, kept).map_err(|e| Error::shape(place, e, &[]))
     }
 
-    fn push(&mut self, mut node: Node<R>, n: usize, kept: usize, scratch: usize) -> std::result::Result<Var, String> {
-        if node.parameter.is_none() {
-            node.value = take(&mut self.inner.values, n)?;
-            node.adjoint = take(&mut self.inner.adjoints, if node.needs_gradient { n } else { 0 })?;
-        }
-        node.kept = take(&mut self.inner.kept, kept)?;
-        self.inner.scratch = self.inner.scratch.max(scratch);
+    fn push(&mut self, node: Node<R>, n: usize, kept: usize) -> std::result::Result<Var, String> {
+        let own = if node.parameter.is_some() { 0 } else { n };
+        let adjoint = if node.needs_gradient { own } else { 0 };
+        let total =
+            [own, adjoint, kept].iter().try_fold(self.inner.memory.unshared, |sum, n| sum.checked_add(n.checked_next_multiple_of(64)?));
+        self.inner.memory.unshared = total.ok_or("a program that fits into memory")?;
         self.inner.nodes.push(node);
         Ok(Var { tape: self.inner.tape, index: self.inner.nodes.len() - 1 })
+    }
+
+    /// Lets an intermediate keep its value after a replay, so that it can be [read](super::Workspace::value), and be by itself:
+    /// it is not fused into another operation.
+    ///
+    /// # Errors
+    /// If it is another recorder's.
+    pub fn keep(&mut self, var: Var) -> Result<()> {
+        let index = self.inner.index("keep", var)?;
+        self.inner.nodes[index].lasting = true;
+        Ok(())
     }
 
     /// The shape of a variable.
@@ -160,9 +176,43 @@ impl<R: Real> Recorder<R> {
         Ok(&self.inner.nodes[self.inner.index("shape", var)?].shape)
     }
 
-    /// Ends the recording.
-    pub fn finish(self) -> Program<R> {
+    /// Ends the recording: fuses operations and gives every buffer its place. What nothing on the tape reads is a result.
+    pub fn finish(mut self) -> Program<R> {
+        self.mark_results();
+        self.inner.memory.unshared = self.plan(false);
+        fuse(&mut self.inner.nodes);
+        self.plan(true);
         Program { inner: Arc::new(self.inner) }
+    }
+
+    /// Ends the recording without fusion and with a buffer for every node: every value can be read after a replay. To look at
+    /// a program node by node, and to test what [`Self::finish`] makes of it.
+    pub fn finish_plain(mut self) -> Program<R> {
+        self.inner.nodes.iter_mut().for_each(|node| node.lasting = true);
+        self.inner.memory.unshared = self.plan(false);
+        Program { inner: Arc::new(self.inner) }
+    }
+
+    fn mark_results(&mut self) {
+        let mut read = vec![false; self.inner.nodes.len()];
+        self.inner.nodes.iter().flat_map(|node| &node.inputs).for_each(|i| read[*i] = true);
+        for (node, read) in self.inner.nodes.iter_mut().zip(read) {
+            node.lasting |= !read;
+        }
+    }
+
+    /// Places all buffers; returns how many numbers they take in all.
+    fn plan(&mut self, shared: bool) -> usize {
+        let Inner { nodes, memory, .. } = &mut self.inner;
+        let (mut reads, mut kept, mut scratch) = (vec![], vec![], 0);
+        for node in nodes.iter() {
+            let shapes: Vec<&[usize]> = node.inputs.iter().map(|i| nodes[*i].shape.as_slice()).collect();
+            reads.push(node.op.as_ref().map_or(Reads::Nothing, |op| op.reads()));
+            kept.push(node.op.as_ref().map_or(0, |op| op.kept(&shapes)));
+            scratch = scratch.max(node.op.as_ref().map_or(0, |op| op.scratch(&shapes)));
+        }
+        plan(nodes, &reads, scratch, &kept, shared, memory);
+        memory.total()
     }
 
     methods! {
@@ -265,13 +315,33 @@ impl<R: Real> Recorder<R> {
         self.apply(Permute { order }, &[x])
     }
 
-    /// x, with the adjoint stopped: what lies behind it gets no gradient through it. A seed cannot sit on it.
+    /// activation(gamma (x - m)/sqrt(v + epsilon) + beta) in one pass, m and v the mean and variance of each sample's `groups` equal
+    /// bands of channels: x `[n, .., c]`, gamma `[c]`, beta `[c]` -> `[n, .., c]`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit, `groups` do not divide c, `epsilon` is not positive and finite, or a variable is another recorder's.
+    #[track_caller]
+    pub fn group_norm(&mut self, x: Var, gamma: Var, beta: Var, groups: usize, epsilon: f64, activation: Activation) -> Result<Var> {
+        self.apply(GroupNorm { groups, epsilon, activation }, &[x, gamma, beta])
+    }
+
+    /// The same with m and v those of each row: x `[.., c]`, gamma `[c]`, beta `[c]` -> `[.., c]`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit, `epsilon` is not positive and finite, or a variable is another recorder's.
+    #[track_caller]
+    pub fn layer_norm(&mut self, x: Var, gamma: Var, beta: Var, epsilon: f64, activation: Activation) -> Result<Var> {
+        self.apply(LayerNorm { epsilon, activation }, &[x, gamma, beta])
+    }
+
+    /// x, with the adjoint stopped: what lies behind it gets no gradient through it, and a seed cannot sit on it. (Replayed in
+    /// [dual numbers](crate::real::Dual), the value's tangent passes: H v is the derivative of the gradient that is computed.)
     ///
     /// # Errors
     /// If the variable is another recorder's.
     #[track_caller]
     pub fn stop_gradient(&mut self, x: Var) -> Result<Var> {
-        let y = self.apply(Map(Copied), &[x])?;
+        let y = self.apply(Stop, &[x])?;
         self.inner.nodes[y.index].needs_gradient = false;
         Ok(y)
     }

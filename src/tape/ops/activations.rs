@@ -1,5 +1,6 @@
 //! Activation functions, element by element. One block each: value, derivative, samples.
 
+use super::Activation;
 use super::map::{Domain, Function, KINKED, WIDE};
 use crate::Real;
 use crate::tape::lanes;
@@ -12,6 +13,7 @@ impl Function for Tanh {
     const NAME: &'static str = "tanh";
     const FLOPS: u64 = 5;
     const READS: Reads = Reads::Inputs;
+    const ACTIVATION: Option<Activation> = Some(Activation::Tanh);
     #[inline(always)]
     fn value<R: Real, const FMA: bool>(self, x: R) -> R {
         lanes::tanh::<R, FMA>(x).0
@@ -52,6 +54,7 @@ impl Function for Silu {
     const NAME: &'static str = "silu";
     const FLOPS: u64 = 4;
     const READS: Reads = Reads::Inputs;
+    const ACTIVATION: Option<Activation> = Some(Activation::Silu);
     #[inline(always)]
     fn value<R: Real, const FMA: bool>(self, x: R) -> R {
         lanes::silu::<R, FMA>(x).0

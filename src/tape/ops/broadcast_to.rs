@@ -1,7 +1,7 @@
 //! A tensor repeated.
 
 use crate::Real;
-use crate::tape::broadcast::{Plan, Term, shape};
+use crate::tape::broadcast::{Incoming, Own, Plan, shape};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
 
 /// Axes of size 1, and leading axes that are missing, repeated up to a shape.
@@ -17,6 +17,7 @@ impl<R: Real> Op<R> for BroadcastTo {
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
         let [x] = x else { return Err("one input".to_string()) };
+        // y + 0 of that shape: the result must not grow beyond it.
         match shape(x, &self.shape) {
             Some(y) if y == self.shape => Ok(y),
             _ => Err(format!("a shape that broadcasts to {:?} (aligned at the last axis, sizes equal or 1)", self.shape)),
@@ -29,34 +30,13 @@ impl<R: Real> Op<R> for BroadcastTo {
         0
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        // A function of x and a scalar, of which only x is taken.
-        Plan::new(x.shape(0), &[], x.out_shape()).map(First, true, [x.value(0); 3], &[R::zero()], out.y);
+        // f(x, 0) = x with a scalar 0.
+        Plan::new(x.shape(0), &[], x.out_shape()).map(Own, true, [x.value(0); 3], &[R::zero()], out.y);
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
         if let Some((dx, fresh)) = dx.slot(0) {
-            Plan::new(x.shape(0), x.out_shape(), x.out_shape()).sum(0, Last, fresh, [&[], at.dy, at.dy, at.dy], dx);
+            Plan::new(x.shape(0), x.out_shape(), x.out_shape()).sum(0, Incoming(1.0), fresh, [&[], at.dy, at.dy, at.dy], dx);
         }
-    }
-}
-
-/// y = x.
-#[derive(Clone, Copy)]
-struct First;
-impl Term for First {
-    #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, x: R, _: R, _: R, _: R) -> R {
-        x
-    }
-}
-
-/// dx += dy.
-#[derive(Clone, Copy)]
-struct Last;
-impl Term for Last {
-    const OWN: bool = false;
-    #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, _: R, _: R, _: R, dy: R) -> R {
-        dy
     }
 }
 

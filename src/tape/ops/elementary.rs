@@ -2,7 +2,6 @@
 
 use super::map::{Domain, Function, KINKED, POSITIVE, WIDE};
 use crate::Real;
-use crate::real::erf::erf;
 use crate::tape::op::Reads;
 
 /// Angles on both sides of [`Real::TRIG_LIMIT`].
@@ -346,7 +345,7 @@ impl Function for Erf {
     const READS: Reads = Reads::Inputs;
     #[inline(always)]
     fn value<R: Real, const FMA: bool>(self, x: R) -> R {
-        erf::<R, FMA>(x)
+        x.erf_lane::<FMA>()
     }
     #[inline(always)]
     fn derivative<R: Real, const FMA: bool>(self, x: R, _y: R) -> R {
@@ -354,25 +353,5 @@ impl Function for Erf {
     }
     fn samples() -> Vec<(Self, Domain, &'static [f64])> {
         vec![(Erf, Domain::Line, WIDE)]
-    }
-}
-
-/// x itself: the value of `stop_gradient`, whose node the recorder marks as needing none.
-#[derive(Clone, Copy)]
-pub struct Copied;
-impl Function for Copied {
-    const NAME: &'static str = "copy";
-    const FLOPS: u64 = 0;
-    const READS: Reads = Reads::Nothing;
-    #[inline(always)]
-    fn value<R: Real, const FMA: bool>(self, x: R) -> R {
-        x
-    }
-    #[inline(always)]
-    fn derivative<R: Real, const FMA: bool>(self, _x: R, _y: R) -> R {
-        R::one()
-    }
-    fn samples() -> Vec<(Self, Domain, &'static [f64])> {
-        vec![(Copied, Domain::Line, WIDE)]
     }
 }

@@ -1,5 +1,6 @@
 //! Functions of one tensor, element by element: the operation; the functions are in `elementary.rs` and `activations.rs`.
 
+use super::{Activation, Chain};
 use crate::Real;
 use crate::simd::{Kernel, W, dispatch};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Registered, Sample};
@@ -15,6 +16,8 @@ pub trait Function: Copy + Send + Sync + 'static {
     /// Whether [`Self::value`] and [`Self::derivative`] are free of branches and calls. If not, blocks of numbers that are all
     /// [within](Self::within) go through [`Self::lane`] and [`Self::lane_derivative`], which are.
     const EVERYWHERE: bool = true;
+    /// The activation of a layer that it is, if it is one: then it is fused into the layer.
+    const ACTIVATION: Option<Activation> = None;
     /// Its attributes for tables, each behind a space.
     fn attributes(self) -> String {
         String::new()
@@ -71,6 +74,21 @@ pub const WIDE: &[f64] = &[-800.0, -30.0, -1.0, -1e-3, 0.0, 1e-3, 1.0, 30.0, 800
 pub const KINKED: &[f64] = &[-800.0, -30.0, -1.0, -0.1, 0.1, 1.0, 30.0, 800.0];
 /// Points for functions of positive numbers.
 pub const POSITIVE: &[f64] = &[0.1, 0.5, 1.0, 3.0, 800.0];
+
+/// Name and attributes.
+pub fn title<F: Function>(f: F) -> String {
+    format!("{}{}", F::NAME, f.attributes())
+}
+
+/// y = f(x).
+pub fn forward<F: Function, R: Real>(f: F, x: &[R], y: &mut [R]) {
+    dispatch(Forward(f, x, y));
+}
+
+/// dx += dy f'(x), or dx = ... if it is `fresh`. Of x and y only what the derivative reads is looked at; both have dy's length.
+pub fn backward<F: Function, R: Real>(f: F, [x, y, dy]: [&[R]; 3], dx: &mut [R], fresh: bool) {
+    dispatch(Backward { f, x, y, dy, dx, fresh });
+}
 
 struct Forward<'a, F, R>(F, &'a [R], &'a mut [R]);
 impl<F: Function, R: Real> Kernel for Forward<'_, F, R> {
@@ -166,7 +184,7 @@ where
         F::NAME
     }
     fn label(&self) -> String {
-        format!("{}{}", F::NAME, self.0.attributes())
+        title(self.0)
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
         self.0.refuse()?;
@@ -178,15 +196,21 @@ where
     fn reads(&self) -> Reads {
         F::READS
     }
+    fn absorb(&self, _at: usize, producer: &dyn Op<R>) -> Option<Box<dyn Op<R>>> {
+        producer.with_activation(F::ACTIVATION?)
+    }
+    fn chain(&self) -> Option<Chain<R>> {
+        Some(Chain::one(*self, 1))
+    }
     fn flops(&self, _x: &[&[usize]], y: &[usize]) -> u64 {
         F::FLOPS * y.iter().product::<usize>() as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        dispatch(Forward(self.0, x.value(0), out.y));
+        forward(self.0, x.value(0), out.y);
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
         if let Some((dx, fresh)) = dx.slot(0) {
-            dispatch(Backward { f: self.0, x: x.value(0), y: at.y, dy: at.dy, dx, fresh });
+            backward(self.0, [x.value(0), at.y, at.dy], dx, fresh);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Matrix products, one or a batch.
 
+use super::{Activation, Linear};
 use crate::Real;
 use crate::tape::broadcast;
 use crate::tape::gemm::{Matrix, gemm, scratch};
@@ -140,6 +141,10 @@ impl<R: Real> Op<R> for MatMul {
     }
     fn reads(&self) -> Reads {
         Reads::Inputs
+    }
+    fn with_bias(&self) -> Option<Box<dyn Op<R>>> {
+        let plain = !self.transpose_a && !self.transpose_b;
+        plain.then(|| Box::new(Linear { activation: Activation::Identity }) as Box<dyn Op<R>>)
     }
     fn flops(&self, x: &[&[usize]], y: &[usize]) -> u64 {
         let k = self.sizes(x).map_or(0, |(_, k, ..)| k);

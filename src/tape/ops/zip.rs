@@ -1,5 +1,6 @@
 //! Functions of two tensors, element by element, with broadcasting. One block each: value, the two derivatives, samples.
 
+use super::Chain;
 use crate::Real;
 use crate::tape::broadcast::{Plan, Term, shape};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Registered, Sample};
@@ -10,6 +11,8 @@ pub trait Function2: Copy + Default + Send + Sync + 'static {
     const NAME: &'static str;
     /// What the derivatives are computed from.
     const READS: Reads;
+    /// Whether it is a + b: behind a matrix product, a bias.
+    const IS_SUM: bool = false;
     /// f(a, b).
     fn value<R: Real>(self, a: R, b: R) -> R;
     /// dy df/da; `y` = f(a, b).
@@ -29,6 +32,7 @@ pub struct Zip<F>(pub F);
 pub struct Add;
 impl Function2 for Add {
     const NAME: &'static str = "add";
+    const IS_SUM: bool = true;
     const READS: Reads = Reads::Nothing;
     #[inline(always)]
     fn value<R: Real>(self, a: R, b: R) -> R {
@@ -202,6 +206,12 @@ where
     }
     fn reads(&self) -> Reads {
         F::READS
+    }
+    fn absorb(&self, at: usize, producer: &dyn Op<R>) -> Option<Box<dyn Op<R>>> {
+        if F::IS_SUM && at == 0 { producer.with_bias() } else { None }
+    }
+    fn chain(&self) -> Option<Chain<R>> {
+        Some(Chain::one(*self, 2))
     }
     fn flops(&self, _x: &[&[usize]], y: &[usize]) -> u64 {
         y.iter().product::<usize>() as u64

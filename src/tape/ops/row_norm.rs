@@ -67,7 +67,7 @@ impl<R: Real> Kernel for Norms<'_, R> {
 #[cold]
 fn scaled<R: Real>(x: &[R], sum: R) -> R {
     let largest = x.iter().fold(R::zero(), |m, x| m.max(x.abs()));
-    if largest == R::zero() || largest.is_infinite() || sum.is_nan() {
+    if largest == R::zero() || !largest.is_finite() || sum.is_nan() {
         return sum;
     }
     largest
