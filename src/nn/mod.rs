@@ -1,5 +1,6 @@
 //! Networks: plain descriptions that record themselves on a tape.
 
+mod attention;
 mod autoencoder;
 mod infer;
 mod layers;
@@ -7,6 +8,7 @@ mod residual;
 mod score_net;
 mod unet;
 
+pub use attention::attention;
 pub use autoencoder::Autoencoder;
 pub use infer::Inference;
 pub use layers::Declared;

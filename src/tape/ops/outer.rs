@@ -106,23 +106,42 @@ impl<R: Real> Kernel for OverRows<'_, R> {
     fn run<const FMA: bool>(self) {
         let OverRows { m, n, dy, a, db } = self;
         for ((db, a), dy) in db.chunks_exact_mut(n).zip(a.chunks_exact(m)).zip(dy.chunks_exact(m * n)) {
-            for (block, db) in db.chunks_mut(W).enumerate() {
-                let mut tree = Tree::<R, W>::new();
-                for (a, dy) in a.chunks(LEAF_ROWS).zip(dy.chunks(LEAF_ROWS * n)) {
-                    let mut leaf = [R::zero(); W];
-                    for (a, dy) in a.iter().zip(dy.chunks_exact(n)) {
-                        for (leaf, dy) in leaf.iter_mut().zip(&dy[block * W..][..db.len()]) {
-                            *leaf += *a * *dy;
-                        }
-                    }
-                    tree.push(leaf);
-                }
-                for (db, sum) in db.iter_mut().zip(tree.total()) {
-                    *db += sum;
-                }
+            let whole = n / W * W;
+            for j in (0..whole).step_by(W) {
+                add_sum(a, dy, j, &mut db[j..][..W]);
             }
+            add_sum(a, dy, whole, &mut db[whole..]);
         }
     }
+}
+
+/// db_j += sum_i a_i dy_ij for the up to [`W`] columns from `j` on that `db` has.
+#[inline(always)]
+fn add_sum<R: Real>(a: &[R], dy: &[R], j: usize, db: &mut [R]) {
+    let n = dy.len() / a.len();
+    let sum = if a.len() <= LEAF_ROWS {
+        leaf(a, dy, n, j, db.len())
+    } else {
+        let mut tree = Tree::<R, W>::new();
+        for (a, dy) in a.chunks(LEAF_ROWS).zip(dy.chunks(LEAF_ROWS * n)) {
+            tree.push(leaf(a, dy, n, j, db.len()));
+        }
+        tree.total()
+    };
+    for (db, sum) in db.iter_mut().zip(sum) {
+        *db += sum;
+    }
+}
+
+#[inline(always)]
+fn leaf<R: Real>(a: &[R], dy: &[R], n: usize, j: usize, width: usize) -> [R; W] {
+    let mut sum = [R::zero(); W];
+    for (a, dy) in a.iter().zip(dy.chunks_exact(n)) {
+        for (sum, dy) in sum[..width].iter_mut().zip(&dy[j..][..width]) {
+            *sum += *a * *dy;
+        }
+    }
+    sum
 }
 
 impl Checked for Outer {
