@@ -6,7 +6,7 @@ use crate::tape::{Activation, Parameter, Recorder, Var};
 use crate::{Error, Real, Result};
 
 /// Under the square root of every normalisation.
-const EPSILON: f64 = 1e-5;
+pub(super) const EPSILON: f64 = 1e-5;
 
 /// One layer's parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
