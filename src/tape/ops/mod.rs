@@ -1,16 +1,22 @@
 //! The operations, and the list of them.
 
+mod conv;
+mod conv_transpose;
 mod layout;
 mod linear;
 mod map;
 mod matmul;
+mod pool;
 mod reduce;
 mod zip;
 
+pub use conv::Conv2d;
+pub use conv_transpose::ConvTranspose2d;
 pub use layout::{Concat, Rows};
 pub use linear::{Activation, Linear, linear_rows};
 pub use map::{Cos, Exp, Log, Map, Neg, Scale, Shift, Sigmoid, Silu, Sin, Softplus, Sqrt, Square, Tanh};
 pub use matmul::MatMul;
+pub use pool::{AveragePool, UpsampleNearest};
 pub use reduce::{Reduce, RowDot};
 pub use zip::{Add, Div, Mul, Sub, Zip};
 
@@ -51,4 +57,8 @@ ops![
     Linear,
     Concat,
     Rows,
+    Conv2d,
+    ConvTranspose2d,
+    AveragePool,
+    UpsampleNearest,
 ];
