@@ -142,7 +142,7 @@ impl UNet {
             h = block(r, p, &format!("d{level}"), down, e)?;
         }
         for (level, skip) in skips.into_iter().enumerate().rev() {
-            let double = r.upsample2d(h, 2)?;
+            let double = r.upsample_nearest2d(h, [2, 2])?;
             let up = p.conv(r, &format!("up{level}"), double, 1)?;
             let both = r.concat(&[up, skip])?;
             h = block(r, p, &format!("u{level}"), both, e)?;

@@ -36,6 +36,7 @@
 mod blocks;
 mod broadcast;
 pub mod check;
+mod conv;
 mod gemm;
 mod lanes;
 mod moments;
@@ -51,7 +52,7 @@ mod workspace;
 
 pub use blocks::Blocks;
 pub use op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Registered, Sample};
-pub use ops::{Activation, registry};
+pub use ops::{Activation, AveragePool, Conv2d, ConvTranspose2d, UpsampleNearest, registry};
 pub use program::Program;
 pub use recorder::Recorder;
 pub use table::{Row, Statistics};

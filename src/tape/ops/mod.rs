@@ -2,6 +2,8 @@
 
 mod broadcast_to;
 mod concat;
+mod conv;
+mod conv_transpose;
 mod gather;
 mod linear;
 mod map;
@@ -11,6 +13,7 @@ mod normalise;
 mod outer;
 mod pad;
 mod permute;
+mod pool;
 mod reduce;
 mod reshape;
 mod slice;
@@ -19,6 +22,8 @@ mod zip;
 
 pub use broadcast_to::BroadcastTo;
 pub use concat::Concat;
+pub use conv::Conv2d;
+pub use conv_transpose::ConvTranspose2d;
 pub use gather::Gather;
 pub use linear::{Activation, Linear, linear_rows};
 pub use map::{Cos, Exp, Log, Map, Neg, Scale, Shift, Sigmoid, Silu, Sin, Softplus, Sqrt, Square, Tanh};
@@ -28,6 +33,7 @@ pub use normalise::{GroupNorm, LayerNorm};
 pub use outer::Outer;
 pub use pad::Pad;
 pub use permute::Permute;
+pub use pool::{AveragePool, UpsampleNearest};
 pub use reduce::{Reduce, RowDot};
 pub use reshape::Reshape;
 pub use slice::Slice;
@@ -79,4 +85,8 @@ ops![
     Permute,
     BroadcastTo,
     Gather,
+    Conv2d,
+    ConvTranspose2d,
+    AveragePool,
+    UpsampleNearest,
 ];
