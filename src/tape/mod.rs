@@ -59,6 +59,7 @@
 mod blocks;
 mod broadcast;
 pub mod check;
+mod conv;
 mod fuse;
 mod gemm;
 mod hvp;
@@ -78,7 +79,7 @@ mod workspace;
 pub use blocks::Blocks;
 pub use hvp::{Record, SecondOrder};
 pub use op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Registered, Sample};
-pub use ops::{Activation, Chain, registry};
+pub use ops::{Activation, AveragePool, Chain, Conv2d, ConvTranspose2d, UpsampleNearest, registry};
 pub use plan::Memory;
 pub use program::Program;
 pub use recorder::Recorder;
