@@ -175,7 +175,7 @@ fn split<R: Real>(duals: &[Dual<R>], values: &mut [R], tangents: &mut [R]) {
     }
 }
 
-fn length(place: &str, expected: usize, got: usize) -> Result<()> {
+pub(super) fn length(place: &str, expected: usize, got: usize) -> Result<()> {
     if expected == got { Ok(()) } else { Err(Error::invalid(place, format!("{expected} numbers long"), got)) }
 }
 

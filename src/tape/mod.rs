@@ -36,6 +36,7 @@
 mod blocks;
 mod broadcast;
 pub mod check;
+mod compare;
 mod gemm;
 mod hvp;
 mod lanes;
@@ -51,6 +52,7 @@ mod trace;
 mod workspace;
 
 pub use blocks::Blocks;
+pub use compare::{Comparison, Rounding, compare};
 pub use hvp::{Record, SecondOrder};
 pub use op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Registered, Sample};
 pub use ops::{Activation, registry};
