@@ -1,58 +1,35 @@
-//! One training step of the MLP 14-128-128-128-2, batch 1,024: mean of |sigma net(x) + z|^2, its gradient, Adam. One block on
-//! one thread, and two blocks on two.
+//! One training step of the MLP 14-128-128-128-2, batch 1,024, and of a U-Net on 28 x 28 images, batch 64: loss, gradient, Adam.
+//! One block on one thread, and two blocks on two.
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use ndsm::nn::ScoreNet;
-use ndsm::optim::{Adam, Decay, Schedule};
+#[path = "../tests/common/training.rs"]
+mod training;
+
+use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
+use ndsm::nn::{ScoreNet, UNet};
 use ndsm::rng::{Purpose, Stream};
-use ndsm::tape::{Blocks, Recorder};
+use training::{Recorded, Training};
 
-const BATCH: usize = 1024;
+/// Normals for every input of a loss that was recorded for 1/`blocks` of the batch.
+fn step(group: &mut BenchmarkGroup<WallTime>, name: &str, threads: usize, recorded: Recorded, params: Vec<f32>) {
+    let ws = &mut recorded.program.workspace().unwrap();
+    let draw = |(chunk, var)| {
+        let mut v = vec![0f32; threads * ws.input_mut(var).unwrap().len()];
+        Stream::new(0, Purpose::Test, 0, chunk).fill_normal(&mut v);
+        v
+    };
+    let batch = (0..).zip(recorded.inputs.clone()).map(draw).collect();
+    let mut training = Training::new(recorded, batch, threads, params, training::adam().unwrap()).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    group.bench_function(format!("{name}/threads-{threads}"), |b| pool.install(|| b.iter(|| training.step().unwrap())));
+}
 
 fn train_step(c: &mut Criterion) {
     let mut group = c.benchmark_group("train-step");
     for threads in [1, 2] {
         let net = ScoreNet::new(2, 128, 3, 6).unwrap();
-        let n = BATCH / threads;
-        let mut r = Recorder::<f32>::new();
-        let x = r.input("x", &[n, net.inputs()]).unwrap();
-        let (sigma, z) = (r.input("sigma", &[n, 1]).unwrap(), r.input("z", &[n, 2]).unwrap());
-        let s = net.record(&mut r, x).unwrap();
-        let scaled = r.mul(s, sigma).unwrap();
-        let off = r.add(scaled, z).unwrap();
-        let per_row = r.row_dot(off, off).unwrap();
-        let loss = r.mean(per_row).unwrap();
-        let program = r.finish();
-
-        let draw = |len: usize, chunk: u32| {
-            let mut v = vec![0f32; len];
-            Stream::new(0, Purpose::Test, 0, chunk).fill_normal(&mut v);
-            v
-        };
-        let (rows, noise, sigmas) = (draw(BATCH * net.inputs(), 0), draw(BATCH * 2, 1), vec![0.7f32; n]);
-        let mut params = net.init::<f32>(0);
-        let mut grad = vec![0.0; params.len()];
-        let mut blocks = Blocks::new(&program, threads).unwrap();
-        let adam = Adam::new(Schedule::new(1e-3, 0, 1, Decay::Constant).unwrap());
-        let mut state = adam.start(&params).unwrap();
-        let seed = [1.0 / threads as f32];
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        group.bench_function(format!("mlp-14-128x3-2/batch-1024/threads-{threads}"), |b| {
-            pool.install(|| {
-                b.iter(|| {
-                    let work = |block: usize, params: &[f32], ws: &mut ndsm::tape::Workspace<f32>, grad: &mut [f32]| {
-                        let width = n * net.inputs();
-                        ws.input_mut(x)?.copy_from_slice(&rows[block * width..][..width]);
-                        ws.input_mut(z)?.copy_from_slice(&noise[block * n * 2..][..n * 2]);
-                        ws.input_mut(sigma)?.copy_from_slice(&sigmas);
-                        program.forward(params, ws)?;
-                        program.backward(params, ws, &[(loss, &seed)], grad)
-                    };
-                    blocks.run(&params, &mut grad, work).unwrap();
-                    adam.step(&mut params, &grad, &mut state).unwrap()
-                });
-            });
-        });
+        step(&mut group, "mlp-14-128x3-2/batch-1024", threads, training::mlp(net, 1024 / threads).unwrap(), net.init(0));
+        let net = UNet::new([28, 28, 1], 32, &[1, 2, 2]).unwrap();
+        step(&mut group, "unet-32-64-64/batch-64", threads, training::unet(&net, 64 / threads).unwrap(), net.init(0));
     }
     group.finish();
 }

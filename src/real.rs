@@ -2,7 +2,13 @@
 //! their lanes.
 
 mod dual;
+mod erf;
+#[cfg(test)]
+pub(crate) mod exact;
 mod number;
+#[cfg(test)]
+mod tests;
+mod trig;
 
 pub use dual::Dual;
 pub use number::Number;
@@ -11,13 +17,26 @@ pub use number::Number;
 /// f64, and differentiated by duals, is the code that runs in f32.
 ///
 /// The `*_lane` functions have no branch, no table and no call, so that a loop over them vectorises inside a
-/// [`crate::simd::Kernel`]; NaN stays NaN. Their errors, over the whole range and measured by this module's tests, are
-/// below 1.5 ulp (f32) and 2 ulp (f64) for `exp_lane`, `ln_lane`; 2 units of epsilon, absolute, for `sin_cos_turns`.
+/// [`crate::simd::Kernel`]; NaN stays NaN. Their errors against double-double arithmetic, in units in the last place of the
+/// exact result, measured by this module's tests at every [level](crate::simd::Level):
+///
+/// | | f32 | f64 |
+/// |---|---|---|
+/// | `exp_lane`, over its whole range | 1.5 | 1.5 |
+/// | `exp_m1_lane`, x <= 0 | 1.5 | 1.5 |
+/// | `ln_lane`, `ln_normal_lane` | 1 | 1.5 |
+/// | `sin_lane`, `cos_lane`, abs(x) <= [`Real::TRIG_LIMIT`] | 0.8 | 0.8 |
+/// | `erf_lane` | 2 | 2 |
+/// | `normal_law_lane` | 6 | 6 |
+///
+/// `sin_cos_turns` is right to 2 units of epsilon, absolute.
 pub trait Real: Number {
     /// The name in configuration files: `f32` or `f64`.
     const NAME: &'static str;
     /// Bytes of one number.
     const BYTES: usize;
+    /// Whether its arithmetic is that of f32: a short polynomial will do.
+    const SINGLE: bool;
     /// The nearest number of this type.
     fn of(x: f64) -> Self;
     /// The same number in f64 (exact).
@@ -31,17 +50,28 @@ pub trait Real: Number {
     fn fma<const FMA: bool>(self, a: Self, b: Self) -> Self;
     /// e^x. Overflows to infinity, underflows to 0 through the subnormals.
     fn exp_lane<const FMA: bool>(self) -> Self;
-    /// e^x - 1 without cancellation, x <= 0 (Kahan: what the rounding of u = e^x did to u - 1, it did to ln u too).
+    /// (e^x, e^x - 1), the second without cancellation, x <= 0.
+    fn exp_pair_lane<const FMA: bool>(self) -> (Self, Self);
+    /// e^x - 1 without cancellation, x <= 0.
     #[inline(always)]
     fn exp_m1_lane<const FMA: bool>(self) -> Self {
-        let u = self.exp_lane::<FMA>();
-        let d = u - Self::one();
-        let ratio = d * (self / u.ln_lane::<FMA>());
-        let small = if d == Self::zero() { self } else { ratio };
-        if d == -Self::one() { d } else { small }
+        self.exp_pair_lane::<FMA>().1
     }
-    /// ln x for normal positive x.
+    /// ln x: -infinity at 0, NaN below; right for subnormal numbers too.
     fn ln_lane<const FMA: bool>(self) -> Self;
+    /// ln x for normal positive x: two thirds of the work.
+    fn ln_normal_lane<const FMA: bool>(self) -> Self;
+    /// The largest abs(x) that [`Real::sin_lane`] and [`Real::cos_lane`] take.
+    const TRIG_LIMIT: f64 = 1e6;
+    /// sin x, abs(x) <= [`Real::TRIG_LIMIT`].
+    fn sin_lane<const FMA: bool>(self) -> Self;
+    /// cos x, abs(x) <= [`Real::TRIG_LIMIT`].
+    fn cos_lane<const FMA: bool>(self) -> Self;
+    /// The error function.
+    fn erf_lane<const FMA: bool>(self) -> Self;
+    /// The standard normal law: its distribution function Phi(x) and its density phi(x), both accurate relative to themselves
+    /// also where they are small.
+    fn normal_law_lane<const FMA: bool>(self) -> (Self, Self);
     /// (sin 2 pi u, cos 2 pi u) for u in [0, 1].
     fn sin_cos_turns<const FMA: bool>(self) -> (Self, Self);
     /// A number uniform in (0, 1), never 0 and never 1 in f64, from 64 random bits. f32 looks only at the upper 31 and gives
@@ -60,11 +90,76 @@ const fn inverse_factorials<const N: usize>() -> [f64; N] {
     c
 }
 
+/// e^x = (1 + r q) scale[0] scale[1].
+struct ExpParts<T> {
+    q: T,
+    r: T,
+    scale: [T; 2],
+}
+
+macro_rules! exp_parts {
+    ($t:ident, $bits:ident, $int:ident, $mantissa:expr, $bias:expr, $exp:expr, $lo:expr, $hi:expr, $ln2_hi:expr, $fma:ident, $x:expr) => {{
+        // x = n ln 2 + r, |r| <= ln 2 / 2: e^x = 2^n (1 + r + r^2/2! + ...). n is rounded by adding 1.5 2^mantissa, whose
+        // low bits then hold n; ln 2 is split into a short head and its rest, so that n head is exact (Cody and Waite).
+        const MAGIC: $t = 1.5 * (1u64 << $mantissa) as $t;
+        const HEAD: $t = $ln2_hi;
+        const REST: $t = (std::f64::consts::LN_2 - HEAD as f64) as $t + LN2_BEYOND as $t;
+        // What f64 itself lacks of ln 2 (zero once rounded into f32's rest).
+        const LN2_BEYOND: f64 = 2.319_046_813_846_299_6e-17;
+        const C: [f64; $exp] = inverse_factorials::<$exp>();
+        let x = if $x < $lo { $lo } else { $x };
+        let x = if x > $hi { $hi } else { x };
+        let shifted = x.fma::<$fma>(std::f64::consts::LOG2_E as $t, MAGIC);
+        let n = shifted - MAGIC;
+        let r = n.fma::<$fma>(-HEAD, x);
+        let r = n.fma::<$fma>(-REST, r);
+        let mut q = C[$exp - 1] as $t;
+        let mut i = $exp - 1;
+        while i > 1 {
+            i -= 1;
+            q = q.fma::<$fma>(r, C[i] as $t);
+        }
+        // 2^n in two halves, so that the ends of the range go through the subnormals and to infinity.
+        let n = shifted.to_bits().wrapping_sub(MAGIC.to_bits()) as $int;
+        let half = n >> 1;
+        let two = |k: $int| <$t>::from_bits(((k + $bias) as $bits) << $mantissa);
+        ExpParts { q, r, scale: [two(half), two(n - half)] }
+    }};
+}
+
+/// ln x - `halvings` ln 2 for normal positive x.
+macro_rules! ln {
+    ($t:ident, $bits:ident, $int:ident, $mantissa:expr, $ln:expr, $ln2_hi:expr, $fma:ident, $x:expr, $halvings:expr) => {{
+        // x = 2^e m, sqrt(1/2) <= m < sqrt 2, s = (m - 1)/(m + 1): ln m = 2 (s + s^3/3 + s^5/5 + ...).
+        const MAGIC: $t = 1.5 * (1u64 << $mantissa) as $t;
+        const HEAD: $t = $ln2_hi;
+        const REST: $t = (std::f64::consts::LN_2 - HEAD as f64) as $t;
+        let bits = $x.to_bits() as $int;
+        let e = (bits - (std::f64::consts::FRAC_1_SQRT_2 as $t).to_bits() as $int) >> $mantissa;
+        let m = <$t>::from_bits((bits - (e << $mantissa)) as $bits);
+        // e as a number: through the low bits of 1.5 2^mantissa, because not every level converts 64-bit integers.
+        let e = <$t>::from_bits(MAGIC.to_bits().wrapping_add(e as $bits)) - MAGIC - $halvings;
+        let s = (m - 1.0) / (m + 1.0);
+        let q = s * s;
+        let mut p = (1.0 / (2.0 * $ln as f64 + 1.0)) as $t;
+        let mut i = $ln;
+        while i > 1 {
+            i -= 1;
+            p = p.fma::<$fma>(q, (1.0 / (2.0 * i as f64 + 1.0)) as $t);
+        }
+        // 2 s = (m - 1) - s (m - 1): the rounding of s does not enter at first order.
+        let f = m - 1.0;
+        let tail = (s + s).fma::<$fma>(q * p, e * REST) - s * f;
+        e.fma::<$fma>(HEAD, f + tail)
+    }};
+}
+
 macro_rules! real {
     ($t:ident, $bits:ident, $int:ident, $mantissa:expr, $bias:expr, exp: $exp:expr, ln: $ln:expr, sin: $sin:expr, $lo:expr, $hi:expr, $ln2_hi:expr, $uniform:expr) => {
         impl Real for $t {
             const NAME: &'static str = stringify!($t);
             const BYTES: usize = size_of::<$t>();
+            const SINGLE: bool = $mantissa < 24;
             #[inline(always)]
             fn of(x: f64) -> Self {
                 x as $t
@@ -87,53 +182,45 @@ macro_rules! real {
             }
             #[inline(always)]
             fn exp_lane<const FMA: bool>(self) -> Self {
-                // x = n ln 2 + r, |r| <= ln 2 / 2: e^x = 2^n (1 + r + r^2/2! + ...). n is rounded by adding 1.5 2^mantissa, whose
-                // low bits then hold n; ln 2 is split into a short head and its rest, so that n head is exact (Cody and Waite).
-                const MAGIC: $t = 1.5 * (1u64 << $mantissa) as $t;
-                const HEAD: $t = $ln2_hi;
-                const REST: $t = (std::f64::consts::LN_2 - HEAD as f64) as $t + LN2_BEYOND as $t;
-                // What f64 itself lacks of ln 2 (zero once rounded into f32's rest).
-                const LN2_BEYOND: f64 = 2.319_046_813_846_299_6e-17;
-                const C: [f64; $exp] = inverse_factorials::<$exp>();
-                let x = if self < $lo { $lo } else { self };
-                let x = if x > $hi { $hi } else { x };
-                let shifted = x.fma::<FMA>(std::f64::consts::LOG2_E as $t, MAGIC);
-                let n = shifted - MAGIC;
-                let r = n.fma::<FMA>(-HEAD, x);
-                let r = n.fma::<FMA>(-REST, r);
-                let mut p = C[$exp - 1] as $t;
-                let mut i = $exp - 1;
-                while i > 0 {
-                    i -= 1;
-                    p = p.fma::<FMA>(r, C[i] as $t);
-                }
-                // 2^n in two halves, so that the ends of the range go through the subnormals and to infinity.
-                let n = shifted.to_bits().wrapping_sub(MAGIC.to_bits()) as $int;
-                let half = n >> 1;
-                let two = |k: $int| <$t>::from_bits(((k + $bias) as $bits) << $mantissa);
-                p * two(half) * two(n - half)
+                let ExpParts { q, r, scale } = exp_parts!($t, $bits, $int, $mantissa, $bias, $exp, $lo, $hi, $ln2_hi, FMA, self);
+                q.fma::<FMA>(r, 1.0) * scale[0] * scale[1]
+            }
+            #[inline(always)]
+            fn exp_pair_lane<const FMA: bool>(self) -> (Self, Self) {
+                // e^x - 1 = 2^n (e^r - 1) + (2^n - 1), and n = 0 for small x.
+                let ExpParts { q, r, scale } = exp_parts!($t, $bits, $int, $mantissa, $bias, $exp, $lo, $hi, $ln2_hi, FMA, self);
+                let power = scale[0] * scale[1];
+                (q.fma::<FMA>(r, 1.0) * scale[0] * scale[1], power.fma::<FMA>(q * r, power - 1.0))
             }
             #[inline(always)]
             fn ln_lane<const FMA: bool>(self) -> Self {
-                // x = 2^e m, sqrt(1/2) <= m < sqrt 2, s = (m - 1)/(m + 1): ln m = 2 (s + s^3/3 + s^5/5 + ...).
-                const HEAD: $t = $ln2_hi;
-                const REST: $t = (std::f64::consts::LN_2 - HEAD as f64) as $t;
-                let bits = self.to_bits() as $int;
-                let e = (bits - (std::f64::consts::FRAC_1_SQRT_2 as $t).to_bits() as $int) >> $mantissa;
-                let m = <$t>::from_bits((bits - (e << $mantissa)) as $bits);
-                let e = e as $t;
-                let s = (m - 1.0) / (m + 1.0);
-                let q = s * s;
-                let mut p = (1.0 / (2.0 * $ln as f64 + 1.0)) as $t;
-                let mut i = $ln;
-                while i > 1 {
-                    i -= 1;
-                    p = p.fma::<FMA>(q, (1.0 / (2.0 * i as f64 + 1.0)) as $t);
-                }
-                // 2 s = (m - 1) - s (m - 1): the rounding of s does not enter at first order.
-                let f = m - 1.0;
-                let tail = (s + s).fma::<FMA>(q * p, e * REST) - s * f;
-                e.fma::<FMA>(HEAD, f + tail)
+                const STEPS: $t = (1u64 << ($mantissa + 2)) as $t;
+                let tiny = self < <$t>::MIN_POSITIVE;
+                let x = if tiny { self * STEPS } else { self };
+                let y = ln!($t, $bits, $int, $mantissa, $ln, $ln2_hi, FMA, x, if tiny { ($mantissa + 2) as $t } else { 0.0 });
+                let y = if self == 0.0 { <$t>::NEG_INFINITY } else { y };
+                let y = if self < 0.0 { <$t>::NAN } else { y };
+                if self < <$t>::INFINITY { y } else { self }
+            }
+            #[inline(always)]
+            fn ln_normal_lane<const FMA: bool>(self) -> Self {
+                ln!($t, $bits, $int, $mantissa, $ln, $ln2_hi, FMA, self, 0.0)
+            }
+            #[inline(always)]
+            fn sin_lane<const FMA: bool>(self) -> Self {
+                trig::sin::<Self, FMA>(self)
+            }
+            #[inline(always)]
+            fn cos_lane<const FMA: bool>(self) -> Self {
+                trig::cos::<Self, FMA>(self)
+            }
+            #[inline(always)]
+            fn erf_lane<const FMA: bool>(self) -> Self {
+                erf::erf::<Self, FMA>(self)
+            }
+            #[inline(always)]
+            fn normal_law_lane<const FMA: bool>(self) -> (Self, Self) {
+                erf::normal_law::<Self, FMA>(self)
             }
             #[inline(always)]
             fn sin_cos_turns<const FMA: bool>(self) -> (Self, Self) {
@@ -173,66 +260,3 @@ real!(f32, u32, i32, 23, 127, exp: 8, ln: 5, sin: 5, -104.0, 89.0, 0.693_359_4, 
 real!(f64, u64, i64, 52, 1023, exp: 14, ln: 11, sin: 9, -746.0, 710.0, 0.693_147_180_369_123_8, |hi: u32, lo: u32| {
     f64::from_bits((1023 << 52) | ((u64::from(hi) << 20) | u64::from(lo >> 12))) - (1.0 - 0.5 * f64::EPSILON)
 });
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Largest error of each function in units of epsilon: relative for exp and ln, absolute for sine and cosine.
-    fn errors<R: Real, const FMA: bool>() -> [f64; 3] {
-        let eps = R::epsilon().f64();
-        let mut worst = [0f64; 3];
-        for i in 1..200_000 {
-            let u = f64::from(i) / 200_000.0;
-            let x = R::of(170.0 * (u - 0.5));
-            let exact = x.f64().exp();
-            worst[0] = worst[0].max((x.exp_lane::<FMA>().f64() - exact).abs() / exact / eps);
-            let x = R::of((80.0 * (u - 0.5)).exp());
-            worst[1] = worst[1].max((x.ln_lane::<FMA>().f64() - x.f64().ln()).abs() / x.f64().ln().abs().max(1e-300) / eps);
-            let x = R::of(u);
-            let (s, c) = x.sin_cos_turns::<FMA>();
-            // The reference turns by whole quarters exactly too: 2 pi x would carry its own rounding of up to 3 units.
-            let q = (4.0 * x.f64()).round();
-            let (a, b) = (std::f64::consts::TAU * (x.f64() - q / 4.0)).sin_cos();
-            let exact = [(a, b), (b, -a), (-a, -b), (-b, a), (a, b)][q as usize];
-            worst[2] = worst[2].max((s.f64() - exact.0).abs().max((c.f64() - exact.1).abs()) / eps);
-        }
-        worst
-    }
-
-    #[test]
-    fn lane_functions_keep_their_stated_errors() {
-        for [exp, ln, trig] in [errors::<f32, false>(), errors::<f32, true>()] {
-            assert!(exp <= 1.5 && ln <= 1.5 && trig <= 2.0, "f32: exp {exp}, ln {ln}, sin/cos {trig}");
-        }
-        for [exp, ln, trig] in [errors::<f64, false>(), errors::<f64, true>()] {
-            assert!(exp <= 2.0 && ln <= 2.0 && trig <= 2.0, "f64: exp {exp}, ln {ln}, sin/cos {trig}");
-        }
-    }
-
-    #[test]
-    fn exp_has_the_right_ends() {
-        assert_eq!(f32::NEG_INFINITY.exp_lane::<false>(), 0.0);
-        assert_eq!(f32::INFINITY.exp_lane::<false>(), f32::INFINITY);
-        assert!(f32::NAN.exp_lane::<false>().is_nan());
-        assert_eq!(0f32.exp_lane::<true>(), 1.0);
-        assert_eq!(f64::NEG_INFINITY.exp_lane::<false>(), 0.0);
-        assert_eq!(f64::INFINITY.exp_lane::<false>(), f64::INFINITY);
-        assert!(f64::NAN.exp_lane::<true>().is_nan());
-        for x in [-1e-20f64, -1e-9, -3e-4, -0.1, -1.0, -20.0, -300.0] {
-            assert!((x.exp_m1_lane::<false>() - x.exp_m1()).abs() <= 8.0 * f64::EPSILON * x.exp_m1().abs(), "{x}");
-            let x = x as f32;
-            assert!((x.exp_m1_lane::<true>() - x.exp_m1()).abs() <= 8.0 * f32::EPSILON * x.exp_m1().abs(), "{x}");
-        }
-        assert!(((-100f32).exp_lane::<false>() - (-100f32).exp()).abs() <= f32::from_bits(1));
-    }
-
-    #[test]
-    fn uniforms_of_both_precisions_agree_and_stay_inside() {
-        for (hi, lo) in [(0, 0), (u32::MAX, u32::MAX), (1, 7), (0x8000_0000, 0), (0x1234_5678, 0x9abc_def0)] {
-            let (a, b) = (f32::uniform(hi, lo), f64::uniform(hi, lo));
-            assert!(a > 0.0 && a <= 1.0 && b > 0.0 && b < 1.0, "{a} {b}");
-            assert!((f64::from(a) - b).abs() <= 2f64.powi(-24), "{a} {b}");
-        }
-    }
-}

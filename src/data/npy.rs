@@ -1,11 +1,11 @@
-//! NumPy's `.npy` files: reading points or images, writing samples.
+//! NumPy's `.npy` files: reading points, images or any array, writing samples.
 //!
 //! Layout (NumPy enhancement proposal 1): the magic bytes `\x93NUMPY`, a version, the header's length, the header (a Python
 //! dictionary of `descr`, `fortran_order` and `shape`, padded to a multiple of 64 bytes), the numbers.
 
-use super::file::{ImageShape, Table, check_finite, check_size, fill, open};
+use super::file::{ImageShape, MAX_NUMBERS, Table, check_finite, check_size, fill, open};
 use crate::{Error, Real, Result};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayD, ArrayView2, IxDyn};
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
@@ -40,20 +40,10 @@ pub fn read(path: &Path) -> Result<Table> {
         _ => return Err(Error::bad_file(path, format!("must have 2 axes (points) or 3 (images), got the shape {:?}", header.shape))),
     };
     let d = check_size(path, n, &header.shape[1..])?;
-    let (name, bytes, number) = header.kind;
-    let (expected, got) = ((n * d * bytes) as u64, length.saturating_sub(header.bytes));
-    if got != expected {
-        let shape = &header.shape;
-        return Err(Error::bad_file(path, format!("must hold {expected} bytes of numbers for the shape {shape:?} of {name}, got {got}")));
-    }
-    let scale = if name == "|u1" && images.is_some() { 255.0 } else { 1.0 };
-    let mut values = Vec::with_capacity(n * d);
-    let mut row = vec![0; d * bytes];
-    for i in 0..n {
-        fill(path, &mut file, &mut row, "its numbers")?;
-        for (j, b) in row.chunks_exact(bytes).enumerate() {
-            values.push(check_finite(path, number(b), ("row", i + 1), j + 1)? / scale);
-        }
+    let (name, ..) = header.kind;
+    let mut values = header.numbers(path, &mut file, length, n, d)?;
+    if name == "|u1" && images.is_some() {
+        values.iter_mut().for_each(|v| *v /= 255.0);
     }
     let range = match name {
         "|u1" => [0.0, 1.0],
@@ -61,6 +51,24 @@ pub fn read(path: &Path) -> Result<Table> {
     };
     let values = Array2::from_shape_vec((n, d), values).map_err(|e| Error::bad_file(path, e.to_string()))?;
     Ok(Table { values, images: images.map(|(height, width)| ImageShape { height, width, range }), labels: None })
+}
+
+/// An array of any shape and of the types that [`read`] takes; bytes keep their values.
+///
+/// # Errors
+/// As [`read`]; a single row and an empty array are no errors.
+pub fn read_array(path: &Path) -> Result<ArrayD<f64>> {
+    let (file, length) = open(path)?;
+    let mut file = BufReader::new(file);
+    let header = Header::read(path, &mut file)?;
+    let shape = &header.shape[..];
+    let all = shape.iter().try_fold(1usize, |n, s| n.checked_mul(*s)).filter(|n| *n <= MAX_NUMBERS);
+    let all =
+        all.ok_or_else(|| Error::bad_file(path, format!("claims the shape {shape:?}, more than the {MAX_NUMBERS} numbers that are read")))?;
+    // Rows along the first axis, for the sentence about a bad number; none if another axis is empty.
+    let n = shape.first().copied().unwrap_or(1).min(all);
+    let values = header.numbers(path, &mut file, length, n, all / n.max(1))?;
+    ArrayD::from_shape_vec(IxDyn(shape), values).map_err(|e| Error::bad_file(path, e.to_string()))
 }
 
 /// Writes `x` as `<f4` or `<f8` in C order: to a temporary file beside `path`, forced to the disk, then renamed, so that
@@ -163,6 +171,28 @@ impl Header {
             return Err(Error::bad_file(path, "must be in C order, but is in Fortran order; save numpy.ascontiguousarray(x)"));
         }
         Ok(Header { kind, shape: fields.shape, bytes: (start.len() + wide + length) as u64 })
+    }
+
+    /// The `n` rows of `d` numbers that follow the header in a file of `length` bytes.
+    fn numbers(&self, path: &Path, file: &mut impl Read, length: u64, n: usize, d: usize) -> Result<Vec<f64>> {
+        let (name, bytes, number) = self.kind;
+        let (expected, got) = ((n * d * bytes) as u64, length.saturating_sub(self.bytes));
+        if got != expected {
+            let shape = &self.shape;
+            return Err(Error::bad_file(
+                path,
+                format!("must hold {expected} bytes of numbers for the shape {shape:?} of {name}, got {got}"),
+            ));
+        }
+        let mut values = Vec::with_capacity(n * d);
+        let mut row = vec![0; d * bytes];
+        for i in 0..n {
+            fill(path, file, &mut row, "its numbers")?;
+            for (j, b) in row.chunks_exact(bytes).enumerate() {
+                values.push(check_finite(path, number(b), ("row", i + 1), j + 1)?);
+            }
+        }
+        Ok(values)
     }
 }
 

@@ -50,7 +50,7 @@ pub fn scale<R: Real>(x: &mut [[R; W]], by: &[R; W]) {
 pub fn log_sum<R: Real, const FMA: bool>(top: &[R; W], total: &[R; W]) -> [R; W] {
     let mut out = [R::zero(); W];
     for i in 0..W {
-        out[i] = top[i] + total[i].ln_lane::<FMA>();
+        out[i] = top[i] + total[i].ln_normal_lane::<FMA>();
     }
     out
 }

@@ -5,7 +5,7 @@ use crate::tape::{Activation, Parameter, Recorder, Var};
 use crate::{Error, Real, Result};
 
 /// The largest number of parameters of a network: 4 GiB in f32.
-const MAX_PARAMETERS: usize = 1 << 30;
+pub(super) const MAX_PARAMETERS: usize = 1 << 30;
 
 /// A score network: rows [x/std, features of the time] -> `depth` hidden layers of `width` units with SiLU -> `dim` outputs.
 ///
@@ -184,7 +184,7 @@ impl ScoreNet {
 }
 
 /// E silu(z)^2, z ~ N(0, 1), by the trapezoidal rule (exponentially accurate for a smooth decaying integrand).
-fn silu_second_moment() -> f64 {
+pub(super) fn silu_second_moment() -> f64 {
     let step = 0.05;
     let term = |i: i32| {
         let z = f64::from(i) * step;

@@ -42,6 +42,8 @@ pub struct Loss<R: Real> {
     program: Program<R>,
     vars: Vars,
     blocks: Blocks<R>,
+    /// The adjoint of a block's values: 1/draws each.
+    seed: Vec<R>,
 }
 
 /// What a row of the tape's inputs holds.
@@ -91,7 +93,8 @@ impl<R: Real> Loss<R> {
         let vars = Vars { input, factor, offset, target, square, linear, value };
         let zero = vec![R::zero(); rows * d];
         let rows = Rows { times: vec![0.0; rows], points: zero.clone(), guide: zero };
-        Ok(Loss { regression, control, weighting, draws, rows, program, vars, blocks })
+        let seed = vec![R::of(1.0 / draws as f64); block];
+        Ok(Loss { regression, control, weighting, draws, rows, program, vars, blocks, seed })
     }
 
     /// The recorded program of one block of rows: for audits and pictures.
@@ -112,10 +115,10 @@ impl<R: Real> Loss<R> {
         if self.regression == Regression::Score {
             model.guide(&self.rows.times, &self.rows.points, &mut self.rows.guide)?;
         }
-        let block = self.rows.times.len().div_ceil(self.blocks.count()).next_multiple_of(points);
-        let seed = vec![R::of(1.0 / n as f64); block];
         let (rows, program, vars, control, regression, weighting) =
             (&self.rows, &self.program, self.vars, self.control, self.regression, self.weighting);
+        let seed = &self.seed[..];
+        let block = seed.len();
         self.blocks.run(params, grad, |index, params, ws, grad| {
             let first = index * block;
             let fill = Fill { model, draws, rows, control, regression, weighting, vars };
@@ -123,7 +126,7 @@ impl<R: Real> Loss<R> {
                 fill.row(first + row, row, ws)?;
             }
             program.forward(params, ws)?;
-            program.backward(params, ws, &[(vars.value, &seed)], grad)
+            program.backward(params, ws, &[(vars.value, seed)], grad)
         })?;
         for (values, ws) in values.chunks_mut(block / points).zip(self.blocks.workspaces()) {
             for (value, rows) in values.iter_mut().zip(ws.value(self.vars.value)?.chunks_exact(points)) {

@@ -138,6 +138,14 @@ impl<R: Real> Number for Dual<R> {
         Self::constant(R::min_value())
     }
     #[inline(always)]
+    fn max_value() -> Self {
+        Self::constant(R::max_value())
+    }
+    #[inline(always)]
+    fn min_positive_value() -> Self {
+        Self::constant(R::min_positive_value())
+    }
+    #[inline(always)]
     fn is_nan(self) -> bool {
         self.value.is_nan()
     }
@@ -201,6 +209,7 @@ impl<R: Real> Number for Dual<R> {
 impl<R: Real> Real for Dual<R> {
     const NAME: &'static str = "dual";
     const BYTES: usize = 2 * R::BYTES;
+    const SINGLE: bool = R::SINGLE;
     /// A constant.
     #[inline(always)]
     fn of(x: f64) -> Self {
@@ -229,12 +238,37 @@ impl<R: Real> Real for Dual<R> {
         self.chain(y, y)
     }
     #[inline(always)]
-    fn exp_m1_lane<const FMA: bool>(self) -> Self {
-        self.chain(self.value.exp_m1_lane::<FMA>(), self.value.exp_lane::<FMA>())
+    fn exp_pair_lane<const FMA: bool>(self) -> (Self, Self) {
+        let (y, m) = self.value.exp_pair_lane::<FMA>();
+        (self.chain(y, y), self.chain(m, y))
     }
     #[inline(always)]
     fn ln_lane<const FMA: bool>(self) -> Self {
         self.chain(self.value.ln_lane::<FMA>(), R::one() / self.value)
+    }
+    #[inline(always)]
+    fn ln_normal_lane<const FMA: bool>(self) -> Self {
+        self.chain(self.value.ln_normal_lane::<FMA>(), R::one() / self.value)
+    }
+    #[inline(always)]
+    fn sin_lane<const FMA: bool>(self) -> Self {
+        self.chain(self.value.sin_lane::<FMA>(), self.value.cos_lane::<FMA>())
+    }
+    #[inline(always)]
+    fn cos_lane<const FMA: bool>(self) -> Self {
+        self.chain(self.value.cos_lane::<FMA>(), -self.value.sin_lane::<FMA>())
+    }
+    #[inline(always)]
+    fn erf_lane<const FMA: bool>(self) -> Self {
+        let slope = R::of(std::f64::consts::FRAC_2_SQRT_PI) * (-(self.value * self.value)).exp_lane::<FMA>();
+        self.chain(self.value.erf_lane::<FMA>(), slope)
+    }
+    #[inline(always)]
+    fn normal_law_lane<const FMA: bool>(self) -> (Self, Self) {
+        let (cdf, density) = self.value.normal_law_lane::<FMA>();
+        // The density vanishes sooner than any x grows: 0 x is 0, also at infinity.
+        let slope = if density == R::zero() { R::zero() } else { -self.value * density };
+        (self.chain(cdf, density), self.chain(density, slope))
     }
     #[inline(always)]
     fn sin_cos_turns<const FMA: bool>(self) -> (Self, Self) {
@@ -293,7 +327,14 @@ mod tests {
         check("power", &[0.4, 1.0, 1.3], |x| x.powf(x * x + c), |x| x.powf(g(x)));
         check("exp_lane", &wide, |x| x.exp_lane::<true>(), |x| x.exp_lane::<true>());
         check("exp_m1_lane", &negative, |x| x.exp_m1_lane::<false>(), |x| x.exp_m1_lane::<false>());
+        check("e^x of the pair", &negative, |x| x.exp_pair_lane::<true>().0, |x| x.exp_pair_lane::<true>().0);
         check("ln_lane", &positive, |x| x.ln_lane::<true>(), |x| x.ln_lane::<true>());
+        check("ln_normal_lane", &positive, |x| x.ln_normal_lane::<true>(), |x| x.ln_normal_lane::<true>());
+        check("sin_lane", &wide, |x| x.sin_lane::<true>(), |x| x.sin_lane::<true>());
+        check("cos_lane", &wide, |x| x.cos_lane::<false>(), |x| x.cos_lane::<false>());
+        check("erf_lane", &wide, |x| x.erf_lane::<true>(), |x| x.erf_lane::<true>());
+        check("Phi", &wide, |x| x.normal_law_lane::<true>().0, |x| x.normal_law_lane::<true>().0);
+        check("phi", &wide, |x| x.normal_law_lane::<false>().1, |x| x.normal_law_lane::<false>().1);
         check("sine", &[0.1, 0.3, 0.6, 0.9], |x| x.sin_cos_turns::<true>().0, |x| x.sin_cos_turns::<true>().0);
         check("cosine", &[0.1, 0.3, 0.6, 0.9], |x| x.sin_cos_turns::<true>().1, |x| x.sin_cos_turns::<true>().1);
     }

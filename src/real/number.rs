@@ -40,6 +40,10 @@ pub trait Number:
     fn epsilon() -> Self;
     /// The lowest finite number.
     fn min_value() -> Self;
+    /// The largest finite number.
+    fn max_value() -> Self;
+    /// The smallest positive number of full precision.
+    fn min_positive_value() -> Self;
     /// Whether it is not a number.
     fn is_nan(self) -> bool;
     /// Whether it is neither infinite nor NaN.
@@ -92,6 +96,14 @@ macro_rules! number {
             #[inline(always)]
             fn min_value() -> Self {
                 $t::MIN
+            }
+            #[inline(always)]
+            fn max_value() -> Self {
+                $t::MAX
+            }
+            #[inline(always)]
+            fn min_positive_value() -> Self {
+                $t::MIN_POSITIVE
             }
             $(#[inline(always)]
             fn $f(self $(, $arg: $of)*) -> $out {

@@ -58,7 +58,7 @@ pub fn group<R: Real, const FMA: bool>(key: [u32; 2], counter: [u32; 4]) -> [R; 
         for i in 0..W {
             let u = R::uniform(hi[2 * pair][i], lo[2 * pair][i]);
             let v = R::uniform(hi[2 * pair + 1][i], lo[2 * pair + 1][i]);
-            let radius = (R::of(-2.0) * u.ln_lane::<FMA>()).sqrt();
+            let radius = (R::of(-2.0) * u.ln_normal_lane::<FMA>()).sqrt();
             let (sin, cos) = v.sin_cos_turns::<FMA>();
             out[2 * pair * W + i] = radius * cos;
             out[(2 * pair + 1) * W + i] = radius * sin;

@@ -1,8 +1,37 @@
 //! Loops of two-operand operations: broadcasting, and its reverse, summing over what was broadcast.
 
-use super::sums::{LEAF_ROWS, Tree, sum_of};
+use super::sums::{LEAF, LEAF_ROWS, Tree};
 use crate::Real;
-use crate::simd::W;
+use crate::simd::{self, Kernel, W, dispatch};
+
+/// What is computed from the elements of up to four tensors: plain arithmetic of up to four numbers.
+pub trait Term: Copy {
+    /// Whether `own` is read.
+    const OWN: bool = true;
+    /// The number.
+    fn at<R: Real, const FMA: bool>(self, own: R, other: R, y: R, dy: R) -> R;
+}
+
+/// The operand itself.
+#[derive(Clone, Copy)]
+pub struct Own;
+impl Term for Own {
+    #[inline(always)]
+    fn at<R: Real, const FMA: bool>(self, own: R, _: R, _: R, _: R) -> R {
+        own
+    }
+}
+
+/// The adjoint, times a constant.
+#[derive(Clone, Copy)]
+pub struct Incoming(pub f64);
+impl Term for Incoming {
+    const OWN: bool = false;
+    #[inline(always)]
+    fn at<R: Real, const FMA: bool>(self, _: R, _: R, _: R, dy: R) -> R {
+        R::of(self.0) * dy
+    }
+}
 
 /// The shape of f(a, b): axes aligned at the last one, sizes equal or one of them 1.
 pub fn shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
@@ -17,7 +46,8 @@ pub fn shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
         .collect()
 }
 
-/// y = f(a, b) as up to three outer loops over rows of `inner` elements. A stride is 0 where the operand is broadcast.
+/// y = f(a, b) as up to three outer loops over rows of `inner` elements. A stride is 0 where the operand is broadcast. The sum
+/// over what was broadcast is the same loops with the result's role taken by an operand.
 #[derive(Clone, Copy)]
 pub struct Plan {
     outer: [usize; 3],
@@ -63,92 +93,328 @@ impl Plan {
         plan
     }
 
+    /// y = term(a, b, c, d), or added to y unless it is `fresh`; c and d are shaped like a.
+    pub fn map<T: Term, R: Real>(&self, term: T, fresh: bool, [a, c, d]: [&[R]; 3], b: &[R], y: &mut [R]) {
+        dispatch(Map { plan: *self, term, fresh, a, b, c, d, y });
+    }
+
+    /// dx = sum of term(own, other, y, dy) over the elements of y that the operand `which` (0: a, 1: b) was broadcast to, or
+    /// added to dx unless it is `fresh`. own and dx are shaped like that operand, other like the other one, y and dy like y.
+    /// y's shape is that of f(a, b). The sums are trees over rows or over contiguous numbers.
+    pub fn sum<T: Term, R: Real>(&self, which: usize, term: T, fresh: bool, [own, other, y, dy]: [&[R]; 4], dx: &mut [R]) {
+        dispatch(Sum { plan: *self, which, term, fresh, own, other, y, dy, dx });
+    }
+
+    /// Whether operand `which` varies inside a row.
+    pub fn varies(&self, which: usize) -> bool {
+        self.step[which] > 0
+    }
+
+    /// Elements of a row.
+    pub fn inner(&self) -> usize {
+        self.inner
+    }
+
+    /// All rows.
     #[inline(always)]
-    fn row(&self, i: [usize; 3], start: Row) -> Row {
-        let mut row = start;
-        for (at, stride) in row.iter_mut().zip(self.strides) {
-            *at += i[0] * stride[0] + i[1] * stride[1] + i[2] * stride[2];
+    pub fn rows(&self) -> Rows {
+        Rows::new(self.outer, self.strides, [0; 3])
+    }
+}
+
+/// The rows of three nested loops, in order.
+pub struct Rows {
+    sizes: [usize; 3],
+    strides: [[usize; 3]; 3],
+    index: [usize; 3],
+    row: Row,
+    left: usize,
+}
+
+impl Rows {
+    #[inline(always)]
+    fn new(sizes: [usize; 3], strides: [[usize; 3]; 3], start: Row) -> Self {
+        Rows { sizes, strides, index: [0; 3], row: start, left: sizes[0] * sizes[1] * sizes[2] }
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Row;
+    #[inline(always)]
+    fn next(&mut self) -> Option<Row> {
+        self.left = self.left.checked_sub(1)?;
+        let row = self.row;
+        let mut axis = 2;
+        self.index[2] += 1;
+        self.advance(2, 1);
+        // Carries, like a counter.
+        while axis > 0 && self.index[axis] == self.sizes[axis] {
+            self.index[axis] = 0;
+            self.rewind(axis, self.sizes[axis]);
+            axis -= 1;
+            self.index[axis] += 1;
+            self.advance(axis, 1);
         }
-        row
+        Some(row)
     }
+}
 
-    /// y = f(a, b). For use inside kernels.
+impl Rows {
     #[inline(always)]
-    pub fn map<R: Real>(&self, a: &[R], b: &[R], y: &mut [R], f: impl Fn(R, R) -> R) {
-        let n = self.inner;
-        each(self.outer, |i| {
-            let [ia, ib, iy] = self.row(i, [0; 3]);
-            let (a, b, y) = (&a[ia..], &b[ib..], &mut y[iy..iy + n]);
-            match self.step {
-                [1, 1] => y.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = f(*a, *b)),
-                [1, _] => y.iter_mut().zip(a).for_each(|(y, a)| *y = f(*a, b[0])),
-                [_, 1] => y.iter_mut().zip(b).for_each(|(y, b)| *y = f(a[0], *b)),
-                _ => y.iter_mut().for_each(|y| *y = f(a[0], b[0])),
-            }
-        });
+    fn advance(&mut self, axis: usize, by: usize) {
+        for operand in 0..3 {
+            self.row[operand] += by * self.strides[operand][axis];
+        }
     }
-
-    /// Adds to the adjoint of operand `which` (0: a, 1: b) the terms of the elements of y that it was broadcast to.
-    /// `term(ia, ib, iy)` is one element's term; the sums are trees over rows or over contiguous numbers. For use inside kernels.
     #[inline(always)]
-    pub fn reduce<R: Real>(&self, which: usize, dx: &mut [R], term: impl Fn(usize, usize, usize) -> R) {
+    fn rewind(&mut self, axis: usize, by: usize) {
+        for operand in 0..3 {
+            self.row[operand] -= by * self.strides[operand][axis];
+        }
+    }
+}
+
+struct Map<'a, T, R> {
+    plan: Plan,
+    term: T,
+    fresh: bool,
+    a: &'a [R],
+    b: &'a [R],
+    c: &'a [R],
+    d: &'a [R],
+    y: &'a mut [R],
+}
+
+impl<T: Term, R: Real> Kernel for Map<'_, T, R> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        match self.plan.step {
+            [1, 1] => self.rows::<true, true, FMA>(),
+            [1, _] => self.rows::<true, false, FMA>(),
+            [_, 1] => self.rows::<false, true, FMA>(),
+            _ => self.rows::<false, false, FMA>(),
+        }
+    }
+}
+
+impl<T: Term, R: Real> Map<'_, T, R> {
+    /// A, B: whether the operand varies inside a row.
+    #[inline(always)]
+    fn rows<const A: bool, const B: bool, const FMA: bool>(self) {
+        let n = self.plan.inner;
+        let (na, nb) = (if A { n } else { 1 }, if B { n } else { 1 });
+        for [ia, ib, iy] in self.plan.rows() {
+            let y = &mut self.y[iy..][..n];
+            let (a, b, c, d) = (&self.a[ia..][..na], &self.b[ib..][..nb], &self.c[ia..][..na], &self.d[ia..][..na]);
+            row::<T, R, A, B, FMA>(self.term, self.fresh, a, b, c, d, y);
+        }
+    }
+}
+
+/// One row. Its slices are arguments so that the compiler knows that `y` is nobody else's.
+#[inline(always)]
+fn row<T: Term, R: Real, const A: bool, const B: bool, const FMA: bool>(
+    term: T,
+    fresh: bool,
+    a: &[R],
+    b: &[R],
+    c: &[R],
+    d: &[R],
+    y: &mut [R],
+) {
+    let n = y.len();
+    let (na, nb) = (if A { n } else { 1 }, if B { n } else { 1 });
+    let (a, b, c, d) = (&a[..na], &b[..nb], &c[..na], &d[..na]);
+    if fresh {
+        for j in 0..n {
+            let (i, k) = (if A { j } else { 0 }, if B { j } else { 0 });
+            y[j] = term.at::<R, FMA>(a[i], b[k], c[i], d[i]);
+        }
+    } else {
+        for j in 0..n {
+            let (i, k) = (if A { j } else { 0 }, if B { j } else { 0 });
+            y[j] += term.at::<R, FMA>(a[i], b[k], c[i], d[i]);
+        }
+    }
+}
+
+struct Sum<'a, T, R> {
+    plan: Plan,
+    which: usize,
+    term: T,
+    fresh: bool,
+    own: &'a [R],
+    other: &'a [R],
+    y: &'a [R],
+    dy: &'a [R],
+    dx: &'a mut [R],
+}
+
+/// Columns that are summed side by side where there are enough: two chains of additions in flight.
+const WIDE: usize = 2 * W;
+
+impl<T: Term, R: Real> Kernel for Sum<'_, T, R> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Plan { outer, strides, step, .. } = self.plan;
         let (mut kept, mut summed) = ([1; 3], [1; 3]);
         for axis in 0..3 {
-            if self.strides[which][axis] > 0 { kept[axis] = self.outer[axis] } else { summed[axis] = self.outer[axis] }
+            if strides[self.which][axis] > 0 { kept[axis] = outer[axis] } else { summed[axis] = outer[axis] }
         }
-        let [sa, sb] = self.step;
-        let (n, rows) = (self.inner, summed.iter().product::<usize>());
-        each(kept, |i| {
-            let start = self.row(i, [0; 3]);
-            if self.step[which] == 0 {
-                let mut tree = Tree::<R, 1>::new();
-                each(summed, |r| {
-                    let [a, b, y] = self.row(r, start);
-                    tree.push([sum_of(n, |j| term(a + sa * j, b + sb * j, y + j))]);
-                });
-                dx[start[which]] += tree.total()[0];
-            } else if rows == 1 {
-                let [a, b, y] = start;
-                for (j, dx) in dx[start[which]..][..n].iter_mut().enumerate() {
-                    *dx += term(a + sa * j, b + sb * j, y + j);
-                }
+        if step[self.which] == 0 {
+            self.contiguous::<FMA>(kept, summed);
+        } else if step[1 - self.which] == 0 {
+            self.strided::<false, FMA>(kept, summed);
+        } else {
+            self.strided::<true, FMA>(kept, summed);
+        }
+    }
+}
+
+impl<T: Term, R: Real> Sum<'_, T, R> {
+    /// The operand is one number in a row; the other one varies.
+    #[inline(always)]
+    fn contiguous<const FMA: bool>(self, kept: [usize; 3], summed: [usize; 3]) {
+        let (n, w, o) = (self.plan.inner, self.which, 1 - self.which);
+        let single = summed == [1; 3];
+        for start in Rows::new(kept, self.plan.strides, [0; 3]) {
+            let own = if T::OWN { self.own[start[w]] } else { R::zero() };
+            let total = if single {
+                let (other, y, dy) = (&self.other[start[o]..][..n], &self.y[start[2]..][..n], &self.dy[start[2]..][..n]);
+                row_sum::<T, R, FMA>(self.term, own, other, y, dy)
             } else {
-                for j0 in (0..n).step_by(W) {
-                    let width = W.min(n - j0);
-                    let mut tree = Tree::<R, W>::new();
-                    let (mut leaf, mut count) = ([R::zero(); W], 0);
-                    each(summed, |r| {
-                        let [a, b, y] = self.row(r, start);
-                        for (j, leaf) in leaf[..width].iter_mut().enumerate() {
-                            *leaf += term(a + sa * (j0 + j), b + sb * (j0 + j), y + j0 + j);
-                        }
-                        count += 1;
-                        if count == LEAF_ROWS {
-                            tree.push(std::mem::replace(&mut leaf, [R::zero(); W]));
-                            count = 0;
-                        }
-                    });
-                    if count > 0 {
-                        tree.push(leaf);
-                    }
-                    for (dx, sum) in dx[start[which] + j0..][..width].iter_mut().zip(tree.total()) {
-                        *dx += sum;
-                    }
+                let mut tree = Tree::<R, 1>::new();
+                for at in Rows::new(summed, self.plan.strides, start) {
+                    let (other, y, dy) = (&self.other[at[o]..][..n], &self.y[at[2]..][..n], &self.dy[at[2]..][..n]);
+                    tree.push([row_sum::<T, R, FMA>(self.term, own, other, y, dy)]);
+                }
+                tree.total()[0]
+            };
+            let dx = &mut self.dx[start[w]];
+            *dx = if self.fresh { total } else { *dx + total };
+        }
+    }
+
+    /// The operand varies in a row; O: whether the other one does too.
+    #[inline(always)]
+    fn strided<const O: bool, const FMA: bool>(self, kept: [usize; 3], summed: [usize; 3]) {
+        let (n, w, o) = (self.plan.inner, self.which, 1 - self.which);
+        if summed == [1; 3] {
+            // Nothing to sum.
+            for start in Rows::new(kept, self.plan.strides, [0; 3]) {
+                let dx = &mut self.dx[start[w]..][..n];
+                let own = if T::OWN { &self.own[start[w]..][..n] } else { &self.dy[start[2]..][..n] };
+                let (y, dy) = (&self.y[start[2]..][..n], &self.dy[start[2]..][..n]);
+                row::<T, R, true, O, FMA>(self.term, self.fresh, own, &self.other[start[o]..][..if O { n } else { 1 }], y, dy, dx);
+            }
+            return;
+        }
+        let mut tree = Tree::<R, WIDE>::new();
+        for start in Rows::new(kept, self.plan.strides, [0; 3]) {
+            let mut j = 0;
+            while j + WIDE <= n {
+                let sum = self.columns::<O, FMA>(summed, start, j, &mut tree);
+                let dx = &mut self.dx[start[w] + j..][..WIDE];
+                for i in 0..WIDE {
+                    dx[i] = if self.fresh { sum[i] } else { dx[i] + sum[i] };
+                }
+                j += WIDE;
+            }
+            if j < n {
+                let sum = self.last_columns::<O, FMA>(summed, start, j, &mut tree);
+                for (dx, sum) in self.dx[start[w] + j..][..n - j].iter_mut().zip(sum) {
+                    *dx = if self.fresh { sum } else { *dx + sum };
                 }
             }
-        });
+        }
+    }
+
+    /// The sums of columns j.. j + WIDE: leaves of LEAF_ROWS rows in order, joined by the tree.
+    #[inline(always)]
+    fn columns<const O: bool, const FMA: bool>(&self, summed: [usize; 3], start: Row, j: usize, tree: &mut Tree<R, WIDE>) -> [R; WIDE] {
+        let (w, o) = (self.which, 1 - self.which);
+        let own = if T::OWN { load(&self.own[start[w] + j..]) } else { [R::zero(); WIDE] };
+        tree.clear();
+        let (mut leaf, mut count) = ([R::zero(); WIDE], 0);
+        for at in Rows::new(summed, self.plan.strides, start) {
+            let other = if O { load(&self.other[at[o] + j..]) } else { [self.other[at[o]]; WIDE] };
+            let (y, dy) = (load(&self.y[at[2] + j..]), load(&self.dy[at[2] + j..]));
+            if count == LEAF_ROWS {
+                tree.push(leaf);
+                (leaf, count) = ([R::zero(); WIDE], 0);
+            }
+            for i in 0..WIDE {
+                leaf[i] += self.term.at::<R, FMA>(own[i], other[i], y[i], dy[i]);
+            }
+            count += 1;
+        }
+        tree.push(leaf);
+        tree.total()
+    }
+
+    /// As [`Self::columns`], for the fewer than WIDE columns from j on.
+    #[inline(always)]
+    fn last_columns<const O: bool, const FMA: bool>(
+        &self,
+        summed: [usize; 3],
+        start: Row,
+        j: usize,
+        tree: &mut Tree<R, WIDE>,
+    ) -> [R; WIDE] {
+        let (n, w, o) = (self.plan.inner - j, self.which, 1 - self.which);
+        tree.clear();
+        let (mut leaf, mut count) = ([R::zero(); WIDE], 0);
+        for at in Rows::new(summed, self.plan.strides, start) {
+            let (y, dy) = (&self.y[at[2] + j..][..n], &self.dy[at[2] + j..][..n]);
+            let own = if T::OWN { &self.own[start[w] + j..][..n] } else { dy };
+            let other = if O { &self.other[at[o] + j..][..n] } else { &self.other[at[o]..][..1] };
+            if count == LEAF_ROWS {
+                tree.push(leaf);
+                (leaf, count) = ([R::zero(); WIDE], 0);
+            }
+            row::<T, R, true, O, FMA>(self.term, false, own, other, y, dy, &mut leaf[..n]);
+            count += 1;
+        }
+        tree.push(leaf);
+        tree.total()
     }
 }
 
 #[inline(always)]
-fn each(n: [usize; 3], mut f: impl FnMut([usize; 3])) {
-    for i in 0..n[0] {
-        for j in 0..n[1] {
-            for k in 0..n[2] {
-                f([i, j, k]);
-            }
+fn load<R: Real>(x: &[R]) -> [R; WIDE] {
+    let mut lanes = [R::zero(); WIDE];
+    lanes.copy_from_slice(&x[..WIDE]);
+    lanes
+}
+
+/// The sum of a row's terms, in the order of [`sum_of`](super::sums::sum_of).
+#[inline(always)]
+fn row_sum<T: Term, R: Real, const FMA: bool>(term: T, own: R, other: &[R], y: &[R], dy: &[R]) -> R {
+    if other.len() <= LEAF {
+        return leaf_sum::<T, R, FMA>(term, own, other, y, dy);
+    }
+    let mut tree = Tree::<R, 1>::new();
+    for ((other, y), dy) in other.chunks(LEAF).zip(y.chunks(LEAF)).zip(dy.chunks(LEAF)) {
+        tree.push([leaf_sum::<T, R, FMA>(term, own, other, y, dy)]);
+    }
+    tree.total()[0]
+}
+
+#[inline(always)]
+fn leaf_sum<T: Term, R: Real, const FMA: bool>(term: T, own: R, other: &[R], y: &[R], dy: &[R]) -> R {
+    let mut lanes = [R::zero(); W];
+    let ((other, last_other), (y, last_y), (dy, last_dy)) = (other.as_chunks::<W>(), y.as_chunks::<W>(), dy.as_chunks::<W>());
+    for ((other, y), dy) in other.iter().zip(y).zip(dy) {
+        for i in 0..W {
+            lanes[i] += term.at::<R, FMA>(own, other[i], y[i], dy[i]);
         }
     }
+    for (lane, ((other, y), dy)) in lanes.iter_mut().zip(last_other.iter().zip(last_y).zip(last_dy)) {
+        *lane += term.at::<R, FMA>(own, *other, *y, *dy);
+    }
+    simd::sum(lanes)
 }
 
 #[cfg(test)]

@@ -88,6 +88,7 @@ fn replay<R: Real>(what: &impl Record, params: &[f64], inputs: &[(&str, &[f64])]
     let mut r = Recorder::<R>::new();
     let y = what.record(&mut r)?;
     let size = r.shape(y)?.iter().product::<usize>();
+    r.keep(y)?;
     let program = r.finish();
     let mut ws = program.workspace()?;
     let rounded = |x: f64| R::of(f64::from(x as f32));
@@ -100,16 +101,9 @@ fn replay<R: Real>(what: &impl Record, params: &[f64], inputs: &[(&str, &[f64])]
     let numbers = |x: &[R]| Some(x.iter().map(|x| x.f64()).collect::<Vec<f64>>());
 
     let nodes = &program.inner.nodes;
-    let mut seen: Vec<Seen> = nodes
-        .iter()
-        .map(|node| {
-            let op = match &node.op {
-                Some(op) => op.label(),
-                None => format!("{} {}", if node.parameter.is_some() { "parameter" } else { "input" }, node.name),
-            };
-            Seen { op, inputs: node.inputs.clone(), shape: node.shape.clone(), value: None, adjoint: None }
-        })
-        .collect();
+    let rows = program.table().rows.into_iter();
+    let mut seen: Vec<Seen> =
+        rows.map(|row| Seen { op: row.op, inputs: row.inputs, shape: row.shape, value: None, adjoint: None }).collect();
     // Memory is used again during a replay: every value is taken when it is there.
     program.forward_seen(&params, &mut ws, |index, value| seen[index].value = numbers(value))?;
     if nodes[y.index].needs_gradient && nodes[y.index].parameter.is_none() {

@@ -25,6 +25,29 @@
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 //!
+//! # From a recording to a program
+//! [`Recorder::finish`] does two things, both visible in the table that a program [prints](Program::table):
+//! * *Fusion.* An operation takes over the one whose result it alone reads: a matrix product, a bias and an activation become one
+//!   layer; an activation goes into the normalisation or convolution before it; functions of single elements become one pass
+//!   over memory. The program prints the node that a line went to.
+//! * *Memory.* Every buffer gets its place from how long it is needed. What no vector-Jacobian product
+//!   [reads](Op::reads) lives only until its last reader, an adjoint from the first that adds to it until its own turn.
+//!   [`Program::memory`] tells the peak, and what a buffer for each node would take.
+//!
+//! Therefore only results can be read after a replay: what nothing on the tape reads, and what [`Recorder::keep`] named.
+//! [`Program::trace`] replays and takes statistics of *every* value and adjoint at the moment it is complete, and
+//! [`Recorder::finish_plain`] ends a recording without either.
+//!
+//! # Derivatives
+//! One backward pass pulls any seeds back, and several may follow one forward pass: a Jacobian row by row, an exact divergence.
+//! Second derivatives come from running the same recording on [dual numbers](crate::real::Dual): [`SecondOrder`] gives
+//! Jacobian-vector and Hessian-vector products without a second set of formulas.
+//!
+//! # An operation
+//! is one struct in one file under `ops/`: what shapes it takes, its value, its vector-Jacobian product, the samples that it is
+//! checked on, and a method of the [`Recorder`]; and a line in the registry in `ops/mod.rs`. What is not on that list does not
+//! compile as an operation, and what is on it is put through [`check`] by the tests and by `ndsm audit tape`.
+//!
 //! # Rounding
 //! A long sum is a tree, whose error grows like the logarithm of the number of terms (Higham, *Accuracy and Stability of
 //! Numerical Algorithms*, 4.2). Sums over contiguous numbers: leaves of 512, inside a leaf 16 interleaved running sums folded in
@@ -37,28 +60,31 @@ mod blocks;
 mod broadcast;
 pub mod check;
 mod compare;
+mod fuse;
 mod gemm;
 mod hvp;
 mod lanes;
+mod moments;
 mod op;
 mod ops;
+mod plan;
 #[cfg(test)]
 mod planted;
 mod program;
 mod recorder;
 mod sums;
 mod table;
-mod trace;
 mod workspace;
 
 pub use blocks::Blocks;
 pub use compare::{Comparison, Rounding, compare};
 pub use hvp::{Record, SecondOrder};
 pub use op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Registered, Sample};
-pub use ops::{Activation, registry};
+pub use ops::{Activation, Chain, registry};
+pub use plan::Memory;
 pub use program::Program;
 pub use recorder::Recorder;
-pub use table::{Row, Statistics};
+pub use table::{Row, Statistics, Table};
 pub use workspace::Workspace;
 
 pub(crate) use gemm::{Matrix, Packed, pack, packed_len};

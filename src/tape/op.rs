@@ -1,5 +1,6 @@
 //! What an operation is: its shape rule, its value, its vector-Jacobian product, and the samples it is checked on.
 
+use super::ops::{Activation, Chain};
 use super::program::Node;
 use crate::Real;
 use std::ops::Range;
@@ -32,6 +33,23 @@ pub trait Op<R: Real>: Registered + Send + Sync + 'static {
     /// Which values of the forward pass the vector-Jacobian product reads: the others' memory may hold something else by then.
     fn reads(&self) -> Reads {
         Reads::All
+    }
+    /// The operation that computes `producer`, whose result is read by this one alone as its input `at`, and this one in one
+    /// pass, if there is such an operation. Its inputs are this one's, with the producer's in the place of input `at`.
+    fn absorb(&self, _at: usize, _producer: &dyn Op<R>) -> Option<Box<dyn Op<R>>> {
+        None
+    }
+    /// This operation and an activation of its result in one pass, if it can.
+    fn with_activation(&self, _activation: Activation) -> Option<Box<dyn Op<R>>> {
+        None
+    }
+    /// This operation and the sum of its result and a bias, its then last input, in one pass, if it can.
+    fn with_bias(&self) -> Option<Box<dyn Op<R>>> {
+        None
+    }
+    /// This operation as a chain of functions of single elements, if it is one: chains are fused into one pass.
+    fn chain(&self) -> Option<Chain<R>> {
+        None
     }
     /// Operations of one forward call: an addition, a product, a division, an elementary function count one each.
     fn flops(&self, x: &[&[usize]], y: &[usize]) -> u64;
@@ -116,9 +134,18 @@ impl Sample {
 pub struct Operands<'a, R: Real> {
     pub(super) nodes: &'a [Node<R>],
     pub(super) inputs: &'a [usize],
-    pub(super) values: &'a [R],
+    pub(super) values: Around<'a, R>,
     pub(super) params: &'a [R],
     pub(super) out: &'a [usize],
+}
+
+/// The memory of the values, but for the place that is being written to: what lies before it and what lies behind.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a, R> {
+    pub(super) before: &'a [R],
+    pub(super) behind: &'a [R],
+    /// Where `behind` starts.
+    pub(super) resume: usize,
 }
 
 impl<'a, R: Real> Operands<'a, R> {
@@ -129,9 +156,11 @@ impl<'a, R: Real> Operands<'a, R> {
     /// Elements of input `k`, row-major.
     pub fn value(&self, k: usize) -> &'a [R] {
         let node = &self.nodes[self.inputs[k]];
+        let at = node.value.clone();
         match &node.parameter {
             Some(at) => &self.params[at.clone()],
-            None => &self.values[node.value.clone()],
+            None if at.end <= self.values.before.len() => &self.values.before[at],
+            None => &self.values.behind[at.start - self.values.resume..at.end - self.values.resume],
         }
     }
     /// Shape of input `k`.
@@ -170,7 +199,11 @@ pub struct Point<'a, R> {
 pub struct Adjoints<'a, R: Real> {
     pub(super) nodes: &'a [Node<R>],
     pub(super) inputs: &'a [usize],
-    pub(super) adjoints: &'a mut [R],
+    /// The memory of the adjoints before the place of the result's, and behind it.
+    pub(super) before: &'a mut [R],
+    pub(super) behind: &'a mut [R],
+    /// Where `behind` starts.
+    pub(super) resume: usize,
     pub(super) grad: &'a mut [R],
     pub(super) touched: &'a mut [bool],
 }
@@ -200,7 +233,9 @@ impl<R: Real> Adjoints<'_, R> {
         }
         let fresh = !std::mem::replace(&mut self.touched[index], true);
         let at: Range<usize> = node.adjoint.clone();
-        Some((&mut self.adjoints[at], fresh))
+        let dx =
+            if at.end <= self.before.len() { &mut self.before[at] } else { &mut self.behind[at.start - self.resume..at.end - self.resume] };
+        Some((dx, fresh))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The recorded program and its two replays.
 
-use super::op::{Adjoints, Op, Operands, Output, Point};
+use super::op::{Adjoints, Around, Op, Operands, Output, Point};
+use super::plan::Memory;
 use super::workspace::Workspace;
 use super::{Parameter, Var};
 use crate::{Error, Real, Result};
@@ -10,8 +11,12 @@ use std::sync::Arc;
 
 /// One line of the program.
 pub struct Node<R> {
-    /// None for a leaf.
+    /// None for a leaf, and for a node that is computed as part of another.
     pub(super) op: Option<Box<dyn Op<R>>>,
+    /// The node that computes this one on the way: it has no value of its own any more.
+    pub(super) fused: Option<usize>,
+    /// Whether its value outlives the replay: a result that nobody reads on the tape, or one that the caller asked to keep.
+    pub(super) lasting: bool,
     pub(super) name: String,
     pub(super) inputs: Vec<usize>,
     pub(super) shape: Vec<usize>,
@@ -19,6 +24,7 @@ pub struct Node<R> {
     pub(super) value: Range<usize>,
     /// Where the adjoint lies in the workspace; empty if nobody needs it, and for a parameter.
     pub(super) adjoint: Range<usize>,
+    /// Where what the operation keeps lies in the workspace.
     pub(super) kept: Range<usize>,
     /// Where the value lies in the caller's parameters, for a parameter.
     pub(super) parameter: Option<Range<usize>>,
@@ -27,15 +33,19 @@ pub struct Node<R> {
     pub(super) location: &'static Location<'static>,
 }
 
+impl<R> Node<R> {
+    /// Whether it is an input or a parameter.
+    pub(super) fn is_leaf(&self) -> bool {
+        self.op.is_none() && self.fused.is_none()
+    }
+}
+
 pub(super) struct Inner<R> {
     pub(super) tape: u64,
     pub(super) nodes: Vec<Node<R>>,
     pub(super) parameters: Vec<Parameter>,
     pub(super) parameter_count: usize,
-    pub(super) values: usize,
-    pub(super) adjoints: usize,
-    pub(super) kept: usize,
-    pub(super) scratch: usize,
+    pub(super) memory: Memory,
 }
 
 /// A finished recording. Immutable and shared: cloning copies a pointer, and any number of threads may replay it, each with
@@ -69,18 +79,30 @@ impl<R: Real> Program<R> {
         Workspace::new(self)
     }
 
+    /// How much memory a workspace has.
+    pub fn memory(&self) -> Memory {
+        self.inner.memory
+    }
+
     /// Evaluates every node for the inputs now in `ws`. Allocates nothing.
     ///
     /// # Errors
     /// If `params` has not [`Self::parameter_count`] numbers, or `ws` is another program's.
     pub fn forward(&self, params: &[R], ws: &mut Workspace<R>) -> Result<()> {
+        self.forward_seen(params, ws, |_, _| {})
+    }
+
+    /// [`Self::forward`], with every operation's value shown to `see` as soon as it is there.
+    pub(super) fn forward_seen(&self, params: &[R], ws: &mut Workspace<R>, mut see: impl FnMut(usize, &[R])) -> Result<()> {
         self.own("forward", params, ws)?;
-        for node in &self.inner.nodes {
+        for (index, node) in self.inner.nodes.iter().enumerate() {
             let Some(op) = &node.op else { continue };
             let (before, rest) = ws.values.split_at_mut(node.value.start);
-            let x = Operands { nodes: &self.inner.nodes, inputs: &node.inputs, values: before, params, out: &node.shape };
-            let y = &mut rest[..node.value.len()];
-            op.forward(x, Output { y, kept: &mut ws.kept[node.kept.clone()], scratch: &mut ws.scratch });
+            let (y, behind) = rest.split_at_mut(node.value.len());
+            let values = Around { before, behind, resume: node.value.end };
+            let x = Operands { nodes: &self.inner.nodes, inputs: &node.inputs, values, params, out: &node.shape };
+            op.forward(x, Output { y: &mut *y, kept: &mut ws.kept[node.kept.clone()], scratch: &mut ws.scratch });
+            see(index, y);
         }
         Ok(())
     }
@@ -91,62 +113,83 @@ impl<R: Real> Program<R> {
     /// nothing.
     ///
     /// # Errors
-    /// If a length differs, `ws` is another program's, or a seed sits on a node that needs no gradient.
+    /// If a length differs, `ws` is another program's, or a seed sits on a node that needs no gradient or was fused into another.
     pub fn backward(&self, params: &[R], ws: &mut Workspace<R>, seeds: &[(Var, &[R])], grad: &mut [R]) -> Result<()> {
+        self.backward_seen(params, ws, seeds, grad, |_, _| {})
+    }
+
+    /// [`Self::backward`], with every complete adjoint of an input or an operation shown to `see` before it is pulled back.
+    pub(super) fn backward_seen(
+        &self,
+        params: &[R],
+        ws: &mut Workspace<R>,
+        seeds: &[(Var, &[R])],
+        grad: &mut [R],
+        mut see: impl FnMut(usize, &[R]),
+    ) -> Result<()> {
         self.own("backward", params, ws)?;
         if grad.len() != params.len() {
             return Err(Error::invalid("backward: gradient", format!("{} numbers long", params.len()), grad.len()));
         }
-        ws.touched.fill(false);
         for (var, seed) in seeds {
-            let index = self.index("backward: seed", *var)?;
-            let node = &self.inner.nodes[index];
-            if node.parameter.is_some() || !node.needs_gradient {
-                return Err(Error::refused(
-                    "backward: seed",
-                    format!(
-                        "must sit on a result that depends on a parameter or on an input with gradient, got node {index} ({})",
-                        node.name
-                    ),
-                ));
-            }
-            let dy = &mut ws.adjoints[node.adjoint.clone()];
-            if seed.len() != dy.len() {
-                return Err(Error::invalid(
-                    format!("backward: seed of node {index} ({}), shape {:?}", node.name, node.shape),
-                    format!("{} numbers long", dy.len()),
-                    seed.len(),
-                ));
-            }
-            if std::mem::replace(&mut ws.touched[index], true) {
-                dy.iter_mut().zip(*seed).for_each(|(d, s)| *d += *s);
-            } else {
-                dy.copy_from_slice(seed);
-            }
+            self.seeded(*var, seed)?;
         }
+        ws.touched.fill(false);
         for (index, node) in self.inner.nodes.iter().enumerate().rev() {
-            if !node.needs_gradient || node.parameter.is_some() {
+            if !node.needs_gradient || node.parameter.is_some() || node.fused.is_some() {
                 continue;
+            }
+            let (before, rest) = ws.adjoints.split_at_mut(node.adjoint.start);
+            let (dy, behind) = rest.split_at_mut(node.adjoint.len());
+            for (_, seed) in seeds.iter().filter(|(var, _)| var.index == index) {
+                if std::mem::replace(&mut ws.touched[index], true) {
+                    dy.iter_mut().zip(*seed).for_each(|(d, s)| *d += *s);
+                } else {
+                    dy.copy_from_slice(seed);
+                }
             }
             if !ws.touched[index] {
                 // Only an input's adjoint is ever read after the sweep.
                 if node.op.is_none() {
-                    ws.adjoints[node.adjoint.clone()].fill(R::zero());
+                    dy.fill(R::zero());
                 }
                 continue;
             }
+            see(index, dy);
             let Some(op) = &node.op else { continue };
-            let (before, rest) = ws.adjoints.split_at_mut(node.adjoint.start);
-            let x = Operands { nodes: &self.inner.nodes, inputs: &node.inputs, values: &ws.values, params, out: &node.shape };
-            let at = Point {
-                y: &ws.values[node.value.clone()],
-                kept: &ws.kept[node.kept.clone()],
-                dy: &mut rest[..node.adjoint.len()],
-                scratch: &mut ws.scratch,
+            let values = Around { before: &ws.values, behind: &[], resume: 0 };
+            let x = Operands { nodes: &self.inner.nodes, inputs: &node.inputs, values, params, out: &node.shape };
+            let (y, kept) = (&ws.values[node.value.clone()], &ws.kept[node.kept.clone()]);
+            let mut dx = Adjoints {
+                nodes: &self.inner.nodes,
+                inputs: &node.inputs,
+                before,
+                behind,
+                resume: node.adjoint.end,
+                grad: &mut *grad,
+                touched: &mut ws.touched,
             };
-            let mut dx =
-                Adjoints { nodes: &self.inner.nodes, inputs: &node.inputs, adjoints: before, grad: &mut *grad, touched: &mut ws.touched };
-            op.vjp(x, at, &mut dx);
+            op.vjp(x, Point { y, kept, dy, scratch: &mut ws.scratch }, &mut dx);
+        }
+        Ok(())
+    }
+
+    /// Whether a seed of this length may sit on `var`.
+    fn seeded(&self, var: Var, seed: &[R]) -> Result<()> {
+        let index = self.index("backward: seed", var)?;
+        let node = &self.inner.nodes[index];
+        let name = || format!("node {index} ({})", node.name);
+        if node.parameter.is_some() || !node.needs_gradient {
+            let rule = "must sit on a result that depends on a parameter or on an input with gradient";
+            return Err(Error::refused("backward: seed", format!("{rule}, got {}", name())));
+        }
+        if let Some(into) = node.fused {
+            return Err(fused("backward: seed", &name(), into));
+        }
+        let expected = node.adjoint.len();
+        if seed.len() != expected {
+            let place = format!("backward: seed of {}, shape {:?}", name(), node.shape);
+            return Err(Error::invalid(place, format!("{expected} numbers long"), seed.len()));
         }
         Ok(())
     }
@@ -180,127 +223,11 @@ impl<R> Inner<R> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tape::{Activation, Recorder};
-
-    /// y = silu(x w + b) of an input with gradient, z = y + y, and an untouched branch.
-    struct Net {
-        x: Var,
-        y: Var,
-        z: Var,
-        unused: Var,
-        fixed: Var,
-        program: Program<f64>,
-    }
-
-    fn net() -> Net {
-        let mut r = Recorder::<f64>::new();
-        let x = r.input_with_gradient("x", &[2, 2]).unwrap();
-        let fixed = r.input("fixed", &[2, 2]).unwrap();
-        let unused = r.input_with_gradient("unused", &[3]).unwrap();
-        r.exp(unused).unwrap();
-        let w = r.parameter("w", &[2, 2]).unwrap();
-        let b = r.parameter("b", &[2]).unwrap();
-        let y = r.linear(x, w, b, Activation::Silu).unwrap();
-        let z = r.add(y, y).unwrap();
-        Net { x, y, z, unused, fixed, program: r.finish() }
-    }
-
-    const PARAMS: [f64; 6] = [0.5, -1.0, 2.0, 0.25, 0.1, -0.2];
-    const X: [f64; 4] = [1.0, -2.0, 0.5, 3.0];
-
-    #[test]
-    fn several_seeds_are_pulled_back_over_one_forward_pass() {
-        let Net { x, y, z, unused, program, .. } = net();
-        let mut ws = program.workspace().unwrap();
-        ws.input_mut(x).unwrap().copy_from_slice(&X);
-        program.forward(&PARAMS, &mut ws).unwrap();
-        let mut pull = |seeds: &[(Var, &[f64])]| {
-            let mut grad = vec![0.0; 6];
-            program.backward(&PARAMS, &mut ws, seeds, &mut grad).unwrap();
-            assert_eq!(ws.adjoint(unused).unwrap(), [0.0; 3]);
-            grad.extend_from_slice(ws.adjoint(x).unwrap());
-            grad
-        };
-        let (one, two) = ([1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 2.0, -1.0]);
-        let (first, second) = (pull(&[(z, &one)]), pull(&[(y, &two)]));
-        let sum: Vec<f64> = first.iter().zip(&second).map(|(a, b)| a + b).collect();
-        let together = pull(&[(z, &one), (y, &two)]);
-        assert!(together.iter().zip(&sum).all(|(a, b)| (a - b).abs() <= 1e-15 * (1.0 + b.abs())), "{together:?} {sum:?}");
-        // Two seeds on one node add up; z = 2 y.
-        assert_eq!(pull(&[(y, &one), (y, &one)]), first);
-        // No seed: nothing.
-        assert_eq!(pull(&[]), [0.0; 10]);
-    }
-
-    #[test]
-    fn wrong_use_is_an_error_with_a_sentence() {
-        let Net { x, y, fixed, program, .. } = net();
-        let other = net();
-        let mut ws = program.workspace().unwrap();
-        let grad = &mut [0.0; 6];
-        let errors = [
-            (program.forward(&PARAMS[1..], &mut ws), "parameters: must be 6 numbers long, got 5"),
-            (other.program.forward(&PARAMS, &mut ws), "another program"),
-            (program.backward(&PARAMS, &mut ws, &[], &mut grad[1..]), "gradient: must be 6 numbers long, got 5"),
-            (program.backward(&PARAMS, &mut ws, &[(other.y, &[0.0; 4])], grad), "another recorder"),
-            (program.backward(&PARAMS, &mut ws, &[(y, &[0.0; 3])], grad), "shape [2, 2]: must be 4 numbers long, got 3"),
-            (program.backward(&PARAMS, &mut ws, &[(fixed, &[0.0; 4])], grad), "node 1 (fixed)"),
-            (ws.input_mut(y).map(|_| ()), "not an input"),
-            (ws.adjoint(y).map(|_| ()), "not an input recorded with gradient"),
-            (ws.adjoint(fixed).map(|_| ()), "not an input recorded with gradient"),
-            (ws.value(other.x).map(|_| ()), "another recorder"),
-            (ws.input_mut(x).map(|_| ()), ""),
-        ];
-        for (result, words) in errors {
-            match result {
-                Ok(()) => assert!(words.is_empty()),
-                Err(e) => assert!(!words.is_empty() && e.to_string().contains(words), "{e}"),
-            }
-        }
-    }
-
-    #[test]
-    fn names_and_sizes_are_checked_at_recording() {
-        let mut r = Recorder::<f32>::new();
-        let a = r.input("a", &[2, 3]).unwrap();
-        let long = usize::MAX / 2;
-        for (result, words) in [
-            (r.parameter("a", &[2]), "the name is taken"),
-            (r.input("b", &[1; 5]), "at most 4 axes"),
-            (r.input("b", &[long, 4]), "fits into memory"),
-            (r.matmul(a, a), "matmul, recorded at src/tape/program.rs:"),
-        ] {
-            let e = result.unwrap_err().to_string();
-            assert!(e.contains(words), "{e}");
-        }
-        // Each fits, both do not: the sum overflows.
-        let half = isize::MAX as usize / 8;
-        let sizes: Vec<crate::Result<Var>> = (0..9).map(|i| r.input(&format!("c{i}"), &[half])).collect();
-        assert!(sizes.iter().all(Result::is_ok));
-        assert!(r.finish().workspace().is_err_and(|e| e.to_string().contains("MiB of memory")));
-    }
-
-    #[test]
-    fn the_table_and_the_graph_show_every_node() {
-        let Net { x, z, program, .. } = net();
-        let mut ws = program.workspace().unwrap();
-        ws.input_mut(x).unwrap().copy_from_slice(&[1.0, f64::NAN, 0.5, 3.0]);
-        program.forward(&PARAMS, &mut ws).unwrap();
-        program.backward(&PARAMS, &mut ws, &[(z, &[1.0; 4])], &mut [0.0; 6]).unwrap();
-        let rows = program.rows(Some(&ws)).unwrap();
-        let x = rows[0].value.unwrap();
-        assert_eq!((x.min, x.mean, x.max, x.nan), (0.5, 1.5, 3.0, 1));
-        let linear = &rows[6];
-        // 2 x 2 numbers of 2 products and sums each, a bias, a SiLU with its derivative; x, w, b, y and what is kept.
-        assert_eq!((linear.op.as_str(), linear.flops, linear.bytes), ("linear silu", 4 * (2 * 2 + 9), 8 * (4 + 4 + 2 + 4 + 4)));
-        assert!(linear.adjoint.is_some() && rows[2].adjoint.is_none() && rows[4].value.is_none());
-        let table = program.table(Some(&ws)).unwrap();
-        assert!(table.contains("(1 NaN)") && table.contains("parameter w") && table.contains("6 parameters"), "{table}");
-        assert_eq!(program.to_string().lines().count(), rows.len() + 2);
-        let dot = program.dot();
-        assert!(dot.contains("n0 -> n6;") && dot.matches("[shape=").count() == rows.len(), "{dot}");
-    }
+/// The error of touching a node that has no value of its own.
+pub(super) fn fused(place: &str, name: &str, into: usize) -> Error {
+    Error::refused(place, format!("{name} is computed as part of node {into}; to have it by itself, call Recorder::keep at recording"))
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

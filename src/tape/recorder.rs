@@ -1,10 +1,13 @@
 //! Recording: leaves and operations, one method each.
 
-use super::op::{MAX_RANK, Op};
+use super::fuse::fuse;
+use super::op::{MAX_RANK, Op, Reads};
 use super::ops::{
-    Activation, Add, Concat, Cos, Div, Exp, Linear, Log, Map, MatMul, Mul, Neg, Reduce, RowDot, Rows, Scale, Shift, Sigmoid, Silu, Sin,
-    Softplus, Sqrt, Square, Sub, Tanh, Zip,
+    Abs, Activation, Add, BroadcastTo, Clamp, Concat, Cos, Div, Erf, Exp, Gather, Gelu, GeluTanh, GroupNorm, LayerNorm, Linear, Log, Map,
+    MatMul, Max, Min, Mul, Neg, Outer, Pad, Permute, Pow, Reduce, Relu, Reshape, RowDot, RowNorm, Scale, Shift, Sigmoid, Silu, Sin, Slice,
+    Softplus, Sqrt, Square, Stop, Sub, Tanh, Zip,
 };
+use super::plan::{Memory, plan};
 use super::program::{Inner, Node, Program};
 use super::{Parameter, Var};
 use crate::{Error, Real, Result};
@@ -43,7 +46,7 @@ impl<R: Real> Recorder<R> {
     pub fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let tape = NEXT.fetch_add(1, Ordering::Relaxed);
-        let inner = Inner { tape, nodes: vec![], parameters: vec![], parameter_count: 0, values: 0, adjoints: 0, kept: 0, scratch: 0 };
+        let inner = Inner { tape, nodes: vec![], parameters: vec![], parameter_count: 0, memory: Memory::default() };
         Recorder { inner }
     }
 
@@ -91,6 +94,8 @@ impl<R: Real> Recorder<R> {
         };
         let node = Node {
             op: None,
+            fused: None,
+            lasting: true,
             name: name.to_string(),
             inputs: vec![],
             shape: shape.to_vec(),
@@ -101,7 +106,7 @@ impl<R: Real> Recorder<R> {
             needs_gradient,
             location,
         };
-        self.push(node, n, 0, 0).map_err(|e| Error::shape(place(), e, &[shape]))
+        self.push(node, n, 0).map_err(|e| Error::shape(place(), e, &[shape]))
     }
 
     /// Records any operation: what all the methods below call.
@@ -122,11 +127,13 @@ impl<R: Real> Recorder<R> {
         let refuse = |expected: String| Error::shape(place.clone(), expected, &shapes);
         let shape = op.shape(&shapes).map_err(refuse)?;
         let n = count::<R>(&shape).map_err(refuse)?;
-        let (kept, scratch) = (op.kept(&shapes), op.scratch(&shapes));
+        let kept = op.kept(&shapes);
         let needs_gradient = inputs.iter().any(|i| self.inner.nodes[*i].needs_gradient);
         let (name, parameter, at) = (op.label(), None, 0..0);
         let node = Node {
             op: Some(op),
+            fused: None,
+            lasting: false,
             name,
             inputs,
             shape,
@@ -137,18 +144,28 @@ impl<R: Real> Recorder<R> {
             needs_gradient,
             location,
         };
-        self.push(node, n, kept, scratch).map_err(|e| Error::shape(place, e, &[]))
+        self.push(node, n, kept).map_err(|e| Error::shape(place, e, &[]))
     }
 
-    fn push(&mut self, mut node: Node<R>, n: usize, kept: usize, scratch: usize) -> std::result::Result<Var, String> {
-        if node.parameter.is_none() {
-            node.value = take(&mut self.inner.values, n)?;
-            node.adjoint = take(&mut self.inner.adjoints, if node.needs_gradient { n } else { 0 })?;
-        }
-        node.kept = take(&mut self.inner.kept, kept)?;
-        self.inner.scratch = self.inner.scratch.max(scratch);
+    fn push(&mut self, node: Node<R>, n: usize, kept: usize) -> std::result::Result<Var, String> {
+        let own = if node.parameter.is_some() { 0 } else { n };
+        let adjoint = if node.needs_gradient { own } else { 0 };
+        let total =
+            [own, adjoint, kept].iter().try_fold(self.inner.memory.unshared, |sum, n| sum.checked_add(n.checked_next_multiple_of(64)?));
+        self.inner.memory.unshared = total.ok_or("a program that fits into memory")?;
         self.inner.nodes.push(node);
         Ok(Var { tape: self.inner.tape, index: self.inner.nodes.len() - 1 })
+    }
+
+    /// Lets an intermediate keep its value after a replay, so that it can be [read](super::Workspace::value), and be by itself:
+    /// it is not fused into another operation.
+    ///
+    /// # Errors
+    /// If it is another recorder's.
+    pub fn keep(&mut self, var: Var) -> Result<()> {
+        let index = self.inner.index("keep", var)?;
+        self.inner.nodes[index].lasting = true;
+        Ok(())
     }
 
     /// The shape of a variable.
@@ -159,9 +176,43 @@ impl<R: Real> Recorder<R> {
         Ok(&self.inner.nodes[self.inner.index("shape", var)?].shape)
     }
 
-    /// Ends the recording.
-    pub fn finish(self) -> Program<R> {
+    /// Ends the recording: fuses operations and gives every buffer its place. What nothing on the tape reads is a result.
+    pub fn finish(mut self) -> Program<R> {
+        self.mark_results();
+        self.inner.memory.unshared = self.plan(false);
+        fuse(&mut self.inner.nodes);
+        self.plan(true);
         Program { inner: Arc::new(self.inner) }
+    }
+
+    /// Ends the recording without fusion and with a buffer for every node: every value can be read after a replay. To look at
+    /// a program node by node, and to test what [`Self::finish`] makes of it.
+    pub fn finish_plain(mut self) -> Program<R> {
+        self.inner.nodes.iter_mut().for_each(|node| node.lasting = true);
+        self.inner.memory.unshared = self.plan(false);
+        Program { inner: Arc::new(self.inner) }
+    }
+
+    fn mark_results(&mut self) {
+        let mut read = vec![false; self.inner.nodes.len()];
+        self.inner.nodes.iter().flat_map(|node| &node.inputs).for_each(|i| read[*i] = true);
+        for (node, read) in self.inner.nodes.iter_mut().zip(read) {
+            node.lasting |= !read;
+        }
+    }
+
+    /// Places all buffers; returns how many numbers they take in all.
+    fn plan(&mut self, shared: bool) -> usize {
+        let Inner { nodes, memory, .. } = &mut self.inner;
+        let (mut reads, mut kept, mut scratch) = (vec![], vec![], 0);
+        for node in nodes.iter() {
+            let shapes: Vec<&[usize]> = node.inputs.iter().map(|i| nodes[*i].shape.as_slice()).collect();
+            reads.push(node.op.as_ref().map_or(Reads::Nothing, |op| op.reads()));
+            kept.push(node.op.as_ref().map_or(0, |op| op.kept(&shapes)));
+            scratch = scratch.max(node.op.as_ref().map_or(0, |op| op.scratch(&shapes)));
+        }
+        plan(nodes, &reads, scratch, &kept, shared, memory);
+        memory.total()
     }
 
     methods! {
@@ -173,6 +224,10 @@ impl<R: Real> Recorder<R> {
         mul(a, b) = Zip(Mul);
         /// a / b, element by element, with broadcasting.
         div(a, b) = Zip(Div);
+        /// The larger of a and b, with broadcasting; NaN if one is. Where they are equal each gets half of the adjoint.
+        max(a, b) = Zip(Max);
+        /// The smaller of a and b, with broadcasting; NaN if one is. Where they are equal each gets half of the adjoint.
+        min(a, b) = Zip(Min);
         /// -x.
         neg(x) = Map(Neg);
         /// c x for a constant c.
@@ -199,6 +254,20 @@ impl<R: Real> Recorder<R> {
         silu(x) = Map(Silu);
         /// ln(1 + e^x).
         softplus(x) = Map(Softplus);
+        /// x^c for a constant c: x > 0, x = 0 (by the limit), and x < 0 for integer c; NaN elsewhere.
+        pow(x; c: f64) = Map(Pow(c));
+        /// |x|; the derivative at 0 is 0.
+        abs(x) = Map(Abs);
+        /// Its numbers brought into `[range.0, range.1]`; the derivative is 1 there, ends included, and 0 outside.
+        clamp(x; range: (f64, f64)) = Map(Clamp { lo: range.0, hi: range.1 });
+        /// The error function.
+        erf(x) = Map(Erf);
+        /// max(x, 0); the derivative at 0 is 0.
+        relu(x) = Map(Relu);
+        /// x Phi(x), Phi the standard normal law's distribution function.
+        gelu(x) = Map(Gelu);
+        /// x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))/2, an approximation of [`Self::gelu`].
+        gelu_tanh(x) = Map(GeluTanh);
         /// Sum of all elements; the result has no axes.
         sum(x) = Reduce { mean: false, last: false };
         /// Mean of all elements; the result has no axes.
@@ -207,16 +276,74 @@ impl<R: Real> Recorder<R> {
         sum_last(x) = Reduce { mean: false, last: true };
         /// Mean over the last axis, which disappears.
         mean_last(x) = Reduce { mean: true, last: true };
-        /// Matrix product of [m, k] and [k, n].
+        /// Matrix product of `[.., m, k]` and `[.., k, n]`; the leading axes, a batch, broadcast (sizes equal or 1).
         matmul(a, b) = MatMul { transpose_a: false, transpose_b: false };
-        /// Matrix product whose operands are read transposed where the flags say so (no copy): a is [k, m], b is [n, k] then.
+        /// Matrix product whose operands are read transposed where the flags say so (no copy): a is `[.., k, m]`, b is
+        /// `[.., n, k]` then.
         matmul_transposed(a, b; transpose: (bool, bool)) = MatMul { transpose_a: transpose.0, transpose_b: transpose.1 };
         /// activation(x w + b) in one pass: x `[n, i]`, w `[i, o]`, b `[o]` -> `[n, o]`.
         linear(x, w, b; activation: Activation) = Linear { activation };
         /// Scalar product of every row (last axis) of a with that of b: equal shapes [.., m] -> [..].
         row_dot(a, b) = RowDot;
+        /// Products a_i b_j of every row (last axis) of a with that of b: `[.., m]`, `[.., n]` -> `[.., m, n]`.
+        outer(a, b) = Outer;
+        /// Euclidean norm of every row (last axis): `[.., m]` -> `[..]`. Its gradient at a zero row is 0.
+        row_norm(x) = RowNorm;
         /// Entries `range` of the first axis.
-        rows(x; range: Range<usize>) = Rows { start: range.start, end: range.end };
+        rows(x; range: Range<usize>) = Slice { axis: 0, start: range.start, end: range.end };
+        /// Zeros around x: per axis, how many before and how many behind.
+        pad(x; border: &[(usize, usize)]) = Pad { border: border.to_vec() };
+        /// The same numbers, in their row-major order, in another shape with as many elements.
+        reshape(x; shape: &[usize]) = Reshape { shape: shape.to_vec() };
+        /// Another order of the axes: axis i of the result is axis `order[i]` of x.
+        permute(x; order: &[usize]) = Permute { order: order.to_vec() };
+        /// Axes of size 1, and leading axes that are missing, repeated up to `shape`.
+        broadcast_to(x; shape: &[usize]) = BroadcastTo { shape: shape.to_vec() };
+        /// Rows of a table `[v, ..]` by number: indices `[..]` -> `[.., ..]`. The indices are whole numbers in 0..v, as numbers of
+        /// the tape; any other gives a row of NaN and adds nothing to the table's gradient.
+        gather(table, indices) = Gather;
+    }
+
+    /// The last two axes exchanged: `[.., m, n]` -> `[.., n, m]`.
+    ///
+    /// # Errors
+    /// If x has fewer than two axes, or is another recorder's.
+    #[track_caller]
+    pub fn transpose(&mut self, x: Var) -> Result<Var> {
+        let rank = self.shape(x)?.len().max(2);
+        let order: Vec<usize> = (0..rank - 2).chain([rank - 1, rank - 2]).collect();
+        self.apply(Permute { order }, &[x])
+    }
+
+    /// activation(gamma (x - m)/sqrt(v + epsilon) + beta) in one pass, m and v the mean and variance of each sample's `groups` equal
+    /// bands of channels: x `[n, .., c]`, gamma `[c]`, beta `[c]` -> `[n, .., c]`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit, `groups` do not divide c, `epsilon` is not positive and finite, or a variable is another recorder's.
+    #[track_caller]
+    pub fn group_norm(&mut self, x: Var, gamma: Var, beta: Var, groups: usize, epsilon: f64, activation: Activation) -> Result<Var> {
+        self.apply(GroupNorm { groups, epsilon, activation }, &[x, gamma, beta])
+    }
+
+    /// The same with m and v those of each row: x `[.., c]`, gamma `[c]`, beta `[c]` -> `[.., c]`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit, `epsilon` is not positive and finite, or a variable is another recorder's.
+    #[track_caller]
+    pub fn layer_norm(&mut self, x: Var, gamma: Var, beta: Var, epsilon: f64, activation: Activation) -> Result<Var> {
+        self.apply(LayerNorm { epsilon, activation }, &[x, gamma, beta])
+    }
+
+    /// x, with the adjoint stopped: what lies behind it gets no gradient through it, and a seed cannot sit on it. (Replayed in
+    /// [dual numbers](crate::real::Dual), the value's tangent passes: H v is the derivative of the gradient that is computed.)
+    ///
+    /// # Errors
+    /// If the variable is another recorder's.
+    #[track_caller]
+    pub fn stop_gradient(&mut self, x: Var) -> Result<Var> {
+        let y = self.apply(Stop, &[x])?;
+        self.inner.nodes[y.index].needs_gradient = false;
+        Ok(y)
     }
 
     /// The inputs side by side on the last axis.
@@ -225,7 +352,47 @@ impl<R: Real> Recorder<R> {
     /// If the other axes differ, or a variable is another recorder's.
     #[track_caller]
     pub fn concat(&mut self, parts: &[Var]) -> Result<Var> {
-        self.apply(Concat, parts)
+        self.apply(Concat { axis: None }, parts)
+    }
+
+    /// The inputs side by side on one axis.
+    ///
+    /// # Errors
+    /// If the other axes differ, or a variable is another recorder's.
+    #[track_caller]
+    pub fn concat_axis(&mut self, axis: usize, parts: &[Var]) -> Result<Var> {
+        self.apply(Concat { axis: Some(axis) }, parts)
+    }
+
+    /// Entries `range` of one axis.
+    ///
+    /// # Errors
+    /// If the axis does not hold them, or x is another recorder's.
+    #[track_caller]
+    pub fn slice(&mut self, x: Var, axis: usize, range: Range<usize>) -> Result<Var> {
+        self.apply(Slice { axis, start: range.start, end: range.end }, &[x])
+    }
+
+    /// Cuts x on one axis into parts of the given sizes: the inverse of [`Self::concat_axis`].
+    ///
+    /// # Errors
+    /// If the sizes do not sum to the axis's, or x is another recorder's.
+    #[track_caller]
+    pub fn split(&mut self, x: Var, axis: usize, sizes: &[usize]) -> Result<Vec<Var>> {
+        let shape = self.shape(x)?;
+        let total = sizes.iter().try_fold(0usize, |n, s| n.checked_add(*s));
+        if total.is_none() || shape.get(axis).copied() != total {
+            let location = Location::caller();
+            let place = format!("split, recorded at {}:{}", location.file(), location.line());
+            return Err(Error::shape(place, format!("an axis {axis} whose size is the sum of {sizes:?}"), &[shape]));
+        }
+        let mut parts = vec![];
+        let mut start = 0;
+        for size in sizes {
+            parts.push(self.apply(Slice { axis, start, end: start + size }, &[x])?);
+            start += size;
+        }
+        Ok(parts)
     }
 }
 

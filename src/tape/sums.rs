@@ -4,7 +4,7 @@ use crate::Real;
 use crate::simd::{self, Kernel, W, dispatch};
 
 /// Terms of a leaf of a sum over contiguous numbers.
-const LEAF: usize = 512;
+pub const LEAF: usize = 512;
 /// Rows of a leaf of a sum over rows.
 pub const LEAF_ROWS: usize = 64;
 /// Enough for 2^40 leaves.
@@ -23,6 +23,11 @@ impl<R: Real, const N: usize> Tree<R, N> {
     #[inline(always)]
     pub fn new() -> Self {
         Tree { stack: [[R::zero(); N]; DEPTH], top: 0, leaves: 0 }
+    }
+    /// No leaf any more; cheaper than a new tree.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        (self.top, self.leaves) = (0, 0);
     }
     /// Adds a leaf.
     #[inline(always)]
@@ -63,25 +68,34 @@ pub fn sum_of<R: Real>(n: usize, term: impl Fn(usize) -> R) -> R {
         }
         return simd::sum(lanes);
     }
+    if n <= LEAF {
+        return leaf(0, n, &term);
+    }
     let mut tree = Tree::<R, 1>::new();
     let mut start = 0;
     while start < n {
         let end = n.min(start + LEAF);
-        let mut lanes = [R::zero(); W];
-        let mut at = start;
-        while at + W <= end {
-            for (i, lane) in lanes.iter_mut().enumerate() {
-                *lane += term(at + i);
-            }
-            at += W;
-        }
-        for (i, lane) in lanes.iter_mut().enumerate().take(end - at) {
-            *lane += term(at + i);
-        }
-        tree.push([simd::sum(lanes)]);
+        tree.push([leaf(start, end, &term)]);
         start = end;
     }
     tree.total()[0]
+}
+
+/// The sum of the terms `start..end` of one leaf.
+#[inline(always)]
+fn leaf<R: Real>(start: usize, end: usize, term: &impl Fn(usize) -> R) -> R {
+    let mut lanes = [R::zero(); W];
+    let mut at = start;
+    while at + W <= end {
+        for (i, lane) in lanes.iter_mut().enumerate() {
+            *lane += term(at + i);
+        }
+        at += W;
+    }
+    for (i, lane) in lanes.iter_mut().enumerate().take(end - at) {
+        *lane += term(at + i);
+    }
+    simd::sum(lanes)
 }
 
 /// The sum of `x`.

@@ -1,17 +1,18 @@
 //! The memory of one replay.
 
 use super::Var;
-use super::program::{Inner, Program};
+use super::program::{Inner, Program, fused};
 use crate::{Error, Real, Result};
+use std::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
 
-/// All values, adjoints and kept intermediates of one replay of one [`Program`], and its working memory.
+/// The values, adjoints and kept intermediates of one replay of one [`Program`], and its working memory.
 pub struct Workspace<R> {
     pub(super) program: Arc<Inner<R>>,
-    pub(super) values: Vec<R>,
-    pub(super) adjoints: Vec<R>,
-    pub(super) kept: Vec<R>,
-    pub(super) scratch: Vec<R>,
+    pub(super) values: Buffer<R>,
+    pub(super) adjoints: Buffer<R>,
+    pub(super) kept: Buffer<R>,
+    pub(super) scratch: Buffer<R>,
     /// Which nodes' adjoints the backward sweep has written to.
     pub(super) touched: Vec<bool>,
 }
@@ -20,10 +21,10 @@ impl<R: Real> Workspace<R> {
     pub(super) fn new(program: &Program<R>) -> Result<Self> {
         let p = &program.inner;
         Ok(Workspace {
-            values: zeros(p.values)?,
-            adjoints: zeros(p.adjoints)?,
-            kept: zeros(p.kept)?,
-            scratch: zeros(p.scratch)?,
+            values: Buffer::zeros(p.memory.values)?,
+            adjoints: Buffer::zeros(p.memory.adjoints)?,
+            kept: Buffer::zeros(p.memory.kept)?,
+            scratch: Buffer::zeros(p.memory.scratch)?,
             touched: vec![false; p.nodes.len()],
             program: Arc::clone(p),
         })
@@ -36,21 +37,29 @@ impl<R: Real> Workspace<R> {
     pub fn input_mut(&mut self, var: Var) -> Result<&mut [R]> {
         let index = self.program.index("input", var)?;
         let node = &self.program.nodes[index];
-        if node.op.is_some() || node.parameter.is_some() {
+        if !node.is_leaf() || node.parameter.is_some() {
             return Err(Error::refused("input", format!("node {index} ({}) is not an input", node.name)));
         }
         Ok(&mut self.values[node.value.clone()])
     }
 
-    /// The elements of an input or result after the last forward pass, row-major.
+    /// The elements, row-major, of an input or a result after the last forward pass. Results are those that nothing on the tape
+    /// reads, and those that [`Recorder::keep`](super::Recorder::keep) named: others' memory has been given to later ones.
     ///
     /// # Errors
-    /// If `var` is another program's or a parameter: those lie in the caller's vector.
+    /// If `var` is another program's, an intermediate that was not kept, or a parameter: those lie in the caller's vector.
     pub fn value(&self, var: Var) -> Result<&[R]> {
         let index = self.program.index("value", var)?;
         let node = &self.program.nodes[index];
         if node.parameter.is_some() {
             return Err(Error::refused("value", format!("{} is a parameter: its value lies in the caller's vector", node.name)));
+        }
+        if let Some(into) = node.fused {
+            return Err(fused("value", &format!("node {index} ({})", node.name), into));
+        }
+        if node.op.is_some() && !node.lasting {
+            let why = "is an intermediate, whose memory is used again; to read it, call Recorder::keep at recording";
+            return Err(Error::refused("value", format!("node {index} ({}) {why}", node.name)));
         }
         Ok(&self.values[node.value.clone()])
     }
@@ -62,7 +71,7 @@ impl<R: Real> Workspace<R> {
     pub fn adjoint(&self, var: Var) -> Result<&[R]> {
         let index = self.program.index("adjoint", var)?;
         let node = &self.program.nodes[index];
-        if node.op.is_some() || node.parameter.is_some() || !node.needs_gradient {
+        if !node.is_leaf() || node.parameter.is_some() || !node.needs_gradient {
             return Err(Error::refused("adjoint", format!("node {index} ({}) is not an input recorded with gradient", node.name)));
         }
         Ok(&self.adjoints[node.adjoint.clone()])
@@ -94,6 +103,38 @@ impl<R: Real> Workspace<R> {
         for (node, _) in nodes.iter().zip(read).filter(|(_, read)| !read) {
             self.values[node.value.clone()].fill(R::nan());
         }
+    }
+}
+
+/// Memory that starts at a cache line.
+pub(super) struct Buffer<R> {
+    store: Vec<R>,
+    range: Range<usize>,
+}
+
+/// Bytes of a cache line and of the widest vector register.
+const LINE: usize = 64;
+
+impl<R: Real> Buffer<R> {
+    fn zeros(n: usize) -> Result<Self> {
+        let spare = LINE / R::BYTES;
+        let store: Vec<R> = zeros(n.saturating_add(spare))?;
+        // Where the address cannot be known (in an interpreter) the store's own start is as good as any.
+        let start = Some(store.as_ptr().align_offset(LINE)).filter(|start| *start <= spare).unwrap_or(0);
+        Ok(Buffer { store, range: start..start + n })
+    }
+}
+
+impl<R> Deref for Buffer<R> {
+    type Target = [R];
+    fn deref(&self) -> &[R] {
+        &self.store[self.range.clone()]
+    }
+}
+
+impl<R> DerefMut for Buffer<R> {
+    fn deref_mut(&mut self) -> &mut [R] {
+        &mut self.store[self.range.clone()]
     }
 }
 

@@ -165,6 +165,9 @@ impl<R: Real> Op<R> for Linear {
     fn reads(&self) -> Reads {
         Reads::Inputs
     }
+    fn with_activation(&self, activation: Activation) -> Option<Box<dyn Op<R>>> {
+        (self.activation == Activation::Identity).then(|| Box::new(Linear { activation }) as Box<dyn Op<R>>)
+    }
     fn flops(&self, x: &[&[usize]], y: &[usize]) -> u64 {
         let elements = y.iter().product::<usize>() as u64;
         // The bias, then sigmoid or tanh with its derivative.

@@ -1,26 +1,57 @@
 //! The operations, and the list of them.
 
-mod layout;
+mod activations;
+mod broadcast_to;
+mod chain;
+mod concat;
+mod elementary;
+mod gather;
 mod linear;
 mod map;
 mod matmul;
+mod normalise;
+mod outer;
+mod pad;
+mod permute;
 mod reduce;
+mod reshape;
+mod row_norm;
+mod slice;
+mod stop;
+mod window;
 mod zip;
 
-pub use layout::{Concat, Rows};
+pub use activations::{Gelu, GeluTanh, Relu, Sigmoid, Silu, Softplus, Tanh};
+pub use broadcast_to::BroadcastTo;
+pub use chain::Chain;
+pub use concat::Concat;
+pub use elementary::{Abs, Clamp, Cos, Erf, Exp, Log, Neg, Pow, Scale, Shift, Sin, Sqrt, Square};
+pub use gather::Gather;
 pub use linear::{Activation, Linear, linear_rows};
-pub use map::{Cos, Exp, Log, Map, Neg, Scale, Shift, Sigmoid, Silu, Sin, Softplus, Sqrt, Square, Tanh};
+pub use map::Map;
 pub use matmul::MatMul;
+pub use normalise::{GroupNorm, LayerNorm};
+pub use outer::Outer;
+pub use pad::Pad;
+pub use permute::Permute;
 pub use reduce::{Reduce, RowDot};
-pub use zip::{Add, Div, Mul, Sub, Zip};
+pub use reshape::Reshape;
+pub use row_norm::RowNorm;
+pub use slice::Slice;
+pub use stop::Stop;
+pub use zip::{Add, Div, Max, Min, Mul, Sub, Zip};
 
 /// The registry: what is named here is an operation and is checked, what is not does not compile as one.
 macro_rules! ops {
-    ($($op:ty),+ $(,)?) => {
+    ($($op:ty),+ $(; $($generic:ident<R>),+)? $(,)?) => {
         $(impl $crate::tape::op::Registered for $op {})+
+        $($(impl<R: $crate::Real> $crate::tape::op::Registered for $generic<R> {})+)?
         /// Every operation with its samples and refusals, for [`check`](crate::tape::check).
         pub fn registry<R: $crate::Real>() -> Vec<$crate::tape::check::Entry<R>> {
-            vec![$($crate::tape::check::Entry::of::<$op>(stringify!($op))),+]
+            vec![
+                $($crate::tape::check::Entry::of::<$op>(stringify!($op)),)+
+                $($($crate::tape::check::Entry::of::<$generic<R>>(stringify!($generic))),+)?
+            ]
         }
     };
 }
@@ -32,6 +63,8 @@ ops![
     Zip<Sub>,
     Zip<Mul>,
     Zip<Div>,
+    Zip<Max>,
+    Zip<Min>,
     Map<Neg>,
     Map<Scale>,
     Map<Shift>,
@@ -45,10 +78,28 @@ ops![
     Map<Sigmoid>,
     Map<Silu>,
     Map<Softplus>,
+    Map<Pow>,
+    Map<Abs>,
+    Map<Clamp>,
+    Map<Erf>,
+    Map<Relu>,
+    Map<Gelu>,
+    Map<GeluTanh>,
+    Stop,
     Reduce,
     RowDot,
     MatMul,
     Linear,
+    GroupNorm,
+    LayerNorm,
+    Outer,
+    RowNorm,
     Concat,
-    Rows,
+    Slice,
+    Pad,
+    Reshape,
+    Permute,
+    BroadcastTo,
+    Gather;
+    Chain<R>
 ];

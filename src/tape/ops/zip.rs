@@ -1,8 +1,8 @@
 //! Functions of two tensors, element by element, with broadcasting. One block each: value, the two derivatives, samples.
 
+use super::Chain;
 use crate::Real;
-use crate::simd::{Kernel, dispatch};
-use crate::tape::broadcast::{Plan, shape};
+use crate::tape::broadcast::{Plan, Term, shape};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Registered, Sample};
 
 /// y = f(a, b).
@@ -11,12 +11,16 @@ pub trait Function2: Copy + Default + Send + Sync + 'static {
     const NAME: &'static str;
     /// What the derivatives are computed from.
     const READS: Reads;
+    /// Whether it is a + b: behind a matrix product, a bias.
+    const IS_SUM: bool = false;
     /// f(a, b).
     fn value<R: Real>(self, a: R, b: R) -> R;
     /// dy df/da; `y` = f(a, b).
     fn da<R: Real>(self, a: R, b: R, y: R, dy: R) -> R;
     /// dy df/db.
     fn db<R: Real>(self, a: R, b: R, y: R, dy: R) -> R;
+    /// Whether the derivative jumps where a = b.
+    const KINKED: bool = false;
 }
 
 /// A [`Function2`] as an operation.
@@ -28,6 +32,7 @@ pub struct Zip<F>(pub F);
 pub struct Add;
 impl Function2 for Add {
     const NAME: &'static str = "add";
+    const IS_SUM: bool = true;
     const READS: Reads = Reads::Nothing;
     #[inline(always)]
     fn value<R: Real>(self, a: R, b: R) -> R {
@@ -103,43 +108,88 @@ impl Function2 for Div {
     }
 }
 
-struct Forward<'a, F, R> {
-    f: F,
-    plan: Plan,
-    a: &'a [R],
-    b: &'a [R],
-    y: &'a mut [R],
-}
-impl<F: Function2, R: Real> Kernel for Forward<'_, F, R> {
-    type Output = ();
+/// The larger of a and b; NaN if one of them is. Where they are equal each gets half of the adjoint.
+#[derive(Clone, Copy, Default)]
+pub struct Max;
+impl Function2 for Max {
+    const NAME: &'static str = "max";
+    const READS: Reads = Reads::Inputs;
+    const KINKED: bool = true;
     #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let Forward { f, plan, a, b, y } = self;
-        plan.map(a, b, y, |a, b| f.value(a, b));
+    fn value<R: Real>(self, a: R, b: R) -> R {
+        larger(a, b)
+    }
+    #[inline(always)]
+    fn da<R: Real>(self, a: R, b: R, _y: R, dy: R) -> R {
+        dy * share(a, b)
+    }
+    #[inline(always)]
+    fn db<R: Real>(self, a: R, b: R, _y: R, dy: R) -> R {
+        dy * share(b, a)
     }
 }
 
-struct Backward<'a, F, R> {
-    f: F,
-    plan: Plan,
-    /// 0: adjoint of a, 1: of b.
-    which: usize,
-    a: &'a [R],
-    b: &'a [R],
-    y: &'a [R],
-    dy: &'a [R],
-    dx: &'a mut [R],
-}
-impl<F: Function2, R: Real> Kernel for Backward<'_, F, R> {
-    type Output = ();
+/// The smaller of a and b; NaN if one of them is. Where they are equal each gets half of the adjoint.
+#[derive(Clone, Copy, Default)]
+pub struct Min;
+impl Function2 for Min {
+    const NAME: &'static str = "min";
+    const READS: Reads = Reads::Inputs;
+    const KINKED: bool = true;
     #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let Backward { f, plan, which, a, b, y, dy, dx } = self;
-        if which == 0 {
-            plan.reduce(0, dx, |i, j, k| f.da(a[i], b[j], y[k], dy[k]));
-        } else {
-            plan.reduce(1, dx, |i, j, k| f.db(a[i], b[j], y[k], dy[k]));
-        }
+    fn value<R: Real>(self, a: R, b: R) -> R {
+        -larger(-a, -b)
+    }
+    #[inline(always)]
+    fn da<R: Real>(self, a: R, b: R, _y: R, dy: R) -> R {
+        dy * share(b, a)
+    }
+    #[inline(always)]
+    fn db<R: Real>(self, a: R, b: R, _y: R, dy: R) -> R {
+        dy * share(a, b)
+    }
+}
+
+/// max(a, b), NaN if one of them is.
+#[inline(always)]
+pub fn larger<R: Real>(a: R, b: R) -> R {
+    if a > b || a.is_nan() { a } else { b }
+}
+
+/// What the maximum's adjoint gives to a.
+#[inline(always)]
+fn share<R: Real>(a: R, b: R) -> R {
+    let equal = if a == b { R::of(0.5) } else { R::zero() };
+    if a > b { R::one() } else { equal }
+}
+
+/// f(a, b).
+#[derive(Clone, Copy)]
+struct Value<F>(F);
+impl<F: Function2> Term for Value<F> {
+    #[inline(always)]
+    fn at<R: Real, const FMA: bool>(self, a: R, b: R, _: R, _: R) -> R {
+        self.0.value(a, b)
+    }
+}
+
+/// The term of the adjoint of a.
+#[derive(Clone, Copy)]
+struct OfA<F>(F);
+impl<F: Function2> Term for OfA<F> {
+    #[inline(always)]
+    fn at<R: Real, const FMA: bool>(self, a: R, b: R, y: R, dy: R) -> R {
+        self.0.da(a, b, y, dy)
+    }
+}
+
+/// The term of the adjoint of b.
+#[derive(Clone, Copy)]
+struct OfB<F>(F);
+impl<F: Function2> Term for OfB<F> {
+    #[inline(always)]
+    fn at<R: Real, const FMA: bool>(self, b: R, a: R, y: R, dy: R) -> R {
+        self.0.db(a, b, y, dy)
     }
 }
 
@@ -157,19 +207,27 @@ where
     fn reads(&self) -> Reads {
         F::READS
     }
+    fn absorb(&self, at: usize, producer: &dyn Op<R>) -> Option<Box<dyn Op<R>>> {
+        if F::IS_SUM && at == 0 { producer.with_bias() } else { None }
+    }
+    fn chain(&self) -> Option<Chain<R>> {
+        Some(Chain::one(*self, 2))
+    }
     fn flops(&self, _x: &[&[usize]], y: &[usize]) -> u64 {
         y.iter().product::<usize>() as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        let plan = Plan::new(x.shape(0), x.shape(1), x.out_shape());
-        dispatch(Forward { f: self.0, plan, a: x.value(0), b: x.value(1), y: out.y });
+        let (a, b) = (x.value(0), x.value(1));
+        Plan::new(x.shape(0), x.shape(1), x.out_shape()).map(Value(self.0), true, [a; 3], b, out.y);
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
         let plan = Plan::new(x.shape(0), x.shape(1), x.out_shape());
-        for which in 0..2 {
-            if let Some(dx) = dx.add_to(which) {
-                dispatch(Backward { f: self.0, plan, which, a: x.value(0), b: x.value(1), y: at.y, dy: at.dy, dx });
-            }
+        let (a, b) = (x.value(0), x.value(1));
+        if let Some((da, fresh)) = dx.slot(0) {
+            plan.sum(0, OfA(self.0), fresh, [a, b, at.y, at.dy], da);
+        }
+        if let Some((db, fresh)) = dx.slot(1) {
+            plan.sum(1, OfB(self.0), fresh, [b, a, at.y, at.dy], db);
         }
     }
 }
@@ -192,11 +250,44 @@ impl<F: Function2> Checked for Zip<F> {
         ];
         let op = Zip(F::default());
         let mut all: Vec<_> = shapes.iter().map(|(a, b)| (op, vec![Sample::normal(a, 1), Sample::away_from_zero(b, 2)])).collect();
+        if F::KINKED {
+            // a on a grid, b half-way between its points: never near each other.
+            for x in all.iter_mut().map(|(_, x)| x) {
+                x[0].values.iter_mut().for_each(|v| *v = (8.0 * *v).round() / 8.0);
+                x[1].values.iter_mut().for_each(|v| *v = ((8.0 * *v).round() + 0.5) / 8.0);
+            }
+        }
         all.push((op, vec![Sample::points(&[-800.0, 800.0, 1.0, 1e-3]), Sample::points(&[800.0, 0.5, -800.0, -1.0])]));
         all
     }
     fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
         let op = Zip(F::default());
         vec![(op, vec![vec![2, 3], vec![2]], "broadcast"), (op, vec![vec![0], vec![2]], "broadcast"), (op, vec![vec![1]], "two inputs")]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tape::Recorder;
+
+    #[test]
+    fn equal_operands_of_max_and_min_share_the_adjoint() {
+        let mut r = Recorder::<f64>::new();
+        let a = r.input_with_gradient("a", &[4]).unwrap();
+        let b = r.input_with_gradient("b", &[4]).unwrap();
+        let (max, min) = (r.max(a, b).unwrap(), r.min(a, b).unwrap());
+        let program = r.finish();
+        let mut ws = program.workspace().unwrap();
+        ws.input_mut(a).unwrap().copy_from_slice(&[1.0, 2.0, 3.0, f64::NAN]);
+        ws.input_mut(b).unwrap().copy_from_slice(&[1.0, 5.0, 0.0, 0.0]);
+        program.forward(&[], &mut ws).unwrap();
+        assert_eq!(ws.value(max).unwrap()[..3], [1.0, 5.0, 3.0]);
+        assert_eq!(ws.value(min).unwrap()[..3], [1.0, 2.0, 0.0]);
+        assert!(ws.value(max).unwrap()[3].is_nan() && ws.value(min).unwrap()[3].is_nan());
+        for (y, da) in [(max, [0.5, 0.0, 1.0]), (min, [0.5, 1.0, 0.0])] {
+            program.backward(&[], &mut ws, &[(y, &[1.0; 4])], &mut []).unwrap();
+            assert_eq!(ws.adjoint(a).unwrap()[..3], da);
+            assert_eq!(ws.adjoint(b).unwrap()[..3], da.map(|d| 1.0 - d));
+        }
     }
 }

@@ -1,0 +1,131 @@
+//! The convolutional autoencoder: images as few numbers.
+
+use super::layers::{Declared, Layers, Start, check};
+use crate::tape::{Activation, Parameter, Recorder, Var};
+use crate::{Error, Real, Result};
+
+/// A convolutional autoencoder: images `[n, h, w, c]` -> codes `[n, latent]` -> images.
+///
+/// ```text
+/// encode: silu(e0(x)) -> silu(e1(.)) -> code(.)      e0, e1: 3x3, stride 2: c -> width -> 2 width channels
+/// decode: silu(rows(z)) -> silu(d1(.)) -> d0(.)      rows: latent -> h/4 w/4 2 width; d1, d0: transposed 4x4, stride 2
+/// ```
+///
+/// ```
+/// use ndsm::{nn::Autoencoder, tape::Recorder};
+/// let net = Autoencoder::new([28, 28, 1], 16, 8)?;
+/// let mut r = Recorder::<f32>::new();
+/// let x = r.input("x", &[5, 28, 28, 1])?;
+/// let (code, again) = net.record(&mut r, x)?;
+/// assert_eq!((r.shape(code)?, r.shape(again)?), (&[5, 8][..], &[5, 28, 28, 1][..]));
+/// # Ok::<(), ndsm::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Autoencoder {
+    image: [usize; 3],
+    width: usize,
+    latent: usize,
+    layers: Layers,
+    count: usize,
+}
+
+impl Autoencoder {
+    /// A network for images of `[height, width, channels]`, with `width` channels behind the first layer.
+    ///
+    /// # Errors
+    /// If height or width is not a multiple of 4 in 4..=16,384, channels or `width` not in 1..=1,024, `latent` not in 1..=65,536,
+    /// or there would be more than 2^30 parameters.
+    pub fn new(image: [usize; 3], width: usize, latent: usize) -> Result<Self> {
+        let [h, w, c] = image;
+        check(&[
+            ("height", h, 4, 16_384),
+            ("width of the image", w, 4, 16_384),
+            ("channels", c, 1, 1024),
+            ("width", width, 1, 1024),
+            ("latent", latent, 1, 65_536),
+        ])?;
+        if h % 4 != 0 || w % 4 != 0 {
+            return Err(Error::invalid("network.image", "a height and a width that are multiples of 4", format!("{h} x {w}")));
+        }
+        let flat = h / 4 * (w / 4) * 2 * width;
+        let mut layers = Layers::default();
+        layers.conv("e0", 3, (c, width), Start::Unit);
+        layers.conv("e1", 3, (width, 2 * width), Start::BehindSilu);
+        layers.linear("code", flat, latent, Start::BehindSilu);
+        layers.linear("rows", latent, flat, Start::Unit);
+        layers.conv_transposed("d1", 2 * width, width, Start::BehindSilu);
+        layers.conv_transposed("d0", width, c, Start::BehindSilu);
+        Ok(Autoencoder { image, width, latent, count: layers.count()?, layers })
+    }
+
+    /// Height, width and channels of the images.
+    pub fn image(&self) -> [usize; 3] {
+        self.image
+    }
+    /// Length of a code.
+    pub fn latent(&self) -> usize {
+        self.latent
+    }
+    /// Number of parameters.
+    pub fn parameter_count(&self) -> usize {
+        self.count
+    }
+    /// Names, shapes and places of the parameters: `e0.weight`, `e0.bias`, ...
+    pub fn parameters(&self) -> Vec<Parameter> {
+        self.layers.parameters()
+    }
+    /// Initial parameters: normal weights of a variance that keeps the second moment of the units; biases zero.
+    pub fn init<R: Real>(&self, seed: u64) -> Vec<R> {
+        self.layers.init(seed)
+    }
+
+    /// Records the parameters under `prefix`.
+    ///
+    /// # Errors
+    /// If the names are taken.
+    pub fn declare<R: Real>(&self, recorder: &mut Recorder<R>, prefix: &str) -> Result<Declared> {
+        self.layers.declare(recorder, prefix)
+    }
+
+    /// Records the codes `[n, latent]` of images `x` `[n, h, w, c]`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit or the parameters are another network's.
+    pub fn encode<R: Real>(&self, r: &mut Recorder<R>, p: &Declared, x: Var) -> Result<Var> {
+        let (shape, [h, w, c]) = (r.shape(x)?.to_vec(), self.image);
+        if shape.get(1..) != Some(&self.image) {
+            return Err(Error::shape("autoencoder", format!("images [n, {h}, {w}, {c}]"), &[&shape]));
+        }
+        let mut y = x;
+        for name in ["e0", "e1"] {
+            y = p.conv(r, name, y, 2)?;
+            y = r.silu(y)?;
+        }
+        let y = r.reshape(y, &[shape[0], h / 4 * (w / 4) * 2 * self.width])?;
+        p.linear(r, "code", y, Activation::Identity)
+    }
+
+    /// Records the images `[n, h, w, c]` of codes `z` `[n, latent]`.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn decode<R: Real>(&self, r: &mut Recorder<R>, p: &Declared, z: Var) -> Result<Var> {
+        let [h, w, _] = self.image;
+        let y = p.linear(r, "rows", z, Activation::Silu)?;
+        let n = r.shape(y)?[0];
+        let y = r.reshape(y, &[n, h / 4, w / 4, 2 * self.width])?;
+        let y = p.conv_transposed(r, "d1", y)?;
+        let y = r.silu(y)?;
+        p.conv_transposed(r, "d0", y)
+    }
+
+    /// [`Self::declare`] without a prefix, [`Self::encode`] and [`Self::decode`] in one: the codes and the images again.
+    ///
+    /// # Errors
+    /// As those.
+    pub fn record<R: Real>(&self, recorder: &mut Recorder<R>, x: Var) -> Result<(Var, Var)> {
+        let declared = self.declare(recorder, "")?;
+        let code = self.encode(recorder, &declared, x)?;
+        Ok((code, self.decode(recorder, &declared, code)?))
+    }
+}

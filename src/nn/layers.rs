@@ -1,0 +1,183 @@
+//! Layers by name: the parameters of a network as a list, from which names, places, initial values and recording follow.
+
+use super::score_net::{MAX_PARAMETERS, silu_second_moment};
+use crate::rng::{Purpose, Stream};
+use crate::tape::{Activation, Parameter, Recorder, Var};
+use crate::{Error, Real, Result};
+
+/// Under the square root of every normalisation.
+const EPSILON: f64 = 1e-5;
+
+/// One layer's parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Layer {
+    name: String,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    /// `weight`, whose last axis counts the outputs, and `bias`; every output is a sum of `fan_in` products.
+    Weights { shape: Vec<usize>, fan_in: usize, start: Start },
+    /// `scale` and `shift` of a normalisation of this many channels.
+    Norm(usize),
+}
+
+/// The law of the initial weights: normal, with the variance that gives the outputs the second moment 1, or zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// Inputs of second moment 1.
+    Unit,
+    /// Inputs behind a SiLU of standard normals (He, Zhang, Ren, Sun, ICCV 2015, for SiLU in place of ReLU).
+    BehindSilu,
+    /// All zero: the branch or network is zero before the first step.
+    Zero,
+}
+
+/// The layers of a network, in the order of their parameters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Layers(Vec<Layer>);
+
+impl Layers {
+    /// x w + b, w `[i, o]`.
+    pub fn linear(&mut self, name: impl Into<String>, i: usize, o: usize, start: Start) {
+        self.weights(name, vec![i, o], i, start);
+    }
+    /// A convolution of `k` x `k`, w `[k, k, i, o]`.
+    pub fn conv(&mut self, name: impl Into<String>, k: usize, (i, o): (usize, usize), start: Start) {
+        self.weights(name, vec![k, k, i, o], k * k * i, start);
+    }
+    /// A transposed convolution of 4 x 4 with stride 2, w `[4, 4, i, o]`: 2 x 2 of its weights meet in an output.
+    pub fn conv_transposed(&mut self, name: impl Into<String>, i: usize, o: usize, start: Start) {
+        self.weights(name, vec![4, 4, i, o], 4 * i, start);
+    }
+    /// A normalisation of `c` channels.
+    pub fn norm(&mut self, name: impl Into<String>, c: usize) {
+        self.0.push(Layer { name: name.into(), kind: Kind::Norm(c) });
+    }
+    fn weights(&mut self, name: impl Into<String>, shape: Vec<usize>, fan_in: usize, start: Start) {
+        self.0.push(Layer { name: name.into(), kind: Kind::Weights { shape, fan_in, start } });
+    }
+
+    /// Number of parameters.
+    ///
+    /// # Errors
+    /// If there are more than 2^30.
+    pub fn count(&self) -> Result<usize> {
+        let sizes = self.0.iter().flat_map(|layer| layer.parts().into_iter().map(|(_, shape)| shape));
+        let count = sizes.map(|shape| shape.iter().try_fold(1usize, |n, s| n.checked_mul(*s))).try_fold(0usize, |n, s| n.checked_add(s?));
+        let count = count.filter(|n| *n <= MAX_PARAMETERS);
+        count.ok_or_else(|| Error::refused("network", format!("these sizes make more than {MAX_PARAMETERS} parameters")))
+    }
+
+    /// Names, shapes and places of the parameters.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let mut offset = 0;
+        let mut list = vec![];
+        for layer in &self.0 {
+            for (what, shape) in layer.parts() {
+                let p = Parameter { name: format!("{}.{what}", layer.name), shape, offset };
+                offset = p.range().end;
+                list.push(p);
+            }
+        }
+        list
+    }
+
+    /// Initial parameters: weights by their law, biases and shifts 0, scales 1.
+    pub fn init<R: Real>(&self, seed: u64) -> Vec<R> {
+        let mut params = vec![];
+        let behind_silu = 1.0 / silu_second_moment();
+        for (index, layer) in self.0.iter().enumerate() {
+            for (what, shape) in layer.parts() {
+                let first = params.len();
+                let fill = if what == "scale" { R::one() } else { R::zero() };
+                params.resize(first + shape.iter().product::<usize>(), fill);
+                let gain = match layer.kind {
+                    Kind::Weights { start: Start::Unit, .. } => 1.0,
+                    Kind::Weights { start: Start::BehindSilu, .. } => behind_silu,
+                    _ => continue,
+                };
+                if let (Kind::Weights { fan_in, .. }, "weight") = (&layer.kind, what) {
+                    let weights = &mut params[first..];
+                    Stream::new(seed, Purpose::Init, index as u64, 0).fill_normal(weights);
+                    let std = R::of((gain / *fan_in as f64).sqrt());
+                    weights.iter_mut().for_each(|w| *w *= std);
+                }
+            }
+        }
+        params
+    }
+
+    /// Records all parameters as `{prefix}{layer}.{what}`.
+    ///
+    /// # Errors
+    /// If the names are taken.
+    pub fn declare<R: Real>(&self, recorder: &mut Recorder<R>, prefix: &str) -> Result<Declared> {
+        let one = |p: &Parameter| Ok((p.name.clone(), recorder.parameter(&format!("{prefix}{}", p.name), &p.shape)?));
+        Ok(Declared { vars: self.parameters().iter().map(one).collect::<Result<_>>()? })
+    }
+}
+
+impl Layer {
+    fn parts(&self) -> [(&'static str, Vec<usize>); 2] {
+        match &self.kind {
+            Kind::Weights { shape, .. } => [("weight", shape.clone()), ("bias", shape.last().map(|o| vec![*o]).unwrap_or_default())],
+            Kind::Norm(c) => [("scale", vec![*c]), ("shift", vec![*c])],
+        }
+    }
+}
+
+/// The parameters of a recorded network. The same parameters may be applied to several inputs.
+#[derive(Debug, Clone)]
+pub struct Declared {
+    vars: Vec<(String, Var)>,
+}
+
+impl Declared {
+    /// The two parameters of a layer.
+    fn layer(&self, name: &str, what: [&str; 2]) -> Result<[Var; 2]> {
+        let find = |what: &str| {
+            let found = self.vars.iter().find(|(n, _)| n.strip_prefix(name).and_then(|n| n.strip_prefix('.')) == Some(what));
+            found.map(|(_, var)| *var).ok_or_else(|| Error::refused(format!("{name}.{what}"), "is another network's parameter"))
+        };
+        Ok([find(what[0])?, find(what[1])?])
+    }
+    /// Whether the network has that layer.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.layer(name, ["weight", "bias"]).is_ok()
+    }
+    pub(super) fn linear<R: Real>(&self, r: &mut Recorder<R>, name: &str, x: Var, activation: Activation) -> Result<Var> {
+        let [w, b] = self.layer(name, ["weight", "bias"])?;
+        r.linear(x, w, b, activation)
+    }
+    /// A convolution that keeps the size (odd kernels), or halves an even one at stride 2.
+    pub(super) fn conv<R: Real>(&self, r: &mut Recorder<R>, name: &str, x: Var, stride: usize) -> Result<Var> {
+        let [w, b] = self.layer(name, ["weight", "bias"])?;
+        let padding = r.shape(w)?[0] / 2;
+        r.conv2d(x, w, b, stride, padding)
+    }
+    /// A transposed convolution that doubles the size.
+    pub(super) fn conv_transposed<R: Real>(&self, r: &mut Recorder<R>, name: &str, x: Var) -> Result<Var> {
+        let [w, b] = self.layer(name, ["weight", "bias"])?;
+        r.conv_transpose2d(x, w, b, 2, 1)
+    }
+    pub(super) fn group_norm<R: Real>(&self, r: &mut Recorder<R>, name: &str, x: Var, groups: usize) -> Result<Var> {
+        let [scale, shift] = self.layer(name, ["scale", "shift"])?;
+        r.group_norm(x, scale, shift, groups, EPSILON, Activation::Silu)
+    }
+    pub(super) fn layer_norm<R: Real>(&self, r: &mut Recorder<R>, name: &str, x: Var) -> Result<Var> {
+        let [scale, shift] = self.layer(name, ["scale", "shift"])?;
+        r.layer_norm(x, scale, shift, EPSILON, Activation::Identity)
+    }
+}
+
+/// Refuses a size out of its range.
+pub(super) fn check(limits: &[(&str, usize, usize, usize)]) -> Result<()> {
+    for (name, value, least, most) in limits {
+        if !(least..=most).contains(&value) {
+            return Err(Error::invalid(format!("network.{name}"), format!("an integer in {least}..={most}"), *value));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! The U-Net: a score of images.
+
+use super::layers::{Declared, Layers, Start, check};
+use crate::tape::{Activation, Parameter, Recorder, Var};
+use crate::{Error, Real, Result};
+
+/// Groups of every normalisation.
+const GROUPS: usize = 8;
+
+/// A U-Net (Ronneberger, Fischer, Brox, MICCAI 2015) with residual blocks and an embedding of the time (Ho, Jain, Abbeel,
+/// NeurIPS 2020), one block a level and no attention. Images `[n, h, w, c]`, time features `[n, width]` -> `[n, h, w, c]`.
+///
+/// With m_l = width multipliers_l channels on level l = 0..L, whose images are 2^l times smaller:
+///
+/// ```text
+/// e    = silu(t1(silu(t0(features))))                   4 width numbers
+/// s_0  = d0(in(x), e)                                   in: 3x3
+/// s_l  = dl(down{l-1}(s_{l-1}), e)       l = 1..L       down: 3x3, stride 2
+/// h    = s_{L-1};  h = ul(concat(upl(double(h)), s_l), e)   l = L-2, ..., 0;   up: 3x3 behind a nearest-neighbour doubling
+/// y    = out(silu(norm(h)))                             out: 3x3, zero at the start
+/// block(x, e) = c1(silu(n1(c0(silu(n0(x))) + t(e)))) + s(x)     c0, c1: 3x3, c1 zero at the start; t(e) added at all places;
+///                                                       s: 1x1 where the channels differ, else x itself
+/// ```
+///
+/// ```
+/// use ndsm::{nn::UNet, tape::Recorder};
+/// let net = UNet::new([28, 28, 1], 32, &[1, 2, 2])?;
+/// let mut r = Recorder::<f32>::new();
+/// let x = r.input("x", &[2, 28, 28, 1])?;
+/// let time = r.input("time", &[2, net.features()])?;
+/// let y = net.record(&mut r, x, time)?;
+/// assert_eq!(r.shape(y)?, [2, 28, 28, 1]);
+/// assert_eq!(net.parameter_count(), 588_833);
+/// # Ok::<(), ndsm::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UNet {
+    image: [usize; 3],
+    width: usize,
+    multipliers: Vec<usize>,
+    layers: Layers,
+    count: usize,
+}
+
+impl UNet {
+    /// A network for images of `[height, width, channels]`.
+    ///
+    /// # Errors
+    /// If height or width is not in 1..=16,384 or not a multiple of 2^(levels - 1), channels not in 1..=1,024, `width` not a
+    /// multiple of 8 in 8..=4,096, there are no or more than 8 `multipliers`, one is not in 1..=64, or there would be more than
+    /// 2^30 parameters.
+    pub fn new(image: [usize; 3], width: usize, multipliers: &[usize]) -> Result<Self> {
+        let [h, w, c] = image;
+        check(&[
+            ("height", h, 1, 16_384),
+            ("width of the image", w, 1, 16_384),
+            ("channels", c, 1, 1024),
+            ("width", width, GROUPS, 4096),
+            ("levels", multipliers.len(), 1, 8),
+        ])?;
+        for m in multipliers {
+            check(&[("multiplier", *m, 1, 64)])?;
+        }
+        if width % GROUPS != 0 {
+            return Err(Error::invalid("network.width", format!("a multiple of {GROUPS}"), width));
+        }
+        let least = 1 << (multipliers.len() - 1);
+        if h % least != 0 || w % least != 0 {
+            let expected = format!("a height and a width that are multiples of {least} for {} levels", multipliers.len());
+            return Err(Error::invalid("network.image", expected, format!("{h} x {w}")));
+        }
+        let layers = layers(c, width, multipliers);
+        Ok(UNet { image, width, multipliers: multipliers.to_vec(), count: layers.count()?, layers })
+    }
+
+    /// Height, width and channels of the images.
+    pub fn image(&self) -> [usize; 3] {
+        self.image
+    }
+    /// Number of features of the time.
+    pub fn features(&self) -> usize {
+        self.width
+    }
+    /// Number of parameters.
+    pub fn parameter_count(&self) -> usize {
+        self.count
+    }
+    /// Names, shapes and places of the parameters: `LAYER.weight` and `LAYER.bias`, of a normalisation `LAYER.scale` and
+    /// `LAYER.shift`, layers named as above, those of a block `d0.n0`, `d0.c0`, `d0.t`, `d0.n1`, `d0.c1`, `d0.s`.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        self.layers.parameters()
+    }
+    /// Initial parameters: normal weights of a variance that keeps the second moment of the units; biases, the last layer of
+    /// each block and of the network zero, so that the output is.
+    pub fn init<R: Real>(&self, seed: u64) -> Vec<R> {
+        self.layers.init(seed)
+    }
+
+    /// The features of a time t, n = [`Self::features`]: sin and cos of a_k = 1,000 t 10,000^(-k/(n/2)), k = 0..n/2, first all
+    /// sines, then all cosines, to the first n numbers of `out`.
+    ///
+    /// # Errors
+    /// If `out` is shorter than n.
+    pub fn time_features<R: Real>(&self, t: f64, out: &mut [R]) -> Result<()> {
+        let n = self.width;
+        if out.len() < n {
+            return Err(Error::invalid("time_features: place for them", format!(">= {n} numbers"), out.len()));
+        }
+        let (sines, cosines) = out[..n].split_at_mut(n / 2);
+        for (k, (sin, cos)) in sines.iter_mut().zip(cosines).enumerate() {
+            let (s, c) = (1000.0 * t * 1e4f64.powf(-(k as f64) / (n / 2) as f64)).sin_cos();
+            (*sin, *cos) = (R::of(s), R::of(c));
+        }
+        Ok(())
+    }
+
+    /// Records the parameters under `prefix`.
+    ///
+    /// # Errors
+    /// If the names are taken.
+    pub fn declare<R: Real>(&self, recorder: &mut Recorder<R>, prefix: &str) -> Result<Declared> {
+        self.layers.declare(recorder, prefix)
+    }
+
+    /// Records the network's value at images `x` `[n, h, w, c]` with time features `time` `[n, width]`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit or the parameters are another network's.
+    pub fn apply<R: Real>(&self, r: &mut Recorder<R>, p: &Declared, x: Var, time: Var) -> Result<Var> {
+        let (shape, [h, w, c]) = (r.shape(x)?.to_vec(), self.image);
+        if shape.get(1..) != Some(&self.image) || r.shape(time)? != [shape[0], self.width] {
+            return Err(Error::shape("u-net", format!("images [n, {h}, {w}, {c}], time [n, {}]", self.width), &[&shape, r.shape(time)?]));
+        }
+        let e = p.linear(r, "t0", time, Activation::Silu)?;
+        let e = p.linear(r, "t1", e, Activation::Silu)?;
+        let first = p.conv(r, "in", x, 1)?;
+        let mut h = block(r, p, "d0", first, e)?;
+        let mut skips = vec![];
+        for level in 1..self.multipliers.len() {
+            skips.push(h);
+            let down = p.conv(r, &format!("down{}", level - 1), h, 2)?;
+            h = block(r, p, &format!("d{level}"), down, e)?;
+        }
+        for (level, skip) in skips.into_iter().enumerate().rev() {
+            let double = r.upsample2d(h, 2)?;
+            let up = p.conv(r, &format!("up{level}"), double, 1)?;
+            let both = r.concat(&[up, skip])?;
+            h = block(r, p, &format!("u{level}"), both, e)?;
+        }
+        let h = p.group_norm(r, "n", h, GROUPS)?;
+        p.conv(r, "out", h, 1)
+    }
+
+    /// [`Self::declare`] without a prefix and [`Self::apply`] in one.
+    ///
+    /// # Errors
+    /// As those.
+    pub fn record<R: Real>(&self, recorder: &mut Recorder<R>, x: Var, time: Var) -> Result<Var> {
+        let declared = self.declare(recorder, "")?;
+        self.apply(recorder, &declared, x, time)
+    }
+}
+
+/// A residual block; `e` is behind its SiLU.
+fn block<R: Real>(r: &mut Recorder<R>, p: &Declared, name: &str, x: Var, e: Var) -> Result<Var> {
+    let part = |part: &str| format!("{name}.{part}");
+    let h = p.group_norm(r, &part("n0"), x, GROUPS)?;
+    let h = p.conv(r, &part("c0"), h, 1)?;
+    let t = p.linear(r, &part("t"), e, Activation::Identity)?;
+    let (n, o) = (r.shape(t)?[0], r.shape(t)?[1]);
+    let t = r.reshape(t, &[n, 1, 1, o])?;
+    let h = r.add(h, t)?;
+    let h = p.group_norm(r, &part("n1"), h, GROUPS)?;
+    let h = p.conv(r, &part("c1"), h, 1)?;
+    let x = if p.has(&part("s")) { p.conv(r, &part("s"), x, 1)? } else { x };
+    r.add(h, x)
+}
+
+/// All layers of a network for images of `c` channels.
+fn layers(c: usize, width: usize, multipliers: &[usize]) -> Layers {
+    let channels: Vec<usize> = multipliers.iter().map(|m| m * width).collect();
+    let (embedding, last) = (4 * width, channels.len() - 1);
+    let mut all = Layers::default();
+    let block = |all: &mut Layers, name: String, i: usize, o: usize| {
+        all.norm(format!("{name}.n0"), i);
+        all.conv(format!("{name}.c0"), 3, (i, o), Start::BehindSilu);
+        all.linear(format!("{name}.t"), embedding, o, Start::BehindSilu);
+        all.norm(format!("{name}.n1"), o);
+        all.conv(format!("{name}.c1"), 3, (o, o), Start::Zero);
+        if i != o {
+            all.conv(format!("{name}.s"), 1, (i, o), Start::Unit);
+        }
+    };
+    all.linear("t0", width, embedding, Start::Unit);
+    all.linear("t1", embedding, embedding, Start::BehindSilu);
+    all.conv("in", 3, (c, width), Start::Unit);
+    block(&mut all, "d0".into(), width, channels[0]);
+    for (level, pair) in channels.windows(2).enumerate() {
+        all.conv(format!("down{level}"), 3, (pair[0], pair[0]), Start::Unit);
+        block(&mut all, format!("d{}", level + 1), pair[0], pair[1]);
+    }
+    for level in (0..last).rev() {
+        let (h, o) = (channels[level + 1], channels[level]);
+        all.conv(format!("up{level}"), 3, (h, h), Start::Unit);
+        block(&mut all, format!("u{level}"), h + o, o);
+    }
+    all.norm("n", channels[0]);
+    all.conv("out", 3, (channels[0], c), Start::Zero);
+    all
+}

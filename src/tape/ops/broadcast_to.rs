@@ -1,0 +1,69 @@
+//! A tensor repeated.
+
+use crate::Real;
+use crate::tape::broadcast::{Incoming, Own, Plan, shape};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+
+/// Axes of size 1, and leading axes that are missing, repeated up to a shape.
+#[derive(Clone)]
+pub struct BroadcastTo {
+    /// The shape of the result.
+    pub shape: Vec<usize>,
+}
+
+impl<R: Real> Op<R> for BroadcastTo {
+    fn name(&self) -> &'static str {
+        "broadcast_to"
+    }
+    fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let [x] = x else { return Err("one input".to_string()) };
+        // y + 0 of that shape: the result must not grow beyond it.
+        match shape(x, &self.shape) {
+            Some(y) if y == self.shape => Ok(y),
+            _ => Err(format!("a shape that broadcasts to {:?} (aligned at the last axis, sizes equal or 1)", self.shape)),
+        }
+    }
+    fn reads(&self) -> Reads {
+        Reads::Nothing
+    }
+    fn flops(&self, _x: &[&[usize]], _y: &[usize]) -> u64 {
+        0
+    }
+    fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
+        // f(x, 0) = x with a scalar 0.
+        Plan::new(x.shape(0), &[], x.out_shape()).map(Own, true, [x.value(0); 3], &[R::zero()], out.y);
+    }
+    fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
+        if let Some((dx, fresh)) = dx.slot(0) {
+            Plan::new(x.shape(0), x.out_shape(), x.out_shape()).sum(0, Incoming(1.0), fresh, [&[], at.dy, at.dy, at.dy], dx);
+        }
+    }
+}
+
+impl Checked for BroadcastTo {
+    fn samples() -> Vec<(Self, Vec<Sample>)> {
+        let cases: [(&[usize], &[usize]); 9] = [
+            (&[3, 1], &[3, 5]),
+            (&[1, 3], &[5, 3]),
+            (&[3], &[2, 70, 3]),
+            (&[2, 1, 3, 1], &[2, 3, 3, 2]),
+            (&[], &[3, 3]),
+            (&[3, 5], &[3, 5]),
+            (&[1], &[1, 1]),
+            (&[1, 3], &[0, 3]),
+            (&[0, 1], &[0, 4]),
+        ];
+        let mut all: Vec<_> = cases.iter().map(|(x, y)| (BroadcastTo { shape: y.to_vec() }, vec![Sample::normal(x, 0)])).collect();
+        all.push((BroadcastTo { shape: vec![3, 2] }, vec![Sample::points(&[800.0, -800.0])]));
+        all
+    }
+    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+        let op = |shape: &[usize]| BroadcastTo { shape: shape.to_vec() };
+        vec![
+            (op(&[3, 2]), vec![vec![3]], "broadcasts to [3, 2]"),
+            (op(&[1]), vec![vec![3]], "broadcasts to [1]"),
+            (op(&[3]), vec![vec![1, 3]], "broadcasts to [3]"),
+            (op(&[3]), vec![], "one input"),
+        ]
+    }
+}

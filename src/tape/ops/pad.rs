@@ -1,0 +1,73 @@
+//! A border of zeros.
+
+use super::window::Window;
+use crate::Real;
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+
+/// Zeros before and behind the entries of every axis.
+#[derive(Clone)]
+pub struct Pad {
+    /// How many before and how many behind, axis by axis.
+    pub border: Vec<(usize, usize)>,
+}
+
+impl Pad {
+    fn window(&self, x: &[usize], y: &[usize]) -> Window {
+        Window::new(y, x, |axis| self.border[axis].0)
+    }
+}
+
+impl<R: Real> Op<R> for Pad {
+    fn name(&self) -> &'static str {
+        "pad"
+    }
+    fn label(&self) -> String {
+        format!("pad {:?}", self.border)
+    }
+    fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let [x] = x else { return Err("one input".to_string()) };
+        if x.len() != self.border.len() {
+            return Err(format!("as many axes as borders ({})", self.border.len()));
+        }
+        let padded = |(n, (before, behind)): (&usize, &(usize, usize))| n.checked_add(*before)?.checked_add(*behind);
+        x.iter().zip(&self.border).map(padded).collect::<Option<Vec<usize>>>().ok_or_else(|| "borders that fit into memory".to_string())
+    }
+    fn reads(&self) -> Reads {
+        Reads::Nothing
+    }
+    fn flops(&self, _x: &[&[usize]], _y: &[usize]) -> u64 {
+        0
+    }
+    fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
+        out.y.fill(R::zero());
+        self.window(x.shape(0), x.out_shape()).write(x.value(0), out.y, false);
+    }
+    fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
+        if let Some((dx, fresh)) = dx.slot(0) {
+            self.window(x.shape(0), x.out_shape()).read(at.dy, dx, !fresh);
+        }
+    }
+}
+
+impl Checked for Pad {
+    fn samples() -> Vec<(Self, Vec<Sample>)> {
+        let op = |border: &[(usize, usize)]| Pad { border: border.to_vec() };
+        vec![
+            (op(&[(2, 1)]), vec![Sample::points(&[800.0, -800.0, 1e-3])]),
+            (op(&[(0, 1), (3, 0)]), vec![Sample::normal(&[3, 5], 0)]),
+            (op(&[(0, 0), (1, 1), (1, 1), (0, 0)]), vec![Sample::normal(&[2, 3, 3, 2], 0)]),
+            (op(&[(1, 0), (0, 1), (1, 2), (2, 1)]), vec![Sample::normal(&[1, 2, 1, 3], 0)]),
+            (op(&[(0, 0), (0, 0)]), vec![Sample::normal(&[2, 3], 0)]),
+            (op(&[(1, 1), (0, 0)]), vec![Sample::normal(&[0, 3], 0)]),
+            (op(&[]), vec![Sample::normal(&[], 0)]),
+        ]
+    }
+    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+        let op = |border: &[(usize, usize)]| Pad { border: border.to_vec() };
+        vec![
+            (op(&[(1, 1)]), vec![vec![2, 3]], "as many axes as borders (1)"),
+            (op(&[(usize::MAX, 1)]), vec![vec![2]], "fit into memory"),
+            (op(&[(1, 1)]), vec![], "one input"),
+        ]
+    }
+}

@@ -1,0 +1,81 @@
+//! A part of a tensor.
+
+use super::window::Window;
+use crate::Real;
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+
+/// Entries start..end of one axis.
+#[derive(Clone, Copy)]
+pub struct Slice {
+    /// The axis.
+    pub axis: usize,
+    /// The first entry.
+    pub start: usize,
+    /// One past the last.
+    pub end: usize,
+}
+
+impl Slice {
+    fn window(self, x: &[usize], y: &[usize]) -> Window {
+        Window::new(x, y, |axis| if axis == self.axis { self.start } else { 0 })
+    }
+}
+
+impl<R: Real> Op<R> for Slice {
+    fn name(&self) -> &'static str {
+        "slice"
+    }
+    fn label(&self) -> String {
+        format!("slice axis {} {}..{}", self.axis, self.start, self.end)
+    }
+    fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let [x] = x else { return Err("one input".to_string()) };
+        let mut y = x.to_vec();
+        match y.get_mut(self.axis) {
+            Some(n) if self.start <= self.end && self.end <= *n => *n = self.end - self.start,
+            _ => return Err(format!("an axis {} that holds {}..{}", self.axis, self.start, self.end)),
+        }
+        Ok(y)
+    }
+    fn reads(&self) -> Reads {
+        Reads::Nothing
+    }
+    fn flops(&self, _x: &[&[usize]], _y: &[usize]) -> u64 {
+        0
+    }
+    fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
+        self.window(x.shape(0), x.out_shape()).read(x.value(0), out.y, false);
+    }
+    fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
+        if let Some(dx) = dx.add_to(0) {
+            self.window(x.shape(0), x.out_shape()).write(at.dy, dx, true);
+        }
+    }
+}
+
+impl Checked for Slice {
+    fn samples() -> Vec<(Self, Vec<Sample>)> {
+        let op = |axis, start, end| Slice { axis, start, end };
+        vec![
+            (op(0, 1, 3), vec![Sample::normal(&[5, 3], 0)]),
+            (op(0, 0, 1), vec![Sample::normal(&[1, 2, 3], 0)]),
+            (op(0, 2, 2), vec![Sample::normal(&[3, 2], 0)]),
+            (op(0, 0, 1), vec![Sample::normal(&[2, 0], 0)]),
+            (op(1, 2, 5), vec![Sample::normal(&[3, 5], 0)]),
+            (op(1, 1, 2), vec![Sample::normal(&[2, 3, 1, 3], 0)]),
+            (op(2, 0, 2), vec![Sample::normal(&[2, 1, 3, 2], 0)]),
+            (op(3, 1, 3), vec![Sample::normal(&[2, 1, 2, 3], 0)]),
+            (op(0, 1, 3), vec![Sample::points(&[1.0, -800.0, 800.0])]),
+        ]
+    }
+    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+        let op = |axis, start, end| Slice { axis, start, end };
+        vec![
+            (op(0, 1, 4), vec![vec![3, 2]], "holds 1..4"),
+            (op(0, 2, 1), vec![vec![3]], "holds 2..1"),
+            (op(1, 0, 0), vec![vec![3]], "an axis 1"),
+            (op(0, 0, 0), vec![vec![]], "an axis 0"),
+            (op(0, 0, 0), vec![], "one input"),
+        ]
+    }
+}
