@@ -33,15 +33,25 @@ impl<'a, R> Matrix<'a, R> {
 }
 
 /// Rows and columns of the block of C that is held in registers, for results with `n` columns: two registers wide, one where
-/// that is enough. Numbers as long as a register, or longer, go two by two all the same.
+/// that is enough.
 fn tile<R: Real>(level: Level, n: usize) -> (usize, usize) {
-    let (rows, bytes) = match level {
-        Level::Avx512 => (8, 64),
-        Level::Avx2 => (6, 32),
-        Level::Baseline => (4, 16),
+    let rows = match level {
+        Level::Avx512 => 8,
+        Level::Avx2 => 6,
+        Level::Baseline => 4,
     };
-    let lanes = (bytes / R::BYTES).max(2);
+    let lanes = lanes(rows, R::BYTES);
     (rows, if n <= lanes { lanes } else { 2 * lanes })
+}
+
+/// Numbers of a register of the level that has `rows` rows. Those as long as a register, or longer, go two by two all the same.
+const fn lanes(rows: usize, bytes: usize) -> usize {
+    let register = match rows {
+        8 => 64,
+        6 => 32,
+        _ => 16,
+    };
+    if 2 * bytes < register { register / bytes } else { 2 }
 }
 
 /// How many numbers of working memory [`gemm`] needs.
@@ -181,18 +191,25 @@ struct Tiled<'a, R, const MR: usize, const NR: usize>(Multiply<'a, R>);
 /// Every tile that [`tile`] gives for numbers of 4 bytes and more.
 fn run<R: Real>(level: Level, tile: (usize, usize), m: Multiply<'_, R>) {
     match tile {
-        (8, 32) => dispatch_at(level, Tiled::<R, 8, 32>(m)),
-        (8, 16) => dispatch_at(level, Tiled::<R, 8, 16>(m)),
-        (8, 8) => dispatch_at(level, Tiled::<R, 8, 8>(m)),
-        (8, 4) => dispatch_at(level, Tiled::<R, 8, 4>(m)),
-        (8, _) => dispatch_at(level, Tiled::<R, 8, 2>(m)),
-        (6, 16) => dispatch_at(level, Tiled::<R, 6, 16>(m)),
-        (6, 8) => dispatch_at(level, Tiled::<R, 6, 8>(m)),
-        (6, 4) => dispatch_at(level, Tiled::<R, 6, 4>(m)),
-        (6, _) => dispatch_at(level, Tiled::<R, 6, 2>(m)),
-        (_, 8) => dispatch_at(level, Tiled::<R, 4, 8>(m)),
-        (_, 4) => dispatch_at(level, Tiled::<R, 4, 4>(m)),
-        _ => dispatch_at(level, Tiled::<R, 4, 2>(m)),
+        (8, 32) => tiled::<R, 8, 32>(level, m),
+        (8, 16) => tiled::<R, 8, 16>(level, m),
+        (8, 8) => tiled::<R, 8, 8>(level, m),
+        (8, 4) => tiled::<R, 8, 4>(level, m),
+        (8, _) => tiled::<R, 8, 2>(level, m),
+        (6, 16) => tiled::<R, 6, 16>(level, m),
+        (6, 8) => tiled::<R, 6, 8>(level, m),
+        (6, 4) => tiled::<R, 6, 4>(level, m),
+        (6, _) => tiled::<R, 6, 2>(level, m),
+        (_, 8) => tiled::<R, 4, 8>(level, m),
+        (_, 4) => tiled::<R, 4, 4>(level, m),
+        _ => tiled::<R, 4, 2>(level, m),
+    }
+}
+
+/// The kernel, compiled only where the tile is one for numbers of this size: a third of the combinations.
+fn tiled<R: Real, const MR: usize, const NR: usize>(level: Level, m: Multiply<'_, R>) {
+    if const { NR == lanes(MR, R::BYTES) || NR == 2 * lanes(MR, R::BYTES) } {
+        dispatch_at(level, Tiled::<R, MR, NR>(m));
     }
 }
 

@@ -59,6 +59,7 @@
 mod blocks;
 mod broadcast;
 pub mod check;
+mod compare;
 mod conv;
 mod fuse;
 mod gemm;
@@ -77,6 +78,7 @@ mod table;
 mod workspace;
 
 pub use blocks::Blocks;
+pub use compare::{Comparison, Rounding, compare};
 pub use hvp::{Record, SecondOrder};
 pub use op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Registered, Sample};
 pub use ops::{Activation, AveragePool, Chain, Conv2d, ConvTranspose2d, UpsampleNearest, registry};
