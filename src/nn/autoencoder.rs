@@ -159,6 +159,7 @@ mod tests {
         let (n, mut r) = (16, Recorder::<f64>::new());
         let x = r.input("x", &[n, 12, 8, 3]).unwrap();
         let (code, image) = net.record(&mut r, x).unwrap();
+        r.keep(code).unwrap();
         let program = r.finish();
         assert_eq!((program.parameters(), program.parameter_count()), (&net.parameters()[..], net.parameter_count()));
         let params = net.init::<f64>(1);

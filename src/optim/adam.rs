@@ -152,6 +152,7 @@ struct Update<'a, R> {
 }
 
 impl<R: Real> Kernel for Update<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -178,6 +179,7 @@ impl<R: Real> Kernel for Update<'_, R> {
 fn norm<R: Real>(x: &[R]) -> f64 {
     struct Squares<'a, R>(&'a [R]);
     impl<R: Real> Kernel for Squares<'_, R> {
+        const VECTORS: bool = R::VECTORS;
         type Output = f64;
         #[inline(always)]
         fn run<const FMA: bool>(self) -> f64 {

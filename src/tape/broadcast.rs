@@ -186,6 +186,7 @@ struct Map<'a, T, R> {
 }
 
 impl<T: Term, R: Real> Kernel for Map<'_, T, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -255,6 +256,7 @@ struct Sum<'a, T, R> {
 const WIDE: usize = 2 * W;
 
 impl<T: Term, R: Real> Kernel for Sum<'_, T, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

@@ -89,7 +89,7 @@ fn replay<R: Real>(what: &impl Record, params: &[f64], inputs: &[(&str, &[f64])]
     let y = what.record(&mut r)?;
     let size = r.shape(y)?.iter().product::<usize>();
     r.keep(y)?;
-    let program = r.finish();
+    let program = r.finish_plain();
     let mut ws = program.workspace()?;
     let rounded = |x: f64| R::of(f64::from(x as f32));
     for (name, values) in inputs {

@@ -214,6 +214,7 @@ fn tiled<R: Real, const MR: usize, const NR: usize>(level: Level, m: Multiply<'_
 }
 
 impl<R: Real, const MR: usize, const NR: usize> Kernel for Tiled<'_, R, MR, NR> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

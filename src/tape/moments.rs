@@ -155,6 +155,7 @@ pub struct ColumnSums<'a, R> {
 }
 
 impl<R: Real> Kernel for ColumnSums<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -178,6 +179,7 @@ pub struct Forward<'a, R> {
 }
 
 impl<R: Real> Kernel for Forward<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -250,6 +252,7 @@ pub struct Backward<'a, R> {
 }
 
 impl<R: Real> Kernel for Backward<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

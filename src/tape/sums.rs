@@ -102,6 +102,7 @@ fn leaf<R: Real>(start: usize, end: usize, term: &impl Fn(usize) -> R) -> R {
 pub fn sum<R: Real>(x: &[R]) -> R {
     struct Sum<'a, R>(&'a [R]);
     impl<R: Real> Kernel for Sum<'_, R> {
+        const VECTORS: bool = R::VECTORS;
         type Output = R;
         #[inline(always)]
         fn run<const FMA: bool>(self) -> R {

@@ -144,6 +144,7 @@ impl<const P: usize> Block<P> {
 struct Tiled<'a, R, const P: usize, const N: usize>(Correlate<'a, R>);
 
 impl<R: Real, const P: usize, const N: usize> Kernel for Tiled<'_, R, P, N> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -247,6 +248,7 @@ fn store<R: Real, const P: usize, const N: usize>(
 struct Dots<'a, R, const P: usize>(Correlate<'a, R>);
 
 impl<R: Real, const P: usize> Kernel for Dots<'_, R, P> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

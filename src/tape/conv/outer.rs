@@ -70,6 +70,7 @@ impl<R: Real> Outer<'_, R> {
 struct Tiled<'a, R, const M: usize, const N: usize>(Outer<'a, R>);
 
 impl<R: Real, const M: usize, const N: usize> Kernel for Tiled<'_, R, M, N> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -201,6 +202,7 @@ fn add<R: Real, const M: usize, const N: usize>(sums: [[R; N]; M], to: &mut [R],
 struct Long<'a, R>(Outer<'a, R>);
 
 impl<R: Real> Kernel for Long<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

@@ -51,6 +51,7 @@ struct Activate<'a, R> {
 }
 
 impl<R: Real> Kernel for Activate<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -91,6 +92,7 @@ struct PullBack<'a, R> {
 }
 
 impl<R: Real> Kernel for PullBack<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {

@@ -107,6 +107,7 @@ struct RowSums<'a, R> {
 }
 
 impl<R: Real> Kernel for RowSums<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
