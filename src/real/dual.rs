@@ -238,6 +238,11 @@ impl<R: Real> Real for Dual<R> {
         self.chain(y, y)
     }
     #[inline(always)]
+    fn exp_neg_lane<const FMA: bool>(self) -> Self {
+        let y = self.value.exp_neg_lane::<FMA>();
+        self.chain(y, y)
+    }
+    #[inline(always)]
     fn exp_pair_lane<const FMA: bool>(self) -> (Self, Self) {
         let (y, m) = self.value.exp_pair_lane::<FMA>();
         (self.chain(y, y), self.chain(m, y))
@@ -327,6 +332,7 @@ mod tests {
         check("power", &[0.4, 1.0, 1.3], |x| x.powf(x * x + c), |x| x.powf(g(x)));
         check("exp_lane", &wide, |x| x.exp_lane::<true>(), |x| x.exp_lane::<true>());
         check("exp_m1_lane", &negative, |x| x.exp_m1_lane::<false>(), |x| x.exp_m1_lane::<false>());
+        check("exp_neg_lane", &negative, |x| x.exp_neg_lane::<true>(), |x| x.exp_neg_lane::<true>());
         check("e^x of the pair", &negative, |x| x.exp_pair_lane::<true>().0, |x| x.exp_pair_lane::<true>().0);
         check("ln_lane", &positive, |x| x.ln_lane::<true>(), |x| x.ln_lane::<true>());
         check("ln_normal_lane", &positive, |x| x.ln_normal_lane::<true>(), |x| x.ln_normal_lane::<true>());

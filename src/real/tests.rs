@@ -4,6 +4,7 @@ use super::exact::{self, Dd, between, lane, scales, within};
 use super::*;
 
 lane!(Exp(x, FMA) = x.exp_lane::<FMA>());
+lane!(ExpNeg(x, FMA) = x.exp_neg_lane::<FMA>());
 lane!(ExpM1(x, FMA) = x.exp_m1_lane::<FMA>());
 lane!(Ln(x, FMA) = x.ln_lane::<FMA>());
 lane!(LnNormal(x, FMA) = x.ln_normal_lane::<FMA>());
@@ -25,6 +26,7 @@ fn ends<R: Real>() -> (f64, f64) {
 fn exponentials<R: Real>(exp: f64, m1: f64, ln: f64) {
     let (small, large) = ends::<R>();
     within!(exp, Exp, between::<R>(40_000, -1.05 * large, large), |x| exact::exp(Dd::from(x)));
+    within!(exp, ExpNeg, between::<R>(40_000, -0.98 * large, 0.0), |x| exact::exp(Dd::from(x)));
     within!(m1, ExpM1, between::<R>(40_000, -40.0, 0.0), |x| exact::exp_m1(Dd::from(x)));
     let tiny: Vec<R> = scales::<R>(20_000, small, 0.0).into_iter().map(|x| -x.abs()).collect();
     within!(m1, ExpM1, tiny, |x| exact::exp_m1(Dd::from(x)));
@@ -63,7 +65,8 @@ fn sine_and_cosine() {
 fn errors<R: Real>(erf: f64, cdf: f64) {
     within!(erf, Erf, between::<R>(20_000, -7.0, 7.0), exact::erf);
     within!(erf, Erf, scales::<R>(20_000, -60.0, 2.0), exact::erf);
-    let end = (2.0 * ends::<R>().1).sqrt();
+    // As long as the density is a normal number.
+    let end = (2.0 * 0.98 * ends::<R>().1).sqrt();
     within!(cdf, Cdf, between::<R>(20_000, -end, end), |x| exact::normal_law(x).0);
     within!(cdf, Density, between::<R>(20_000, -end, end), |x| exact::normal_law(x).1);
 }
@@ -135,6 +138,23 @@ fn exp_has_the_right_ends() {
         assert!((x.exp_m1_lane::<true>() - x.exp_m1()).abs() <= 8.0 * f32::EPSILON * x.exp_m1().abs(), "{x}");
     }
     assert!(((-100f32).exp_lane::<false>() - (-100f32).exp()).abs() <= f32::from_bits(1));
+}
+
+#[test]
+fn exp_below_zero_has_the_right_ends() {
+    fn check<R: Real>(least: f64) {
+        for x in [least, 1.01 * least, 1e6 * least, f64::NEG_INFINITY].map(R::of) {
+            assert!(x.exp_neg_lane::<true>() == R::zero() && x.exp_neg_lane::<false>() == R::zero(), "{x}");
+        }
+        for x in [0.0, -0.0] {
+            assert_eq!(R::of(x).exp_neg_lane::<true>(), R::one());
+        }
+        assert!(R::of(0.995 * least).exp_neg_lane::<true>() > R::zero());
+    }
+    check::<f32>(-87.9);
+    check::<f64>(-709.0);
+    // Also a NaN whose low bits, shifted up, would change its exponent.
+    assert!(f32::from_bits(0x7fc0_0080).exp_neg_lane::<true>().is_nan() && f64::NAN.exp_neg_lane::<false>().is_nan());
 }
 
 #[test]

@@ -280,7 +280,7 @@ fn columns<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a: &[R], 
 /// c_ij += a_i b_j. The rows are written out: a loop over them the compiler sometimes takes for the one to vectorise, with
 /// gathers, sixty times slower.
 #[inline(always)]
-fn add_product<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a: impl Fn(usize) -> R, b: &[R; NR], c: &mut [[R; NR]; MR]) {
+pub fn add_product<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a: impl Fn(usize) -> R, b: &[R; NR], c: &mut [[R; NR]; MR]) {
     macro_rules! row {
         ($($i:literal)+) => {
             $(if MR > $i {

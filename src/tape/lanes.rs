@@ -8,7 +8,7 @@ use crate::Real;
 /// e^-|x|, 1/(1 + e^-|x|).
 #[inline(always)]
 fn parts<R: Real, const FMA: bool>(x: R) -> (R, R) {
-    let e = (-x.abs()).exp_lane::<FMA>();
+    let e = (-x.abs()).exp_neg_lane::<FMA>();
     (e, R::one() / (R::one() + e))
 }
 

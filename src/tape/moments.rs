@@ -358,7 +358,6 @@ impl<R: Real> Channels<'_, R> {
     /// dx = (gamma dz - centre)/std + (x - m) slope, added to what is there unless `FRESH`. The products are rounded before the
     /// difference, as those in `centre` were: where a group is a single element the two cancel.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "a pass over six arrays")]
     fn pull<const FMA: bool, const FRESH: bool>(&self, x: &[R], dz: &[R], centre: &[R], slope: &[R], dx: &mut [R], j: usize, width: usize) {
         let c = self.mean.len();
         let (mean, scale, gamma) = (load(self.mean, j, width), load(self.scale, j, width), load(self.gamma, j, width));

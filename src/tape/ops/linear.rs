@@ -110,6 +110,14 @@ impl<R: Real> Kernel for PullBack<'_, R> {
     }
 }
 
+/// db += sum over rows of dy, whose rows are as long as `db`.
+pub fn add_row_sums<R: Real>(dy: &mut [R], db: &mut [R]) {
+    let n = db.len();
+    if n > 0 {
+        dispatch(PullBack { dy, kept: &[], db: Some(db), n });
+    }
+}
+
 impl<R: Real> PullBack<'_, R> {
     /// Columns j..j + width, width <= N.
     #[inline(always)]

@@ -4,6 +4,8 @@ mod activations;
 mod broadcast_to;
 mod chain;
 mod concat;
+mod conv;
+mod conv_transpose;
 mod elementary;
 mod gather;
 mod linear;
@@ -13,6 +15,7 @@ mod normalise;
 mod outer;
 mod pad;
 mod permute;
+mod pool;
 mod reduce;
 mod reshape;
 mod row_norm;
@@ -25,6 +28,8 @@ pub use activations::{Gelu, GeluTanh, Relu, Sigmoid, Silu, Softplus, Tanh};
 pub use broadcast_to::BroadcastTo;
 pub use chain::Chain;
 pub use concat::Concat;
+pub use conv::Conv2d;
+pub use conv_transpose::ConvTranspose2d;
 pub use elementary::{Abs, Clamp, Cos, Erf, Exp, Log, Neg, Pow, Scale, Shift, Sin, Sqrt, Square};
 pub use gather::Gather;
 pub use linear::{Activation, Linear, linear_rows};
@@ -34,6 +39,7 @@ pub use normalise::{GroupNorm, LayerNorm};
 pub use outer::Outer;
 pub use pad::Pad;
 pub use permute::Permute;
+pub use pool::{AveragePool, UpsampleNearest};
 pub use reduce::{Reduce, RowDot};
 pub use reshape::Reshape;
 pub use row_norm::RowNorm;
@@ -100,6 +106,10 @@ ops![
     Reshape,
     Permute,
     BroadcastTo,
-    Gather;
+    Gather,
+    Conv2d,
+    ConvTranspose2d,
+    AveragePool,
+    UpsampleNearest;
     Chain<R>
 ];
