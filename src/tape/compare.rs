@@ -30,7 +30,7 @@ const UNIT: f64 = f32::EPSILON as f64 / 2.0;
 /// What [`compare`] found. Prints itself as a table.
 #[derive(Debug, Clone)]
 pub struct Comparison {
-    /// In the order of evaluation, what has neither a value nor an adjoint left out.
+    /// In the order of evaluation; what has neither a value nor an adjoint to compare is left out.
     pub rows: Vec<Rounding>,
 }
 
@@ -53,7 +53,8 @@ pub struct Rounding {
 }
 
 /// Records `what` in both precisions and replays it, forward and backward (the result's adjoint is 1 everywhere), for the same
-/// numbers: `params` and the named `inputs`, rounded to f32 before both. An input that is not named is zero.
+/// numbers: `params` and the named `inputs`, rounded to f32 before both. An input that is not named is zero. Nothing is fused, so
+/// that every operation has its row.
 ///
 /// # Errors
 /// Those of the recording; a length that differs; a name that no input has; memory that cannot be had; a `what` that records
@@ -88,7 +89,7 @@ fn replay<R: Real>(what: &impl Record, params: &[f64], inputs: &[(&str, &[f64])]
     let mut r = Recorder::<R>::new();
     let y = what.record(&mut r)?;
     let size = r.shape(y)?.iter().product::<usize>();
-    r.keep(y)?;
+    // Every operation by itself, so that each can be seen.
     let program = r.finish_plain();
     let mut ws = program.workspace()?;
     let rounded = |x: f64| R::of(f64::from(x as f32));
@@ -104,7 +105,7 @@ fn replay<R: Real>(what: &impl Record, params: &[f64], inputs: &[(&str, &[f64])]
     let rows = program.table().rows.into_iter();
     let mut seen: Vec<Seen> =
         rows.map(|row| Seen { op: row.op, inputs: row.inputs, shape: row.shape, value: None, adjoint: None }).collect();
-    // Memory is used again during a replay: every value is taken when it is there.
+    // An adjoint may be used up by its operation: it is taken when it is complete.
     program.forward_seen(&params, &mut ws, |index, value| seen[index].value = numbers(value))?;
     if nodes[y.index].needs_gradient && nodes[y.index].parameter.is_none() {
         let mut grad = zeros(params.len())?;
