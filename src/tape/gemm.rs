@@ -262,7 +262,7 @@ pub fn add_product<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a
             })+
         };
     }
-    row!(0 1 2 3 4 5 6 7);
+    row!(0 1 2 3 4 5 6 7 8 9 10 11);
 }
 
 /// Writes a block's first `height` rows and `width` columns to rows of C that lie `n` apart.

@@ -1,8 +1,9 @@
 //! The kernel of the result: every pixel's numbers times the weights.
 
+use super::lanes;
 use super::window::{Channels, Grid, Source, Walk};
 use crate::Real;
-use crate::simd::{self, Kernel, Level, W, dispatch_at};
+use crate::simd::{Kernel, Level, W, dispatch_at};
 use crate::tape::gemm::add_product;
 
 /// Terms of an element that are added up in registers before they are added to the element.
@@ -46,20 +47,9 @@ pub struct Correlate<'a, R> {
     pub start: Start<'a, R>,
 }
 
-/// Pixels and results of a block in registers, for `n` results a pixel.
-fn tile<R: Real>(level: Level, n: usize) -> (usize, usize) {
-    let (pixels, bytes) = match level {
-        Level::Avx512 => (8, 64),
-        Level::Avx2 => (6, 32),
-        Level::Baseline => (4, 16),
-    };
-    let lanes = bytes / R::BYTES;
-    (pixels, if n <= lanes { lanes } else { 2 * lanes })
-}
-
 /// Numbers that packed weights of `k` terms for `n` results take.
 pub fn packed_len<R: Real>(level: Level, k: usize, n: usize) -> usize {
-    k.saturating_mul(if n <= FEW { n } else { n.next_multiple_of(tile::<R>(level, n).1) })
+    k.saturating_mul(if n <= FEW { n } else { n.next_multiple_of(lanes::<R>(level, n)) })
 }
 
 /// Brings weights into the kernel's order: panels as wide as the tile, filled up with zeros; for few results one after another.
@@ -75,7 +65,7 @@ pub fn pack<R: Real>(
     out: &mut [R],
 ) {
     // Result j of term i goes to (j / width) k width + i width + j % width.
-    let width = if n <= FEW { 1 } else { tile::<R>(level, n).1 };
+    let width = if n <= FEW { 1 } else { lanes::<R>(level, n) };
     if !n.is_multiple_of(width) {
         out.fill(R::zero());
     }
@@ -103,16 +93,16 @@ impl<R: Real> Correlate<'_, R> {
                 _ => dispatch_at(level, Dots::<R, 4>(self)),
             };
         }
-        match tile::<R>(level, self.n) {
-            (8, 32) => dispatch_at(level, Tiled::<R, 8, 32>(self)),
-            (8, 16) => dispatch_at(level, Tiled::<R, 8, 16>(self)),
-            (8, _) => dispatch_at(level, Tiled::<R, 8, 8>(self)),
-            (6, 16) => dispatch_at(level, Tiled::<R, 6, 16>(self)),
-            (6, 8) => dispatch_at(level, Tiled::<R, 6, 8>(self)),
-            (6, _) => dispatch_at(level, Tiled::<R, 6, 4>(self)),
-            (_, 8) => dispatch_at(level, Tiled::<R, 4, 8>(self)),
-            (_, 4) => dispatch_at(level, Tiled::<R, 4, 4>(self)),
-            _ => dispatch_at(level, Tiled::<R, 4, 2>(self)),
+        match (level, lanes::<R>(level, self.n)) {
+            (Level::Avx512, 32) => dispatch_at(level, Tiled::<R, 8, 32>(self)),
+            (Level::Avx512, 16) => dispatch_at(level, Tiled::<R, 8, 16>(self)),
+            (Level::Avx512, _) => dispatch_at(level, Tiled::<R, 8, 8>(self)),
+            (Level::Avx2, 16) => dispatch_at(level, Tiled::<R, 6, 16>(self)),
+            (Level::Avx2, 8) => dispatch_at(level, Tiled::<R, 6, 8>(self)),
+            (Level::Avx2, _) => dispatch_at(level, Tiled::<R, 6, 4>(self)),
+            (Level::Baseline, 8) => dispatch_at(level, Tiled::<R, 4, 8>(self)),
+            (Level::Baseline, 4) => dispatch_at(level, Tiled::<R, 4, 4>(self)),
+            (Level::Baseline, _) => dispatch_at(level, Tiled::<R, 4, 2>(self)),
         }
     }
 }
@@ -128,14 +118,21 @@ impl<const P: usize> Block<P> {
     #[inline(always)]
     fn next(walk: &mut Walk, left: usize) -> Self {
         let mut block = Block { from: [0; P], to: [0; P], height: P.min(left) };
+        // Mostly the whole block lies in one row.
+        if walk.rest_of_row() >= P && left >= P {
+            for i in 0..P {
+                [block.from[i], block.to[i]] = walk.ahead(i);
+            }
+            walk.advance(P);
+            return block;
+        }
         let mut place = walk.place;
         for i in 0..P {
             if i < block.height {
                 place = walk.place;
                 walk.advance(1);
             }
-            block.from[i] = place[0];
-            block.to[i] = place[1];
+            [block.from[i], block.to[i]] = place;
         }
         block
     }
@@ -282,28 +279,55 @@ fn dots<R: Real, const P: usize, const FMA: bool>(source: &Source<'_, R>, from: 
             rows[i] = &source.data[from[i] + segment * source.step..][..source.len];
         }
         for (b, w) in blocks.iter().enumerate() {
-            for i in 0..P {
-                let x = &rows[i][b * W..][..W];
-                for l in 0..W {
-                    lanes[i][l] = x[l].fma::<FMA>(w[l], lanes[i][l]);
-                }
-            }
+            add_lanes::<R, P, FMA>(&rows, b * W, w, &mut lanes);
         }
         if !rest.is_empty() {
             let mut w = [R::zero(); W];
             w[..rest.len()].copy_from_slice(rest);
-            for i in 0..P {
-                let mut x = [R::zero(); W];
-                x[..rest.len()].copy_from_slice(&rows[i][blocks.len() * W..]);
-                for l in 0..W {
-                    lanes[i][l] = x[l].fma::<FMA>(w[l], lanes[i][l]);
-                }
+            let mut ends = [[R::zero(); W]; P];
+            let mut rests: [&[R]; P] = [&[]; P];
+            for (end, row) in ends.iter_mut().zip(rows) {
+                end[..rest.len()].copy_from_slice(&row[blocks.len() * W..]);
             }
+            for i in 0..P {
+                rests[i] = &ends[i];
+            }
+            add_lanes::<R, P, FMA>(&rests, 0, &w, &mut lanes);
         }
     }
     let mut sums = [R::zero(); P];
     for i in 0..P {
-        sums[i] = simd::sum(lanes[i]);
+        // black_box: folding all pixels at once, with gathers, would keep the lanes in memory throughout.
+        let mut lanes = std::hint::black_box(lanes[i]);
+        halve::<R, 8>(&mut lanes);
+        halve::<R, 4>(&mut lanes);
+        halve::<R, 2>(&mut lanes);
+        halve::<R, 1>(&mut lanes);
+        sums[i] = lanes[0];
     }
     sums
+}
+
+/// Folds the first 2 H lanes in halves.
+#[inline(always)]
+fn halve<R: Real, const H: usize>(lanes: &mut [R; W]) {
+    for l in 0..H {
+        lanes[l] += lanes[l + H];
+    }
+}
+
+/// lanes_il += rows_i[at + l] w_l. The pixels are written out, as in [`add_product`].
+#[inline(always)]
+fn add_lanes<R: Real, const P: usize, const FMA: bool>(rows: &[&[R]; P], at: usize, w: &[R; W], lanes: &mut [[R; W]; P]) {
+    macro_rules! pixel {
+        ($($i:literal)+) => {
+            $(if P > $i {
+                let x = &rows[$i][at..][..W];
+                for l in 0..W {
+                    lanes[$i][l] = x[l].fma::<FMA>(w[l], lanes[$i][l]);
+                }
+            })+
+        };
+    }
+    pixel!(0 1 2 3 4 5 6 7);
 }

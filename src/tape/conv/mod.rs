@@ -57,6 +57,26 @@ struct Phase {
     shift: isize,
 }
 
+/// Which channels are seen through which window, and where the results go.
+#[derive(Clone, Copy)]
+struct View<'a, R> {
+    window: Window,
+    from: Channels,
+    to: Channels,
+    grid: Grid,
+    start: Start<'a, R>,
+}
+
+/// Results of a block in registers, for `n` of them: two registers wide, one where that is enough.
+fn lanes<R: Real>(level: Level, n: usize) -> usize {
+    let bytes = match level {
+        Level::Avx512 => 64,
+        Level::Avx2 => 32,
+        Level::Baseline => 16,
+    };
+    if n <= bytes / R::BYTES { bytes / R::BYTES } else { 2 * bytes / R::BYTES }
+}
+
 impl Convolution {
     /// The size of y along one axis, or None if the kernel does not fit into the padded image.
     pub fn small_size(large: usize, kernel: usize, stride: usize, padding: usize) -> Option<usize> {
@@ -104,8 +124,8 @@ impl Convolution {
             let taps = (0..self.kernel[0] * self.kernel[1]).map(|tap| tap * c.count * d.of + d.start);
             pack(level, w, taps, c.count, [d.of, 1], [k, d.count], weights);
             let grid = Grid { base: d.start, image: self.small[0] * self.small[1] * d.of, row: self.small[1] * d.of, pixel: d.of };
-            let start = start.of(d);
-            self.correlate(level, self.window(), [c, d], x, weights, grid, start, y, buffer);
+            let view = View { window: self.window(), from: c, to: d, grid, start };
+            self.correlate(level, view, x, weights, y, buffer);
         }
     }
 
@@ -164,36 +184,22 @@ impl Convolution {
                     row: self.stride[0] * width,
                     pixel: self.stride[1] * c.of,
                 };
-                self.correlate(level, window, [d, c], y, weights, grid, start.of(c), x, buffer);
+                self.correlate(level, View { window, from: d, to: c, grid, start }, y, weights, x, buffer);
             }
         }
     }
 
-    /// Channels `from` of `x`, seen through `window`, times the weights, to channels `to` of `y`.
-    #[allow(clippy::too_many_arguments)]
-    fn correlate<R: Real>(
-        &self,
-        level: Level,
-        window: Window,
-        [from, to]: [Channels; 2],
-        x: &[R],
-        weights: &[R],
-        grid: Grid,
-        start: Start<'_, R>,
-        y: &mut [R],
-        buffer: &mut [R],
-    ) {
+    /// Channels of `x`, seen through a window, times the weights, to channels of `y`.
+    fn correlate<R: Real>(&self, level: Level, view: View<'_, R>, x: &[R], weights: &[R], y: &mut [R], buffer: &mut [R]) {
+        let View { window, from, to, grid, start } = view;
         let out = window.out;
-        let image = window.image[0] * window.image[1] * from.of;
-        if out[0] * out[1] == 0 {
-            return;
-        }
-        let band = self.band(out);
+        let (image, pixels) = (window.image[0] * window.image[1] * from.of, out[0] * out[1]);
+        let (band, start) = (self.band(out), start.of(to));
         for n0 in (0..self.images).step_by(band) {
             let images = band.min(self.images - n0);
             let source = if weights.is_empty() { Source::nothing() } else { window.gather(&x[n0 * image..], images, from, &mut *buffer) };
             let y = &mut y[n0 * grid.image..];
-            Correlate { source, weights, n: to.count, pixels: images * out[0] * out[1], out, y, grid, start }.run(level);
+            Correlate { source, weights, n: to.count, pixels: images * pixels, out, y, grid, start }.run(level);
         }
     }
 

@@ -148,24 +148,36 @@ impl Window {
         }
     }
 
-    /// The patches of one image: tap by tap, so that the inner loop runs over the pixels of a row.
+    /// The patches of one image: number by number, so that the inner loop runs over the pixels of a row.
     fn patches<R: Real>(&self, x: &[R], channels: Channels, out: &mut [R]) {
         let Channels { start, count, of } = channels;
-        let taps = self.kernel[0] * self.kernel[1];
-        for (row, out) in out.chunks_exact_mut((self.out[1] * taps * count).max(1)).enumerate() {
-            for tap in 0..taps {
-                let y = self.shift[0] + (row * self.stride[0] + tap / self.kernel[1]) as isize;
-                let inside = y >= 0 && (y as usize) < self.image[0];
-                for (column, patch) in out.chunks_exact_mut(taps * count).enumerate() {
-                    let column = self.shift[1] + (column * self.stride[1] + tap % self.kernel[1]) as isize;
-                    let to = &mut patch[tap * count..][..count];
-                    if inside && column >= 0 && (column as usize) < self.image[1] {
-                        let at = (y as usize * self.image[1] + column as usize) * of + start;
-                        for (to, from) in to.iter_mut().zip(&x[at..at + count]) {
-                            *to = *from;
+        let ([kh, kw], stride, width) = (self.kernel, self.stride[1], self.out[1]);
+        let patch = kh * kw * count;
+        for (a, b) in (0..kh).flat_map(|a| (0..kw).map(move |b| (a, b))) {
+            // Pixels before..end of a row see the image at this tap.
+            let first = self.shift[1] + b as isize;
+            let before = first.min(0).unsigned_abs().div_ceil(stride).min(width);
+            let end = self.image[1].saturating_add_signed(-first).div_ceil(stride).clamp(before, width);
+            for (row, out) in out.chunks_exact_mut((width * patch).max(1)).enumerate() {
+                let y = self.shift[0] + (row * self.stride[0] + a) as isize;
+                let end = if y < 0 || y as usize >= self.image[0] { before } else { end };
+                for k in 0..count {
+                    let mut to = (a * kw + b) * count + k;
+                    for _ in 0..before {
+                        out[to] = R::zero();
+                        to += patch;
+                    }
+                    if before < end {
+                        let mut from = (y as usize * self.image[1] + (first + (before * stride) as isize) as usize) * of + start + k;
+                        for _ in before..end {
+                            out[to] = x[from];
+                            to += patch;
+                            from += stride * of;
                         }
-                    } else {
-                        to.fill(R::zero());
+                    }
+                    for _ in end..width {
+                        out[to] = R::zero();
+                        to += patch;
                     }
                 }
             }
@@ -199,6 +211,11 @@ impl Walk {
     #[inline(always)]
     pub fn rest_of_row(&self) -> usize {
         self.out[1] - self.at[2]
+    }
+    /// Where the pixel `i` further on in the same row lies.
+    #[inline(always)]
+    pub fn ahead(&self, i: usize) -> [usize; 2] {
+        [self.place[0] + i * self.grids[0].pixel, self.place[1] + i * self.grids[1].pixel]
     }
     /// Goes on by `n` pixels, at most to the start of the next row.
     #[inline(always)]

@@ -93,6 +93,8 @@ struct PullBack<'a, R> {
     leaf: usize,
     /// As long as a row, which is not empty.
     sum: &'a mut [R],
+    /// Whether the sum is added to what is there.
+    add: bool,
 }
 
 impl<R: Real> Kernel for PullBack<'_, R> {
@@ -120,7 +122,7 @@ impl<R: Real> Kernel for PullBack<'_, R> {
 pub fn add_row_sums<R: Real>(dy: &mut [R], db: &mut [R]) {
     let n = db.len();
     if n > 0 {
-        dispatch(PullBack { dy, kept: &[], db: Some(db), n });
+        dispatch(PullBack { dy, kept: &[], leaf: LEAF_ROWS, sum: db, add: true });
     }
 }
 
@@ -142,7 +144,9 @@ impl<R: Real> PullBack<'_, R> {
             }
             tree.push(sum);
         }
-        self.sum[j..][..width].copy_from_slice(&tree.total()[..width]);
+        for (sum, total) in self.sum[j..][..width].iter_mut().zip(tree.total()) {
+            *sum = if self.add { *sum + total } else { total };
+        }
     }
 }
 
@@ -206,7 +210,7 @@ impl<R: Real> Op<R> for Linear {
             let dz = &mut at.dy[from * o..][..rows * o];
             if o > 0 {
                 let kept = if at.kept.is_empty() { at.kept } else { &at.kept[from * o..][..rows * o] };
-                dispatch(PullBack { dy: &mut *dz, kept, leaf: LEAF_ROWS, sum: &mut sums[band * o..][..o] });
+                dispatch(PullBack { dy: &mut *dz, kept, leaf: LEAF_ROWS, sum: &mut sums[band * o..][..o], add: false });
             }
             // dw before dx: if x and w are one variable the fresh one is overwritten as a whole.
             if let Some((dw, fresh)) = dx.slot(1) {
@@ -226,7 +230,7 @@ impl<R: Real> Op<R> for Linear {
         if o > 0
             && let Some(db) = dx.add_to(2)
         {
-            dispatch(PullBack { dy: sums, kept: &[], leaf: 1, sum: &mut *total });
+            dispatch(PullBack { dy: sums, kept: &[], leaf: 1, sum: &mut *total, add: false });
             db.iter_mut().zip(total).for_each(|(db, s)| *db += *s);
         }
     }
