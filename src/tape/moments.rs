@@ -237,6 +237,9 @@ impl<R: Real> Forward<'_, R> {
 /// dbeta = sum dz,   dgamma = sum dz h,   dx = (gamma dz - mean(gamma dz) - h mean(gamma dz h))/std.
 ///
 /// dy becomes dz. `sums` gets dbeta and dgamma of each sample, `[samples, 2, channels]`.
+///
+/// activation' is computed again. Keeping it instead is not faster where the batch leaves the caches: for 64 images of 28 x 28 x 32
+/// and SiLU, both passes took 1.1 to 1.2 ns an element either way (Zen 5, f32); for a single image .75 against .6.
 pub struct Backward<'a, R> {
     pub plan: Plan,
     pub activation: Activation,
