@@ -30,7 +30,7 @@
 //! Numerical Algorithms*, 4.2). Sums over contiguous numbers: leaves of 512, inside a leaf 16 interleaved running sums folded in
 //! halves. Sums over rows (bias gradients, broadcasting): leaves of 64 rows in order. Leaves are joined pairwise from the left.
 //! Matrix products add up blocks of 256 terms in order, then the blocks in order, also where the product is added to what is
-//! there. Convolutions add up blocks of at most 288 terms in order (weights' gradients: of 256 pixels), then the blocks in order;
+//! there. Convolutions add up blocks of at most 288 terms in order (weights' gradients: of 128 pixels), then the blocks in order;
 //! with at most four output channels a group, 16 interleaved running sums folded in halves. Every order is a function of the shapes alone, so replays are equal to the last bit on a given
 //! [level](crate::simd::Level), on any number of threads.
 
