@@ -15,7 +15,7 @@
 //! # Order of the sums
 //! A function of the shapes alone. A result adds up blocks of at most 288 terms, each in order (a, b, channel); with at most
 //! four results a pixel and group it is one sum of 16 interleaved ones, folded in halves. An element of the gradient adds up
-//! blocks of at most 256 pixels in order, then the blocks in order.
+//! blocks of at most 128 pixels in order, then the blocks in order.
 
 mod correlate;
 mod outer;
@@ -84,13 +84,23 @@ impl Convolution {
         Some(room.checked_div(stride)? + 1)
     }
 
+    /// The same map with strides that do not reach beyond the image: of a longer one only the first place is left, and products
+    /// with it could overflow.
+    pub fn cut(mut self) -> Self {
+        for a in 0..2 {
+            self.stride[a] = self.stride[a].min(self.large[a] + 2 * self.padding[a] - self.kernel[a] + 1);
+        }
+        self
+    }
+
     fn terms(&self) -> usize {
         self.kernel[0].saturating_mul(self.kernel[1]).saturating_mul(self.c / self.groups)
     }
 
     /// Multiplications and additions of each of the three maps, those with the border's zeros included.
     pub fn flops(&self) -> u64 {
-        2 * self.terms() as u64 * (self.images * self.small[0] * self.small[1] * self.d) as u64
+        let results = self.d * self.images * self.small[0] * self.small[1];
+        2u64.saturating_mul(self.terms() as u64).saturating_mul(results as u64)
     }
 
     fn window(&self) -> Window {
@@ -117,6 +127,9 @@ impl Convolution {
 
     /// y = start + the map of x.
     pub fn apply<R: Real>(&self, level: Level, x: &[R], w: &[R], start: Start<'_, R>, y: &mut [R], scratch: &mut [R]) {
+        if y.is_empty() {
+            return;
+        }
         for g in 0..self.groups {
             let [c, d] = self.group(g);
             let k = self.terms();
@@ -164,6 +177,9 @@ impl Convolution {
 
     /// x = start + the adjoint map of y.
     pub fn adjoint<R: Real>(&self, level: Level, y: &[R], w: &[R], start: Start<'_, R>, x: &mut [R], scratch: &mut [R]) {
+        if x.is_empty() {
+            return;
+        }
         for g in 0..self.groups {
             let [c, d] = self.group(g);
             for phase in self.phases() {
@@ -193,7 +209,7 @@ impl Convolution {
     fn correlate<R: Real>(&self, level: Level, view: View<'_, R>, x: &[R], weights: &[R], y: &mut [R], buffer: &mut [R]) {
         let View { window, from, to, grid, start } = view;
         let out = window.out;
-        let (image, pixels) = (window.image[0] * window.image[1] * from.of, out[0] * out[1]);
+        let (image, pixels) = (from.of * window.image[0] * window.image[1], out[0] * out[1]);
         let (band, start) = (self.band(out), start.of(to));
         for n0 in (0..self.images).step_by(band) {
             let images = band.min(self.images - n0);
@@ -211,11 +227,11 @@ impl Convolution {
 
     /// dw += the gradient of <y, map of x> in w.
     pub fn add_weight_gradient<R: Real>(&self, level: Level, x: &[R], y: &[R], dw: &mut [R], scratch: &mut [R]) {
-        if dw.is_empty() {
+        if dw.is_empty() || y.is_empty() {
             return;
         }
         let (window, band, out) = (self.window(), self.band(self.small), self.small);
-        let (large, small) = (self.large[0] * self.large[1] * self.c, out[0] * out[1] * self.d);
+        let (large, small) = (self.c * self.large[0] * self.large[1], self.d * out[0] * out[1]);
         for n0 in (0..self.images).step_by(band) {
             let images = band.min(self.images - n0);
             for g in 0..self.groups {

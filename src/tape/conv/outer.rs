@@ -8,7 +8,7 @@ use crate::tape::gemm::add_product;
 use std::ops::Range;
 
 /// Pixels that are summed in registers before they are added to the gradient.
-const LEAF: usize = 256;
+const LEAF: usize = 128;
 /// Up to so many channels of dy, lanes run along the source and not along dy.
 const FEW: usize = 4;
 /// Numbers of the source side by side then.

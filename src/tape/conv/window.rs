@@ -93,7 +93,7 @@ impl Window {
     pub fn gather<'a, R: Real>(&self, x: &'a [R], images: usize, channels: Channels, buffer: &'a mut [R]) -> Source<'a, R> {
         let Channels { start, count, of } = channels;
         let [height, width] = self.image;
-        let image = height * width * of;
+        let image = of * height * width;
         let [eh, ew] = self.extent();
         match self.layout(channels) {
             Layout::Direct => {
@@ -102,7 +102,7 @@ impl Window {
                 Source { data: x, grid, segments: self.kernel[0], step: width * of, len: self.kernel[1] * count }
             }
             Layout::Bordered => {
-                let size = eh * ew * count;
+                let size = count * eh * ew;
                 for i in 0..images {
                     self.border(&x[i * image..][..image], channels, &mut buffer[i * size..][..size]);
                 }

@@ -51,7 +51,7 @@ impl Conv2d {
         stepped(kernel, stride)?;
         let size = |a: usize| Convolution::small_size(large[a], kernel[a], stride[a], padding[a]);
         match (size(0), size(1)) {
-            (Some(a), Some(b)) => Ok(Convolution { images, large, c, small: [a, b], d, kernel, stride, padding, groups }),
+            (Some(a), Some(b)) => Ok(Convolution { images, large, c, small: [a, b], d, kernel, stride, padding, groups }.cut()),
             _ => Err(format!("a kernel that fits into the image with its padding, got {kernel:?} for {large:?} and padding {padding:?}")),
         }
     }
@@ -148,7 +148,7 @@ impl Checked for Conv2d {
     fn samples() -> Vec<(Self, Vec<Sample>)> {
         let plain = Conv2d::default();
         let op = |stride, padding, groups| Conv2d { stride, padding, groups };
-        let cases: [(Conv2d, [usize; 4], [usize; 4]); 14] = [
+        let cases: [(Conv2d, [usize; 4], [usize; 4]); 15] = [
             (plain, [2, 5, 4, 3], [3, 2, 3, 5]),
             (plain, [1, 1, 1, 1], [1, 1, 1, 1]),
             (plain, [3, 2, 3, 2], [1, 1, 2, 7]),
@@ -159,6 +159,7 @@ impl Checked for Conv2d {
             (op([3, 1], [0, 2], 1), [1, 7, 3, 1], [2, 5, 1, 2]),
             (op([3, 2], [1, 0], 1), [1, 5, 6, 2], [1, 1, 2, 2]),
             (op([1, 2], [2, 1], 3), [1, 4, 5, 6], [3, 3, 2, 3]),
+            (op([usize::MAX, 9], [1, 1], 1), [2, 3, 4, 2], [3, 3, 2, 2]),
             (op([1, 1], [1, 1], 1), [0, 3, 3, 2], [3, 3, 2, 2]),
             (plain, [1, 3, 3, 0], [2, 2, 0, 2]),
             (plain, [1, 3, 3, 2], [2, 2, 2, 0]),

@@ -61,7 +61,7 @@ impl ConvTranspose2d {
             all.checked_sub(padding[a].checked_mul(2)?).filter(|n| *n > 0)
         };
         match (size(0), size(1)) {
-            (Some(a), Some(b)) => Ok(Convolution { images, large: [a, b], c, small, d, kernel, stride, padding, groups }),
+            (Some(a), Some(b)) => Ok(Convolution { images, large: [a, b], c, small, d, kernel, stride, padding, groups }.cut()),
             _ => Err(format!("a result of at least one pixel, got an image of {small:?}, kernel {kernel:?}, padding {padding:?}")),
         }
     }
@@ -114,7 +114,7 @@ impl Checked for ConvTranspose2d {
     fn samples() -> Vec<(Self, Vec<Sample>)> {
         let plain = ConvTranspose2d::default();
         let op = |stride, padding, output_padding, groups| ConvTranspose2d { stride, padding, output_padding, groups };
-        let cases: [(ConvTranspose2d, [usize; 4], [usize; 4]); 10] = [
+        let cases: [(ConvTranspose2d, [usize; 4], [usize; 4]); 11] = [
             (plain, [2, 3, 2, 3], [3, 2, 5, 3]),
             (plain, [1, 1, 1, 1], [1, 1, 1, 1]),
             (op([1, 1], [1, 1], [0, 0], 1), [1, 4, 5, 6], [3, 3, 6, 6]),
@@ -122,6 +122,7 @@ impl Checked for ConvTranspose2d {
             (op([2, 2], [0, 0], [0, 0], 1), [1, 3, 3, 5], [2, 2, 1, 5]),
             (op([3, 2], [0, 1], [2, 1], 1), [1, 2, 3, 1], [1, 2, 2, 1]),
             (op([1, 2], [2, 1], [0, 1], 3), [1, 4, 3, 6], [3, 3, 1, 6]),
+            (op([usize::MAX, 5], [0, 0], [2, 1], 1), [1, 1, 2, 2], [1, 2, 1, 2]),
             (op([2, 1], [0, 0], [0, 0], 1), [0, 3, 3, 2], [3, 3, 2, 2]),
             (plain, [1, 2, 3, 0], [2, 2, 2, 0]),
             (plain, [1, 2, 3, 2], [2, 2, 0, 2]),
@@ -162,5 +163,43 @@ impl Checked for ConvTranspose2d {
             (op(1, 3, 0, 1), vec![x, w.clone()], "at least one pixel"),
             (op(1, 0, 0, 1), vec![vec![1, 0, 4, 6], w], "at least one pixel"),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::{Conv2d, Recorder};
+
+    /// <conv2d(z, w), y> = <z, conv_transpose2d(y, w)> for strides, paddings, groups and every size that the convolution maps
+    /// to one.
+    #[test]
+    fn it_is_the_adjoint_of_the_convolution() {
+        for (stride, padding, groups, size) in
+            [(1, 1, 1, [5, 4]), (2, 1, 1, [7, 6]), (2, 0, 2, [8, 5]), (3, 2, 4, [4, 9]), (3, 1, 1, [10, 11])]
+        {
+            let (z, w) = (Sample::normal(&[2, size[0], size[1], 4], 1), Sample::normal(&[3, 2, 4 / groups, 8], 2));
+            let mut r = Recorder::<f64>::new();
+            let (zv, wv) = (r.input("z", &z.shape).unwrap(), r.input("w", &w.shape).unwrap());
+            let conv = r.conv2d(zv, wv, Conv2d { stride: [stride; 2], padding: [padding; 2], groups }).unwrap();
+            let y = Sample::normal(r.shape(conv).unwrap(), 3);
+            let yv = r.input("y", &y.shape).unwrap();
+            let output_padding = [0, 1].map(|a| (size[a] + 2 * padding - w.shape[a]) % stride);
+            let turned = ConvTranspose2d { stride: [stride; 2], padding: [padding; 2], output_padding, groups };
+            let back = r.conv_transpose2d(yv, wv, turned).unwrap();
+            assert_eq!(r.shape(back).unwrap(), z.shape);
+            let program = r.finish();
+            let mut ws = program.workspace().unwrap();
+            for (var, sample) in [(zv, &z), (wv, &w), (yv, &y)] {
+                ws.input_mut(var).unwrap().copy_from_slice(&sample.values);
+            }
+            program.forward(&[], &mut ws).unwrap();
+            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            let (left, right) = (dot(ws.value(conv).unwrap(), &y.values), dot(&z.values, ws.value(back).unwrap()));
+            assert!(
+                (left - right).abs() <= 1e-12 * (1.0 + left.abs()),
+                "stride {stride}, padding {padding}, groups {groups}: {left}, {right}"
+            );
+        }
     }
 }

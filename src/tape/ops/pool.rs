@@ -17,6 +17,9 @@ pub struct AveragePool {
 impl AveragePool {
     /// Calls `f` with every pixel of x that a pixel of the result sees: (place in y, place in x), in order of y, then of x.
     fn each(self, [n, h, w, c]: [usize; 4], [_, oh, ow, _]: [usize; 4], mut f: impl FnMut(usize, usize)) {
+        if c == 0 {
+            return;
+        }
         let ([wh, ww], [sh, sw]) = (self.window, self.stride);
         for y in 0..n * oh * ow {
             let (image, i, j) = (y / (oh * ow), y / ow % oh, y % ow);
@@ -57,7 +60,8 @@ impl<R: Real> Op<R> for AveragePool {
         Reads::Nothing
     }
     fn flops(&self, _x: &[&[usize]], y: &[usize]) -> u64 {
-        (self.window[0] * self.window[1]) as u64 * y.iter().product::<usize>() as u64
+        let window = self.window[0].saturating_mul(self.window[1]) as u64;
+        window.saturating_mul(y.iter().product::<usize>() as u64)
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
         let (input, y) = (x.value(0), out.y);
@@ -121,6 +125,9 @@ pub struct UpsampleNearest {
 impl UpsampleNearest {
     /// Calls `f` with every pixel of the result: (place in y, place in x), in order of y.
     fn each(self, [n, h, w, c]: [usize; 4], mut f: impl FnMut(usize, usize)) {
+        if c == 0 {
+            return;
+        }
         let [a, b] = self.factor;
         let mut y = 0;
         for row in 0..n * h * a {
