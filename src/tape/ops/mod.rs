@@ -4,6 +4,7 @@ mod activations;
 mod broadcast_to;
 mod chain;
 mod concat;
+mod cross_entropy;
 mod elementary;
 mod gather;
 mod linear;
@@ -15,8 +16,10 @@ mod pad;
 mod permute;
 mod reduce;
 mod reshape;
+mod row_dot;
 mod row_norm;
 mod slice;
+mod softmax;
 mod stop;
 mod window;
 mod zip;
@@ -25,6 +28,7 @@ pub use activations::{Gelu, GeluTanh, Relu, Sigmoid, Silu, Softplus, Tanh};
 pub use broadcast_to::BroadcastTo;
 pub use chain::Chain;
 pub use concat::Concat;
+pub use cross_entropy::{CrossEntropy, SoftCrossEntropy};
 pub use elementary::{Abs, Clamp, Cos, Erf, Exp, Log, Neg, Pow, Scale, Shift, Sin, Sqrt, Square};
 pub use gather::Gather;
 pub use linear::{Activation, Linear, linear_rows};
@@ -34,10 +38,12 @@ pub use normalise::{GroupNorm, LayerNorm};
 pub use outer::Outer;
 pub use pad::Pad;
 pub use permute::Permute;
-pub use reduce::{Reduce, RowDot};
+pub use reduce::{Axes, Reduce, Statistic};
 pub use reshape::Reshape;
+pub use row_dot::RowDot;
 pub use row_norm::RowNorm;
 pub use slice::Slice;
+pub use softmax::{LogSoftmax, Softmax};
 pub use stop::Stop;
 pub use zip::{Add, Div, Max, Min, Mul, Sub, Zip};
 
@@ -88,6 +94,10 @@ ops![
     Stop,
     Reduce,
     RowDot,
+    Softmax,
+    LogSoftmax,
+    CrossEntropy,
+    SoftCrossEntropy,
     MatMul,
     Linear,
     GroupNorm,
