@@ -3,9 +3,10 @@
 use super::fuse::fuse;
 use super::op::{MAX_RANK, Op, Reads};
 use super::ops::{
-    Abs, Activation, Add, AveragePool, BroadcastTo, Clamp, Concat, Conv2d, ConvTranspose2d, Cos, Div, Erf, Exp, Gather, Gelu, GeluTanh,
-    GroupNorm, LayerNorm, Linear, Log, Map, MatMul, Max, Min, Mul, Neg, Outer, Pad, Permute, Pow, Reduce, Relu, Reshape, RowDot, RowNorm,
-    Scale, Shift, Sigmoid, Silu, Sin, Slice, Softplus, Sqrt, Square, Stop, Sub, Tanh, UpsampleNearest, Zip,
+    Abs, Activation, Add, AveragePool, Axes, BroadcastTo, Clamp, Concat, Conv2d, ConvTranspose2d, Cos, CrossEntropy, Div, Erf, Exp, Gather,
+    Gelu, GeluTanh, GroupNorm, LayerNorm, Linear, Log, LogSoftmax, Map, MatMul, Max, Min, Mul, Neg, Outer, Pad, Permute, Pow, Reduce, Relu,
+    Reshape, RowDot, RowNorm, Scale, Shift, Sigmoid, Silu, Sin, Slice, SoftCrossEntropy, Softmax, Softplus, Sqrt, Square, Statistic, Stop,
+    Sub, Tanh, UpsampleNearest, Zip,
 };
 use super::plan::{Memory, plan};
 use super::program::{Inner, Node, Program};
@@ -269,13 +270,22 @@ impl<R: Real> Recorder<R> {
         /// x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))/2, an approximation of [`Self::gelu`].
         gelu_tanh(x) = Map(GeluTanh);
         /// Sum of all elements; the result has no axes.
-        sum(x) = Reduce { mean: false, last: false };
+        sum(x) = Reduce::over(Statistic::Sum, Axes::All);
         /// Mean of all elements; the result has no axes.
-        mean(x) = Reduce { mean: true, last: false };
+        mean(x) = Reduce::over(Statistic::Mean, Axes::All);
         /// Sum over the last axis, which disappears.
-        sum_last(x) = Reduce { mean: false, last: true };
+        sum_last(x) = Reduce::over(Statistic::Sum, Axes::Last);
         /// Mean over the last axis, which disappears.
-        mean_last(x) = Reduce { mean: true, last: true };
+        mean_last(x) = Reduce::over(Statistic::Mean, Axes::Last);
+        /// e^x_j/sum_k e^x_k over the last axis: `[.., n]` -> `[.., n]`. A row that is -infinity throughout gives zeros.
+        softmax(x) = Softmax;
+        /// x_j - ln sum_k e^x_k over the last axis: `[.., n]` -> `[.., n]`.
+        log_softmax(x) = LogSoftmax;
+        /// ln sum_k e^z_k - z_c per row: logits z `[.., k]`, numbers c of the right classes `[..]` -> `[..]`. A label is a whole
+        /// number in 0..k, as a number of the tape; any other gives NaN and adds nothing to the logits' gradient.
+        cross_entropy(logits, labels) = CrossEntropy;
+        /// -sum_j t_j (z_j - ln sum_k e^z_k) per row: logits z `[.., k]`, weights t `[.., k]` -> `[..]`.
+        soft_cross_entropy(logits, weights) = SoftCrossEntropy;
         /// Matrix product of `[.., m, k]` and `[.., k, n]`; the leading axes, a batch, broadcast (sizes equal or 1).
         matmul(a, b) = MatMul { transpose_a: false, transpose_b: false };
         /// Matrix product whose operands are read transposed where the flags say so (no copy): a is `[.., k, m]`, b is

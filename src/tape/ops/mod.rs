@@ -6,6 +6,7 @@ mod chain;
 mod concat;
 mod conv;
 mod conv_transpose;
+mod cross_entropy;
 mod elementary;
 mod gather;
 mod linear;
@@ -18,8 +19,10 @@ mod permute;
 mod pool;
 mod reduce;
 mod reshape;
+mod row_dot;
 mod row_norm;
 mod slice;
+mod softmax;
 mod stop;
 mod window;
 mod zip;
@@ -30,6 +33,7 @@ pub use chain::Chain;
 pub use concat::Concat;
 pub use conv::Conv2d;
 pub use conv_transpose::ConvTranspose2d;
+pub use cross_entropy::{CrossEntropy, SoftCrossEntropy};
 pub use elementary::{Abs, Clamp, Cos, Erf, Exp, Log, Neg, Pow, Scale, Shift, Sin, Sqrt, Square};
 pub use gather::Gather;
 pub use linear::{Activation, Linear, linear_rows};
@@ -40,10 +44,12 @@ pub use outer::Outer;
 pub use pad::Pad;
 pub use permute::Permute;
 pub use pool::{AveragePool, UpsampleNearest};
-pub use reduce::{Reduce, RowDot};
+pub use reduce::{Axes, Reduce, Statistic};
 pub use reshape::Reshape;
+pub use row_dot::RowDot;
 pub use row_norm::RowNorm;
 pub use slice::Slice;
+pub use softmax::{LogSoftmax, Softmax};
 pub use stop::Stop;
 pub use zip::{Add, Div, Max, Min, Mul, Sub, Zip};
 
@@ -94,6 +100,10 @@ ops![
     Stop,
     Reduce,
     RowDot,
+    Softmax,
+    LogSoftmax,
+    CrossEntropy,
+    SoftCrossEntropy,
     MatMul,
     Linear,
     GroupNorm,

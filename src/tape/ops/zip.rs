@@ -167,6 +167,7 @@ fn share<R: Real>(a: R, b: R) -> R {
 #[derive(Clone, Copy)]
 struct Value<F>(F);
 impl<F: Function2> Term for Value<F> {
+    const ADDS: bool = false;
     #[inline(always)]
     fn at<R: Real, const FMA: bool>(self, a: R, b: R, _: R, _: R) -> R {
         self.0.value(a, b)
