@@ -5,6 +5,14 @@ use crate::Real;
 use crate::simd::level;
 use crate::tape::conv::{Convolution, Start};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::recorder::methods;
+
+methods! {
+    /// Convolution of x `[n, h, w, c_in]` with weights `[kh, kw, c_in/groups, c_out]`; see [`Conv2d`].
+    conv2d(x, weight; conv: Conv2d) = conv;
+    /// As [`Self::conv2d`], plus the bias `[c_out]`.
+    conv2d_bias(x, weight, bias; conv: Conv2d) = conv;
+}
 
 /// y = x * w (+ bias), as JAX and PyTorch have it (no turning of the kernel), channels last:
 ///

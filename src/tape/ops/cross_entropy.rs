@@ -4,7 +4,16 @@ use super::softmax::{exponentials, log_of, shift_of};
 use crate::Real;
 use crate::simd::{Kernel, dispatch};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
+use crate::tape::recorder::methods;
 use crate::tape::sums::sum_of;
+
+methods! {
+    /// ln sum_k e^z_k - z_c per row: logits z `[.., k]`, numbers c of the right classes `[..]` -> `[..]`. A label is a whole
+    /// number in 0..k, as a number of the tape; any other gives NaN and adds nothing to the logits' gradient.
+    cross_entropy(logits, labels) = CrossEntropy;
+    /// -sum_j t_j (z_j - ln sum_k e^z_k) per row: logits z `[.., k]`, weights t `[.., k]` -> `[..]`.
+    soft_cross_entropy(logits, weights) = SoftCrossEntropy;
+}
 
 /// y = ln sum_k e^z_k - z_c: logits z `[.., k]`, numbers c of the right classes `[..]` -> y `[..]`, in nats.
 ///

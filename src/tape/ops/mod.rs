@@ -44,7 +44,7 @@ pub use outer::Outer;
 pub use pad::Pad;
 pub use permute::Permute;
 pub use pool::{AveragePool, UpsampleNearest};
-pub use reduce::{Axes, Reduce, Statistic};
+pub use reduce::Reduce;
 pub use reshape::Reshape;
 pub use row_dot::RowDot;
 pub use row_norm::RowNorm;

@@ -4,8 +4,20 @@ use crate::simd::{Kernel, W, dispatch};
 use crate::tape::broadcast::{Incoming, Plan, Term};
 use crate::tape::op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Sample, elements};
 use crate::tape::ops::zip::larger;
+use crate::tape::recorder::methods;
 use crate::tape::{Recorder, Var};
-use crate::{Real, Result};
+use crate::Real;
+
+methods! {
+    /// Sum of all elements; the result has no axes.
+    sum(x) = Reduce::over(Statistic::Sum, Axes::All);
+    /// Mean of all elements; the result has no axes.
+    mean(x) = Reduce::over(Statistic::Mean, Axes::All);
+    /// Sum over the last axis, which disappears.
+    sum_last(x) = Reduce::over(Statistic::Sum, Axes::Last);
+    /// Mean over the last axis, which disappears.
+    mean_last(x) = Reduce::over(Statistic::Mean, Axes::Last);
+}
 
 /// One number for all elements along some axes: x -> x without those axes, or with their sizes 1.
 ///
@@ -430,7 +442,7 @@ macro_rules! over_axes {
             /// # Errors
             /// If an axis is not x's or is named twice, if there are too few elements, or if x is another recorder's.
             #[track_caller]
-            pub fn $name(&mut self, x: Var, axes: &[usize], keep: bool) -> Result<Var> {
+            pub fn $name(&mut self, x: Var, axes: &[usize], keep: bool) -> crate::Result<Var> {
                 self.apply(Reduce { statistic: $statistic, axes: Axes::These(axes.to_vec()), keep }, &[x])
             })+
         }

@@ -3,7 +3,13 @@
 use crate::Real;
 use crate::simd::{Kernel, dispatch};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
+use crate::tape::recorder::methods;
 use crate::tape::sums::sum_of;
+
+methods! {
+    /// Scalar product of every row (last axis) of a with that of b: equal shapes [.., m] -> [..].
+    row_dot(a, b) = RowDot;
+}
 
 /// y_i = sum_j a_(i n + j) b_(i n + j), j < n.
 struct Products<'a, R> {

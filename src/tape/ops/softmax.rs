@@ -4,7 +4,15 @@ use super::reduce::row_max;
 use crate::Real;
 use crate::simd::{Kernel, W, dispatch};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
+use crate::tape::recorder::methods;
 use crate::tape::sums::sum_of;
+
+methods! {
+    /// e^x_j/sum_k e^x_k over the last axis: `[.., n]` -> `[.., n]`. A row that is -infinity throughout gives zeros.
+    softmax(x) = Softmax;
+    /// x_j - ln sum_k e^x_k over the last axis: `[.., n]` -> `[.., n]`.
+    log_softmax(x) = LogSoftmax;
+}
 
 /// y_j = e^x_j / sum_k e^x_k over the last axis: x `[.., n]` -> y `[.., n]`.
 ///
