@@ -8,6 +8,7 @@ mod conv;
 mod conv_transpose;
 mod cross_entropy;
 mod elementary;
+mod flip;
 mod gather;
 mod linear;
 mod map;
@@ -115,6 +116,7 @@ ops![
     Pad,
     Reshape,
     Permute,
+    flip::Flip,
     BroadcastTo,
     Gather,
     Conv2d,

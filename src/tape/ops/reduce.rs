@@ -1,12 +1,12 @@
 //! Sums, means, variances, maxima and log-sum-exps over axes.
 
+use crate::Real;
 use crate::simd::{Kernel, W, dispatch};
 use crate::tape::broadcast::{Incoming, Plan, Term};
 use crate::tape::op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Sample, elements};
 use crate::tape::ops::zip::larger;
 use crate::tape::recorder::methods;
 use crate::tape::{Recorder, Var};
-use crate::Real;
 
 methods! {
     /// Sum of all elements; the result has no axes.
