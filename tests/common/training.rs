@@ -96,6 +96,12 @@ impl Training {
         Ok(sum / count as f64)
     }
 
+    /// MiB of all workspaces, and what they would be with a buffer for each node.
+    pub fn mebibytes(&self) -> [f64; 2] {
+        let memory = self.recorded.program.memory();
+        [memory.total(), memory.unshared].map(|n| (n * self.blocks.count() * size_of::<f32>()) as f64 / f64::from(1 << 20))
+    }
+
     /// Operations of the matrix products and convolutions of one forward pass over the batch: two per weight and place.
     pub fn flops(&self) -> f64 {
         let rows = self.recorded.program.table().rows;
