@@ -9,7 +9,7 @@ use std::panic::Location;
 ///
 /// q `[.., n, d]`, k `[.., m, d]`, v `[.., m, e]` -> y `[.., n, e]`; the leading axes, a batch (and heads), broadcast. `mask`, if
 /// there is one, broadcasts against the scores `[.., n, m]`: 0 where a query may look, -infinity or a large negative number where
-/// it may not. A query that may look nowhere gives NaN if the mask is infinite there.
+/// it may not. A query that may look nowhere, with a mask that is infinite there, gives 0.
 ///
 /// ```
 /// use ndsm::nn::attention;
@@ -46,19 +46,8 @@ pub fn attention<R: Real>(r: &mut Recorder<R>, q: Var, k: Var, v: Var, mask: Opt
     if let Some(mask) = mask {
         scores = r.add(scores, mask)?;
     }
-    let weights = softmax(r, scores)?;
+    let weights = r.softmax(scores)?;
     r.matmul(weights, v)
-}
-
-/// e^x_j / sum_k e^x_k over the last axis.
-#[track_caller]
-fn softmax<R: Real>(r: &mut Recorder<R>, x: Var) -> Result<Var> {
-    let mut column = r.shape(x)?.to_vec();
-    column.iter_mut().rev().take(1).for_each(|n| *n = 1);
-    let e = r.exp(x)?;
-    let sum = r.sum_last(e)?;
-    let sum = r.reshape(sum, &column)?;
-    r.div(e, sum)
 }
 
 #[cfg(test)]

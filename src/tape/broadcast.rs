@@ -8,6 +8,8 @@ use crate::simd::{self, Kernel, W, dispatch};
 pub trait Term: Copy {
     /// Whether `own` is read.
     const OWN: bool = true;
+    /// Whether it may have to be added to what is there.
+    const ADDS: bool = true;
     /// The number.
     fn at<R: Real, const FMA: bool>(self, own: R, other: R, y: R, dy: R) -> R;
 }
@@ -102,7 +104,23 @@ impl Plan {
     /// added to dx unless it is `fresh`. own and dx are shaped like that operand, other like the other one, y and dy like y.
     /// y's shape is that of f(a, b). The sums are trees over rows or over contiguous numbers.
     pub fn sum<T: Term, R: Real>(&self, which: usize, term: T, fresh: bool, [own, other, y, dy]: [&[R]; 4], dx: &mut [R]) {
-        dispatch(Sum { plan: *self, which, term, fresh, own, other, y, dy, dx });
+        let (mut kept, mut summed) = ([1; 3], [1; 3]);
+        for axis in 0..3 {
+            if self.strides[which][axis] > 0 { kept[axis] = self.outer[axis] } else { summed[axis] = self.outer[axis] }
+        }
+        if self.step[which] > 0 && summed == [1; 3] {
+            // Nothing to sum: own, y and dy have one shape.
+            let plan = if which == 0 { *self } else { self.exchanged() };
+            plan.map(term, fresh, [if T::OWN { own } else { dy }, y, dy], other, dx);
+        } else {
+            dispatch(Sum { plan: *self, which, term, fresh, own, other, y, dy, dx, kept, summed });
+        }
+    }
+
+    /// The same loops with a and b exchanged.
+    fn exchanged(&self) -> Self {
+        let ([a, b, y], [i, j]) = (self.strides, self.step);
+        Plan { strides: [b, a, y], step: [j, i], ..*self }
     }
 
     /// Whether operand `which` varies inside a row.
@@ -227,7 +245,7 @@ fn row<T: Term, R: Real, const A: bool, const B: bool, const FMA: bool>(
     let n = y.len();
     let (na, nb) = (if A { n } else { 1 }, if B { n } else { 1 });
     let (a, b, c, d) = (&a[..na], &b[..nb], &c[..na], &d[..na]);
-    if fresh {
+    if fresh || !T::ADDS {
         for j in 0..n {
             let (i, k) = (if A { j } else { 0 }, if B { j } else { 0 });
             y[j] = term.at::<R, FMA>(a[i], b[k], c[i], d[i]);
@@ -250,9 +268,12 @@ struct Sum<'a, T, R> {
     y: &'a [R],
     dy: &'a [R],
     dx: &'a mut [R],
+    /// The outer axes that dx has, and those that are summed over; 1 in the place of the others.
+    kept: [usize; 3],
+    summed: [usize; 3],
 }
 
-/// Columns that are summed side by side where there are enough: two chains of additions in flight.
+/// Columns that are summed side by side: two chains of additions in flight where a vector is longest.
 const WIDE: usize = 2 * W;
 
 impl<T: Term, R: Real> Kernel for Sum<'_, T, R> {
@@ -260,150 +281,77 @@ impl<T: Term, R: Real> Kernel for Sum<'_, T, R> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Plan { outer, strides, step, .. } = self.plan;
-        let (mut kept, mut summed) = ([1; 3], [1; 3]);
-        for axis in 0..3 {
-            if strides[self.which][axis] > 0 { kept[axis] = outer[axis] } else { summed[axis] = outer[axis] }
-        }
-        if step[self.which] == 0 {
-            self.contiguous::<FMA>(kept, summed);
-        } else if step[1 - self.which] == 0 {
-            self.strided::<false, FMA>(kept, summed);
-        } else {
-            self.strided::<true, FMA>(kept, summed);
-        }
+        if self.plan.step[self.which] == 0 { self.contiguous::<FMA>() } else { self.strided::<FMA>() }
     }
 }
 
 impl<T: Term, R: Real> Sum<'_, T, R> {
-    /// The operand is one number in a row; the other one varies.
+    /// The operand is one number in a row, and the other one varies.
     #[inline(always)]
-    fn contiguous<const FMA: bool>(self, kept: [usize; 3], summed: [usize; 3]) {
+    fn contiguous<const FMA: bool>(self) {
         let (n, w, o) = (self.plan.inner, self.which, 1 - self.which);
-        let single = summed == [1; 3];
-        for start in Rows::new(kept, self.plan.strides, [0; 3]) {
+        let (mut tree, mut row) = (Tree::<R, 1>::new(), Tree::<R, 1>::new());
+        for start in Rows::new(self.kept, self.plan.strides, [0; 3]) {
             let own = if T::OWN { self.own[start[w]] } else { R::zero() };
-            let total = if single {
-                let (other, y, dy) = (&self.other[start[o]..][..n], &self.y[start[2]..][..n], &self.dy[start[2]..][..n]);
-                row_sum::<T, R, FMA>(self.term, own, other, y, dy)
-            } else {
-                let mut tree = Tree::<R, 1>::new();
-                for at in Rows::new(summed, self.plan.strides, start) {
-                    let (other, y, dy) = (&self.other[at[o]..][..n], &self.y[at[2]..][..n], &self.dy[at[2]..][..n]);
-                    tree.push([row_sum::<T, R, FMA>(self.term, own, other, y, dy)]);
+            tree.clear();
+            for at in Rows::new(self.summed, self.plan.strides, start) {
+                let (other, y, dy) = (&self.other[at[o]..][..n], &self.y[at[2]..][..n], &self.dy[at[2]..][..n]);
+                row.clear();
+                for ((other, y), dy) in other.chunks(LEAF).zip(y.chunks(LEAF)).zip(dy.chunks(LEAF)) {
+                    row.push([leaf_sum::<T, R, FMA>(self.term, own, other, y, dy)]);
                 }
-                tree.total()[0]
-            };
-            let dx = &mut self.dx[start[w]];
+                tree.push(row.total());
+            }
+            let (dx, total) = (&mut self.dx[start[w]], tree.total()[0]);
             *dx = if self.fresh { total } else { *dx + total };
         }
     }
 
-    /// The operand varies in a row; O: whether the other one does too.
+    /// The operand varies in a row: sums of columns, leaves of LEAF_ROWS rows in order, joined by the tree.
     #[inline(always)]
-    fn strided<const O: bool, const FMA: bool>(self, kept: [usize; 3], summed: [usize; 3]) {
+    fn strided<const FMA: bool>(self) {
         let (n, w, o) = (self.plan.inner, self.which, 1 - self.which);
-        if summed == [1; 3] {
-            // Nothing to sum.
-            for start in Rows::new(kept, self.plan.strides, [0; 3]) {
-                let dx = &mut self.dx[start[w]..][..n];
-                let own = if T::OWN { &self.own[start[w]..][..n] } else { &self.dy[start[2]..][..n] };
-                let (y, dy) = (&self.y[start[2]..][..n], &self.dy[start[2]..][..n]);
-                row::<T, R, true, O, FMA>(self.term, self.fresh, own, &self.other[start[o]..][..if O { n } else { 1 }], y, dy, dx);
-            }
-            return;
-        }
         let mut tree = Tree::<R, WIDE>::new();
-        for start in Rows::new(kept, self.plan.strides, [0; 3]) {
-            let mut j = 0;
-            while j + WIDE <= n {
-                let sum = self.columns::<O, FMA>(summed, start, j, &mut tree);
-                let dx = &mut self.dx[start[w] + j..][..WIDE];
-                for i in 0..WIDE {
-                    dx[i] = if self.fresh { sum[i] } else { dx[i] + sum[i] };
+        for start in Rows::new(self.kept, self.plan.strides, [0; 3]) {
+            for j in (0..n).step_by(WIDE) {
+                let own = if T::OWN { load(self.own, start[w] + j) } else { [R::zero(); WIDE] };
+                tree.clear();
+                let mut rows = Rows::new(self.summed, self.plan.strides, start);
+                while rows.left > 0 {
+                    let mut leaf = [R::zero(); WIDE];
+                    for _ in 0..LEAF_ROWS.min(rows.left) {
+                        let Some(at) = rows.next() else { break };
+                        let other = if self.plan.step[o] == 0 { [self.other[at[o]]; WIDE] } else { load(self.other, at[o] + j) };
+                        let (y, dy) = (load(self.y, at[2] + j), load(self.dy, at[2] + j));
+                        for i in 0..WIDE {
+                            leaf[i] += self.term.at::<R, FMA>(own[i], other[i], y[i], dy[i]);
+                        }
+                    }
+                    tree.push(leaf);
                 }
-                j += WIDE;
-            }
-            if j < n {
-                let sum = self.last_columns::<O, FMA>(summed, start, j, &mut tree);
-                for (dx, sum) in self.dx[start[w] + j..][..n - j].iter_mut().zip(sum) {
+                let dx = &mut self.dx[start[w] + j..][..WIDE.min(n - j)];
+                for (dx, sum) in dx.iter_mut().zip(tree.total()) {
                     *dx = if self.fresh { sum } else { *dx + sum };
                 }
             }
         }
     }
-
-    /// The sums of columns j.. j + WIDE: leaves of LEAF_ROWS rows in order, joined by the tree.
-    #[inline(always)]
-    fn columns<const O: bool, const FMA: bool>(&self, summed: [usize; 3], start: Row, j: usize, tree: &mut Tree<R, WIDE>) -> [R; WIDE] {
-        let (w, o) = (self.which, 1 - self.which);
-        let own = if T::OWN { load(&self.own[start[w] + j..]) } else { [R::zero(); WIDE] };
-        tree.clear();
-        let (mut leaf, mut count) = ([R::zero(); WIDE], 0);
-        for at in Rows::new(summed, self.plan.strides, start) {
-            let other = if O { load(&self.other[at[o] + j..]) } else { [self.other[at[o]]; WIDE] };
-            let (y, dy) = (load(&self.y[at[2] + j..]), load(&self.dy[at[2] + j..]));
-            if count == LEAF_ROWS {
-                tree.push(leaf);
-                (leaf, count) = ([R::zero(); WIDE], 0);
-            }
-            for i in 0..WIDE {
-                leaf[i] += self.term.at::<R, FMA>(own[i], other[i], y[i], dy[i]);
-            }
-            count += 1;
-        }
-        tree.push(leaf);
-        tree.total()
-    }
-
-    /// As [`Self::columns`], for the fewer than WIDE columns from j on.
-    #[inline(always)]
-    fn last_columns<const O: bool, const FMA: bool>(
-        &self,
-        summed: [usize; 3],
-        start: Row,
-        j: usize,
-        tree: &mut Tree<R, WIDE>,
-    ) -> [R; WIDE] {
-        let (n, w, o) = (self.plan.inner - j, self.which, 1 - self.which);
-        tree.clear();
-        let (mut leaf, mut count) = ([R::zero(); WIDE], 0);
-        for at in Rows::new(summed, self.plan.strides, start) {
-            let (y, dy) = (&self.y[at[2] + j..][..n], &self.dy[at[2] + j..][..n]);
-            let own = if T::OWN { &self.own[start[w] + j..][..n] } else { dy };
-            let other = if O { &self.other[at[o] + j..][..n] } else { &self.other[at[o]..][..1] };
-            if count == LEAF_ROWS {
-                tree.push(leaf);
-                (leaf, count) = ([R::zero(); WIDE], 0);
-            }
-            row::<T, R, true, O, FMA>(self.term, false, own, other, y, dy, &mut leaf[..n]);
-            count += 1;
-        }
-        tree.push(leaf);
-        tree.total()
-    }
 }
 
+/// WIDE numbers from x[at] on. Where a row has fewer, what comes behind it comes along, and nobody looks at its sums.
 #[inline(always)]
-fn load<R: Real>(x: &[R]) -> [R; WIDE] {
+fn load<R: Real>(x: &[R], at: usize) -> [R; WIDE] {
     let mut lanes = [R::zero(); WIDE];
-    lanes.copy_from_slice(&x[..WIDE]);
+    let x = &x[at..];
+    if x.len() >= WIDE {
+        lanes.copy_from_slice(&x[..WIDE]);
+    } else {
+        lanes[..x.len()].copy_from_slice(x);
+    }
     lanes
 }
 
-/// The sum of a row's terms, in the order of [`sum_of`](super::sums::sum_of).
-#[inline(always)]
-fn row_sum<T: Term, R: Real, const FMA: bool>(term: T, own: R, other: &[R], y: &[R], dy: &[R]) -> R {
-    if other.len() <= LEAF {
-        return leaf_sum::<T, R, FMA>(term, own, other, y, dy);
-    }
-    let mut tree = Tree::<R, 1>::new();
-    for ((other, y), dy) in other.chunks(LEAF).zip(y.chunks(LEAF)).zip(dy.chunks(LEAF)) {
-        tree.push([leaf_sum::<T, R, FMA>(term, own, other, y, dy)]);
-    }
-    tree.total()[0]
-}
-
+/// At most LEAF terms: W interleaved running sums, folded in halves.
 #[inline(always)]
 fn leaf_sum<T: Term, R: Real, const FMA: bool>(term: T, own: R, other: &[R], y: &[R], dy: &[R]) -> R {
     let mut lanes = [R::zero(); W];
@@ -440,5 +388,51 @@ mod tests {
         assert_eq!((p.outer, p.inner, p.step), ([1, 1, 12], 2, [1, 1]));
         let p = Plan::new(&[4, 3], &[4, 1], &[4, 3]);
         assert_eq!((p.outer, p.inner, p.step), ([1, 1, 4], 3, [1, 0]));
+    }
+
+    /// The number of the element of y whose term it is.
+    #[derive(Clone, Copy)]
+    struct Other;
+    impl Term for Other {
+        const OWN: bool = false;
+        fn at<R: Real, const FMA: bool>(self, _: R, other: R, _: R, _: R) -> R {
+            other
+        }
+    }
+
+    #[test]
+    fn sums_of_rows_have_the_order_of_sums_of_contiguous_numbers() {
+        for n in [1, 5, 16, 17, 31, 512, 513, 1500] {
+            let mut x = vec![0f32; 3 * n];
+            crate::rng::Stream::new(3, crate::rng::Purpose::Test, 0, 0).fill_normal(&mut x);
+            let mut sums = [1.0; 3];
+            Plan::new(&[3, 1], &[3, n], &[3, n]).sum(0, Other, true, [&[], &x, &x, &x], &mut sums);
+            for (i, sum) in sums.iter().enumerate() {
+                let row = &x[i * n..][..n];
+                assert_eq!(sum.to_bits(), crate::tape::sums::sum_of(n, |j| row[j]).to_bits());
+            }
+            Plan::new(&[3, 1], &[3, n], &[3, n]).sum(0, Other, false, [&[], &x, &x, &x], &mut sums);
+            assert_eq!(sums[2], 2.0 * sums_of(&x[2 * n..]));
+        }
+        fn sums_of(x: &[f32]) -> f32 {
+            crate::tape::sums::sum_of(x.len(), |j| x[j])
+        }
+    }
+
+    #[test]
+    fn sums_of_columns_do_not_see_their_neighbours() {
+        // Every number of columns around the width of a block; next to the last one lies NaN.
+        for n in 1..70 {
+            for rows in [1, 2, 64, 65, 200] {
+                let x: Vec<f64> = (0..2 * rows * n).map(|i| if i % n == n - 1 { f64::NAN } else { (i % 7) as f64 }).collect();
+                let mut sums = vec![0.0; 2 * n];
+                Plan::new(&[2, 1, n], &[2, rows, n], &[2, rows, n]).sum(0, Other, true, [&[], &x, &x, &x], &mut sums);
+                for (k, sum) in sums.iter().enumerate() {
+                    let (block, j) = (k / n, k % n);
+                    let exact: f64 = (0..rows).map(|i| x[(block * rows + i) * n + j]).sum();
+                    assert!(*sum == exact || j == n - 1 && sum.is_nan(), "{n} {rows} {k}");
+                }
+            }
+        }
     }
 }

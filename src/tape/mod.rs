@@ -55,7 +55,7 @@
 //! Matrix products add up blocks of 256 terms in order, then the blocks in order, also where the product is added to what is
 //! there; where the result has at most four columns and the left operand is not transposed, the terms of a block are 16
 //! interleaved running sums, folded in halves. Convolutions add up blocks of at most 288 terms in order (weights' gradients: of
-//! 256 pixels), then the blocks in order; with at most four output channels a group, 16 interleaved running sums folded in halves.
+//! 128 pixels), then the blocks in order; with at most four output channels a group, 16 interleaved running sums folded in halves.
 //! Every order is a function of the shapes alone, so replays are equal to the last bit on a given
 //! [level](crate::simd::Level), on any number of threads.
 

@@ -1,7 +1,7 @@
 //! Sums in a fixed order: a binary tree over leaves, without recursion and without memory of its own.
 
 use crate::Real;
-use crate::simd::{self, Kernel, W, dispatch};
+use crate::simd::{self, W};
 
 /// Terms of a leaf of a sum over contiguous numbers.
 pub const LEAF: usize = 512;
@@ -98,23 +98,24 @@ fn leaf<R: Real>(start: usize, end: usize, term: &impl Fn(usize) -> R) -> R {
     simd::sum(lanes)
 }
 
-/// The sum of `x`.
-pub fn sum<R: Real>(x: &[R]) -> R {
-    struct Sum<'a, R>(&'a [R]);
-    impl<R: Real> Kernel for Sum<'_, R> {
-        const VECTORS: bool = R::VECTORS;
-        type Output = R;
-        #[inline(always)]
-        fn run<const FMA: bool>(self) -> R {
-            sum_of(self.0.len(), |i| self.0[i])
-        }
-    }
-    dispatch(Sum(x))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::{Kernel, dispatch};
+
+    /// The sum of `x`.
+    fn sum<R: Real>(x: &[R]) -> R {
+        struct Sum<'a, R>(&'a [R]);
+        impl<R: Real> Kernel for Sum<'_, R> {
+            const VECTORS: bool = R::VECTORS;
+            type Output = R;
+            #[inline(always)]
+            fn run<const FMA: bool>(self) -> R {
+                sum_of(self.0.len(), |i| self.0[i])
+            }
+        }
+        dispatch(Sum(x))
+    }
 
     #[test]
     fn sums_are_right_for_every_length() {

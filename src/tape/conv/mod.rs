@@ -1,8 +1,8 @@
 //! Convolutions of images with channels last, without a matrix of patches.
 //!
-//! Between a larger image x [n, h, w, c] and a smaller one y [n, h', w', d] stands
+//! Between a larger image x `[n, h, w, c]` and a smaller one y `[n, h', w', d]` stands
 //!
-//! y[n, i, j, d] = sum over a, b, c of x[n, s i + a - p, s j + b - p, c] w[a, b, c, d],
+//! `y[n, i, j, d] = sum over a, b, c of x[n, s i + a - p, s j + b - p, c] w[a, b, c, d]`,
 //!
 //! with stride s, padding p and zeros outside of x. [`Convolution`] has this map, its adjoint in x, and the gradient in w. With
 //! groups, channels of either side fall into as many equal parts, and part g of y sees part g of x alone.

@@ -1,10 +1,28 @@
 //! Activation functions, element by element. One block each: value, derivative, samples.
 
 use super::Activation;
-use super::map::{Domain, Function, KINKED, WIDE};
+use super::map::{Domain, Function, KINKED, Map, WIDE};
 use crate::Real;
 use crate::tape::lanes;
 use crate::tape::op::Reads;
+use crate::tape::recorder::methods;
+
+methods! {
+    /// Hyperbolic tangent.
+    tanh(x) = Map(Tanh);
+    /// 1/(1 + e^-x).
+    sigmoid(x) = Map(Sigmoid);
+    /// x/(1 + e^-x).
+    silu(x) = Map(Silu);
+    /// ln(1 + e^x).
+    softplus(x) = Map(Softplus);
+    /// max(x, 0); the derivative at 0 is 0.
+    relu(x) = Map(Relu);
+    /// x Phi(x), Phi the standard normal law's distribution function.
+    gelu(x) = Map(Gelu);
+    /// x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))/2, an approximation of [`Self::gelu`].
+    gelu_tanh(x) = Map(GeluTanh);
+}
 
 /// tanh x.
 #[derive(Clone, Copy)]

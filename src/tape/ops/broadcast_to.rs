@@ -3,6 +3,12 @@
 use crate::Real;
 use crate::tape::broadcast::{Incoming, Own, Plan, shape};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::recorder::methods;
+
+methods! {
+    /// Axes of size 1, and leading axes that are missing, repeated up to `shape`.
+    broadcast_to(x; shape: &[usize]) = BroadcastTo { shape: shape.to_vec() };
+}
 
 /// Axes of size 1, and leading axes that are missing, repeated up to a shape.
 #[derive(Clone)]

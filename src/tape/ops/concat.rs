@@ -3,6 +3,27 @@
 use super::window::Window;
 use crate::Real;
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::{Recorder, Var};
+
+impl<R: Real> Recorder<R> {
+    /// The inputs side by side on the last axis.
+    ///
+    /// # Errors
+    /// If the other axes differ, or a variable is another recorder's.
+    #[track_caller]
+    pub fn concat(&mut self, parts: &[Var]) -> crate::Result<Var> {
+        self.apply(Concat { axis: None }, parts)
+    }
+
+    /// The inputs side by side on one axis.
+    ///
+    /// # Errors
+    /// If the other axes differ, or a variable is another recorder's.
+    #[track_caller]
+    pub fn concat_axis(&mut self, axis: usize, parts: &[Var]) -> crate::Result<Var> {
+        self.apply(Concat { axis: Some(axis) }, parts)
+    }
+}
 
 /// The inputs side by side on one axis.
 #[derive(Clone, Copy)]

@@ -5,12 +5,20 @@ use crate::Real;
 use crate::simd::level;
 use crate::tape::conv::{Convolution, Start};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::recorder::methods;
 
-/// y = x * w (+ b), as JAX and PyTorch have it (no turning of the kernel), channels last:
+methods! {
+    /// Convolution of x `[n, h, w, c_in]` with weights `[kh, kw, c_in/groups, c_out]`; see [`Conv2d`].
+    conv2d(x, weight; conv: Conv2d) = conv;
+    /// As [`Self::conv2d`], plus the bias `[c_out]`.
+    conv2d_bias(x, weight, bias; conv: Conv2d) = conv;
+}
+
+/// y = x * w (+ bias), as JAX and PyTorch have it (no turning of the kernel), channels last:
 ///
-/// y[n, i, j, d] = b[d] + sum over a, b, c of x[n, s i + a - p, s j + b - p, c] w[a, b, c, d], zeros outside of x.
+/// `y[n, i, j, d] = bias[d] + sum over a, b, c of x[n, s i + a - p, s j + b - p, c] w[a, b, c, d]`, zeros outside of x.
 ///
-/// x `[n, h, w, c_in]`, w `[kh, kw, c_in/groups, c_out]`, b `[c_out]` -> `[n, h', w', c_out]` with h' = floor((h + 2 p - kh)/s) + 1.
+/// x `[n, h, w, c_in]`, w `[kh, kw, c_in/groups, c_out]`, bias `[c_out]` -> `[n, h', w', c_out]` with h' = floor((h + 2 p - kh)/s) + 1.
 /// With groups, the k-th part of the output channels sees the k-th part of the input channels alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv2d {

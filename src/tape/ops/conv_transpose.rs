@@ -5,9 +5,19 @@ use crate::Real;
 use crate::simd::level;
 use crate::tape::conv::{Convolution, Start};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::recorder::methods;
 
-/// The adjoint of the map x -> x * w of [`Conv2d`](super::Conv2d) with the same weights, stride, padding and groups, plus a bias:
-/// <y, conv2d(z, w)> = <conv_transpose2d(y, w), z> for every z of the result's shape.
+methods! {
+    /// The adjoint of the convolution's map: x `[n, h, w, c_in]`, weights `[kh, kw, c_out/groups, c_in]`; see
+    /// [`ConvTranspose2d`].
+    conv_transpose2d(x, weight; conv: ConvTranspose2d) = conv;
+    /// As [`Self::conv_transpose2d`], plus the bias `[c_out]`.
+    conv_transpose2d_bias(x, weight, bias; conv: ConvTranspose2d) = conv;
+}
+
+/// The adjoint of the map x -> x * w of [`Conv2d`](super::Conv2d) with the same weights, stride, padding and groups, plus a bias b;
+/// without it,
+/// `<y, conv2d(z, w)> = <conv_transpose2d(y, w), z>` for every z of the result's shape.
 ///
 /// x `[n, h, w, c_in]`, w `[kh, kw, c_out/groups, c_in]`, b `[c_out]` -> `[n, h', w', c_out]` with
 /// h' = (h - 1) s - 2 p + kh + output_padding. The convolution maps images of s different sizes to one size: `output_padding`

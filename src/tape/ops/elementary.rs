@@ -1,8 +1,38 @@
 //! Algebraic and elementary functions, element by element. One block each: value, derivative, samples.
 
-use super::map::{Domain, Function, KINKED, POSITIVE, WIDE};
+use super::map::{Domain, Function, KINKED, Map, POSITIVE, WIDE};
 use crate::Real;
 use crate::tape::op::Reads;
+use crate::tape::recorder::methods;
+
+methods! {
+    /// -x.
+    neg(x) = Map(Neg);
+    /// c x for a constant c.
+    scale(x; c: f64) = Map(Scale(c));
+    /// x + c for a constant c.
+    shift(x; c: f64) = Map(Shift(c));
+    /// x^2.
+    square(x) = Map(Square);
+    /// The square root.
+    sqrt(x) = Map(Sqrt);
+    /// e^x.
+    exp(x) = Map(Exp);
+    /// The natural logarithm.
+    log(x) = Map(Log);
+    /// Sine.
+    sin(x) = Map(Sin);
+    /// Cosine.
+    cos(x) = Map(Cos);
+    /// x^c for a constant c: x > 0, x = 0 (by the limit), and x < 0 for integer c; NaN elsewhere.
+    pow(x; c: f64) = Map(Pow(c));
+    /// |x|; the derivative at 0 is 0.
+    abs(x) = Map(Abs);
+    /// Its numbers brought into `[range.0, range.1]`; the derivative is 1 there, ends included, and 0 outside.
+    clamp(x; range: (f64, f64)) = Map(Clamp { lo: range.0, hi: range.1 });
+    /// The error function.
+    erf(x) = Map(Erf);
+}
 
 /// Angles on both sides of [`Real::TRIG_LIMIT`].
 const ANGLES: &[f64] = &[-4e6, -1.1e6, -800.0, -30.0, -1.0, 0.0, 1e-3, 1.0, 30.0, 800.0, 4e4];

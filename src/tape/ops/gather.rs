@@ -3,6 +3,13 @@
 use crate::Real;
 use crate::simd::{Kernel, W, dispatch};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
+use crate::tape::recorder::methods;
+
+methods! {
+    /// Rows of a table `[v, ..]` by number: indices `[..]` -> `[.., ..]`. The indices are whole numbers in 0..v, as numbers of
+    /// the tape; any other gives a row of NaN and adds nothing to the table's gradient.
+    gather(table, indices) = Gather;
+}
 
 /// y_i = row `index_i` of a table `[v, ..]`: indices of any shape `[..]`, y `[.., ..]`.
 ///

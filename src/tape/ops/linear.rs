@@ -5,7 +5,13 @@ use crate::simd::{Kernel, W, dispatch};
 use crate::tape::gemm::{Matrix, Packed, gemm, multiply, pack, packed_len, scratch};
 use crate::tape::lanes;
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::recorder::methods;
 use crate::tape::sums::{LEAF_ROWS, Tree};
+
+methods! {
+    /// activation(x w + b) in one pass: x `[n, i]`, w `[i, o]`, b `[o]` -> `[n, o]`.
+    linear(x, w, b; activation: Activation) = Linear { activation };
+}
 
 /// What follows the affine map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,15 @@ use crate::Real;
 use crate::tape::broadcast;
 use crate::tape::gemm::{Matrix, gemm, scratch};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::recorder::methods;
+
+methods! {
+    /// Matrix product of `[.., m, k]` and `[.., k, n]`; the leading axes, a batch, broadcast (sizes equal or 1).
+    matmul(a, b) = MatMul { transpose_a: false, transpose_b: false };
+    /// Matrix product whose operands are read transposed where the flags say so (no copy): a is `[.., k, m]`, b is
+    /// `[.., n, k]` then.
+    matmul_transposed(a, b; transpose: (bool, bool)) = MatMul { transpose_a: transpose.0, transpose_b: transpose.1 };
+}
 
 /// C = A B with A `[.., m, k]`, B `[.., k, n]`; an operand whose flag is set is given transposed and read so, not copied. The
 /// leading axes broadcast: aligned at the last of them, sizes equal or 1.

@@ -6,7 +6,9 @@ mod chain;
 mod concat;
 mod conv;
 mod conv_transpose;
+mod cross_entropy;
 mod elementary;
+mod flip;
 mod gather;
 mod linear;
 mod map;
@@ -18,8 +20,10 @@ mod permute;
 mod pool;
 mod reduce;
 mod reshape;
+mod row_dot;
 mod row_norm;
 mod slice;
+mod softmax;
 mod stop;
 mod window;
 mod zip;
@@ -30,6 +34,7 @@ pub use chain::Chain;
 pub use concat::Concat;
 pub use conv::Conv2d;
 pub use conv_transpose::ConvTranspose2d;
+pub use cross_entropy::{CrossEntropy, SoftCrossEntropy};
 pub use elementary::{Abs, Clamp, Cos, Erf, Exp, Log, Neg, Pow, Scale, Shift, Sin, Sqrt, Square};
 pub use gather::Gather;
 pub use linear::{Activation, Linear, linear_rows};
@@ -40,10 +45,12 @@ pub use outer::Outer;
 pub use pad::Pad;
 pub use permute::Permute;
 pub use pool::{AveragePool, UpsampleNearest};
-pub use reduce::{Reduce, RowDot};
+pub use reduce::Reduce;
 pub use reshape::Reshape;
+pub use row_dot::RowDot;
 pub use row_norm::RowNorm;
 pub use slice::Slice;
+pub use softmax::{LogSoftmax, Softmax};
 pub use stop::Stop;
 pub use zip::{Add, Div, Max, Min, Mul, Sub, Zip};
 
@@ -94,6 +101,10 @@ ops![
     Stop,
     Reduce,
     RowDot,
+    Softmax,
+    LogSoftmax,
+    CrossEntropy,
+    SoftCrossEntropy,
     MatMul,
     Linear,
     GroupNorm,
@@ -105,6 +116,7 @@ ops![
     Pad,
     Reshape,
     Permute,
+    flip::Flip,
     BroadcastTo,
     Gather,
     Conv2d,

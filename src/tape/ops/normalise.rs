@@ -5,6 +5,28 @@ use crate::Real;
 use crate::simd::dispatch;
 use crate::tape::moments::{Backward, ColumnSums, Forward, Plan};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
+use crate::tape::{Recorder, Var};
+
+impl<R: Real> Recorder<R> {
+    /// activation(gamma (x - m)/sqrt(v + epsilon) + beta) in one pass, m and v the mean and variance of each sample's `groups` equal
+    /// bands of channels: x `[n, .., c]`, gamma `[c]`, beta `[c]` -> `[n, .., c]`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit, `groups` do not divide c, `epsilon` is not positive and finite, or a variable is another recorder's.
+    #[track_caller]
+    pub fn group_norm(&mut self, x: Var, gamma: Var, beta: Var, groups: usize, epsilon: f64, activation: Activation) -> crate::Result<Var> {
+        self.apply(GroupNorm { groups, epsilon, activation }, &[x, gamma, beta])
+    }
+
+    /// The same with m and v those of each row: x `[.., c]`, gamma `[c]`, beta `[c]` -> `[.., c]`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit, `epsilon` is not positive and finite, or a variable is another recorder's.
+    #[track_caller]
+    pub fn layer_norm(&mut self, x: Var, gamma: Var, beta: Var, epsilon: f64, activation: Activation) -> crate::Result<Var> {
+        self.apply(LayerNorm { epsilon, activation }, &[x, gamma, beta])
+    }
+}
 
 /// Group normalisation (Wu and He, ECCV 2018): y = activation(gamma (x - m)/sqrt(v + epsilon) + beta), with m and v the mean and
 /// the variance (divisor: the number of elements) of the channels of one group at all places of one sample. x `[n, .., c]`, channels

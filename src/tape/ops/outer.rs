@@ -3,7 +3,13 @@
 use crate::Real;
 use crate::simd::{Kernel, W, dispatch};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
+use crate::tape::recorder::methods;
 use crate::tape::sums::{LEAF_ROWS, Tree, sum_of};
+
+methods! {
+    /// Products a_i b_j of every row (last axis) of a with that of b: `[.., m]`, `[.., n]` -> `[.., m, n]`.
+    outer(a, b) = Outer;
+}
 
 /// y_ij = a_i b_j for every row of a `[.., m]` and the same row of b `[.., n]`: y `[.., m, n]`.
 #[derive(Clone, Copy)]

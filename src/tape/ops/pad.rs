@@ -3,6 +3,12 @@
 use super::window::Window;
 use crate::Real;
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::recorder::methods;
+
+methods! {
+    /// Zeros around x: per axis, how many before and how many behind.
+    pad(x; border: &[(usize, usize)]) = Pad { border: border.to_vec() };
+}
 
 /// Zeros before and behind the entries of every axis.
 #[derive(Clone)]

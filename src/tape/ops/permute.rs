@@ -4,6 +4,26 @@ use super::window::copy_or_add;
 use crate::Real;
 use crate::simd::{Kernel, dispatch};
 use crate::tape::op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::recorder::methods;
+use crate::tape::{Recorder, Var};
+
+methods! {
+    /// Another order of the axes: axis i of the result is axis `order[i]` of x.
+    permute(x; order: &[usize]) = Permute { order: order.to_vec() };
+}
+
+impl<R: Real> Recorder<R> {
+    /// The last two axes exchanged: `[.., m, n]` -> `[.., n, m]`.
+    ///
+    /// # Errors
+    /// If x has fewer than two axes, or is another recorder's.
+    #[track_caller]
+    pub fn transpose(&mut self, x: Var) -> crate::Result<Var> {
+        let rank = self.shape(x)?.len().max(2);
+        let order: Vec<usize> = (0..rank - 2).chain([rank - 1, rank - 2]).collect();
+        self.apply(Permute { order }, &[x])
+    }
+}
 
 /// Axis i of the result is axis `order[i]` of the input.
 #[derive(Clone)]

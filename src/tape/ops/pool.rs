@@ -3,6 +3,14 @@
 use super::conv::stepped;
 use crate::Real;
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::recorder::methods;
+
+methods! {
+    /// Means over windows of x `[n, h, w, c]`; see [`AveragePool`].
+    average_pool2d(x; pool: AveragePool) = pool;
+    /// Every pixel of x `[n, h, w, c]` repeated `factor[0]` times downwards and `factor[1]` times to the right.
+    upsample_nearest2d(x; factor: [usize; 2]) = UpsampleNearest { factor };
+}
 
 /// The mean over the window at (i s, j s): x `[n, h, w, c]` -> `[n, h', w', c]` with h' = floor((h - window)/s) + 1. No padding;
 /// pixels beyond the last window do not count. A window is added up in order, row by row.

@@ -1,71 +1,366 @@
-//! Sums, means and scalar products of rows.
+//! Sums, means, variances, maxima and log-sum-exps over axes.
 
 use crate::Real;
-use crate::simd::{Kernel, dispatch};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
-use crate::tape::sums::{sum, sum_of};
+use crate::simd::{Kernel, W, dispatch};
+use crate::tape::broadcast::{Incoming, Plan, Term};
+use crate::tape::op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Sample, elements};
+use crate::tape::ops::zip::larger;
+use crate::tape::recorder::methods;
+use crate::tape::{Recorder, Var};
 
-/// Sum or mean, over all elements (the result has no axes) or over the last axis (which disappears).
-#[derive(Clone, Copy)]
+methods! {
+    /// Sum of all elements; the result has no axes.
+    sum(x) = Reduce::over(Statistic::Sum, Axes::All);
+    /// Mean of all elements; the result has no axes.
+    mean(x) = Reduce::over(Statistic::Mean, Axes::All);
+    /// Sum over the last axis, which disappears.
+    sum_last(x) = Reduce::over(Statistic::Sum, Axes::Last);
+    /// Mean over the last axis, which disappears.
+    mean_last(x) = Reduce::over(Statistic::Mean, Axes::Last);
+}
+
+/// One number for all elements along some axes: x -> x without those axes, or with their sizes 1.
+///
+/// The sums are trees (see the [front page](crate::tape)); the variance takes two passes, so that a mean that is large against
+/// the deviation costs no digits; log-sum-exp subtracts the maximum.
+#[derive(Clone)]
 pub struct Reduce {
-    /// Mean instead of sum.
-    pub mean: bool,
-    /// Over the last axis only.
-    pub last: bool,
+    /// Which number.
+    pub statistic: Statistic,
+    /// Along which axes.
+    pub axes: Axes,
+    /// Whether the axes stay, with size 1.
+    pub keep: bool,
+}
+
+/// What is computed of the n elements x_i.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Statistic {
+    /// sum_i x_i.
+    Sum,
+    /// m = sum_i x_i/n.
+    Mean,
+    /// sum_i (x_i - m)^2/(n - 1) if unbiased, /n if not.
+    Variance {
+        /// Which of both.
+        unbiased: bool,
+    },
+    /// The largest; NaN if one is. Equal largest ones share the adjoint equally.
+    Max,
+    /// ln sum_i e^x_i. -infinity if all are (or there are none), and then the gradient is 0; NaN if one is infinity.
+    LogSumExp,
+}
+
+/// Axes of a tensor.
+#[derive(Clone)]
+pub enum Axes {
+    /// All.
+    All,
+    /// The last one.
+    Last,
+    /// These.
+    These(Vec<usize>),
+}
+
+impl Axes {
+    /// Which of `rank` axes they are, or what was expected of them.
+    fn marked(&self, rank: usize) -> std::result::Result<[bool; MAX_RANK], String> {
+        let mut marked = [false; MAX_RANK];
+        match self {
+            Axes::All => marked[..rank].fill(true),
+            Axes::Last => *marked[..rank].last_mut().ok_or("at least one axis")? = true,
+            Axes::These(axes) => {
+                for axis in axes {
+                    let mark = marked[..rank].get_mut(*axis).ok_or_else(|| format!("axes below {rank}, got {axes:?}"))?;
+                    if std::mem::replace(mark, true) {
+                        return Err(format!("each axis once, got {axes:?}"));
+                    }
+                }
+            }
+        }
+        Ok(marked)
+    }
 }
 
 impl Reduce {
-    /// Terms of one sum.
-    fn terms(self, shape: &[usize]) -> usize {
-        if self.last { shape.last().copied().unwrap_or(1) } else { elements(shape) }
+    /// Over all axes, or the last: they disappear.
+    pub fn over(statistic: Statistic, axes: Axes) -> Self {
+        Reduce { statistic, axes, keep: false }
+    }
+
+    /// The input's shape with the axes' sizes 1, and how many elements go into one number.
+    fn column(&self, x: &[usize]) -> std::result::Result<([usize; MAX_RANK], usize), String> {
+        let marked = self.axes.marked(x.len())?;
+        let (mut column, mut n) = ([1; MAX_RANK], 1);
+        for ((size, column), marked) in x.iter().zip(&mut column).zip(marked) {
+            if marked { n *= size } else { *column = *size }
+        }
+        Ok((column, n))
+    }
+
+    /// The loops: operand a is the result, operand b the input. Of shapes that were accepted.
+    fn plan(&self, x: &[usize]) -> (Plan, usize) {
+        let (column, n) = self.column(x).unwrap_or(([1; MAX_RANK], 1));
+        (Plan::new(&column[..x.len()], x, x), n)
+    }
+
+    /// Elements of the result.
+    fn results(&self, x: &[usize]) -> usize {
+        self.column(x).map_or(0, |(column, _)| elements(&column))
+    }
+
+    /// What the sum of squares is divided by.
+    fn divisor(&self, n: usize) -> f64 {
+        n as f64 - if self.statistic == (Statistic::Variance { unbiased: true }) { 1.0 } else { 0.0 }
+    }
+}
+
+/// The input itself.
+#[derive(Clone, Copy)]
+struct Itself;
+impl Term for Itself {
+    const OWN: bool = false;
+    #[inline(always)]
+    fn at<R: Real, const FMA: bool>(self, _: R, x: R, _: R, _: R) -> R {
+        x
+    }
+}
+
+/// (x - m)^2.
+#[derive(Clone, Copy)]
+struct SquaredDeviation;
+impl Term for SquaredDeviation {
+    #[inline(always)]
+    fn at<R: Real, const FMA: bool>(self, mean: R, x: R, _: R, _: R) -> R {
+        let d = x - mean;
+        d * d
+    }
+}
+
+/// c (x - m) dy.
+#[derive(Clone, Copy)]
+struct Deviation(f64);
+impl Term for Deviation {
+    #[inline(always)]
+    fn at<R: Real, const FMA: bool>(self, mean: R, x: R, _: R, dy: R) -> R {
+        R::of(self.0) * (x - mean) * dy
+    }
+}
+
+/// 1 where x is the largest.
+#[derive(Clone, Copy)]
+struct Largest;
+impl Term for Largest {
+    #[inline(always)]
+    fn at<R: Real, const FMA: bool>(self, max: R, x: R, _: R, _: R) -> R {
+        if x == max { R::one() } else { R::zero() }
+    }
+}
+
+/// dy where x is the largest.
+#[derive(Clone, Copy)]
+struct ToLargest;
+impl Term for ToLargest {
+    #[inline(always)]
+    fn at<R: Real, const FMA: bool>(self, max: R, x: R, _: R, dy: R) -> R {
+        if x == max { dy } else { R::zero() }
+    }
+}
+
+/// e^(x - m).
+#[derive(Clone, Copy)]
+struct Exponential;
+impl Term for Exponential {
+    #[inline(always)]
+    fn at<R: Real, const FMA: bool>(self, shift: R, x: R, _: R, _: R) -> R {
+        (x - shift).exp_neg_lane::<FMA>()
+    }
+}
+
+/// e^(x - m - l) dy.
+#[derive(Clone, Copy)]
+struct Weight;
+impl Term for Weight {
+    #[inline(always)]
+    fn at<R: Real, const FMA: bool>(self, shift: R, x: R, log: R, dy: R) -> R {
+        ((x - shift) - log).exp_neg_lane::<FMA>() * dy
+    }
+}
+
+/// y = the largest x along the axes, -infinity for none.
+struct Maximum<'a, R> {
+    plan: Plan,
+    x: &'a [R],
+    y: &'a mut [R],
+}
+
+impl<R: Real> Kernel for Maximum<'_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Maximum { plan, x, y } = self;
+        let n = plan.inner();
+        y.fill(-R::infinity());
+        for [iy, ix, _] in plan.rows() {
+            let x = &x[ix..][..n];
+            if plan.varies(0) {
+                for (y, x) in y[iy..][..n].iter_mut().zip(x) {
+                    *y = larger(*y, *x);
+                }
+            } else {
+                y[iy] = larger(y[iy], row_max(x));
+            }
+        }
+    }
+}
+
+/// The largest number, -infinity for none, NaN if one is. For use inside kernels.
+#[inline(always)]
+pub fn row_max<R: Real>(x: &[R]) -> R {
+    let mut lanes = [-R::infinity(); W];
+    let (blocks, last) = x.as_chunks::<W>();
+    for x in blocks {
+        for i in 0..W {
+            lanes[i] = larger(lanes[i], x[i]);
+        }
+    }
+    for (lane, x) in lanes.iter_mut().zip(last) {
+        *lane = larger(*lane, *x);
+    }
+    let mut half = W / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] = larger(lanes[i], lanes[i + half]);
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+/// Of s = sum e^(x - m): log = ln s, y = m + ln s; but log = 0 where s = 0, so that weights e^(x - m - log) are 0 there.
+struct Logarithms<'a, R> {
+    shift: &'a [R],
+    log: &'a mut [R],
+    y: &'a mut [R],
+}
+
+impl<R: Real> Kernel for Logarithms<'_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for ((shift, log), y) in self.shift.iter().zip(self.log).zip(self.y) {
+            let l = y.ln_lane::<FMA>();
+            *log = if *y == R::zero() { R::zero() } else { l };
+            *y = *shift + l;
+        }
     }
 }
 
 impl<R: Real> Op<R> for Reduce {
     fn name(&self) -> &'static str {
-        match (self.mean, self.last) {
-            (false, false) => "sum",
-            (true, false) => "mean",
-            (false, true) => "sum_last",
-            (true, true) => "mean_last",
+        match self.statistic {
+            Statistic::Sum => "sum",
+            Statistic::Mean => "mean",
+            Statistic::Variance { unbiased: false } => "variance",
+            Statistic::Variance { unbiased: true } => "unbiased variance",
+            Statistic::Max => "max",
+            Statistic::LogSumExp => "logsumexp",
         }
     }
-    fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
+    fn label(&self) -> String {
+        let axes = match &self.axes {
+            Axes::All => "all".to_string(),
+            Axes::Last => "last".to_string(),
+            Axes::These(axes) => format!("{axes:?}"),
+        };
+        format!("{} over {axes}{}", Op::<R>::name(self), if self.keep { ", kept" } else { "" })
+    }
+    fn shape(&self, x: &[&[usize]]) -> std::result::Result<Vec<usize>, String> {
         let [x] = x else { return Err("one input".to_string()) };
-        if self.last && x.is_empty() {
-            return Err("at least one axis".to_string());
+        let (column, n) = self.column(x)?;
+        let least = match self.statistic {
+            Statistic::Sum | Statistic::LogSumExp => 0,
+            Statistic::Mean | Statistic::Max | Statistic::Variance { unbiased: false } => 1,
+            Statistic::Variance { unbiased: true } => 2,
+        };
+        if n < least {
+            return Err(format!("at least {} to take the {} of", ["", "one element", "two elements"][least], Op::<R>::name(self)));
         }
-        if self.mean && self.terms(x) == 0 {
-            return Err("at least one element to average".to_string());
+        let marked = self.axes.marked(x.len())?;
+        Ok((0..x.len()).filter(|axis| self.keep || !marked[*axis]).map(|axis| column[axis]).collect())
+    }
+    fn kept(&self, x: &[&[usize]]) -> usize {
+        match self.statistic {
+            Statistic::Sum | Statistic::Mean | Statistic::Max => 0,
+            Statistic::Variance { .. } => self.results(x[0]),
+            Statistic::LogSumExp => 2 * self.results(x[0]),
         }
-        Ok(if self.last { x[..x.len() - 1].to_vec() } else { vec![] })
+    }
+    fn scratch(&self, x: &[&[usize]]) -> usize {
+        if self.statistic == Statistic::Max { self.results(x[0]) } else { 0 }
     }
     fn reads(&self) -> Reads {
-        Reads::Nothing
+        match self.statistic {
+            Statistic::Sum | Statistic::Mean => Reads::Nothing,
+            Statistic::Variance { .. } | Statistic::LogSumExp => Reads::Inputs,
+            Statistic::Max => Reads::All,
+        }
     }
     fn flops(&self, x: &[&[usize]], y: &[usize]) -> u64 {
-        (elements(x[0]) + if self.mean { elements(y) } else { 0 }) as u64
+        let (each, once) = match self.statistic {
+            Statistic::Sum | Statistic::Max => (1, 0),
+            Statistic::Mean => (1, 1),
+            Statistic::Variance { .. } => (4, 2),
+            Statistic::LogSumExp => (4, 2),
+        };
+        (each * elements(x[0]) + once * elements(y)) as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        let n = self.terms(x.shape(0));
-        if self.last {
-            dispatch(RowSums { n, y: &mut *out.y, term: Term::One(x.value(0)) });
-        } else {
-            out.y[0] = sum(x.value(0));
-        }
-        if self.mean {
-            out.y.iter_mut().for_each(|y| *y /= R::of(n as f64));
+        let (plan, n) = self.plan(x.shape(0));
+        let (x, y) = (x.value(0), out.y);
+        let divide = |y: &mut [R], by: f64| y.iter_mut().for_each(|y| *y /= R::of(by));
+        match self.statistic {
+            Statistic::Sum => plan.sum(0, Itself, true, [&[], x, x, x], y),
+            Statistic::Mean => {
+                plan.sum(0, Itself, true, [&[], x, x, x], y);
+                divide(y, n as f64);
+            }
+            Statistic::Variance { .. } => {
+                plan.sum(0, Itself, true, [&[], x, x, x], out.kept);
+                divide(out.kept, n as f64);
+                plan.sum(0, SquaredDeviation, true, [out.kept, x, x, x], y);
+                divide(y, self.divisor(n));
+            }
+            Statistic::Max => dispatch(Maximum { plan, x, y }),
+            Statistic::LogSumExp => {
+                let (shift, log) = out.kept.split_at_mut(y.len());
+                dispatch(Maximum { plan, x, y: &mut *shift });
+                // All -infinity: any number does, and 0 gives e^-infinity.
+                shift.iter_mut().filter(|m| **m == -R::infinity()).for_each(|m| *m = R::zero());
+                plan.sum(0, Exponential, true, [shift, x, x, x], y);
+                dispatch(Logarithms { shift, log, y });
+            }
         }
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        let n = self.terms(x.shape(0));
+        let (plan, n) = self.plan(x.shape(0));
         let Some((dx, fresh)) = dx.slot(0) else { return };
-        for (dx, dy) in dx.chunks_exact_mut(n.max(1)).zip(at.dy.iter()) {
-            let term = if self.mean { *dy / R::of(n as f64) } else { *dy };
-            if fresh {
-                dx.fill(term);
-            } else {
-                dx.iter_mut().for_each(|dx| *dx += term);
+        let (x, y, dy) = (x.value(0), at.y, at.dy);
+        match self.statistic {
+            Statistic::Sum => plan.map(Incoming(1.0), fresh, [dy; 3], x, dx),
+            Statistic::Mean => plan.map(Incoming(1.0 / n as f64), fresh, [dy; 3], x, dx),
+            Statistic::Variance { .. } => plan.map(Deviation(2.0 / self.divisor(n)), fresh, [at.kept, dy, dy], x, dx),
+            Statistic::Max => {
+                let counts = &mut at.scratch[..y.len()];
+                plan.sum(0, Largest, true, [y, x, x, x], counts);
+                dy.iter_mut().zip(counts).for_each(|(dy, count)| *dy /= *count);
+                plan.map(ToLargest, fresh, [y, dy, dy], x, dx);
+            }
+            Statistic::LogSumExp => {
+                let (shift, log) = at.kept.split_at(y.len());
+                plan.map(Weight, fresh, [shift, log, dy], x, dx);
             }
         }
     }
@@ -73,110 +368,180 @@ impl<R: Real> Op<R> for Reduce {
 
 impl Checked for Reduce {
     fn samples() -> Vec<(Self, Vec<Sample>)> {
-        let shapes: [&[usize]; 6] = [&[3, 5], &[4, 1], &[1, 3], &[2, 3, 2], &[130], &[0, 3]];
+        let these = |axes: &[usize]| Axes::These(axes.to_vec());
         let mut all = vec![];
-        for op in (0..4).map(|i| Reduce { mean: i & 1 > 0, last: i & 2 > 0 }) {
-            all.extend(shapes.iter().filter(|s| !op.mean || op.terms(s) > 0).map(|s| (op, vec![Sample::normal(s, 0)])));
-            all.push((op, vec![Sample::points(&[-800.0, 1e-3, 800.0])]));
-        }
-        all.push((Reduce { mean: false, last: true }, vec![Sample::normal(&[3, 0], 0)]));
-        all.push((Reduce { mean: true, last: false }, vec![Sample::normal(&[], 0)]));
-        all
-    }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
-        vec![
-            (Reduce { mean: true, last: false }, vec![vec![0, 2]], "at least one element"),
-            (Reduce { mean: true, last: true }, vec![vec![2, 0]], "at least one element"),
-            (Reduce { mean: false, last: true }, vec![vec![]], "at least one axis"),
-            (Reduce { mean: false, last: false }, vec![], "one input"),
-        ]
-    }
-}
-
-/// What a row's sum runs over.
-enum Term<'a, R> {
-    One(&'a [R]),
-    Product(&'a [R], &'a [R]),
-}
-
-/// y_i = sum_j term(i n + j), j < n.
-struct RowSums<'a, R> {
-    n: usize,
-    y: &'a mut [R],
-    term: Term<'a, R>,
-}
-
-impl<R: Real> Kernel for RowSums<'_, R> {
-    const VECTORS: bool = R::VECTORS;
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let n = self.n;
-        for (i, y) in self.y.iter_mut().enumerate() {
-            let at = i * n..(i + 1) * n;
-            *y = match self.term {
-                Term::One(x) => {
-                    let x = &x[at];
-                    sum_of(n, |j| x[j])
+        for statistic in ALL {
+            let mut add = |axes: &Axes, keep: bool, mut x: Sample| {
+                if statistic == Statistic::Max {
+                    spread(&mut x.values);
                 }
-                Term::Product(a, b) => {
-                    let (a, b) = (&a[at.clone()], &b[at]);
-                    sum_of(n, |j| a[j] * b[j])
+                let op = Reduce { statistic, axes: axes.clone(), keep };
+                if Op::<f64>::shape(&op, &[&x.shape]).is_ok() {
+                    all.push((op, vec![x]));
                 }
             };
-        }
-    }
-}
-
-/// y_i = sum_j a_ij b_ij.
-#[derive(Clone, Copy)]
-pub struct RowDot;
-
-impl<R: Real> Op<R> for RowDot {
-    fn name(&self) -> &'static str {
-        "row_dot"
-    }
-    fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        match x {
-            [a, b] if a == b && !a.is_empty() => Ok(a[..a.len() - 1].to_vec()),
-            [_, _] => Err("equal shapes with at least one axis".to_string()),
-            _ => Err("two inputs".to_string()),
-        }
-    }
-    fn reads(&self) -> Reads {
-        Reads::Inputs
-    }
-    fn flops(&self, x: &[&[usize]], _y: &[usize]) -> u64 {
-        2 * elements(x[0]) as u64
-    }
-    fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        let n = x.shape(0).last().copied().unwrap_or(1);
-        dispatch(RowSums { n, y: out.y, term: Term::Product(x.value(0), x.value(1)) });
-    }
-    fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        let n = x.shape(0).last().copied().unwrap_or(1).max(1);
-        for k in 0..2 {
-            let Some(dx) = dx.add_to(k) else { continue };
-            let rows = dx.chunks_exact_mut(n).zip(x.value(1 - k).chunks_exact(n)).zip(at.dy.iter());
-            for ((dx, other), dy) in rows {
-                dx.iter_mut().zip(other).for_each(|(dx, x)| *dx += *dy * *x);
+            for shape in [&[3, 5][..], &[4, 1], &[1, 3], &[2, 3, 2], &[130], &[0, 3], &[3, 0]] {
+                add(&Axes::All, false, Sample::normal(shape, 0));
+                add(&Axes::Last, false, Sample::normal(shape, 0));
+            }
+            add(&Axes::All, false, Sample::normal(&[], 0));
+            add(&Axes::All, false, Sample::points(&[-800.0, 1e-3, 800.0]));
+            // Every pattern of kept and reduced axes; rows of one column, of a few, of many, and more than a leaf holds.
+            for axes in 0..16usize {
+                let list: Vec<usize> = (0..4).filter(|i| axes >> i & 1 > 0).collect();
+                add(&these(&list), axes % 3 == 0, Sample::normal(&[2, 3, 1 + axes % 3, 3], 0));
+            }
+            for (shape, list) in [(&[67, 3][..], &[0][..]), (&[3, 41], &[0]), (&[2, 5, 33], &[1, 0]), (&[3, 0, 2], &[1]), (&[0, 5], &[0])] {
+                add(&these(list), false, Sample::normal(shape, 0));
+                add(&these(list), true, Sample::normal(shape, 0));
             }
         }
-    }
-}
-
-impl Checked for RowDot {
-    fn samples() -> Vec<(Self, Vec<Sample>)> {
-        let shapes: [&[usize]; 6] = [&[3, 5], &[4, 1], &[1, 35], &[2, 3, 2], &[0, 3], &[3, 0]];
-        let mut all: Vec<_> = shapes.iter().map(|s| (RowDot, vec![Sample::normal(s, 1), Sample::normal(s, 2)])).collect();
-        all.push((RowDot, vec![Sample::points(&[-800.0, 800.0, 3.0]), Sample::points(&[1.0, 800.0, 1e-3])]));
+        let hidden = Sample { shape: vec![2, 3], values: vec![f64::NEG_INFINITY, 1.0, 0.5, 40.0, f64::NEG_INFINITY, -800.0] };
+        all.push((Reduce::over(Statistic::LogSumExp, Axes::Last), vec![hidden]));
         all
     }
     fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+        let over = Reduce::over;
         vec![
-            (RowDot, vec![vec![2, 3], vec![2, 2]], "equal shapes"),
-            (RowDot, vec![vec![], vec![]], "at least one axis"),
-            (RowDot, vec![vec![2]], "two inputs"),
+            (over(Statistic::Mean, Axes::All), vec![vec![0, 2]], "at least one element"),
+            (over(Statistic::Mean, Axes::Last), vec![vec![2, 0]], "at least one element"),
+            (over(Statistic::Max, Axes::These(vec![1])), vec![vec![2, 0]], "at least one element"),
+            (over(Statistic::Variance { unbiased: true }, Axes::Last), vec![vec![3, 1]], "at least two elements"),
+            (over(Statistic::Sum, Axes::Last), vec![vec![]], "at least one axis"),
+            (over(Statistic::Sum, Axes::These(vec![0, 2])), vec![vec![3, 4]], "axes below 2"),
+            (over(Statistic::Sum, Axes::These(vec![1, 1])), vec![vec![3, 4]], "each axis once"),
+            (over(Statistic::Sum, Axes::All), vec![], "one input"),
         ]
+    }
+}
+
+/// Moves numbers apart, in their order: no two are near each other, so that no step of a difference changes which is the largest.
+fn spread(values: &mut [f64]) {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|i, j| values[*i].total_cmp(&values[*j]));
+    for (rank, i) in order.into_iter().enumerate() {
+        values[i] += rank as f64 / 16.0;
+    }
+}
+
+const ALL: [Statistic; 6] = [
+    Statistic::Sum,
+    Statistic::Mean,
+    Statistic::Variance { unbiased: false },
+    Statistic::Variance { unbiased: true },
+    Statistic::Max,
+    Statistic::LogSumExp,
+];
+
+macro_rules! over_axes {
+    ($($(#[$doc:meta])* $name:ident: $statistic:expr;)+) => {
+        impl<R: Real> Recorder<R> {
+            $($(#[$doc])*
+            /// The axes disappear, or stay with size 1 if they are to be kept.
+            ///
+            /// # Errors
+            /// If an axis is not x's or is named twice, if there are too few elements, or if x is another recorder's.
+            #[track_caller]
+            pub fn $name(&mut self, x: Var, axes: &[usize], keep: bool) -> crate::Result<Var> {
+                self.apply(Reduce { statistic: $statistic, axes: Axes::These(axes.to_vec()), keep }, &[x])
+            })+
+        }
+    };
+}
+
+over_axes! {
+    /// Sums over any set of axes.
+    sum_axes: Statistic::Sum;
+    /// Means over any set of axes.
+    mean_axes: Statistic::Mean;
+    /// Variances over any set of axes, biased: of n elements, sum (x - m)^2/n.
+    variance_axes: Statistic::Variance { unbiased: false };
+    /// Variances over any set of axes, unbiased: of n >= 2 elements, sum (x - m)^2/(n - 1).
+    unbiased_variance_axes: Statistic::Variance { unbiased: true };
+    /// Maxima over any set of axes; NaN if an element is. Equal largest elements share the adjoint equally.
+    max_axes: Statistic::Max;
+    /// ln sum e^x over any set of axes. -infinity if all elements are, and then the gradient is 0; NaN if one is infinity.
+    logsumexp_axes: Statistic::LogSumExp;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Value and gradient (for dy = 1, 2, ...) of one operation.
+    fn run(op: Reduce, shape: &[usize], x: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let mut r = Recorder::<f64>::new();
+        let var = r.input_with_gradient("x", shape).unwrap();
+        let y = r.apply(op, &[var]).unwrap();
+        let n = elements(r.shape(y).unwrap());
+        let program = r.finish();
+        let mut ws = program.workspace().unwrap();
+        ws.input_mut(var).unwrap().copy_from_slice(x);
+        program.forward(&[], &mut ws).unwrap();
+        let value = ws.value(y).unwrap().to_vec();
+        let dy: Vec<f64> = (1..=n).map(|i| i as f64).collect();
+        program.backward(&[], &mut ws, &[(y, &dy)], &mut []).unwrap();
+        (value, ws.adjoint(var).unwrap().to_vec())
+    }
+
+    #[test]
+    fn axes_are_reduced_and_kept_as_asked() {
+        let x: Vec<f64> = (0..24).map(f64::from).collect();
+        let mut r = Recorder::<f64>::new();
+        let var = r.input("x", &[2, 3, 4]).unwrap();
+        let kept = r.sum_axes(var, &[0, 2], true).unwrap();
+        let gone = r.unbiased_variance_axes(var, &[1], false).unwrap();
+        assert_eq!((r.shape(kept).unwrap(), r.shape(gone).unwrap()), (&[1, 3, 1][..], &[2, 4][..]));
+        let op = |statistic, axes: &[usize]| Reduce::over(statistic, Axes::These(axes.to_vec()));
+        assert_eq!(run(op(Statistic::Sum, &[0, 2]), &[2, 3, 4], &x).0, [60.0, 92.0, 124.0]);
+        assert_eq!(run(op(Statistic::Mean, &[2, 1]), &[2, 3, 4], &x).0, [5.5, 17.5]);
+        assert_eq!(run(op(Statistic::Max, &[1]), &[2, 3, 4], &x).0, [8.0, 9.0, 10.0, 11.0, 20.0, 21.0, 22.0, 23.0]);
+        // Deviations -4, 0, 4.
+        assert_eq!(run(op(Statistic::Variance { unbiased: true }, &[1]), &[2, 3, 4], &x).0, [16.0; 8]);
+        assert_eq!(run(op(Statistic::Variance { unbiased: false }, &[1]), &[2, 3, 4], &x).0, [32.0 / 3.0; 8]);
+    }
+
+    #[test]
+    fn a_large_mean_costs_the_variance_no_digits() {
+        let x: Vec<f64> = (0..1000).map(|i| 1e9 + f64::from(i % 2)).collect();
+        assert_eq!(run(Reduce::over(Statistic::Variance { unbiased: false }, Axes::All), &[1000], &x).0, [0.25]);
+    }
+
+    #[test]
+    fn equal_maxima_share_the_adjoint() {
+        let op = || Reduce::over(Statistic::Max, Axes::Last);
+        let (y, dx) = run(op(), &[2, 4], &[3.0, 1.0, 3.0, 0.0, -1.0, -1.0, -1.0, -1.0]);
+        assert_eq!((y, dx), (vec![3.0, -1.0], vec![0.5, 0.0, 0.5, 0.0, 0.5, 0.5, 0.5, 0.5]));
+        let x = [f64::NAN, 1.0, 2.0, 1.0, 1.0, 2.0, f64::NAN, 0.0];
+        assert!(run(op(), &[2, 4], &x).0.iter().all(|y| y.is_nan()));
+    }
+
+    #[test]
+    fn logsumexp_of_nothing_is_minus_infinity_without_a_gradient() {
+        let none = f64::NEG_INFINITY;
+        let op = |axis: usize| Reduce::over(Statistic::LogSumExp, Axes::These(vec![axis]));
+        let (y, dx) = run(op(1), &[3, 2], &[none, none, none, 7.0, 1000.0, 1000.0]);
+        assert_eq!((y[0], y[1], dx), (none, 7.0, vec![0.0, 0.0, 0.0, 2.0, 1.5, 1.5]));
+        assert!((y[2] - 1000.0 - std::f64::consts::LN_2).abs() <= 1e-12);
+        assert_eq!(run(op(0), &[2, 1], &[none, none]), (vec![none], vec![0.0, 0.0]));
+        assert_eq!(run(op(0), &[0, 2], &[]).0, [none, none]);
+        assert!(run(op(0), &[2, 1], &[f64::INFINITY, 0.0]).0[0].is_nan());
+    }
+
+    #[test]
+    fn long_strided_sums_are_trees() {
+        // 2^22 rows of f32: a running sum of 0.1 would be wrong in the third digit.
+        let rows = 1 << 22;
+        let mut r = Recorder::<f32>::new();
+        let x = r.input("x", &[rows, 2]).unwrap();
+        let y = r.sum_axes(x, &[0], false).unwrap();
+        let program = r.finish();
+        let mut ws = program.workspace().unwrap();
+        ws.input_mut(x).unwrap().fill(0.1);
+        program.forward(&[], &mut ws).unwrap();
+        let exact = f64::from(0.1f32) * rows as f64;
+        for y in ws.value(y).unwrap() {
+            assert!((f64::from(*y) - exact).abs() <= 80.0 * 0.5 * f64::from(f32::EPSILON) * exact, "{y}");
+        }
     }
 }

@@ -3,6 +3,12 @@
 use super::window::copy_or_add;
 use crate::Real;
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::recorder::methods;
+
+methods! {
+    /// The same numbers, in their row-major order, in another shape with as many elements.
+    reshape(x; shape: &[usize]) = Reshape { shape: shape.to_vec() };
+}
 
 /// The same numbers, in their row-major order, in another shape.
 #[derive(Clone)]

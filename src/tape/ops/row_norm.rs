@@ -3,7 +3,13 @@
 use crate::Real;
 use crate::simd::{Kernel, dispatch};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
+use crate::tape::recorder::methods;
 use crate::tape::sums::sum_of;
+
+methods! {
+    /// Euclidean norm of every row (last axis): `[.., m]` -> `[..]`. Its gradient at a zero row is 0.
+    row_norm(x) = RowNorm;
+}
 
 /// y = sqrt(sum_j x_j^2) over the last axis, which disappears. dy/dx_j = x_j/y; where y = 0, the subgradient 0.
 ///

@@ -3,6 +3,48 @@
 use super::window::Window;
 use crate::Real;
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::recorder::methods;
+use crate::tape::{Recorder, Var};
+use std::ops::Range;
+use std::panic::Location;
+
+methods! {
+    /// Entries `range` of the first axis.
+    rows(x; range: Range<usize>) = Slice { axis: 0, start: range.start, end: range.end };
+}
+
+impl<R: Real> Recorder<R> {
+    /// Entries `range` of one axis.
+    ///
+    /// # Errors
+    /// If the axis does not hold them, or x is another recorder's.
+    #[track_caller]
+    pub fn slice(&mut self, x: Var, axis: usize, range: Range<usize>) -> crate::Result<Var> {
+        self.apply(Slice { axis, start: range.start, end: range.end }, &[x])
+    }
+
+    /// Cuts x on one axis into parts of the given sizes: the inverse of [`Self::concat_axis`].
+    ///
+    /// # Errors
+    /// If the sizes do not sum to the axis's, or x is another recorder's.
+    #[track_caller]
+    pub fn split(&mut self, x: Var, axis: usize, sizes: &[usize]) -> crate::Result<Vec<Var>> {
+        let shape = self.shape(x)?;
+        let total = sizes.iter().try_fold(0usize, |n, s| n.checked_add(*s));
+        if total.is_none() || shape.get(axis).copied() != total {
+            let location = Location::caller();
+            let place = format!("split, recorded at {}:{}", location.file(), location.line());
+            return Err(crate::Error::shape(place, format!("an axis {axis} whose size is the sum of {sizes:?}"), &[shape]));
+        }
+        let mut parts = vec![];
+        let mut start = 0;
+        for size in sizes {
+            parts.push(self.apply(Slice { axis, start, end: start + size }, &[x])?);
+            start += size;
+        }
+        Ok(parts)
+    }
+}
 
 /// Entries start..end of one axis.
 #[derive(Clone, Copy)]

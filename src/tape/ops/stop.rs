@@ -2,6 +2,21 @@
 
 use crate::Real;
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::{Recorder, Var};
+
+impl<R: Real> Recorder<R> {
+    /// x, with the adjoint stopped: what lies behind it gets no gradient through it, and a seed cannot sit on it. (Replayed in
+    /// [dual numbers](crate::real::Dual), the value's tangent passes: H v is the derivative of the gradient that is computed.)
+    ///
+    /// # Errors
+    /// If the variable is another recorder's.
+    #[track_caller]
+    pub fn stop_gradient(&mut self, x: Var) -> crate::Result<Var> {
+        let y = self.apply(Stop, &[x])?;
+        self.inner.nodes[y.index].needs_gradient = false;
+        Ok(y)
+    }
+}
 
 /// x itself, any shape. The recorder marks its node as one that needs no gradient: there the adjoint stops, and not in the
 /// vector-Jacobian product, which is that of the copy that it is. It is not fused with anything, so that it stays a node.

@@ -4,6 +4,22 @@ use super::Chain;
 use crate::Real;
 use crate::tape::broadcast::{Plan, Term, shape};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Registered, Sample};
+use crate::tape::recorder::methods;
+
+methods! {
+    /// a + b, with broadcasting (trailing axes aligned, sizes equal or 1).
+    add(a, b) = Zip(Add);
+    /// a - b, with broadcasting.
+    sub(a, b) = Zip(Sub);
+    /// a b, element by element, with broadcasting.
+    mul(a, b) = Zip(Mul);
+    /// a / b, element by element, with broadcasting.
+    div(a, b) = Zip(Div);
+    /// The larger of a and b, with broadcasting; NaN if one is. Where they are equal each gets half of the adjoint.
+    max(a, b) = Zip(Max);
+    /// The smaller of a and b, with broadcasting; NaN if one is. Where they are equal each gets half of the adjoint.
+    min(a, b) = Zip(Min);
+}
 
 /// y = f(a, b).
 pub trait Function2: Copy + Default + Send + Sync + 'static {
@@ -167,6 +183,7 @@ fn share<R: Real>(a: R, b: R) -> R {
 #[derive(Clone, Copy)]
 struct Value<F>(F);
 impl<F: Function2> Term for Value<F> {
+    const ADDS: bool = false;
     #[inline(always)]
     fn at<R: Real, const FMA: bool>(self, a: R, b: R, _: R, _: R) -> R {
         self.0.value(a, b)

@@ -1,0 +1,305 @@
+//! Cross-entropy of classes given by logits: against class numbers, and against weights.
+
+use super::softmax::{exponentials, log_of, shift_of};
+use crate::Real;
+use crate::simd::{Kernel, dispatch};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
+use crate::tape::recorder::methods;
+use crate::tape::sums::sum_of;
+
+methods! {
+    /// ln sum_k e^z_k - z_c per row: logits z `[.., k]`, numbers c of the right classes `[..]` -> `[..]`. A label is a whole
+    /// number in 0..k, as a number of the tape; any other gives NaN and adds nothing to the logits' gradient.
+    cross_entropy(logits, labels) = CrossEntropy;
+    /// -sum_j t_j (z_j - ln sum_k e^z_k) per row: logits z `[.., k]`, weights t `[.., k]` -> `[..]`.
+    soft_cross_entropy(logits, weights) = SoftCrossEntropy;
+}
+
+/// y = ln sum_k e^z_k - z_c: logits z `[.., k]`, numbers c of the right classes `[..]` -> y `[..]`, in nats.
+///
+/// Labels are numbers of the tape, so they are known only at replay. One that is not whole to within 1/256, or not in 0..k, gives
+/// NaN and adds nothing to the logits' gradient. The derivative by a label is zero, as it is near every valid label. Logits may be
+/// -infinity (a class that cannot be); the right class there costs infinity.
+#[derive(Clone, Copy)]
+pub struct CrossEntropy;
+
+/// y = sum_j t_j (ln sum_k e^z_k - z_j): logits z `[.., k]`, weights t `[.., k]` -> y `[..]`, in nats; 0 ln 0 = 0. The weights
+/// need not sum up to 1.
+#[derive(Clone, Copy)]
+pub struct SoftCrossEntropy;
+
+/// How far a label may be from a whole number: it may be the result of arithmetic.
+const TOLERANCE: f64 = 1.0 / 256.0;
+
+/// The class that a label means, of `k` classes.
+fn class<R: Real>(label: R, k: usize) -> Option<usize> {
+    let nearest = label.f64().round();
+    let valid = (label.f64() - nearest).abs() <= TOLERANCE && nearest >= 0.0 && nearest < k as f64;
+    valid.then_some(nearest as usize)
+}
+
+/// What the losses are computed against.
+#[derive(Clone, Copy)]
+enum Target<'a, R> {
+    Labels(&'a [R]),
+    Weights(&'a [R]),
+}
+
+/// Rows of `k` logits. Kept of each: m and l of ln sum e^z = m + l.
+struct Forward<'a, R> {
+    k: usize,
+    z: &'a [R],
+    target: Target<'a, R>,
+    y: &'a mut [R],
+    kept: &'a mut [R],
+    scratch: &'a mut [R],
+}
+
+impl<R: Real> Kernel for Forward<'_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Forward { k, z, target, y, kept, scratch } = self;
+        for (i, ((y, z), kept)) in y.iter_mut().zip(z.chunks_exact(k)).zip(kept.chunks_exact_mut(2)).enumerate() {
+            let shift = shift_of(z);
+            exponentials::<R, FMA>(z, shift, R::zero(), scratch);
+            let log = log_of::<R, FMA>(sum_of(k, |j| scratch[j]));
+            kept.copy_from_slice(&[shift, log]);
+            *y = match target {
+                Target::Labels(labels) => class(labels[i], k).map_or(R::nan(), |c| (shift - z[c]) + log),
+                Target::Weights(t) => {
+                    let t = &t[i * k..][..k];
+                    for j in 0..k {
+                        let cost = t[j] * ((shift - z[j]) + log);
+                        scratch[j] = if t[j] == R::zero() { R::zero() } else { cost };
+                    }
+                    sum_of(k, |j| scratch[j])
+                }
+            };
+        }
+    }
+}
+
+/// dz += dy (T p - t) with p the softmax of z, T the sum of the weights t: for a label, t is 1 at the class.
+struct Backward<'a, R> {
+    k: usize,
+    z: &'a [R],
+    target: Target<'a, R>,
+    dy: &'a [R],
+    kept: &'a [R],
+    dz: &'a mut [R],
+    scratch: &'a mut [R],
+}
+
+impl<R: Real> Kernel for Backward<'_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Backward { k, z, target, dy, kept, dz, scratch } = self;
+        let rows = dz.chunks_exact_mut(k).zip(z.chunks_exact(k)).zip(kept.chunks_exact(2)).zip(dy);
+        for (i, (((dz, z), kept), dy)) in rows.enumerate() {
+            match target {
+                Target::Labels(labels) => {
+                    let Some(c) = class(labels[i], k) else { continue };
+                    exponentials::<R, FMA>(z, kept[0], kept[1], scratch);
+                    scratch[c] -= R::one();
+                    for (dz, p) in dz.iter_mut().zip(&*scratch) {
+                        *dz += *dy * *p;
+                    }
+                }
+                Target::Weights(t) => {
+                    let t = &t[i * k..][..k];
+                    exponentials::<R, FMA>(z, kept[0], kept[1], scratch);
+                    let total = sum_of(k, |j| t[j]);
+                    for ((dz, p), t) in dz.iter_mut().zip(&*scratch).zip(t) {
+                        *dz += *dy * (total * *p - *t);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Classes of logits that were accepted.
+fn classes(x: &[usize]) -> usize {
+    x.last().copied().unwrap_or(1).max(1)
+}
+
+impl<R: Real> Op<R> for CrossEntropy {
+    fn name(&self) -> &'static str {
+        "cross_entropy"
+    }
+    fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
+        match x {
+            [[rows @ .., k], labels] if *k > 0 && rows == *labels => Ok(labels.to_vec()),
+            _ => Err("logits [.., k] of at least one class and a label for each row, [..]".to_string()),
+        }
+    }
+    fn kept(&self, x: &[&[usize]]) -> usize {
+        2 * elements(x[1])
+    }
+    fn scratch(&self, x: &[&[usize]]) -> usize {
+        classes(x[0])
+    }
+    fn reads(&self) -> Reads {
+        Reads::Inputs
+    }
+    fn flops(&self, x: &[&[usize]], y: &[usize]) -> u64 {
+        (4 * elements(x[0]) + 3 * elements(y)) as u64
+    }
+    fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
+        let k = classes(x.shape(0));
+        let target = Target::Labels(x.value(1));
+        dispatch(Forward { k, z: x.value(0), target, y: out.y, kept: out.kept, scratch: &mut out.scratch[..k] });
+    }
+    fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
+        let k = classes(x.shape(0));
+        let target = Target::Labels(x.value(1));
+        if let Some((dlabels, true)) = dx.slot(1) {
+            dlabels.fill(R::zero());
+        }
+        if let Some(dz) = dx.add_to(0) {
+            dispatch(Backward { k, z: x.value(0), target, dy: at.dy, kept: at.kept, dz, scratch: &mut at.scratch[..k] });
+        }
+    }
+}
+
+impl Checked for CrossEntropy {
+    fn samples() -> Vec<(Self, Vec<Sample>)> {
+        let labels = |shape: &[usize], k: usize| {
+            let n = elements(shape);
+            Sample { shape: shape.to_vec(), values: (0..n).map(|i| ((i * i + 1) % k) as f64).collect() }
+        };
+        let mut all = vec![];
+        for (rows, k) in [(&[3][..], 5), (&[4], 1), (&[1], 3), (&[2, 3], 17), (&[], 16), (&[2], 601), (&[0], 3)] {
+            all.push((CrossEntropy, vec![Sample::normal(&[rows, &[k]].concat(), 0), labels(rows, k)]));
+        }
+        let values = vec![-800.0, 799.5, 800.0, f64::NEG_INFINITY, 40.0, 41.0];
+        all.push((CrossEntropy, vec![Sample { shape: vec![2, 3], values }, Sample::points(&[0.0, 2.0])]));
+        all
+    }
+    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+        let words = "a label for each row";
+        vec![
+            (CrossEntropy, vec![vec![3, 5], vec![5]], words),
+            (CrossEntropy, vec![vec![3, 0], vec![3]], "at least one class"),
+            (CrossEntropy, vec![vec![], vec![]], words),
+            (CrossEntropy, vec![vec![3, 5]], words),
+        ]
+    }
+}
+
+impl<R: Real> Op<R> for SoftCrossEntropy {
+    fn name(&self) -> &'static str {
+        "soft_cross_entropy"
+    }
+    fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
+        match x {
+            [logits @ [rows @ .., k], weights] if *k > 0 && logits == weights => Ok(rows.to_vec()),
+            _ => Err("logits [.., k] of at least one class and weights of the same shape".to_string()),
+        }
+    }
+    fn kept(&self, x: &[&[usize]]) -> usize {
+        2 * elements(x[0]) / classes(x[0])
+    }
+    fn scratch(&self, x: &[&[usize]]) -> usize {
+        classes(x[0])
+    }
+    fn reads(&self) -> Reads {
+        Reads::Inputs
+    }
+    fn flops(&self, x: &[&[usize]], y: &[usize]) -> u64 {
+        (8 * elements(x[0]) + elements(y)) as u64
+    }
+    fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
+        let k = classes(x.shape(0));
+        let target = Target::Weights(x.value(1));
+        dispatch(Forward { k, z: x.value(0), target, y: out.y, kept: out.kept, scratch: &mut out.scratch[..k] });
+    }
+    fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
+        let k = classes(x.shape(0));
+        let (z, t) = (x.value(0), x.value(1));
+        if let Some(dz) = dx.add_to(0) {
+            let target = Target::Weights(t);
+            dispatch(Backward { k, z, target, dy: at.dy, kept: at.kept, dz, scratch: &mut at.scratch[..k] });
+        }
+        if let Some(dt) = dx.add_to(1) {
+            // dt_j = dy (m + l - z_j).
+            for (((dt, z), kept), dy) in dt.chunks_exact_mut(k).zip(z.chunks_exact(k)).zip(at.kept.chunks_exact(2)).zip(&*at.dy) {
+                for (dt, z) in dt.iter_mut().zip(z) {
+                    *dt += *dy * ((kept[0] - *z) + kept[1]);
+                }
+            }
+        }
+    }
+}
+
+impl Checked for SoftCrossEntropy {
+    fn samples() -> Vec<(Self, Vec<Sample>)> {
+        let shapes: [&[usize]; 7] = [&[3, 5], &[4, 1], &[1, 3], &[2, 3, 17], &[16], &[2, 601], &[0, 3]];
+        let mut all: Vec<_> = shapes.iter().map(|s| (SoftCrossEntropy, vec![Sample::normal(s, 1), Sample::normal(s, 2)])).collect();
+        all.push((SoftCrossEntropy, vec![Sample::points(&[-800.0, 799.5, 800.0]), Sample::points(&[0.0, 0.25, 0.75])]));
+        all
+    }
+    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+        let words = "weights of the same shape";
+        vec![
+            (SoftCrossEntropy, vec![vec![3, 5], vec![3]], words),
+            (SoftCrossEntropy, vec![vec![3, 0], vec![3, 0]], "at least one class"),
+            (SoftCrossEntropy, vec![vec![], vec![]], words),
+            (SoftCrossEntropy, vec![vec![3, 5]], words),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tape::Recorder;
+
+    #[test]
+    fn a_bad_label_gives_nan_and_no_gradient() {
+        let mut r = Recorder::<f32>::new();
+        let z = r.input_with_gradient("z", &[7, 2]).unwrap();
+        let labels = r.input("labels", &[7]).unwrap();
+        let y = r.cross_entropy(z, labels).unwrap();
+        let program = r.finish();
+        let mut ws = program.workspace().unwrap();
+        ws.input_mut(z).unwrap().fill(3.0);
+        ws.input_mut(labels).unwrap().copy_from_slice(&[1.0, 2.0, -1.0, 0.5, f32::NAN, f32::INFINITY, 0.0]);
+        program.forward(&[], &mut ws).unwrap();
+        let value = ws.value(y).unwrap();
+        for good in [value[0], value[6]] {
+            assert!((good - std::f32::consts::LN_2).abs() <= 1e-7);
+        }
+        assert!(value[1..6].iter().all(|y| y.is_nan()), "{value:?}");
+        program.backward(&[], &mut ws, &[(y, &[2.0; 7])], &mut []).unwrap();
+        let dz = ws.adjoint(z).unwrap();
+        assert_eq!((&dz[..2], &dz[12..]), (&[1.0, -1.0][..], &[-1.0, 1.0][..]));
+        assert!(dz[2..12].iter().all(|d| *d == 0.0), "{dz:?}");
+    }
+
+    #[test]
+    fn impossible_classes_cost_nothing_unless_they_are_right() {
+        let none = f64::NEG_INFINITY;
+        let mut r = Recorder::<f64>::new();
+        let z = r.input_with_gradient("z", &[2, 3]).unwrap();
+        let t = r.input("t", &[2, 3]).unwrap();
+        let labels = r.input("labels", &[2]).unwrap();
+        let (soft, hard) = (r.soft_cross_entropy(z, t).unwrap(), r.cross_entropy(z, labels).unwrap());
+        let program = r.finish();
+        let mut ws = program.workspace().unwrap();
+        ws.input_mut(z).unwrap().copy_from_slice(&[none, 0.0, 0.0, none, none, none]);
+        ws.input_mut(t).unwrap().copy_from_slice(&[0.0, 0.5, 0.5, 0.0, 0.0, 0.0]);
+        ws.input_mut(labels).unwrap().copy_from_slice(&[2.0, 1.0]);
+        program.forward(&[], &mut ws).unwrap();
+        let ln2 = std::f64::consts::LN_2;
+        assert!((ws.value(soft).unwrap()[0] - ln2).abs() <= 1e-15 && (ws.value(hard).unwrap()[0] - ln2).abs() <= 1e-15);
+        assert_eq!((ws.value(soft).unwrap()[1], ws.value(hard).unwrap()[1]), (0.0, f64::INFINITY));
+        program.backward(&[], &mut ws, &[(soft, &[1.0; 2]), (hard, &[1.0; 2])], &mut []).unwrap();
+        let dz = ws.adjoint(z).unwrap();
+        let want = [0.0, 0.5, -0.5, 0.0, -1.0, 0.0];
+        assert!(dz.iter().zip(want).all(|(d, w)| (d - w).abs() <= 1e-15), "{dz:?}");
+    }
+}
