@@ -39,6 +39,12 @@ pub trait Real: Number {
     const SINGLE: bool;
     /// Whether loops over these numbers are compiled for every [level](crate::simd::Level).
     const VECTORS: bool;
+    /// The type of the two parts of a [`Dual`] number; a plain number's own.
+    type Part: Real;
+    /// Value and tangent; a plain number's tangent is 0.
+    fn split(self) -> (Self::Part, Self::Part);
+    /// The number of this value and this tangent; a plain number has no place for the second.
+    fn join(value: Self::Part, tangent: Self::Part) -> Self;
     /// The nearest number of this type.
     fn of(x: f64) -> Self;
     /// The same number in f64 (exact).
@@ -193,6 +199,15 @@ macro_rules! real {
             const NAME: &'static str = stringify!($t);
             const BYTES: usize = size_of::<$t>();
             const VECTORS: bool = true;
+            type Part = Self;
+            #[inline(always)]
+            fn split(self) -> (Self, Self) {
+                (self, 0.0)
+            }
+            #[inline(always)]
+            fn join(value: Self, _tangent: Self) -> Self {
+                value
+            }
             const SINGLE: bool = $mantissa < 24;
             #[inline(always)]
             fn of(x: f64) -> Self {

@@ -211,6 +211,15 @@ impl<R: Real> Real for Dual<R> {
     const BYTES: usize = 2 * R::BYTES;
     /// Pairs do not fill vectors, and the code of every kernel three times over takes long to compile.
     const VECTORS: bool = false;
+    type Part = R;
+    #[inline(always)]
+    fn split(self) -> (R, R) {
+        (self.value, self.tangent)
+    }
+    #[inline(always)]
+    fn join(value: R, tangent: R) -> Self {
+        Dual { value, tangent }
+    }
     const SINGLE: bool = R::SINGLE;
     /// A constant.
     #[inline(always)]

@@ -3,11 +3,12 @@
 //! B is packed once into panels as wide as two vector registers; a block of C (8 rows by one panel) stays in registers while k
 //! runs through blocks of 256 terms. Rows of A are *not* packed: each element is broadcast from where it lies; only those of a
 //! large transposed A are, whose terms lie pages apart. A result of at most four columns has kernels of its own
-//! ([`narrow`]). The order in which the terms of an element of C are added depends on k alone (256 in order,
+//! ([`narrow`]), and dual numbers are multiplied part by part ([`parts`]). The order in which the terms of an element of C are added depends on k alone (256 in order,
 //! then the blocks in order), never on the element's place, so any split of C into row blocks gives the same bits.
 
 mod narrow;
 mod pack;
+mod parts;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use crate::simd::{Kernel, Level, dispatch_at, level};
 use narrow::{Dots, NARROW, Outer};
 pub use pack::{Packed, pack, packed_len};
 use pack::{aligned, lanes, narrow, pack_at, pack_block, tile};
+use parts::gemm_of_parts;
 use std::ops::Range;
 
 /// Terms of a block: a panel of B of this height fits the first-level cache.
@@ -59,6 +61,9 @@ pub fn gemm<R: Real>(a: Matrix<'_, R>, b: Matrix<'_, R>, c: &mut [R], accumulate
 }
 
 fn gemm_at<R: Real>(level: Level, a: Matrix<'_, R>, b: Matrix<'_, R>, c: &mut [R], accumulate: bool, scratch: &mut [R]) {
+    if !R::VECTORS {
+        return gemm_of_parts(a, b, c, accumulate);
+    }
     let (m, k, n) = (a.rows, a.cols, b.cols);
     if !a.transposed {
         let packed = pack_at(level, b, scratch);
@@ -90,6 +95,10 @@ fn gemm_at<R: Real>(level: Level, a: Matrix<'_, R>, b: Matrix<'_, R>, c: &mut [R
 /// C = A B or C += A B for A row-major, as it lies, and as many rows as `c` has.
 pub fn multiply<R: Real>(a: &[R], b: Packed<'_, R>, c: &mut [R], accumulate: bool) {
     let Packed { data, k, n, level } = b;
+    if !R::VECTORS {
+        let m = c.len().checked_div(n).unwrap_or(0);
+        return gemm_of_parts(Matrix::new(&a[..m * k], m, k), Matrix::new(&data[..k * n], k, n), c, accumulate);
+    }
     if k == 0 && !accumulate {
         c.fill(R::zero());
     }
@@ -123,7 +132,7 @@ struct Multiply<'a, R> {
 
 struct Tiled<'a, R, const MR: usize, const NR: usize>(Multiply<'a, R>);
 
-/// Every tile that [`tile`] gives for numbers of 4 bytes and more.
+/// Every tile that [`tile`] gives.
 fn run<R: Real>(level: Level, tile: (usize, usize), m: Multiply<'_, R>) {
     match tile {
         (8, 32) => tiled::<R, 8, 32>(level, m),
@@ -143,7 +152,7 @@ fn run<R: Real>(level: Level, tile: (usize, usize), m: Multiply<'_, R>) {
 
 /// The kernel, compiled only where the tile is one for numbers of this size: a third of the combinations.
 fn tiled<R: Real, const MR: usize, const NR: usize>(level: Level, m: Multiply<'_, R>) {
-    if const { NR == lanes(MR, R::BYTES) || NR == 2 * lanes(MR, R::BYTES) } {
+    if const { R::VECTORS && (NR == lanes(MR, R::BYTES) || NR == 2 * lanes(MR, R::BYTES)) } {
         dispatch_at(level, Tiled::<R, MR, NR>(m));
     }
 }

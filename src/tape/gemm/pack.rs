@@ -81,7 +81,14 @@ pub fn pack<'a, R: Real>(b: Matrix<'_, R>, out: &'a mut [R]) -> Packed<'a, R> {
 pub(super) fn pack_at<'a, R: Real>(level: Level, b: Matrix<'_, R>, out: &'a mut [R]) -> Packed<'a, R> {
     let start = aligned(out);
     let out = &mut out[start..];
-    if let Some(columns) = narrow(b.cols) {
+    if !R::VECTORS {
+        // As it is: its parts are packed when they are multiplied.
+        for (i, row) in out[..b.rows * b.cols].chunks_exact_mut(b.cols.max(1)).enumerate() {
+            for (j, x) in row.iter_mut().enumerate() {
+                *x = b.data[if b.transposed { j * b.rows + i } else { i * b.cols + j }];
+            }
+        }
+    } else if let Some(columns) = narrow(b.cols) {
         pack_columns(b, &mut out[..b.rows.next_multiple_of(W) * columns]);
     } else {
         let (_, nr) = tile::<R>(level, b.cols);

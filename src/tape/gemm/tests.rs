@@ -52,21 +52,25 @@ fn products_agree_with_the_definition() {
     check::<Dual<Dual<f64>>>();
 }
 
-/// (A + A' e)(B + B' e) = A B + (A' B + A B') e, on every level.
+/// (A + A' e)(B + B' e) = A B + (A' B + A B') e, transposed or packed, fresh or added.
 #[test]
 fn products_of_duals_carry_their_tangents() {
     let (m, k, n) = (9, 260, 7);
     let dual = |n, chunk| draw::<f64>(n, chunk).into_iter().zip(draw(n, chunk + 9)).map(|(v, t)| Dual::new(v, t)).collect();
     let (a, b): (Vec<Dual<f64>>, Vec<Dual<f64>>) = (dual(m * k, 0), dual(k * n, 1));
-    for level in [Level::Baseline, Level::Avx2, Level::Avx512] {
-        let mut c = vec![Dual::nan(); m * n];
-        gemm_at(level, Matrix::new(&a, m, k), Matrix::new(&b, k, n), &mut c, false, &mut vec![Dual::nan(); k * (n + 8) + 8]);
+    for (ta, tb, accumulate) in (0..8).map(|i| (i & 1 > 0, i & 2 > 0, i & 4 > 0)) {
+        let av = if ta { Matrix::new(&a, k, m).t() } else { Matrix::new(&a, m, k) };
+        let bv = if tb { Matrix::new(&b, n, k).t() } else { Matrix::new(&b, k, n) };
+        let start = Dual::new(0.5, 3.0);
+        let mut c = vec![if accumulate { start } else { Dual::nan() }; m * n];
+        gemm(av, bv, &mut c, accumulate, &mut vec![Dual::nan(); scratch::<Dual<f64>>(ta, k, n)]);
         for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
-            let term = |p: usize| (a[i * k + p], b[p * n + j]);
-            let want: f64 = (0..k).map(term).map(|(a, b)| a.tangent * b.value + a.value * b.tangent).sum();
+            let term = |p: usize| (a[if ta { p * m + i } else { i * k + p }], b[if tb { j * k + p } else { p * n + j }]);
+            let sum = (0..k).map(term).map(|(a, b)| a.tangent * b.value + a.value * b.tangent).sum::<f64>();
+            let want = sum + if accumulate { start.tangent } else { 0.0 };
             let size: f64 = (0..k).map(term).map(|(a, b)| (a.tangent * b.value).abs() + (a.value * b.tangent).abs()).sum();
             let err = (c[i * n + j].tangent - want).abs();
-            assert!(err <= (2 * k + 2) as f64 * f64::EPSILON * size, "{} [{i}, {j}]: {err}", level.name());
+            assert!(err <= (2 * k + 4) as f64 * f64::EPSILON * (size + 3.0), "({ta}, {tb}, {accumulate}) [{i}, {j}]: {err}");
         }
     }
 }
