@@ -65,6 +65,11 @@ pub enum Error {
         /// Why it is not there, and the way out.
         why: String,
     },
+    /// A check ran to its end and found something wrong.
+    Failed {
+        /// What was checked, and what of it is wrong.
+        what: String,
+    },
     /// The user stopped the run.
     Interrupted {
         /// What is left to go on from.
@@ -112,7 +117,7 @@ impl Error {
             | Error::NotPositiveDefinite { place, .. }
             | Error::NoConvergence { place, .. }
             | Error::NonFinite { place, .. } => *place = if place.is_empty() { outer.to_string() } else { format!("{outer}: {place}") },
-            Error::File { .. } | Error::Unavailable { .. } | Error::Interrupted { .. } => {}
+            Error::File { .. } | Error::Unavailable { .. } | Error::Failed { .. } | Error::Interrupted { .. } => {}
         }
         self
     }
@@ -122,7 +127,11 @@ impl Error {
         match self {
             Error::Invalid { .. } | Error::Shape { .. } | Error::Unavailable { .. } => 2,
             Error::File { input, .. } => 1 + u8::from(*input),
-            Error::NotPositiveDefinite { .. } | Error::NoConvergence { .. } | Error::NonFinite { .. } | Error::Interrupted { .. } => 1,
+            Error::NotPositiveDefinite { .. }
+            | Error::NoConvergence { .. }
+            | Error::NonFinite { .. }
+            | Error::Failed { .. }
+            | Error::Interrupted { .. } => 1,
         }
     }
 }
@@ -142,6 +151,7 @@ impl fmt::Display for Error {
             Error::NonFinite { place, step, remedy } => write!(f, "step {step}: NaN or infinity in {place}; {remedy}"),
             Error::File { path, problem, .. } => write!(f, "{path}: {problem}"),
             Error::Unavailable { what, why } => write!(f, "{what}: {why}"),
+            Error::Failed { what } => f.write_str(what),
             Error::Interrupted { remedy } => write!(f, "interrupted; {remedy}"),
         }
     }

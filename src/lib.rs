@@ -8,7 +8,7 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`error`], [`real`], [`simd`] | the error type; f32 and f64 with their lane functions; loops compiled for three vector levels |
+//! | [`error`], [`real`], [`simd`] | the error type; f32, f64 and dual numbers, with their lane functions; loops compiled for three vector levels |
 //! | [`rng`] | counter-based random numbers, named by (seed, purpose, step, chunk) |
 //! | [`config`] | what a run is: every key with its default and range |
 //! | [`linalg`] | Cholesky and symmetric eigendecomposition |
@@ -21,6 +21,7 @@
 //! | [`sample`] | probability flow, reverse equation, predictor-corrector |
 //! | [`data`], [`metrics`] | toy laws with exact densities, digits, files, principal components; discrepancies with their floors |
 //! | [`train`] | reference, training steps, generation |
+//! | [`audit`] | tables that check every formula |
 //! | `cli` | the command line, checkpoints, pictures, report (feature `cli`) |
 //!
 //! From points to new points, in memory:
@@ -49,6 +50,7 @@
 // Loops over lanes are written by index: in that form they become one vector operation.
 #![allow(clippy::needless_range_loop)]
 
+pub mod audit;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;

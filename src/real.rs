@@ -37,6 +37,8 @@ pub trait Real: Number {
     const BYTES: usize;
     /// Whether its arithmetic is that of f32: a short polynomial will do.
     const SINGLE: bool;
+    /// Whether loops over these numbers are compiled for every [level](crate::simd::Level).
+    const VECTORS: bool;
     /// The nearest number of this type.
     fn of(x: f64) -> Self;
     /// The same number in f64 (exact).
@@ -190,6 +192,7 @@ macro_rules! real {
         impl Real for $t {
             const NAME: &'static str = stringify!($t);
             const BYTES: usize = size_of::<$t>();
+            const VECTORS: bool = true;
             const SINGLE: bool = $mantissa < 24;
             #[inline(always)]
             fn of(x: f64) -> Self {

@@ -66,6 +66,8 @@ fn best() -> Level {
 /// A loop to be compiled once per level. Mark `run`, and every helper it calls, `#[inline(always)]`: only code inlined into
 /// the level's entry point is compiled for that level.
 pub trait Kernel {
+    /// Whether copies for wider vectors are worth compiling; a generic loop sets its numbers' [`crate::Real::VECTORS`].
+    const VECTORS: bool = true;
     /// What the loop returns.
     type Output;
     /// The loop. `FMA`: whether a fused multiply-add is one instruction here (see [`crate::Real::fma`]).
@@ -81,6 +83,9 @@ pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
 /// Runs `kernel` at `level`, or at the best level this machine has if that is lower. For tests of all levels.
 #[inline]
 pub fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
+    if !K::VECTORS {
+        return kernel.run::<false>();
+    }
     #[cfg(target_arch = "x86_64")]
     match level.min(best_cached()) {
         // SAFETY: best_cached() >= Avx512 says that the processor has every feature that `avx512` is compiled for.
@@ -154,6 +159,7 @@ mod tests {
 
     struct Exp<'a, R>(&'a [R], &'a mut [R]);
     impl<R: Real> Kernel for Exp<'_, R> {
+        const VECTORS: bool = R::VECTORS;
         type Output = ();
         #[inline(always)]
         fn run<const FMA: bool>(self) {

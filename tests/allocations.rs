@@ -94,7 +94,7 @@ fn steps_of_a_unet_allocate_nothing() {
         net.time_features(i as f64 / n as f64, row).unwrap();
     }
     let batch = vec![normals(n * 64, 0), time, normals(n * 64, 1)];
-    check(Training::new(training::unet(&net, n / 2).unwrap(), batch, 2, net.init(0), adam()).unwrap(), |_| {});
+    check(Training::new(training::unet(&net, n).unwrap(), batch, 1, net.init(0), adam()).unwrap(), |_| {});
 }
 
 #[test]

@@ -179,6 +179,27 @@ fn npy_reads_every_type_and_version() {
 }
 
 #[test]
+fn npy_arrays_may_have_any_shape() {
+    let dir = folder();
+    let eight = |n: usize| (0..n).flat_map(|v| (v as f64).to_le_bytes()).collect::<Vec<u8>>();
+    let read = |shape: &str, numbers: &[u8]| npy::read_array(&put(&dir, "array.npy", &npy_bytes(1, &header("<f8", shape), numbers)));
+    for (text, shape) in
+        [("()", &[][..]), ("(1,)", &[1]), ("(3,)", &[3]), ("(2, 1, 3, 2)", &[2, 1, 3, 2]), ("(9999999999999, 0)", &[9_999_999_999_999, 0])]
+    {
+        let x = read(text, &eight(shape.iter().product())).unwrap();
+        assert!(x.shape() == shape && x.iter().enumerate().all(|(i, x)| *x == i as f64), "{text}");
+    }
+    for (text, numbers, words) in [
+        ("(2, 2)", eight(3), "must hold 32 bytes of numbers for the shape [2, 2] of <f8, got 24"),
+        ("(99999999999, 99999999999)", eight(1), "more than the 268435456 numbers"),
+        ("(2, 1)", [0.0, f64::NAN].iter().flat_map(|v| v.to_le_bytes()).collect(), "row 2, column 1: must be a finite number"),
+    ] {
+        let e = read(text, &numbers).unwrap_err().to_string();
+        assert!(e.contains(words), "{e}");
+    }
+}
+
+#[test]
 fn npy_writes_what_it_reads() {
     let dir = folder();
     let path = dir.path().join("samples.npy");

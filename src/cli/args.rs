@@ -19,6 +19,7 @@ use std::path::PathBuf;
   ndsm train --set data.name=four-modes      a law in the plane instead
   ndsm sample runs/digits-ndsm-seed0 --n 64 --out more.npy
   ndsm eval runs/digits-ndsm-seed0 --json
+  ndsm audit
   ndsm report runs/digits-ndsm-seed0
 
 Exit code: 0 on success, 2 on bad input or usage, 1 on any other failure."
@@ -38,6 +39,8 @@ pub enum Command {
     Sample(SampleArgs),
     /// Measure fresh samples of a run against the data's law or held-out data
     Eval(EvalArgs),
+    /// Check the program's formulas against what does not know them; exit code 1 if one fails
+    Audit(AuditArgs),
     /// Write a run's report.html anew: one file that needs nothing else
     Report(ReportArgs),
 }
@@ -153,6 +156,23 @@ pub struct EvalArgs {
     /// How and where to compute.
     #[command(flatten)]
     pub compute: ComputeArgs,
+}
+
+/// `ndsm audit`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ndsm audit
+  ndsm audit tape --json
+
+tape: the derivatives of every operation of the automatic differentiation, against dual numbers and differences.
+Takes seconds and writes no files. Exit code: 0 if every row keeps its bound, 1 if one does not.")]
+pub struct AuditArgs {
+    /// What to check: tape, or all
+    #[arg(default_value = "all")]
+    pub what: String,
+    /// Print one JSON object and nothing else
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `ndsm report`.

@@ -1,9 +1,10 @@
-//! The command line: `ndsm train`, `sample`, `eval`, `report`.
+//! The command line: `ndsm train`, `sample`, `eval`, `audit`, `report`.
 //!
 //! Reading arguments and configuration, the run directory, progress, pictures and the report live here; the numerics are
 //! asked for through one seam, `engine`.
 
 mod args;
+mod audit;
 mod checkpoint;
 mod commands;
 mod config_file;
@@ -50,6 +51,7 @@ fn run(cli: Cli, engine: &dyn Engine) -> Result<String> {
         Command::Train(args) => commands::compute(&args.compute).and_then(|()| train::train(&args, engine)),
         Command::Sample(args) => commands::compute(&args.compute).and_then(|()| commands::sample(&args, engine)),
         Command::Eval(args) => commands::compute(&args.compute).and_then(|()| commands::eval(&args, engine)),
+        Command::Audit(args) => audit::run(&args),
         Command::Report(args) => {
             let run = RunDir::open(&args.dir)?;
             report::write(&run)?;

@@ -62,6 +62,7 @@ struct Rows<'a, R> {
 }
 
 impl<R: Real> Kernel for Rows<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

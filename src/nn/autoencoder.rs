@@ -44,7 +44,7 @@ impl Autoencoder {
             ("width", width, 1, 1024),
             ("latent", latent, 1, 65_536),
         ])?;
-        if h % 4 != 0 || w % 4 != 0 {
+        if !h.is_multiple_of(4) || !w.is_multiple_of(4) {
             return Err(Error::invalid("network.image", "a height and a width that are multiples of 4", format!("{h} x {w}")));
         }
         let flat = h / 4 * (w / 4) * 2 * width;
@@ -127,5 +127,50 @@ impl Autoencoder {
         let declared = self.declare(recorder, "")?;
         let code = self.encode(recorder, &declared, x)?;
         Ok((code, self.decode(recorder, &declared, code)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, Stream};
+
+    #[test]
+    fn sizes_are_checked() {
+        for (image, width, latent, words) in [
+            ([0, 8, 1], 8, 1, "network.height"),
+            ([6, 8, 1], 8, 1, "multiples of 4, got 6 x 8"),
+            ([8, 8, 1], 0, 1, "network.width"),
+            ([8, 8, 1], 8, 0, "network.latent: must be an integer in 1..=65536, got 0"),
+            ([16_384, 16_384, 1], 1024, 65_536, "more than 1073741824 parameters"),
+        ] {
+            let e = Autoencoder::new(image, width, latent).unwrap_err().to_string();
+            assert!(e.contains(words), "{e}");
+        }
+        let mut r = Recorder::<f32>::new();
+        let x = r.input("x", &[2, 8, 4, 1]).unwrap();
+        let e = Autoencoder::new([8, 8, 1], 8, 1).unwrap().record(&mut r, x).unwrap_err().to_string();
+        assert!(e.contains("images [n, 8, 8, 1], got [2, 8, 4, 1]"), "{e}");
+    }
+
+    #[test]
+    fn the_parameters_are_as_stated_and_the_units_keep_their_size() {
+        let net = Autoencoder::new([12, 8, 3], 16, 32).unwrap();
+        let (n, mut r) = (16, Recorder::<f64>::new());
+        let x = r.input("x", &[n, 12, 8, 3]).unwrap();
+        let (code, image) = net.record(&mut r, x).unwrap();
+        r.keep(code).unwrap();
+        let program = r.finish();
+        assert_eq!((program.parameters(), program.parameter_count()), (&net.parameters()[..], net.parameter_count()));
+        let params = net.init::<f64>(1);
+        assert!(params.len() == net.parameter_count() && params != net.init::<f64>(2));
+        let mut ws = program.workspace().unwrap();
+        Stream::new(5, Purpose::Test, 0, 0).fill_normal(ws.input_mut(x).unwrap());
+        program.forward(&params, &mut ws).unwrap();
+        // Borders have fewer terms, and a small sample its scatter.
+        for (what, values) in [("code", ws.value(code).unwrap()), ("image", ws.value(image).unwrap())] {
+            let moment = values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64;
+            assert!((0.2..=2.0).contains(&moment), "{what}: {moment}");
+        }
     }
 }

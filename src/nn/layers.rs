@@ -2,11 +2,11 @@
 
 use super::score_net::{MAX_PARAMETERS, silu_second_moment};
 use crate::rng::{Purpose, Stream};
-use crate::tape::{Activation, Parameter, Recorder, Var};
+use crate::tape::{Activation, Conv2d, ConvTranspose2d, Parameter, Recorder, Var};
 use crate::{Error, Real, Result};
 
 /// Under the square root of every normalisation.
-const EPSILON: f64 = 1e-5;
+pub(super) const EPSILON: f64 = 1e-5;
 
 /// One layer's parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,8 @@ struct Layer {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
-    /// `weight`, whose last axis counts the outputs, and `bias`; every output is a sum of `fan_in` products.
-    Weights { shape: Vec<usize>, fan_in: usize, start: Start },
+    /// `weight`, and `bias` of this many outputs; every output is a sum of `fan_in` products.
+    Weights { shape: Vec<usize>, outputs: usize, fan_in: usize, start: Start },
     /// `scale` and `shift` of a normalisation of this many channels.
     Norm(usize),
 }
@@ -41,22 +41,22 @@ pub(super) struct Layers(Vec<Layer>);
 impl Layers {
     /// x w + b, w `[i, o]`.
     pub fn linear(&mut self, name: impl Into<String>, i: usize, o: usize, start: Start) {
-        self.weights(name, vec![i, o], i, start);
+        self.weights(name, vec![i, o], o, i, start);
     }
     /// A convolution of `k` x `k`, w `[k, k, i, o]`.
     pub fn conv(&mut self, name: impl Into<String>, k: usize, (i, o): (usize, usize), start: Start) {
-        self.weights(name, vec![k, k, i, o], k * k * i, start);
+        self.weights(name, vec![k, k, i, o], o, k * k * i, start);
     }
-    /// A transposed convolution of 4 x 4 with stride 2, w `[4, 4, i, o]`: 2 x 2 of its weights meet in an output.
+    /// A transposed convolution of 4 x 4 with stride 2, w `[4, 4, o, i]`: 2 x 2 places of the input meet in an output.
     pub fn conv_transposed(&mut self, name: impl Into<String>, i: usize, o: usize, start: Start) {
-        self.weights(name, vec![4, 4, i, o], 4 * i, start);
+        self.weights(name, vec![4, 4, o, i], o, 4 * i, start);
     }
     /// A normalisation of `c` channels.
     pub fn norm(&mut self, name: impl Into<String>, c: usize) {
         self.0.push(Layer { name: name.into(), kind: Kind::Norm(c) });
     }
-    fn weights(&mut self, name: impl Into<String>, shape: Vec<usize>, fan_in: usize, start: Start) {
-        self.0.push(Layer { name: name.into(), kind: Kind::Weights { shape, fan_in, start } });
+    fn weights(&mut self, name: impl Into<String>, shape: Vec<usize>, outputs: usize, fan_in: usize, start: Start) {
+        self.0.push(Layer { name: name.into(), kind: Kind::Weights { shape, outputs, fan_in, start } });
     }
 
     /// Number of parameters.
@@ -89,22 +89,21 @@ impl Layers {
         let mut params = vec![];
         let behind_silu = 1.0 / silu_second_moment();
         for (index, layer) in self.0.iter().enumerate() {
-            for (what, shape) in layer.parts() {
-                let first = params.len();
-                let fill = if what == "scale" { R::one() } else { R::zero() };
-                params.resize(first + shape.iter().product::<usize>(), fill);
-                let gain = match layer.kind {
-                    Kind::Weights { start: Start::Unit, .. } => 1.0,
-                    Kind::Weights { start: Start::BehindSilu, .. } => behind_silu,
-                    _ => continue,
-                };
-                if let (Kind::Weights { fan_in, .. }, "weight") = (&layer.kind, what) {
-                    let weights = &mut params[first..];
-                    Stream::new(seed, Purpose::Init, index as u64, 0).fill_normal(weights);
-                    let std = R::of((gain / *fan_in as f64).sqrt());
-                    weights.iter_mut().for_each(|w| *w *= std);
-                }
+            let [weight, bias] = layer.parts().map(|(_, shape)| shape.iter().product::<usize>());
+            let first = params.len();
+            let fill = if matches!(layer.kind, Kind::Norm(_)) { R::one() } else { R::zero() };
+            params.resize(first + weight, fill);
+            let variance = match layer.kind {
+                Kind::Weights { fan_in, start: Start::Unit, .. } => 1.0 / fan_in as f64,
+                Kind::Weights { fan_in, start: Start::BehindSilu, .. } => behind_silu / fan_in as f64,
+                Kind::Weights { start: Start::Zero, .. } | Kind::Norm(_) => 0.0,
+            };
+            if variance > 0.0 {
+                let weights = &mut params[first..];
+                Stream::new(seed, Purpose::Init, index as u64, 0).fill_normal(weights);
+                weights.iter_mut().for_each(|w| *w *= R::of(variance.sqrt()));
             }
+            params.resize(first + weight + bias, R::zero());
         }
         params
     }
@@ -122,7 +121,7 @@ impl Layers {
 impl Layer {
     fn parts(&self) -> [(&'static str, Vec<usize>); 2] {
         match &self.kind {
-            Kind::Weights { shape, .. } => [("weight", shape.clone()), ("bias", shape.last().map(|o| vec![*o]).unwrap_or_default())],
+            Kind::Weights { shape, outputs, .. } => [("weight", shape.clone()), ("bias", vec![*outputs])],
             Kind::Norm(c) => [("scale", vec![*c]), ("shift", vec![*c])],
         }
     }
@@ -155,12 +154,12 @@ impl Declared {
     pub(super) fn conv<R: Real>(&self, r: &mut Recorder<R>, name: &str, x: Var, stride: usize) -> Result<Var> {
         let [w, b] = self.layer(name, ["weight", "bias"])?;
         let padding = r.shape(w)?[0] / 2;
-        r.conv2d(x, w, b, stride, padding)
+        r.conv2d_bias(x, w, b, Conv2d { stride: [stride; 2], padding: [padding; 2], groups: 1 })
     }
     /// A transposed convolution that doubles the size.
     pub(super) fn conv_transposed<R: Real>(&self, r: &mut Recorder<R>, name: &str, x: Var) -> Result<Var> {
         let [w, b] = self.layer(name, ["weight", "bias"])?;
-        r.conv_transpose2d(x, w, b, 2, 1)
+        r.conv_transpose2d_bias(x, w, b, ConvTranspose2d { stride: [2; 2], padding: [1; 2], ..Default::default() })
     }
     pub(super) fn group_norm<R: Real>(&self, r: &mut Recorder<R>, name: &str, x: Var, groups: usize) -> Result<Var> {
         let [scale, shift] = self.layer(name, ["scale", "shift"])?;

@@ -104,3 +104,67 @@ impl ResidualMlp {
         self.apply(recorder, &declared, x)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::layers::EPSILON;
+    use crate::rng::{Purpose, Stream};
+
+    #[test]
+    fn sizes_are_checked() {
+        for (i, w, b, o, words) in [
+            (0, 1, 1, 1, "network.inputs"),
+            (1, 0, 1, 1, "network.width"),
+            (1, 1, 0, 1, "network.blocks: must be an integer in 1..=256, got 0"),
+            (1, 1, 1, usize::MAX, "network.outputs"),
+            (1, 16_384, 256, 1, "more than 1073741824 parameters"),
+        ] {
+            let e = ResidualMlp::new(i, w, b, o).unwrap_err().to_string();
+            assert!(e.contains(words), "{e}");
+        }
+    }
+
+    /// The documented formula, one row at a time.
+    #[test]
+    fn a_row_follows_the_formula() {
+        let net = ResidualMlp::new(2, 3, 2, 1).unwrap();
+        let mut params = vec![0f64; net.parameter_count()];
+        Stream::new(3, Purpose::Test, 0, 0).fill_normal(&mut params);
+        let rows = [[0.3, -1.0], [2.0, 0.5]];
+        let mut r = Recorder::<f64>::new();
+        let x = r.input("x", &[2, net.inputs()]).unwrap();
+        let y = net.record(&mut r, x).unwrap();
+        let program = r.finish();
+        assert_eq!((program.parameters(), program.parameter_count()), (&net.parameters()[..], net.parameter_count()));
+        let mut ws = program.workspace().unwrap();
+        ws.input_mut(x).unwrap().copy_from_slice(rows.as_flattened());
+        program.forward(&params, &mut ws).unwrap();
+
+        let of = |name: &str| &params[net.parameters().iter().find(|p| p.name == name).unwrap().range()];
+        let linear = |name: &str, x: &[f64]| {
+            let (w, b) = (of(&format!("{name}.weight")), of(&format!("{name}.bias")));
+            (0..b.len()).map(|j| b[j] + x.iter().enumerate().map(|(i, x)| x * w[i * b.len() + j]).sum::<f64>()).collect::<Vec<f64>>()
+        };
+        let norm = |name: &str, x: &[f64]| {
+            let (scale, shift) = (of(&format!("{name}.scale")), of(&format!("{name}.shift")));
+            let mean = x.iter().sum::<f64>() / 3.0;
+            let std = (x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 3.0 + EPSILON).sqrt();
+            (0..3).map(|j| (x[j] - mean) / std * scale[j] + shift[j]).collect::<Vec<f64>>()
+        };
+        for (row, y) in rows.iter().zip(ws.value(y).unwrap()) {
+            let mut h = linear("in", row);
+            for k in 0..2 {
+                let inner = linear(&format!("b{k}.0"), &norm(&format!("b{k}.norm"), &h));
+                let inner: Vec<f64> = inner.iter().map(|z| z / (1.0 + (-z).exp())).collect();
+                let inner = linear(&format!("b{k}.1"), &inner);
+                h.iter_mut().zip(inner).for_each(|(h, i)| *h += i);
+            }
+            let expected = linear("out", &norm("norm", &h))[0];
+            assert!((y - expected).abs() <= 1e-12 * (1.0 + expected.abs()), "{y}, not {expected}");
+        }
+        let zero = net.init::<f64>(0);
+        program.forward(&zero, &mut ws).unwrap();
+        assert!(ws.value(y).unwrap().iter().all(|y| *y == 0.0) && zero != net.init::<f64>(1));
+    }
+}

@@ -30,7 +30,7 @@ const GROUPS: usize = 8;
 /// let time = r.input("time", &[2, net.features()])?;
 /// let y = net.record(&mut r, x, time)?;
 /// assert_eq!(r.shape(y)?, [2, 28, 28, 1]);
-/// assert_eq!(net.parameter_count(), 588_833);
+/// assert_eq!(net.parameter_count(), 484_577);
 /// # Ok::<(), ndsm::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,11 +61,11 @@ impl UNet {
         for m in multipliers {
             check(&[("multiplier", *m, 1, 64)])?;
         }
-        if width % GROUPS != 0 {
+        if !width.is_multiple_of(GROUPS) {
             return Err(Error::invalid("network.width", format!("a multiple of {GROUPS}"), width));
         }
         let least = 1 << (multipliers.len() - 1);
-        if h % least != 0 || w % least != 0 {
+        if !h.is_multiple_of(least) || !w.is_multiple_of(least) {
             let expected = format!("a height and a width that are multiples of {least} for {} levels", multipliers.len());
             return Err(Error::invalid("network.image", expected, format!("{h} x {w}")));
         }
@@ -142,7 +142,7 @@ impl UNet {
             h = block(r, p, &format!("d{level}"), down, e)?;
         }
         for (level, skip) in skips.into_iter().enumerate().rev() {
-            let double = r.upsample2d(h, 2)?;
+            let double = r.upsample_nearest2d(h, [2, 2])?;
             let up = p.conv(r, &format!("up{level}"), double, 1)?;
             let both = r.concat(&[up, skip])?;
             h = block(r, p, &format!("u{level}"), both, e)?;
@@ -207,4 +207,89 @@ fn layers(c: usize, width: usize, multipliers: &[usize]) -> Layers {
     all.norm("n", channels[0]);
     all.conv("out", 3, (channels[0], c), Start::Zero);
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, Stream};
+
+    fn normals(len: usize, chunk: u32) -> Vec<f64> {
+        let mut v = vec![0.0; len];
+        Stream::new(2, Purpose::Test, 0, chunk).fill_normal(&mut v);
+        v
+    }
+
+    /// The network's value for two images, all inputs fixed.
+    fn value(net: &UNet, params: &[f64], x: &[f64], t: [f64; 2]) -> Vec<f64> {
+        let ([h, w, c], mut r) = (net.image(), Recorder::<f64>::new());
+        let (xv, time) = (r.input("x", &[2, h, w, c]).unwrap(), r.input("time", &[2, net.features()]).unwrap());
+        let y = net.record(&mut r, xv, time).unwrap();
+        assert!(net.declare(&mut r, "").is_err());
+        let program = r.finish();
+        assert_eq!(program.parameters(), net.parameters());
+        assert_eq!(program.parameter_count(), net.parameter_count());
+        let mut ws = program.workspace().unwrap();
+        ws.input_mut(xv).unwrap().copy_from_slice(x);
+        for (row, t) in ws.input_mut(time).unwrap().chunks_exact_mut(net.features()).zip(t) {
+            net.time_features(t, row).unwrap();
+        }
+        program.forward(params, &mut ws).unwrap();
+        ws.value(y).unwrap().to_vec()
+    }
+
+    #[test]
+    fn sizes_are_checked() {
+        for (image, width, multipliers, words) in [
+            ([0, 8, 1], 8, &[1, 2][..], "network.height: must be an integer in 1..=16384, got 0"),
+            ([8, 8, 0], 8, &[1], "network.channels"),
+            ([6, 8, 1], 8, &[1, 2, 2], "multiples of 4 for 3 levels, got 6 x 8"),
+            ([8, 8, 1], 12, &[1], "network.width: must be a multiple of 8, got 12"),
+            ([8, 8, 1], 0, &[1], "network.width"),
+            ([8, 8, 1], 8, &[], "network.levels"),
+            ([512, 512, 1], 8, &[1; 9], "network.levels"),
+            ([8, 8, 1], 8, &[1, 0], "network.multiplier: must be an integer in 1..=64, got 0"),
+            ([8, 8, 1], 4096, &[64, 64], "more than 1073741824 parameters"),
+        ] {
+            let e = UNet::new(image, width, multipliers).unwrap_err().to_string();
+            assert!(e.contains(words), "{e}");
+        }
+        let mut r = Recorder::<f32>::new();
+        let net = UNet::new([4, 4, 1], 8, &[1]).unwrap();
+        let (x, time) = (r.input("x", &[2, 4, 4, 1]).unwrap(), r.input("time", &[3, 8]).unwrap());
+        let e = net.record(&mut r, x, time).unwrap_err().to_string();
+        assert!(e.contains("images [n, 4, 4, 1], time [n, 8], got [2, 4, 4, 1] and [3, 8]"), "{e}");
+        let other = crate::nn::ResidualMlp::new(1, 1, 1, 1).unwrap().declare(&mut r, "other.").unwrap();
+        let time = r.input("time of 2", &[2, 8]).unwrap();
+        assert!(net.apply(&mut r, &other, x, time).unwrap_err().to_string().contains("t0.weight"));
+    }
+
+    #[test]
+    fn the_output_is_zero_at_first_and_samples_do_not_mix() {
+        let net = UNet::new([4, 8, 2], 8, &[1, 3, 2]).unwrap();
+        let x = normals(2 * 64, 0);
+        assert!(value(&net, &net.init(0), &x, [0.1, 0.9]).iter().all(|y| *y == 0.0));
+        let params: Vec<f64> = normals(net.parameter_count(), 1).iter().map(|p| 0.2 * p).collect();
+        let y = value(&net, &params, &x, [0.1, 0.9]);
+        assert!(y.iter().all(|y| y.is_finite() && *y != 0.0));
+        // The second image and its time move the second result alone.
+        let mut moved = x.clone();
+        moved[64] += 1.0;
+        for (x, t) in [(&moved, [0.1, 0.9]), (&x, [0.1, 0.8])] {
+            let z = value(&net, &params, x, t);
+            assert!(z[..64] == y[..64] && z[64..].iter().zip(&y[64..]).all(|(z, y)| z != y));
+        }
+    }
+
+    #[test]
+    fn features_of_the_time_are_those_of_the_documentation() {
+        let net = UNet::new([1, 1, 1], 8, &[1]).unwrap();
+        let mut out = [9.0; 9];
+        net.time_features(0.002, &mut out).unwrap();
+        for k in 0..4 {
+            let a = 2.0 * 0.1f64.powi(k as i32);
+            assert!((out[k] - a.sin()).abs() <= 1e-15 && (out[4 + k] - a.cos()).abs() <= 1e-15);
+        }
+        assert!(out[8] == 9.0 && net.time_features(0.0, &mut out[..7]).is_err());
+    }
 }

@@ -106,6 +106,7 @@ struct EulerBlock<'a, R: Real, S: Sde<R>> {
 }
 
 impl<R: Real, S: Sde<R>> Kernel for EulerBlock<'_, R, S> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {
@@ -224,6 +225,7 @@ struct ComponentBlock<'a, R: Real> {
 }
 
 impl<R: Real> Kernel for ComponentBlock<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {

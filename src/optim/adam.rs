@@ -1,9 +1,12 @@
 //! Adam, with everything that touches the parameters in one pass.
 
 use super::Schedule;
-use crate::simd::{Kernel, dispatch};
-use crate::tape::sum_of;
+use crate::simd::{self, Kernel, W, dispatch};
 use crate::{Error, Real, Result};
+use rayon::prelude::*;
+
+/// Numbers below which a second thread costs more than it saves: it has to be woken.
+const PARALLEL: usize = 1 << 16;
 
 /// Adam (Kingma and Ba, ICLR 2015, with bias correction) with decoupled weight decay (Loshchilov and Hutter, "AdamW", ICLR
 /// 2019), clipping by the gradient's global norm, and an exponential moving average of the parameters. With g the clipped
@@ -84,7 +87,7 @@ impl Adam {
         Ok(State { step: 0, m: zeros.clone(), v: zeros, ema: if self.ema.is_some() { params.to_vec() } else { vec![] } })
     }
 
-    /// One step. Allocates nothing. If the gradient's norm is not finite nothing is changed; the report tells.
+    /// One step; long vectors are shared among the threads, which changes no bit. Allocates nothing on one thread. If the gradient's norm is not finite nothing is changed; the report tells.
     ///
     /// # Errors
     /// If the lengths of parameters, gradient and state differ.
@@ -105,7 +108,7 @@ impl Adam {
         state.step += 1;
         let t = state.step as f64;
         let correction = |beta: f64| 1.0 / (1.0 - beta.powf(t));
-        dispatch(Update {
+        let update = Update {
             p: params,
             g: grad,
             m: &mut state.m,
@@ -123,7 +126,8 @@ impl Adam {
                 decay: R::of(rate * self.weight_decay),
                 follow: R::of(1.0 - self.ema.unwrap_or(0.0).min((1.0 + t) / (10.0 + t))),
             },
-        });
+        };
+        update.share(rayon::current_num_threads());
         Ok(Report { norm, rate })
     }
 }
@@ -151,7 +155,24 @@ struct Update<'a, R> {
     c: Constants<R>,
 }
 
+impl<R: Real> Update<'_, R> {
+    /// Runs on about so many threads.
+    fn share(self, threads: usize) {
+        let n = self.p.len();
+        if threads <= 1 || n < PARALLEL {
+            return dispatch(self);
+        }
+        let Update { p, g, m, v, ema, c } = self;
+        let (half, ema_half) = (n / 2, ema.len() / 2);
+        let ((p, p2), (g, g2)) = (p.split_at_mut(half), g.split_at(half));
+        let ((m, m2), (v, v2), (ema, ema2)) = (m.split_at_mut(half), v.split_at_mut(half), ema.split_at_mut(ema_half));
+        let (left, right) = (Update { p, g, m, v, ema, c }, Update { p: p2, g: g2, m: m2, v: v2, ema: ema2, c });
+        rayon::join(|| left.share(threads.div_ceil(2)), || right.share(threads / 2));
+    }
+}
+
 impl<R: Real> Kernel for Update<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -174,17 +195,41 @@ impl<R: Real> Kernel for Update<'_, R> {
     }
 }
 
-/// The Euclidean norm: squares in f64, where none of a finite f32 overflows, added pairwise as [`crate::tape`] states.
+/// The Euclidean norm: squares in f64, where none of a finite f32 overflows, added in [`W`] spans of equal length, each in [`W`]
+/// interleaved sums, both folded in halves.
 fn norm<R: Real>(x: &[R]) -> f64 {
     struct Squares<'a, R>(&'a [R]);
     impl<R: Real> Kernel for Squares<'_, R> {
+        const VECTORS: bool = R::VECTORS;
         type Output = f64;
         #[inline(always)]
         fn run<const FMA: bool>(self) -> f64 {
-            sum_of(self.0.len(), |i| self.0[i].f64() * self.0[i].f64())
+            let (blocks, tail) = self.0.as_chunks::<W>();
+            let mut last = [R::zero(); W];
+            last[..tail.len()].copy_from_slice(tail);
+            let mut sums = [0.0; W];
+            for x in blocks {
+                add::<R, FMA>(x, &mut sums);
+            }
+            add::<R, FMA>(&last, &mut sums);
+            // Hidden from the compiler, which would cut the loop above into the halves that the sum begins with.
+            simd::sum(std::hint::black_box(sums))
         }
     }
-    dispatch(Squares(x)).sqrt()
+    #[inline(always)]
+    fn add<R: Real, const FMA: bool>(x: &[R; W], sums: &mut [f64; W]) {
+        for i in 0..W {
+            sums[i] = x[i].f64().fma::<FMA>(x[i].f64(), sums[i]);
+        }
+    }
+    let span = x.len().div_ceil(W).max(1);
+    let mut sums = [0.0; W];
+    if rayon::current_num_threads() == 1 || x.len() < PARALLEL {
+        sums.iter_mut().zip(x.chunks(span)).for_each(|(s, x)| *s = dispatch(Squares(x)));
+    } else {
+        sums.par_iter_mut().zip(x.par_chunks(span)).for_each(|(s, x)| *s = dispatch(Squares(x)));
+    }
+    simd::sum(sums).sqrt()
 }
 
 #[cfg(test)]
@@ -257,6 +302,26 @@ mod tests {
             let _ = adam.step(&mut p, &g, &mut state).unwrap();
         }
         assert!(p.iter().zip(target).all(|(p, t)| (p - t).abs() <= 1e-3), "{p:?}");
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_no_bit() {
+        let n = 2 * PARALLEL + 12_345;
+        let mut start = vec![0f32; n];
+        Stream::new(1, Purpose::Test, 0, 1).fill_normal(&mut start);
+        for adam in [full(), Adam { ema: None, ..full() }] {
+            let run = |threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let (mut p, mut state) = (start.clone(), adam.start(&start).unwrap());
+                let g: Vec<f32> = start.iter().rev().copied().collect();
+                let report = pool.install(|| adam.step(&mut p, &g, &mut state)).unwrap();
+                (p, state, report)
+            };
+            let one = run(1);
+            let exact = start.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+            assert!((one.2.norm - exact).abs() <= 1e-12 * exact && one.0 != start);
+            assert!(one == run(2) && one == run(3));
+        }
     }
 
     #[test]

@@ -209,6 +209,8 @@ impl<R: Real> Number for Dual<R> {
 impl<R: Real> Real for Dual<R> {
     const NAME: &'static str = "dual";
     const BYTES: usize = 2 * R::BYTES;
+    /// Pairs do not fill vectors, and the code of every kernel three times over takes long to compile.
+    const VECTORS: bool = false;
     const SINGLE: bool = R::SINGLE;
     /// A constant.
     #[inline(always)]

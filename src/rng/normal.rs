@@ -21,6 +21,7 @@ struct Fill<'a, R> {
 }
 
 impl<R: Real> Kernel for Fill<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = u32;
     #[inline(always)]
     fn run<const FMA: bool>(self) -> u32 {

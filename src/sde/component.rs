@@ -255,6 +255,7 @@ struct OneStep<'a, R: Real> {
 }
 
 impl<R: Real> Kernel for OneStep<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {

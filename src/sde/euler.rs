@@ -62,6 +62,7 @@ where
 }
 
 impl<R: Real, S: Sde<R>> Kernel for Chain<'_, R, S> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {

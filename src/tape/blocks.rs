@@ -5,6 +5,11 @@ use super::workspace::{Workspace, zeros};
 use crate::{Error, Real, Result};
 use rayon::prelude::*;
 
+/// Numbers of the gradient that are added up at a time.
+const CHUNK: usize = 1024;
+/// Numbers of the gradient below which the threads are not called for the sum: it takes less time than waking them.
+const PARALLEL: usize = 1 << 16;
+
 /// Several workspaces of one program, each with its own gradient.
 ///
 /// A batch is cut into a fixed number of blocks of equal shape, the program is recorded for one block, and the blocks are
@@ -85,18 +90,12 @@ impl<R: Real> Blocks<R> {
         for block in &mut self.blocks {
             std::mem::replace(&mut block.result, Ok(()))?;
         }
-        // Blocks 0 and 1, 2 and 3, ..., then the pairs, ...: in place.
-        let mut apart = 1;
-        while apart < self.blocks.len() {
-            for pair in self.blocks.chunks_mut(2 * apart) {
-                let (left, right) = pair.split_at_mut(apart.min(pair.len()));
-                if let (Some(left), Some(right)) = (left.first_mut(), right.first()) {
-                    left.grad.iter_mut().zip(&right.grad).for_each(|(l, r)| *l += *r);
-                }
-            }
-            apart *= 2;
+        let blocks = &self.blocks;
+        if rayon::current_num_threads() == 1 || grad.len() < PARALLEL {
+            grad.chunks_mut(CHUNK).enumerate().for_each(|(chunk, to)| total(blocks, chunk * CHUNK, to));
+        } else {
+            grad.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, to)| total(blocks, chunk * CHUNK, to));
         }
-        grad.copy_from_slice(&self.blocks[0].grad);
         Ok(())
     }
 
@@ -109,6 +108,23 @@ impl<R: Real> Blocks<R> {
     pub fn workspaces(&self) -> impl ExactSizeIterator<Item = &Workspace<R>> {
         self.blocks.iter().map(|b| &b.ws)
     }
+}
+
+/// The sum of the blocks' gradients from number `from` on, at most CHUNK numbers, pairwise: the first half (a power of two of
+/// blocks) plus the second.
+fn total<R: Real>(blocks: &[Block<R>], from: usize, to: &mut [R]) {
+    if let [only] = blocks {
+        return to.copy_from_slice(&only.grad[from..][..to.len()]);
+    }
+    let (left, right) = blocks.split_at(blocks.len().next_power_of_two() / 2);
+    total(left, from, to);
+    if let [right] = right {
+        return to.iter_mut().zip(&right.grad[from..]).for_each(|(l, r)| *l += *r);
+    }
+    let mut sum = [R::zero(); CHUNK];
+    let sum = &mut sum[..to.len()];
+    total(right, from, sum);
+    to.iter_mut().zip(sum).for_each(|(l, r)| *l += *r);
 }
 
 #[cfg(test)]

@@ -204,6 +204,7 @@ struct Map<'a, T, R> {
 }
 
 impl<T: Term, R: Real> Kernel for Map<'_, T, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -276,6 +277,7 @@ struct Sum<'a, T, R> {
 const WIDE: usize = 2 * W;
 
 impl<T: Term, R: Real> Kernel for Sum<'_, T, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -291,6 +293,14 @@ impl<T: Term, R: Real> Sum<'_, T, R> {
         let (mut tree, mut row) = (Tree::<R, 1>::new(), Tree::<R, 1>::new());
         for start in Rows::new(self.kept, self.plan.strides, [0; 3]) {
             let own = if T::OWN { self.own[start[w]] } else { R::zero() };
+            let dx = &mut self.dx[start[w]];
+            if n <= LEAF && self.summed == [1; 3] {
+                // One leaf, without the tree: rows may be short and many.
+                let (other, y, dy) = (&self.other[start[o]..][..n], &self.y[start[2]..][..n], &self.dy[start[2]..][..n]);
+                let total = leaf_sum::<T, R, FMA>(self.term, own, other, y, dy);
+                *dx = if self.fresh { total } else { *dx + total };
+                continue;
+            }
             tree.clear();
             for at in Rows::new(self.summed, self.plan.strides, start) {
                 let (other, y, dy) = (&self.other[at[o]..][..n], &self.y[at[2]..][..n], &self.dy[at[2]..][..n]);
@@ -300,7 +310,7 @@ impl<T: Term, R: Real> Sum<'_, T, R> {
                 }
                 tree.push(row.total());
             }
-            let (dx, total) = (&mut self.dx[start[w]], tree.total()[0]);
+            let total = tree.total()[0];
             *dx = if self.fresh { total } else { *dx + total };
         }
     }
@@ -407,13 +417,13 @@ mod tests {
             Plan::new(&[3, 1], &[3, n], &[3, n]).sum(0, Other, true, [&[], &x, &x, &x], &mut sums);
             for (i, sum) in sums.iter().enumerate() {
                 let row = &x[i * n..][..n];
-                assert_eq!(sum.to_bits(), crate::tape::sum_of(n, |j| row[j]).to_bits());
+                assert_eq!(sum.to_bits(), crate::tape::sums::sum_of(n, |j| row[j]).to_bits());
             }
             Plan::new(&[3, 1], &[3, n], &[3, n]).sum(0, Other, false, [&[], &x, &x, &x], &mut sums);
             assert_eq!(sums[2], 2.0 * sums_of(&x[2 * n..]));
         }
         fn sums_of(x: &[f32]) -> f32 {
-            crate::tape::sum_of(x.len(), |j| x[j])
+            crate::tape::sums::sum_of(x.len(), |j| x[j])
         }
     }
 

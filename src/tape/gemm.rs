@@ -1,17 +1,29 @@
 //! Matrix products of row-major matrices: C = A B or C += A B, either operand read transposed.
 //!
 //! B is packed once into panels as wide as two vector registers; a block of C (8 rows by one panel) stays in registers while k
-//! runs through blocks of 256 terms. Rows of A are *not* packed: each element is broadcast from where it lies; only a transposed
-//! A is packed, panel by panel. The order in which the terms of an element of C are added depends on k alone (256 in order,
+//! runs through blocks of 256 terms. Rows of A are *not* packed: each element is broadcast from where it lies; only those of a
+//! large transposed A are, whose terms lie pages apart. A result of at most four columns has kernels of its own
+//! ([`narrow`]). The order in which the terms of an element of C are added depends on k alone (256 in order,
 //! then the blocks in order), never on the element's place, so any split of C into row blocks gives the same bits.
+
+mod narrow;
+mod pack;
+#[cfg(test)]
+mod tests;
 
 use crate::Real;
 use crate::simd::{Kernel, Level, dispatch_at, level};
+use narrow::{Dots, NARROW, Outer};
+pub use pack::{Packed, pack, packed_len};
+use pack::{aligned, lanes, narrow, pack_at, pack_block, tile};
+use std::ops::Range;
 
 /// Terms of a block: a panel of B of this height fits the first-level cache.
 const KC: usize = 256;
 /// Rows of A that are multiplied by every panel of B before the next ones: they fit the second-level cache.
 const MC: usize = 64;
+/// Bytes between the terms of a transposed A from which on its columns are packed: every term would lie on another page.
+const PAGE: usize = 4096;
 
 /// A matrix of `rows` x `cols`, stored row-major as it stands, or transposed (then the store is `cols` x `rows`).
 #[derive(Clone, Copy)]
@@ -32,97 +44,12 @@ impl<'a, R> Matrix<'a, R> {
     }
 }
 
-/// Rows and columns of the block of C that is held in registers, for results with `n` columns: two registers wide, one where
-/// that is enough. Numbers as long as a register, or longer, go two by two all the same.
-fn tile<R: Real>(level: Level, n: usize) -> (usize, usize) {
-    let (rows, bytes) = match level {
-        Level::Avx512 => (8, 64),
-        Level::Avx2 => (6, 32),
-        Level::Baseline => (4, 16),
-    };
-    let lanes = (bytes / R::BYTES).max(2);
-    (rows, if n <= lanes { lanes } else { 2 * lanes })
-}
-
 /// How many numbers of working memory [`gemm`] needs.
 pub fn scratch<R: Real>(a_transposed: bool, k: usize, n: usize) -> usize {
-    packed_len::<R>(if a_transposed { k.min(KC) } else { k }, n)
-}
-
-/// How many numbers a packed k x n matrix takes.
-pub fn packed_len<R: Real>(k: usize, n: usize) -> usize {
-    k.saturating_mul(n.next_multiple_of(tile::<R>(level(), n).1))
-}
-
-/// A right operand in panels: [`pack`] made it.
-#[derive(Clone, Copy)]
-pub struct Packed<'a, R> {
-    data: &'a [R],
-    k: usize,
-    n: usize,
-    level: Level,
-}
-
-impl<'a, R: Real> Packed<'a, R> {
-    /// The k x n matrix that [`pack`] wrote to `data` before.
-    pub fn of(data: &'a [R], k: usize, n: usize) -> Self {
-        Packed { data, k, n, level: level() }
-    }
-    /// Columns of the matrix.
-    pub fn columns(&self) -> usize {
-        self.n
-    }
-}
-
-/// Packs `b` into `out`, which must have [`packed_len`] numbers.
-pub fn pack<'a, R: Real>(b: Matrix<'_, R>, out: &'a mut [R]) -> Packed<'a, R> {
-    pack_at(level(), b, out)
-}
-
-fn pack_at<'a, R: Real>(level: Level, b: Matrix<'_, R>, out: &'a mut [R]) -> Packed<'a, R> {
-    let (_, nr) = tile::<R>(level, b.cols);
-    let mut rest = &mut *out;
-    for p0 in (0..b.rows).step_by(KC) {
-        let kc = KC.min(b.rows - p0);
-        let (block, after) = rest.split_at_mut(kc * b.cols.next_multiple_of(nr));
-        pack_block(b, p0, kc, nr, block);
-        rest = after;
-    }
-    Packed { data: out, k: b.rows, n: b.cols, level }
-}
-
-/// Rows p0..p0 + kc of `b`, in panels of `width` columns, the last one filled up with zeros.
-fn pack_block<R: Real>(b: Matrix<'_, R>, p0: usize, kc: usize, width: usize, out: &mut [R]) {
-    match width {
-        32 => pack_panels::<R, 32>(b, p0, kc, out),
-        16 => pack_panels::<R, 16>(b, p0, kc, out),
-        8 => pack_panels::<R, 8>(b, p0, kc, out),
-        4 => pack_panels::<R, 4>(b, p0, kc, out),
-        _ => pack_panels::<R, 2>(b, p0, kc, out),
-    }
-}
-
-fn pack_panels<R: Real, const N: usize>(b: Matrix<'_, R>, p0: usize, kc: usize, out: &mut [R]) {
-    for (panel, out) in out.as_chunks_mut::<N>().0.chunks_exact_mut(kc.max(1)).enumerate() {
-        let j0 = panel * N;
-        let width = N.min(b.cols - j0);
-        if width < N {
-            out.fill([R::zero(); N]);
-        }
-        if b.transposed {
-            for j in 0..width {
-                let column = &b.data[(j0 + j) * b.rows + p0..][..kc];
-                out.iter_mut().zip(column).for_each(|(row, x)| row[j] = *x);
-            }
-        } else {
-            let rows = b.data[p0 * b.cols..].chunks_exact(b.cols);
-            for (to, from) in out.iter_mut().zip(rows) {
-                match from[j0..].first_chunk::<N>() {
-                    Some(from) => *to = *from,
-                    None => to[..width].copy_from_slice(&from[j0..]),
-                }
-            }
-        }
+    match (a_transposed, n) {
+        (true, ..=NARROW) => 0,
+        (true, _) => packed_len::<R>(k.min(KC), n).saturating_add(k.min(KC) * MC),
+        (false, _) => packed_len::<R>(k, n),
     }
 }
 
@@ -133,38 +60,56 @@ pub fn gemm<R: Real>(a: Matrix<'_, R>, b: Matrix<'_, R>, c: &mut [R], accumulate
 
 fn gemm_at<R: Real>(level: Level, a: Matrix<'_, R>, b: Matrix<'_, R>, c: &mut [R], accumulate: bool, scratch: &mut [R]) {
     let (m, k, n) = (a.rows, a.cols, b.cols);
-    let (mr, nr) = tile::<R>(level, n);
     if !a.transposed {
-        let packed = pack_at(level, b, &mut scratch[..k * n.next_multiple_of(nr)]);
+        let packed = pack_at(level, b, scratch);
         return multiply(a.data, packed, c, accumulate);
     }
     if k == 0 && !accumulate {
         c.fill(R::zero());
     }
+    match n {
+        0 => return,
+        1 => return dispatch_at(level, Outer::<R, 1> { a, b, c, accumulate }),
+        2 => return dispatch_at(level, Outer::<R, 2> { a, b, c, accumulate }),
+        3 => return dispatch_at(level, Outer::<R, 3> { a, b, c, accumulate }),
+        4 => return dispatch_at(level, Outer::<R, 4> { a, b, c, accumulate }),
+        _ => {}
+    }
+    let (mr, nr) = tile::<R>(level, n);
+    let start = aligned(scratch);
     for p0 in (0..k).step_by(KC) {
         let kc = KC.min(k - p0);
-        let panels = &mut scratch[..kc * n.next_multiple_of(nr)];
-        pack_block(b, p0, kc, nr, panels);
-        let a = Rows::Columns(&a.data[p0 * m..(p0 + kc) * m]);
+        let (panels, columns) = scratch[start..].split_at_mut(kc * n.next_multiple_of(nr));
+        pack_block(level, b, p0, kc, panels);
+        let a = &a.data[p0 * m..(p0 + kc) * m];
+        let a = if m * R::BYTES < PAGE { Rows::Columns(a) } else { Rows::Far(a, columns) };
         run(level, (mr, nr), Multiply { a, b: panels, k: kc, n, c: &mut *c, accumulate: accumulate || p0 > 0 });
     }
 }
 
 /// C = A B or C += A B for A row-major, as it lies, and as many rows as `c` has.
 pub fn multiply<R: Real>(a: &[R], b: Packed<'_, R>, c: &mut [R], accumulate: bool) {
-    if b.k == 0 && !accumulate {
+    let Packed { data, k, n, level } = b;
+    if k == 0 && !accumulate {
         c.fill(R::zero());
     }
-    run(b.level, tile::<R>(b.level, b.n), Multiply { a: Rows::Plain(a), b: b.data, k: b.k, n: b.n, c, accumulate });
+    match narrow(n) {
+        None => run(level, tile::<R>(level, n), Multiply { a: Rows::Plain(a), b: data, k, n, c, accumulate }),
+        Some(_) if n == 0 => {}
+        Some(1) => dispatch_at(level, Dots::<R, 1> { a, b: data, k, n, c, accumulate }),
+        Some(2) => dispatch_at(level, Dots::<R, 2> { a, b: data, k, n, c, accumulate }),
+        Some(_) => dispatch_at(level, Dots::<R, 4> { a, b: data, k, n, c, accumulate }),
+    }
 }
 
 /// The left operand.
-#[derive(Clone, Copy)]
 enum Rows<'a, R> {
     /// Row-major, k numbers a row.
     Plain(&'a [R]),
     /// Transposed, one block of at most KC terms: as many numbers a term as C has rows.
     Columns(&'a [R]),
+    /// The same, with room for MC of its columns, packed.
+    Far(&'a [R], &'a mut [R]),
 }
 
 struct Multiply<'a, R> {
@@ -181,39 +126,51 @@ struct Tiled<'a, R, const MR: usize, const NR: usize>(Multiply<'a, R>);
 /// Every tile that [`tile`] gives for numbers of 4 bytes and more.
 fn run<R: Real>(level: Level, tile: (usize, usize), m: Multiply<'_, R>) {
     match tile {
-        (8, 32) => dispatch_at(level, Tiled::<R, 8, 32>(m)),
-        (8, 16) => dispatch_at(level, Tiled::<R, 8, 16>(m)),
-        (8, 8) => dispatch_at(level, Tiled::<R, 8, 8>(m)),
-        (8, 4) => dispatch_at(level, Tiled::<R, 8, 4>(m)),
-        (8, _) => dispatch_at(level, Tiled::<R, 8, 2>(m)),
-        (6, 16) => dispatch_at(level, Tiled::<R, 6, 16>(m)),
-        (6, 8) => dispatch_at(level, Tiled::<R, 6, 8>(m)),
-        (6, 4) => dispatch_at(level, Tiled::<R, 6, 4>(m)),
-        (6, _) => dispatch_at(level, Tiled::<R, 6, 2>(m)),
-        (_, 8) => dispatch_at(level, Tiled::<R, 4, 8>(m)),
-        (_, 4) => dispatch_at(level, Tiled::<R, 4, 4>(m)),
-        _ => dispatch_at(level, Tiled::<R, 4, 2>(m)),
+        (8, 32) => tiled::<R, 8, 32>(level, m),
+        (8, 16) => tiled::<R, 8, 16>(level, m),
+        (8, 8) => tiled::<R, 8, 8>(level, m),
+        (8, 4) => tiled::<R, 8, 4>(level, m),
+        (8, _) => tiled::<R, 8, 2>(level, m),
+        (6, 16) => tiled::<R, 6, 16>(level, m),
+        (6, 8) => tiled::<R, 6, 8>(level, m),
+        (6, 4) => tiled::<R, 6, 4>(level, m),
+        (6, _) => tiled::<R, 6, 2>(level, m),
+        (_, 8) => tiled::<R, 4, 8>(level, m),
+        (_, 4) => tiled::<R, 4, 4>(level, m),
+        _ => tiled::<R, 4, 2>(level, m),
+    }
+}
+
+/// The kernel, compiled only where the tile is one for numbers of this size: a third of the combinations.
+fn tiled<R: Real, const MR: usize, const NR: usize>(level: Level, m: Multiply<'_, R>) {
+    if const { NR == lanes(MR, R::BYTES) || NR == 2 * lanes(MR, R::BYTES) } {
+        dispatch_at(level, Tiled::<R, MR, NR>(m));
     }
 }
 
 impl<R: Real, const MR: usize, const NR: usize> Kernel for Tiled<'_, R, MR, NR> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Multiply { a, b, k, n, c, accumulate } = self.0;
+        let Multiply { mut a, b, k, n, c, accumulate } = self.0;
         if n == 0 {
             return;
         }
         let m = c.len() / n;
-        for band in (0..m).step_by(MC.next_multiple_of(MR)) {
-            let end = m.min(band + MC.next_multiple_of(MR));
+        let step = MC / MR * MR;
+        for band in (0..m).step_by(step) {
+            let end = m.min(band + step);
+            if let Rows::Far(a, packed) = &mut a {
+                pack_rows::<R, MR>(a, m, band..end, packed);
+            }
             for p0 in (0..k).step_by(KC) {
                 let kc = KC.min(k - p0);
                 let block = &b[p0 * n.next_multiple_of(NR)..];
                 for (panel, j0) in (0..n).step_by(NR).enumerate() {
                     let b = &block[panel * kc * NR..].as_chunks::<NR>().0[..kc];
                     for i0 in (band..end).step_by(MR) {
-                        let block = match a {
+                        let block = match &a {
                             Rows::Plain(a) => {
                                 // Rows below the last one repeat it; their results are not stored.
                                 let mut rows: [&[R]; MR] = [&[]; MR];
@@ -223,6 +180,10 @@ impl<R: Real, const MR: usize, const NR: usize> Kernel for Tiled<'_, R, MR, NR> 
                                 plain::<R, MR, NR, FMA>(rows, b)
                             }
                             Rows::Columns(a) => columns::<R, MR, NR, FMA>(a, m, i0, b),
+                            Rows::Far(_, packed) => {
+                                let a = &packed.as_chunks::<MR>().0[(i0 - band) / MR * kc..][..kc];
+                                far::<R, MR, NR, FMA>(a, b)
+                            }
                         };
                         let (height, width) = (MR.min(m - i0), NR.min(n - j0));
                         store(block, &mut c[i0 * n + j0..], n, height, width, accumulate || p0 > 0);
@@ -260,10 +221,37 @@ fn columns<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a: &[R], 
     c
 }
 
+#[inline(always)]
+fn far<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a: &[[R; MR]], b: &[[R; NR]]) -> [[R; NR]; MR] {
+    let mut c = [[R::zero(); NR]; MR];
+    for (a, b) in a.iter().zip(b) {
+        add_product::<R, MR, NR, FMA>(|i| a[i], b, &mut c);
+    }
+    c
+}
+
+/// Rows `of` of a transposed A with m rows, MR by MR, term by term; the last ones filled up with zeros.
+#[inline(always)]
+fn pack_rows<R: Real, const MR: usize>(a: &[R], m: usize, of: Range<usize>, out: &mut [R]) {
+    let k = a.len() / m;
+    let out = out.as_chunks_mut::<MR>().0;
+    for (p, row) in a.chunks_exact(m).enumerate() {
+        let (whole, rest) = row[of.start..of.end].as_chunks::<MR>();
+        for (panel, from) in whole.iter().enumerate() {
+            out[panel * k + p] = *from;
+        }
+        if !rest.is_empty() {
+            let last = &mut out[whole.len() * k + p];
+            *last = [R::zero(); MR];
+            last[..rest.len()].copy_from_slice(rest);
+        }
+    }
+}
+
 /// c_ij += a_i b_j. The rows are written out: a loop over them the compiler sometimes takes for the one to vectorise, with
 /// gathers, sixty times slower.
 #[inline(always)]
-fn add_product<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a: impl Fn(usize) -> R, b: &[R; NR], c: &mut [[R; NR]; MR]) {
+pub fn add_product<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a: impl Fn(usize) -> R, b: &[R; NR], c: &mut [[R; NR]; MR]) {
     macro_rules! row {
         ($($i:literal)+) => {
             $(if MR > $i {
@@ -274,7 +262,7 @@ fn add_product<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a: im
             })+
         };
     }
-    row!(0 1 2 3 4 5 6 7);
+    row!(0 1 2 3 4 5 6 7 8 9 10 11);
 }
 
 /// Writes a block's first `height` rows and `width` columns to rows of C that lie `n` apart.
@@ -307,106 +295,6 @@ fn store<R: Real, const MR: usize, const NR: usize>(
     for (i, x) in std::hint::black_box(&copy)[..height].iter().enumerate() {
         for (c, x) in c[i * n..][..width].iter_mut().zip(x) {
             *c = if accumulate { *c + *x } else { *x };
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::real::{Dual, Number};
-    use crate::rng::{Purpose, Stream};
-
-    fn draw<R: Real>(n: usize, chunk: u32) -> Vec<R> {
-        let mut x = vec![R::zero(); n];
-        Stream::new(1, Purpose::Test, 0, chunk).fill_normal(&mut x);
-        x
-    }
-
-    /// Every level, every combination of transposes, sizes around every edge, fresh and accumulating, against the definition
-    /// in f64: |error| <= (k + 2) eps sum |a||b| (the bound for any order of summation).
-    fn check<R: Real>() {
-        let sizes = [0, 1, 2, 3, 5, 8, 9, 16, 17, 33, 70, 257];
-        let shapes = (0..120).map(|i| (sizes[i % 12], sizes[(i * 5 + i / 12) % 12], sizes[(i * 7 + i / 3) % 12]));
-        for (m, k, n) in shapes.chain([(130, 520, 65)]) {
-            let (a, b, c0) = (draw::<R>(m * k, 0), draw::<R>(k * n, 1), draw::<R>(m * n, 2));
-            for (ta, tb, accumulate) in (0..8).map(|i| (i & 1 > 0, i & 2 > 0, i & 4 > 0)) {
-                let view = |x, rows, cols, t: bool| if t { Matrix::new(x, cols, rows).t() } else { Matrix::new(x, rows, cols) };
-                let (av, bv) = (view(&a, m, k, ta), view(&b, k, n, tb));
-                for level in [Level::Baseline, Level::Avx2, Level::Avx512] {
-                    let mut c = c0.clone();
-                    gemm_at(level, av, bv, &mut c, accumulate, &mut vec![R::nan(); 2 * (k + 33) * (m + n + 66)]);
-                    for i in 0..m {
-                        for j in 0..n {
-                            let at = |p: usize| {
-                                (a[if ta { p * m + i } else { i * k + p }].f64(), b[if tb { j * k + p } else { p * n + j }].f64())
-                            };
-                            let start = if accumulate { c0[i * n + j].f64() } else { 0.0 };
-                            let want = (0..k).map(|p| at(p).0 * at(p).1).sum::<f64>() + start;
-                            let size = (0..k).map(|p| (at(p).0 * at(p).1).abs()).sum::<f64>() + start.abs();
-                            let err = (c[i * n + j].f64() - want).abs();
-                            assert!(
-                                err <= (k + 2) as f64 * R::epsilon().f64() * size,
-                                "{} {} {m}x{k}x{n} ({ta}, {tb}): {err}",
-                                level.name(),
-                                R::NAME
-                            );
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn products_agree_with_the_definition() {
-        check::<f32>();
-        check::<f64>();
-        // Numbers of 8, 16 and 32 bytes with more to them than their values.
-        check::<Dual<f32>>();
-        check::<Dual<f64>>();
-        check::<Dual<Dual<f64>>>();
-    }
-
-    /// (A + A' e)(B + B' e) = A B + (A' B + A B') e, on every level.
-    #[test]
-    fn products_of_duals_carry_their_tangents() {
-        let (m, k, n) = (9, 260, 7);
-        let dual = |n, chunk| draw::<f64>(n, chunk).into_iter().zip(draw(n, chunk + 9)).map(|(v, t)| Dual::new(v, t)).collect();
-        let (a, b): (Vec<Dual<f64>>, Vec<Dual<f64>>) = (dual(m * k, 0), dual(k * n, 1));
-        for level in [Level::Baseline, Level::Avx2, Level::Avx512] {
-            let mut c = vec![Dual::nan(); m * n];
-            gemm_at(level, Matrix::new(&a, m, k), Matrix::new(&b, k, n), &mut c, false, &mut vec![Dual::nan(); k * (n + 8)]);
-            for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
-                let term = |p: usize| (a[i * k + p], b[p * n + j]);
-                let want: f64 = (0..k).map(term).map(|(a, b)| a.tangent * b.value + a.value * b.tangent).sum();
-                let size: f64 = (0..k).map(term).map(|(a, b)| (a.tangent * b.value).abs() + (a.value * b.tangent).abs()).sum();
-                let err = (c[i * n + j].tangent - want).abs();
-                assert!(err <= (2 * k + 2) as f64 * f64::EPSILON * size, "{} [{i}, {j}]: {err}", level.name());
-            }
-        }
-    }
-
-    #[test]
-    fn row_blocks_give_the_same_bits() {
-        let (m, k, n) = (101, 300, 37);
-        let (a, b) = (draw::<f32>(m * k, 0), draw::<f32>(k * n, 1));
-        let mut store = vec![0.0; packed_len::<f32>(k, n)];
-        let packed = pack(Matrix::new(&b, k, n), &mut store);
-        let (mut whole, mut parts) = (vec![0.0; m * n], vec![0.0; m * n]);
-        multiply(&a, packed, &mut whole, false);
-        for (a, c) in a.chunks(7 * k).zip(parts.chunks_mut(7 * n)) {
-            multiply(a, packed, c, false);
-        }
-        assert_eq!(whole, parts);
-    }
-
-    #[test]
-    fn the_stated_scratch_suffices() {
-        for (ta, m, k, n) in [(false, 9, 300, 33), (true, 9, 300, 33), (true, 1, 1, 1), (false, 1, 1, 1), (true, 130, 5, 2)] {
-            let (a, b) = (draw::<f64>(m * k, 0), draw::<f64>(k * n, 1));
-            let av = if ta { Matrix::new(&a, k, m).t() } else { Matrix::new(&a, m, k) };
-            gemm(av, Matrix::new(&b, k, n), &mut vec![0.0; m * n], false, &mut vec![0.0; scratch::<f64>(ta, k, n)]);
         }
     }
 }

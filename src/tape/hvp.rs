@@ -67,8 +67,9 @@ impl<R: Real> SecondOrder<R> {
         let mut r = Recorder::new();
         let y = what.record(&mut r)?;
         let size = elements(r.shape(y)?);
+        r.keep(y)?;
         let program = r.finish();
-        if program.inner.nodes[y.index].op.is_none() {
+        if program.inner.nodes[y.index].is_leaf() {
             return Err(Error::refused("second order: result", "must be computed by an operation"));
         }
         let n = program.parameter_count();
@@ -159,7 +160,7 @@ impl<R: Real> Program<R> {
     /// # Errors
     /// If there is none; the sentence has the names that there are.
     pub fn input(&self, name: &str) -> Result<Var> {
-        let inputs = || self.inner.nodes.iter().enumerate().filter(|(_, node)| node.op.is_none() && node.parameter.is_none());
+        let inputs = || self.inner.nodes.iter().enumerate().filter(|(_, node)| node.is_leaf() && node.parameter.is_none());
         let found = inputs().find(|(_, node)| node.name == name);
         found.map(|(index, _)| Var { tape: self.inner.tape, index }).ok_or_else(|| {
             let names: Vec<String> = inputs().map(|(_, node)| format!("\"{}\"", node.name)).collect();
@@ -175,7 +176,7 @@ fn split<R: Real>(duals: &[Dual<R>], values: &mut [R], tangents: &mut [R]) {
     }
 }
 
-fn length(place: &str, expected: usize, got: usize) -> Result<()> {
+pub(super) fn length(place: &str, expected: usize, got: usize) -> Result<()> {
     if expected == got { Ok(()) } else { Err(Error::invalid(place, format!("{expected} numbers long"), got)) }
 }
 

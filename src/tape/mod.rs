@@ -53,12 +53,17 @@
 //! Numerical Algorithms*, 4.2). Sums over contiguous numbers: leaves of 512, inside a leaf 16 interleaved running sums folded in
 //! halves. Sums over rows (bias gradients, broadcasting): leaves of 64 rows in order. Leaves are joined pairwise from the left.
 //! Matrix products add up blocks of 256 terms in order, then the blocks in order, also where the product is added to what is
-//! there. Every order is a function of the shapes alone, so replays are equal to the last bit on a given
+//! there; where the result has at most four columns and the left operand is not transposed, the terms of a block are 16
+//! interleaved running sums, folded in halves. Convolutions add up blocks of at most 288 terms in order (weights' gradients: of
+//! 256 pixels), then the blocks in order; with at most four output channels a group, 16 interleaved running sums folded in halves.
+//! Every order is a function of the shapes alone, so replays are equal to the last bit on a given
 //! [level](crate::simd::Level), on any number of threads.
 
 mod blocks;
 mod broadcast;
 pub mod check;
+mod compare;
+mod conv;
 mod fuse;
 mod gemm;
 mod hvp;
@@ -76,9 +81,10 @@ mod table;
 mod workspace;
 
 pub use blocks::Blocks;
+pub use compare::{Comparison, Rounding, compare};
 pub use hvp::{Record, SecondOrder};
 pub use op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Registered, Sample};
-pub use ops::{Activation, Chain, registry};
+pub use ops::{Activation, AveragePool, Chain, Conv2d, ConvTranspose2d, UpsampleNearest, registry};
 pub use plan::Memory;
 pub use program::Program;
 pub use recorder::Recorder;
@@ -87,7 +93,6 @@ pub use workspace::Workspace;
 
 pub(crate) use gemm::{Matrix, Packed, pack, packed_len};
 pub(crate) use ops::linear_rows;
-pub(crate) use sums::sum_of;
 pub(crate) use workspace::zeros;
 
 /// A tensor on a tape: an index, free to copy.

@@ -155,6 +155,7 @@ pub struct ColumnSums<'a, R> {
 }
 
 impl<R: Real> Kernel for ColumnSums<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -178,6 +179,7 @@ pub struct Forward<'a, R> {
 }
 
 impl<R: Real> Kernel for Forward<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -235,6 +237,9 @@ impl<R: Real> Forward<'_, R> {
 /// dbeta = sum dz,   dgamma = sum dz h,   dx = (gamma dz - mean(gamma dz) - h mean(gamma dz h))/std.
 ///
 /// dy becomes dz. `sums` gets dbeta and dgamma of each sample, `[samples, 2, channels]`.
+///
+/// activation' is computed again. Keeping it instead is not faster where the batch leaves the caches: for 64 images of 28 x 28 x 32
+/// and SiLU, both passes took 1.1 to 1.2 ns an element either way (Zen 5, f32); for a single image .75 against .6.
 pub struct Backward<'a, R> {
     pub plan: Plan,
     pub activation: Activation,
@@ -250,6 +255,7 @@ pub struct Backward<'a, R> {
 }
 
 impl<R: Real> Kernel for Backward<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -358,7 +364,6 @@ impl<R: Real> Channels<'_, R> {
     /// dx = (gamma dz - centre)/std + (x - m) slope, added to what is there unless `FRESH`. The products are rounded before the
     /// difference, as those in `centre` were: where a group is a single element the two cancel.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "a pass over six arrays")]
     fn pull<const FMA: bool, const FRESH: bool>(&self, x: &[R], dz: &[R], centre: &[R], slope: &[R], dx: &mut [R], j: usize, width: usize) {
         let c = self.mean.len();
         let (mean, scale, gamma) = (load(self.mean, j, width), load(self.scale, j, width), load(self.gamma, j, width));

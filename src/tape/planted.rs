@@ -1,10 +1,10 @@
 //! Operations with one planted error each: the check must catch every one of them.
 
-use super::check::{Row, check};
+use super::check::{Reference, check};
 use super::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
 use crate::Real;
 
-/// y = a + b, b [n] broadcast over the rows of a [m, n], with an error.
+/// y = a b, b [n] broadcast over the rows of a [m, n], with an error.
 macro_rules! planted {
     ($($name:ident: $error:expr;)+) => {
         $(pub struct $name;
@@ -19,7 +19,7 @@ macro_rules! planted {
                 }
             }
             fn reads(&self) -> Reads {
-                Reads::Nothing
+                if $error == Error::Reads { Reads::Nothing } else { Reads::Inputs }
             }
             fn flops(&self, _x: &[&[usize]], _y: &[usize]) -> u64 {
                 0
@@ -29,29 +29,34 @@ macro_rules! planted {
                 let unwritten = usize::from($error == Error::Unwritten);
                 for (y, a) in out.y.chunks_exact_mut(n).zip(x.value(0).chunks_exact(n)) {
                     for j in unwritten..n.min(a.len()) {
-                        y[j] = a[j] + x.value(1)[j];
+                        let product = a[j] * x.value(1)[j];
+                        y[j] = if $error == Error::ForwardCutsTangent { R::of(product.f64()) } else { product };
                     }
                 }
             }
             fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-                let n = x.shape(1)[0].max(1);
-                let sign = if $error == Error::Sign { -R::one() } else { R::one() };
-                // Right as long as the input still lies there.
-                let sign = if $error == Error::Reads && x.value(0).iter().any(|a| a.is_nan()) { R::nan() } else { sign };
-                let factor = if $error == Error::Factor { R::of(1.0001) } else { R::one() };
+                let (a, b) = (x.value(0), x.value(1));
+                let n = b.len().max(1);
+                let factor = R::of(match $error {
+                    Error::Sign => -1.0,
+                    Error::Factor => 1.0001,
+                    Error::TinyFactor => 1.0 + 1e-9,
+                    _ => 1.0,
+                });
                 if let Some((da, fresh)) = dx.slot(0) {
-                    for (da, dy) in da.iter_mut().zip(at.dy.iter()) {
+                    for (k, (da, dy)) in da.iter_mut().zip(at.dy.iter()).enumerate() {
                         let old = if fresh || $error == Error::Overwrites { R::zero() } else { *da };
-                        *da = old + sign * factor * *dy;
+                        let b = if $error == Error::BackwardCutsTangent { R::of(b[k % n].f64()) } else { b[k % n] };
+                        *da = old + factor * *dy * b;
                     }
                 }
                 let stale = $error == Error::Stale;
                 let Some(db) = (if stale { dx.slot(1).map(|slot| slot.0) } else { dx.add_to(1) }) else { return };
                 let rows = if $error == Error::Reduction { 1 } else { usize::MAX };
-                for dy in at.dy.chunks_exact(n).take(rows) {
-                    db.iter_mut().zip(dy).for_each(|(db, dy)| *db += *dy);
+                for (dy, a) in at.dy.chunks_exact(n).zip(a.chunks_exact(n)).take(rows) {
+                    db.iter_mut().zip(dy.iter().zip(a)).for_each(|(db, (dy, a))| *db += *dy * *a);
                 }
-                if $error == Error::DestroysKept {
+                if $error == Error::UsesUpAdjoint {
                     at.dy.fill(R::zero());
                 }
             }
@@ -81,38 +86,51 @@ enum Error {
     None,
     Sign,
     Factor,
+    TinyFactor,
     Reduction,
     Overwrites,
     Stale,
     Unwritten,
     Reads,
+    ForwardCutsTangent,
+    BackwardCutsTangent,
     NoSamples,
     NotRefused,
     /// Not an error: a vector-Jacobian product may use up dy.
-    DestroysKept,
+    UsesUpAdjoint,
 }
 
 planted! {
     Right: Error::None;
     WrongSign: Error::Sign;
     WrongFactor: Error::Factor;
+    WrongInTheTenthDigit: Error::TinyFactor;
     MissingReduction: Error::Reduction;
     OverwritesAdjoint: Error::Overwrites;
     AddsToStale: Error::Stale;
     LeavesUnwritten: Error::Unwritten;
     ReadsUnstated: Error::Reads;
+    ForwardWithoutTangent: Error::ForwardCutsTangent;
+    BackwardWithoutTangent: Error::BackwardCutsTangent;
     WithoutSamples: Error::NoSamples;
     DoesNotRefuse: Error::NotRefused;
-    UsesUpAdjoint: Error::DestroysKept;
+    UsesUpDy: Error::UsesUpAdjoint;
 }
 
 #[test]
 fn every_planted_error_is_caught() {
-    let (wide, narrow) = (registry::<f64>(), registry::<f32>());
+    let (wide, narrow, dual) = (registry(), registry(), registry());
     for (i, error) in ERRORS.iter().enumerate() {
-        let rows = check(&wide[i..=i], &narrow[i..=i]);
-        let failed: Vec<&Row> = rows.iter().filter(|row| !row.pass).collect();
-        let right = matches!(error, Error::None | Error::DestroysKept);
-        assert_eq!(failed.is_empty(), right, "{error:?}: {failed:#?}");
+        let rows = check(&wide[i..=i], &narrow[i..=i], &dual[i..=i]);
+        let [row] = &rows[..] else { panic!("one row for {error:?}, got {}", rows.len()) };
+        let right = matches!(error, Error::None | Error::UsesUpAdjoint);
+        assert_eq!(row.pass(), right, "{error:?}: {}", row.note());
+        // Two errors that one reference alone can see.
+        let seen_by: Vec<Reference> = Reference::ALL.into_iter().filter(|r| row.worst(*r) > r.bound()).collect();
+        match error {
+            Error::TinyFactor => assert_eq!(seen_by, [Reference::Dual]),
+            Error::BackwardCutsTangent => assert_eq!(seen_by, [Reference::Second]),
+            _ => {}
+        }
     }
 }

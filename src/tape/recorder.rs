@@ -3,9 +3,10 @@
 use super::fuse::fuse;
 use super::op::{MAX_RANK, Op, Reads};
 use super::ops::{
-    Abs, Activation, Add, Axes, BroadcastTo, Clamp, Concat, Cos, CrossEntropy, Div, Erf, Exp, Gather, Gelu, GeluTanh, GroupNorm, LayerNorm,
-    Linear, Log, LogSoftmax, Map, MatMul, Max, Min, Mul, Neg, Outer, Pad, Permute, Pow, Reduce, Relu, Reshape, RowDot, RowNorm, Scale,
-    Shift, Sigmoid, Silu, Sin, Slice, SoftCrossEntropy, Softmax, Softplus, Sqrt, Square, Statistic, Stop, Sub, Tanh, Zip,
+    Abs, Activation, Add, AveragePool, Axes, BroadcastTo, Clamp, Concat, Conv2d, ConvTranspose2d, Cos, CrossEntropy, Div, Erf, Exp, Gather,
+    Gelu, GeluTanh, GroupNorm, LayerNorm, Linear, Log, LogSoftmax, Map, MatMul, Max, Min, Mul, Neg, Outer, Pad, Permute, Pow, Reduce, Relu,
+    Reshape, RowDot, RowNorm, Scale, Shift, Sigmoid, Silu, Sin, Slice, SoftCrossEntropy, Softmax, Softplus, Sqrt, Square, Statistic, Stop,
+    Sub, Tanh, UpsampleNearest, Zip,
 };
 use super::plan::{Memory, plan};
 use super::program::{Inner, Node, Program};
@@ -300,6 +301,19 @@ impl<R: Real> Recorder<R> {
         row_norm(x) = RowNorm;
         /// Entries `range` of the first axis.
         rows(x; range: Range<usize>) = Slice { axis: 0, start: range.start, end: range.end };
+        /// Convolution of x `[n, h, w, c_in]` with weights `[kh, kw, c_in/groups, c_out]`; see [`Conv2d`].
+        conv2d(x, weight; conv: Conv2d) = conv;
+        /// As [`Self::conv2d`], plus the bias `[c_out]`.
+        conv2d_bias(x, weight, bias; conv: Conv2d) = conv;
+        /// The adjoint of the convolution's map: x `[n, h, w, c_in]`, weights `[kh, kw, c_out/groups, c_in]`; see
+        /// [`ConvTranspose2d`].
+        conv_transpose2d(x, weight; conv: ConvTranspose2d) = conv;
+        /// As [`Self::conv_transpose2d`], plus the bias `[c_out]`.
+        conv_transpose2d_bias(x, weight, bias; conv: ConvTranspose2d) = conv;
+        /// Means over windows of x `[n, h, w, c]`; see [`AveragePool`].
+        average_pool2d(x; pool: AveragePool) = pool;
+        /// Every pixel of x `[n, h, w, c]` repeated `factor[0]` times downwards and `factor[1]` times to the right.
+        upsample_nearest2d(x; factor: [usize; 2]) = UpsampleNearest { factor };
         /// Zeros around x: per axis, how many before and how many behind.
         pad(x; border: &[(usize, usize)]) = Pad { border: border.to_vec() };
         /// The same numbers, in their row-major order, in another shape with as many elements.

@@ -107,6 +107,7 @@ mod tests {
     fn sum<R: Real>(x: &[R]) -> R {
         struct Sum<'a, R>(&'a [R]);
         impl<R: Real> Kernel for Sum<'_, R> {
+            const VECTORS: bool = R::VECTORS;
             type Output = R;
             #[inline(always)]
             fn run<const FMA: bool>(self) -> R {

@@ -66,6 +66,7 @@ struct Fill<'a, R: Real> {
 }
 
 impl<R: Real> Kernel for Fill<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {

@@ -98,7 +98,7 @@ impl Training {
 
     /// Operations of the matrix products and convolutions of one forward pass over the batch: two per weight and place.
     pub fn flops(&self) -> f64 {
-        let rows = self.recorded.program.rows(None).unwrap_or_default();
+        let rows = self.recorded.program.table().rows;
         let elements = |shape: &[usize]| shape.iter().product::<usize>() as f64;
         let products = rows.iter().filter(|row| row.op.starts_with("linear") || row.op.starts_with("conv"));
         let each = |row: &ndsm::tape::Row| {

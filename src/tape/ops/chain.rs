@@ -214,6 +214,7 @@ struct Pull<'a, F, R> {
 }
 
 impl<F: Function2, R: Real> Kernel for Value<'_, Zip<F>, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -224,6 +225,7 @@ impl<F: Function2, R: Real> Kernel for Value<'_, Zip<F>, R> {
 }
 
 impl<F: Function2, R: Real> Kernel for Pull<'_, Zip<F>, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

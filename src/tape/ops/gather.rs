@@ -88,6 +88,7 @@ struct AddRows<'a, R> {
 }
 
 impl<R: Real> Kernel for AddRows<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

@@ -92,6 +92,7 @@ pub fn backward<F: Function, R: Real>(f: F, [x, y, dy]: [&[R]; 3], dx: &mut [R],
 
 struct Forward<'a, F, R>(F, &'a [R], &'a mut [R]);
 impl<F: Function, R: Real> Kernel for Forward<'_, F, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -138,6 +139,7 @@ struct Backward<'a, F, R> {
     fresh: bool,
 }
 impl<F: Function, R: Real> Kernel for Backward<'_, F, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

@@ -4,6 +4,8 @@ mod activations;
 mod broadcast_to;
 mod chain;
 mod concat;
+mod conv;
+mod conv_transpose;
 mod cross_entropy;
 mod elementary;
 mod gather;
@@ -14,6 +16,7 @@ mod normalise;
 mod outer;
 mod pad;
 mod permute;
+mod pool;
 mod reduce;
 mod reshape;
 mod row_dot;
@@ -28,6 +31,8 @@ pub use activations::{Gelu, GeluTanh, Relu, Sigmoid, Silu, Softplus, Tanh};
 pub use broadcast_to::BroadcastTo;
 pub use chain::Chain;
 pub use concat::Concat;
+pub use conv::Conv2d;
+pub use conv_transpose::ConvTranspose2d;
 pub use cross_entropy::{CrossEntropy, SoftCrossEntropy};
 pub use elementary::{Abs, Clamp, Cos, Erf, Exp, Log, Neg, Pow, Scale, Shift, Sin, Sqrt, Square};
 pub use gather::Gather;
@@ -38,6 +43,7 @@ pub use normalise::{GroupNorm, LayerNorm};
 pub use outer::Outer;
 pub use pad::Pad;
 pub use permute::Permute;
+pub use pool::{AveragePool, UpsampleNearest};
 pub use reduce::{Axes, Reduce, Statistic};
 pub use reshape::Reshape;
 pub use row_dot::RowDot;
@@ -110,6 +116,10 @@ ops![
     Reshape,
     Permute,
     BroadcastTo,
-    Gather;
+    Gather,
+    Conv2d,
+    ConvTranspose2d,
+    AveragePool,
+    UpsampleNearest;
     Chain<R>
 ];

@@ -59,6 +59,7 @@ struct Products<'a, R> {
     y: &'a mut [R],
 }
 impl<R: Real> Kernel for Products<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -81,6 +82,7 @@ struct OverColumns<'a, R> {
     da: &'a mut [R],
 }
 impl<R: Real> Kernel for OverColumns<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -101,6 +103,7 @@ struct OverRows<'a, R> {
     db: &'a mut [R],
 }
 impl<R: Real> Kernel for OverRows<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

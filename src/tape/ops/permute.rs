@@ -168,6 +168,7 @@ struct Move<'a, R> {
 }
 
 impl<R: Real> Kernel for Move<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

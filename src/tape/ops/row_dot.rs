@@ -14,6 +14,7 @@ struct Products<'a, R> {
 }
 
 impl<R: Real> Kernel for Products<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

@@ -50,6 +50,7 @@ struct Norms<'a, R> {
     y: &'a mut [R],
 }
 impl<R: Real> Kernel for Norms<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -87,6 +88,7 @@ struct PullBack<'a, R> {
     fresh: bool,
 }
 impl<R: Real> Kernel for PullBack<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

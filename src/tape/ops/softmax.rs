@@ -63,6 +63,7 @@ struct Forward<'a, R> {
 }
 
 impl<R: Real> Kernel for Forward<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -96,6 +97,7 @@ struct Backward<'a, R> {
 }
 
 impl<R: Real> Kernel for Backward<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

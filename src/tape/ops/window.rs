@@ -77,6 +77,7 @@ struct Read<'a, R> {
     add: bool,
 }
 impl<R: Real> Kernel for Read<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -99,6 +100,7 @@ struct Write<'a, R> {
     add: bool,
 }
 impl<R: Real> Kernel for Write<'_, R> {
+    const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

@@ -1,0 +1,225 @@
+//! Tables that check every formula against something that does not know it, each row with its error and the bound that it must
+//! keep. `ndsm audit` prints them.
+//!
+//! ```no_run
+//! use ndsm::audit::{Subject, audit};
+//! let report = audit(&[Subject::Tape]);
+//! assert!(report.passed(), "{report}");
+//! ```
+
+mod tape;
+
+use crate::{Error, Result};
+use std::fmt;
+use std::time::Instant;
+
+/// What can be audited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// The derivatives of every operation of the tape.
+    Tape,
+}
+
+impl Subject {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Tape];
+    /// Names that the design knows and that this version does not offer.
+    const LATER: &[&str] = &["integrators", "transitions", "scores", "control"];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tape => "tape",
+        }
+    }
+
+    /// The subjects called `name`: one, or `all`.
+    ///
+    /// # Errors
+    /// If there is none; the sentence has the names that there are.
+    pub fn parse(name: &str) -> Result<Vec<Self>> {
+        if name == "all" {
+            return Ok(Self::ALL.to_vec());
+        }
+        if let Some(found) = Self::ALL.iter().find(|s| s.name() == name) {
+            return Ok(vec![*found]);
+        }
+        let names = Self::ALL.iter().map(|s| s.name()).chain(["all"]).map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ");
+        if Self::LATER.contains(&name) {
+            return Err(Error::refused("audit", format!("\"{name}\" is not available yet; use one of {names}")));
+        }
+        Err(Error::invalid("audit", format!("one of {names}"), format!("\"{name}\"")))
+    }
+}
+
+/// What an audit found. Prints itself.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// One for each subject.
+    pub tables: Vec<Table>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// The rows of one subject.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// What was audited.
+    pub subject: Subject,
+    /// How, in a few lines.
+    pub how: &'static str,
+    /// The rows.
+    pub rows: Vec<Row>,
+}
+
+/// One thing that was checked.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Its name.
+    pub name: String,
+    /// What it was tried on.
+    pub tried: Vec<String>,
+    /// The worst error against each reference; the first is what the row is judged by.
+    pub errors: Vec<Measured>,
+    /// Whether every error keeps its bound, and nothing else is wrong.
+    pub pass: bool,
+    /// What is wrong.
+    pub note: String,
+}
+
+/// An error beside its bound.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// What was compared with.
+    pub reference: &'static str,
+    /// The relative error.
+    pub error: f64,
+    /// What it must not exceed.
+    pub bound: f64,
+}
+
+/// Audits `subjects`.
+pub fn audit(subjects: &[Subject]) -> Report {
+    let started = Instant::now();
+    let tables = subjects.iter().map(|subject| match subject {
+        Subject::Tape => tape::table(),
+    });
+    Report { tables: tables.collect(), seconds: started.elapsed().as_secs_f64() }
+}
+
+impl Report {
+    /// Whether all rows pass.
+    pub fn passed(&self) -> bool {
+        self.failed().is_empty()
+    }
+
+    /// The rows that do not.
+    pub fn failed(&self) -> Vec<&Row> {
+        self.tables.iter().flat_map(|t| &t.rows).filter(|row| !row.pass).collect()
+    }
+
+    /// How many rows there are.
+    pub fn count(&self) -> usize {
+        self.tables.iter().map(|t| t.rows.len()).sum()
+    }
+
+    /// Nothing if all rows pass.
+    ///
+    /// # Errors
+    /// `Failed`, with the names of the rows that do not.
+    pub fn verdict(&self) -> Result<()> {
+        let failed = self.failed();
+        if failed.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = failed.iter().map(|row| row.name.as_str()).collect();
+        let (n, verb) = (names.len(), if names.len() == 1 { "fails" } else { "fail" });
+        Err(Error::Failed { what: format!("audit: {n} of {} rows {verb}: {}", self.count(), names.join(", ")) })
+    }
+}
+
+/// Widest column of what was tried; the rest is counted.
+const WIDTH: usize = 64;
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for table in &self.tables {
+            writeln!(f, "{}", table.how)?;
+            writeln!(f)?;
+            let width = table.rows.iter().map(|row| row.name.len()).max().unwrap_or(0).max(table.subject.name().len());
+            let against = table.rows.iter().filter_map(|row| row.errors.first()).map(|e| e.reference.len()).max().unwrap_or(0);
+            writeln!(f, "{:<width$}   error  bound  {:<against$}        tried on", table.subject.name(), "against")?;
+            for row in &table.rows {
+                let measured = row.errors.first().map_or(format!("{:>8}  {:>5}  {:<against$}", "", "", ""), |e| {
+                    format!("{:>8}  {:>5}  {:<against$}", shown(e.error), format!("{:.0e}", e.bound), e.reference)
+                });
+                let line = format!("{:<width$}{measured}  {}  {}", row.name, if row.pass { "pass" } else { "FAIL" }, tried(&row.tried));
+                writeln!(f, "{}", line.trim_end())?;
+                if !row.note.is_empty() {
+                    writeln!(f, "{:<width$}  {}", "", row.note)?;
+                }
+            }
+            writeln!(f)?;
+        }
+        let count = self.count();
+        write!(f, "{} of {count} pass, in {:.1} s", count - self.failed().len(), self.seconds)
+    }
+}
+
+fn shown(error: f64) -> String {
+    if error == 0.0 { "0".to_string() } else { format!("{error:.1e}") }
+}
+
+/// As much of the list as fits, and how many are left.
+fn tried(list: &[String]) -> String {
+    let mut text = String::new();
+    for (i, item) in list.iter().enumerate() {
+        if i > 0 && text.len() + item.len() > WIDTH {
+            return format!("{text} and {} more", list.len() - i);
+        }
+        if i > 0 {
+            text.push(' ');
+        }
+        text.push_str(item);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(pass: bool) -> Report {
+        let row = |name: &str, error: f64, pass: bool| Row {
+            name: name.to_string(),
+            tried: (0..40).map(|i| format!("{i}x3")).collect(),
+            errors: vec![Measured { reference: "dual", error, bound: 1e-12 }],
+            pass,
+            note: if pass { String::new() } else { "a note".to_string() },
+        };
+        let rows = vec![row("add", 0.0, true), row("mul", if pass { 1e-16 } else { f64::NAN }, pass)];
+        Report { tables: vec![Table { subject: Subject::Tape, how: "how", rows }], seconds: 0.25 }
+    }
+
+    #[test]
+    fn a_failed_row_fails_the_audit() {
+        let (right, wrong) = (report(true), report(false));
+        assert!(right.passed() && right.verdict().is_ok() && !wrong.passed());
+        let e = wrong.verdict().unwrap_err();
+        assert_eq!((e.exit_code(), e.to_string().as_str()), (1, "audit: 1 of 2 rows fails: mul"));
+        let text = wrong.to_string();
+        for part in ["NaN", "1e-12", "FAIL", "a note", "0x3 1x3", "more", "1 of 2 pass"] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+        assert!(!right.to_string().contains("FAIL") && right.to_string().contains("2 of 2 pass"));
+    }
+
+    #[test]
+    fn names_are_parsed() {
+        assert_eq!((Subject::parse("tape").unwrap(), Subject::parse("all").unwrap()), (vec![Subject::Tape], Subject::ALL.to_vec()));
+        for (name, words) in [("scores", "\"scores\" is not available yet; use one of \"tape\", \"all\""), ("tap", "got \"tap\"")] {
+            let e = Subject::parse(name).unwrap_err();
+            assert!(e.exit_code() == 2 && e.to_string().contains(words), "{e}");
+        }
+    }
+}

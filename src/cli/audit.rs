@@ -1,0 +1,52 @@
+//! `ndsm audit`.
+
+use super::args::AuditArgs;
+use crate::Result;
+use crate::audit::{Measured, Report, Row, Subject, audit};
+use serde_json::{Value, json};
+use std::io::Write;
+
+/// Audits what was asked for. The report goes to standard output also if a row fails, which is an error.
+pub fn run(args: &AuditArgs) -> Result<String> {
+    let report = audit(&Subject::parse(&args.what)?);
+    let text = if args.json { object(&args.what, &report).to_string() } else { report.to_string() };
+    if let Err(e) = report.verdict() {
+        // A closed pipe is the reader's choice.
+        let _ = writeln!(std::io::stdout(), "{text}");
+        return Err(e);
+    }
+    Ok(text)
+}
+
+fn object(what: &str, report: &Report) -> Value {
+    let row = |row: &Row| {
+        let measured = |e: &Measured| json!({"reference": e.reference, "error": e.error, "bound": e.bound});
+        // What the row is judged by also by itself.
+        let judged = row.errors.first().map_or(Value::Null, measured);
+        json!({"name": row.name, "pass": row.pass, "error": judged["error"], "bound": judged["bound"], "reference": judged["reference"],
+            "errors": row.errors.iter().map(measured).collect::<Vec<_>>(), "tried": row.tried, "note": row.note})
+    };
+    let tables = report.tables.iter().map(|t| (t.subject.name().to_owned(), t.rows.iter().map(row).collect())).collect();
+    json!({"audit": what, "pass": report.passed(), "seconds": report.seconds, "rows": report.count(), "tables": Value::Object(tables)})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::Table;
+
+    #[test]
+    fn the_object_says_what_fails() {
+        let errors = vec![
+            Measured { reference: "dual", error: f64::NAN, bound: 1e-12 },
+            Measured { reference: "central difference", error: 1e-10, bound: 1e-8 },
+        ];
+        let row = Row { name: "mul".into(), tried: vec!["3,3".into()], errors, pass: false, note: "why".into() };
+        let report = Report { tables: vec![Table { subject: Subject::Tape, how: "", rows: vec![row] }], seconds: 1.0 };
+        let json = object("all", &report);
+        assert!(json["audit"] == "all" && json["pass"] == false && json["rows"] == 1, "{json}");
+        let row = &json["tables"]["tape"][0];
+        // JSON has no NaN.
+        assert!(row["name"] == "mul" && row["error"].is_null() && row["bound"] == 1e-12 && row["errors"][1]["error"] == 1e-10, "{json}");
+    }
+}
