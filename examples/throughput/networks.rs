@@ -23,7 +23,11 @@ fn steps(mut training: Training, first: usize, name: &'static str, units: usize)
     }
     let ms = time(units, || (0..units).try_for_each(|_| training.step().map(drop)).map(|()| None))?;
     let [shared, unshared] = training.mebibytes();
-    Ok(Timing { ms, rate: ("gflops", 3.0 * training.flops() / 1e9), extra: vec![(name, loss), ("workspace_mib", shared), ("unshared_mib", unshared)] })
+    Ok(Timing {
+        ms,
+        rate: ("gflops", 3.0 * training.flops() / 1e9),
+        extra: vec![(name, loss), ("workspace_mib", shared), ("unshared_mib", unshared)],
+    })
 }
 
 /// A perceptron's parameters, flat: uniform in +-1/sqrt(inputs); biases zero.

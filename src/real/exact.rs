@@ -173,6 +173,7 @@ macro_rules! lane {
     ($name:ident($x:ident, $fma:ident) = $y:expr) => {
         struct $name<'a, R>(&'a [R], &'a mut [R]);
         impl<R: $crate::Real> $crate::simd::Kernel for $name<'_, R> {
+            const VECTORS: bool = R::VECTORS;
             type Output = ();
             #[inline(always)]
             fn run<const $fma: bool>(self) {

@@ -293,6 +293,14 @@ impl<T: Term, R: Real> Sum<'_, T, R> {
         let (mut tree, mut row) = (Tree::<R, 1>::new(), Tree::<R, 1>::new());
         for start in Rows::new(self.kept, self.plan.strides, [0; 3]) {
             let own = if T::OWN { self.own[start[w]] } else { R::zero() };
+            let dx = &mut self.dx[start[w]];
+            if n <= LEAF && self.summed == [1; 3] {
+                // One leaf, without the tree: rows may be short and many.
+                let (other, y, dy) = (&self.other[start[o]..][..n], &self.y[start[2]..][..n], &self.dy[start[2]..][..n]);
+                let total = leaf_sum::<T, R, FMA>(self.term, own, other, y, dy);
+                *dx = if self.fresh { total } else { *dx + total };
+                continue;
+            }
             tree.clear();
             for at in Rows::new(self.summed, self.plan.strides, start) {
                 let (other, y, dy) = (&self.other[at[o]..][..n], &self.y[at[2]..][..n], &self.dy[at[2]..][..n]);
@@ -302,7 +310,7 @@ impl<T: Term, R: Real> Sum<'_, T, R> {
                 }
                 tree.push(row.total());
             }
-            let (dx, total) = (&mut self.dx[start[w]], tree.total()[0]);
+            let total = tree.total()[0];
             *dx = if self.fresh { total } else { *dx + total };
         }
     }

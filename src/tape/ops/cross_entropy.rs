@@ -71,8 +71,9 @@ impl<R: Real> Kernel for Forward<'_, R> {
                 Target::Weights(t) => {
                     let t = &t[i * k..][..k];
                     for j in 0..k {
-                        let cost = t[j] * ((shift - z[j]) + log);
-                        scratch[j] = if t[j] == R::zero() { R::zero() } else { cost };
+                        // 0 ln 0 = 0.
+                        let cost = (shift - z[j]) + log;
+                        scratch[j] = if t[j] == R::zero() && !cost.is_finite() { R::zero() } else { t[j] * cost };
                     }
                     sum_of(k, |j| scratch[j])
                 }

@@ -271,11 +271,11 @@ impl<R: Real> Op<R> for Reduce {
     }
     fn label(&self) -> String {
         let axes = match &self.axes {
-            Axes::All => "all".to_string(),
-            Axes::Last => "last".to_string(),
-            Axes::These(axes) => format!("{axes:?}"),
+            Axes::All => String::new(),
+            Axes::Last => " over last".to_string(),
+            Axes::These(axes) => format!(" over {axes:?}"),
         };
-        format!("{} over {axes}{}", Op::<R>::name(self), if self.keep { ", kept" } else { "" })
+        format!("{}{axes}{}", Op::<R>::name(self), if self.keep { ", kept" } else { "" })
     }
     fn shape(&self, x: &[&[usize]]) -> std::result::Result<Vec<usize>, String> {
         let [x] = x else { return Err("one input".to_string()) };
