@@ -3,8 +3,9 @@
 //! B is packed once into panels as wide as two vector registers; a block of C (8 rows by one panel) stays in registers while k
 //! runs through blocks of 256 terms. Rows of A are *not* packed: each element is broadcast from where it lies; only those of a
 //! large transposed A are, whose terms lie pages apart. A result of at most four columns has kernels of its own
-//! ([`narrow`]), and dual numbers are multiplied part by part ([`parts`]). The order in which the terms of an element of C are added depends on k alone (256 in order,
-//! then the blocks in order), never on the element's place, so any split of C into row blocks gives the same bits.
+//! ([`narrow`]), and dual numbers are multiplied part by part ([`parts`]). The order in which the terms of an element of C are
+//! added depends on k alone (256 in order, then the blocks in order), never on the element's place, so any split of C into row
+//! blocks gives the same bits.
 
 mod narrow;
 mod pack;
