@@ -28,8 +28,8 @@
 //! # From a recording to a program
 //! [`Recorder::finish`] does two things, both visible in the table that a program [prints](Program::table):
 //! * *Fusion.* An operation takes over the one whose result it alone reads: a matrix product, a bias and an activation become one
-//!   layer; an activation goes into the normalisation or convolution before it; functions of single elements become one pass
-//!   over memory. The program prints the node that a line went to.
+//!   layer; a bias goes into the convolution before it, an activation into the normalisation; functions of single elements become
+//!   one pass over memory. The program prints the node that a line went to.
 //! * *Memory.* Every buffer gets its place from how long it is needed. What no vector-Jacobian product
 //!   [reads](Op::reads) lives only until its last reader, an adjoint from the first that adds to it until its own turn.
 //!   [`Program::memory`] tells the peak, and what a buffer for each node would take.

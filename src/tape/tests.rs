@@ -211,3 +211,20 @@ fn a_forward_pass_alone_needs_two_buffers() {
     assert_eq!(program.memory().values, 64 + 9 * 16 + 1 + 2 * 64, "{program}");
     assert_eq!(program.memory().adjoints + program.memory().kept, 0);
 }
+
+#[test]
+fn a_bias_goes_into_a_convolution_and_an_activation_into_a_norm() {
+    let mut r = Recorder::<f64>::new();
+    let (x, w) = (r.input("x", &[1, 3, 3, 2]).unwrap(), r.parameter("w", &[3, 3, 2, 4]).unwrap());
+    let (b, scale) = (r.parameter("b", &[4]).unwrap(), r.parameter("scale", &[4]).unwrap());
+    let z = r.conv2d(x, w, crate::tape::Conv2d::default()).unwrap();
+    let z = r.add(z, b).unwrap();
+    // A second one is no bias of the convolution's any more.
+    let z = r.add(z, b).unwrap();
+    let y = r.group_norm(z, scale, b, 2, 1e-5, Activation::Identity).unwrap();
+    r.silu(y).unwrap();
+    let table = r.finish().table();
+    let fused: Vec<Option<usize>> = table.rows[4..].iter().map(|row| row.fused).collect();
+    assert_eq!(fused, [Some(5), None, None, Some(8), None], "{table}");
+    assert_eq!(table.rows[5].inputs, [0, 1, 2]);
+}
