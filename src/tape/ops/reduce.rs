@@ -1,12 +1,15 @@
 //! Sums, means, variances, maxima and log-sum-exps over axes.
 
+mod terms;
+
 use crate::Real;
-use crate::simd::{Kernel, W, dispatch};
-use crate::tape::broadcast::{Incoming, Plan, Term};
+use crate::simd::dispatch;
+use crate::tape::broadcast::{Incoming, Plan};
 use crate::tape::op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Sample, elements};
-use crate::tape::ops::zip::larger;
 use crate::tape::recorder::methods;
 use crate::tape::{Recorder, Var};
+pub use terms::row_max;
+use terms::{Deviation, Exponential, Itself, Largest, Logarithms, Maximum, SquaredDeviation, ToLargest, Weight};
 
 methods! {
     /// Sum of all elements; the result has no axes.
@@ -115,149 +118,6 @@ impl Reduce {
     }
 }
 
-/// The input itself.
-#[derive(Clone, Copy)]
-struct Itself;
-impl Term for Itself {
-    const OWN: bool = false;
-    #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, _: R, x: R, _: R, _: R) -> R {
-        x
-    }
-}
-
-/// (x - m)^2.
-#[derive(Clone, Copy)]
-struct SquaredDeviation;
-impl Term for SquaredDeviation {
-    #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, mean: R, x: R, _: R, _: R) -> R {
-        let d = x - mean;
-        d * d
-    }
-}
-
-/// c (x - m) dy.
-#[derive(Clone, Copy)]
-struct Deviation(f64);
-impl Term for Deviation {
-    #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, mean: R, x: R, _: R, dy: R) -> R {
-        R::of(self.0) * (x - mean) * dy
-    }
-}
-
-/// 1 where x is the largest.
-#[derive(Clone, Copy)]
-struct Largest;
-impl Term for Largest {
-    #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, max: R, x: R, _: R, _: R) -> R {
-        if x == max { R::one() } else { R::zero() }
-    }
-}
-
-/// dy where x is the largest.
-#[derive(Clone, Copy)]
-struct ToLargest;
-impl Term for ToLargest {
-    #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, max: R, x: R, _: R, dy: R) -> R {
-        if x == max { dy } else { R::zero() }
-    }
-}
-
-/// e^(x - m).
-#[derive(Clone, Copy)]
-struct Exponential;
-impl Term for Exponential {
-    #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, shift: R, x: R, _: R, _: R) -> R {
-        (x - shift).exp_neg_lane::<FMA>()
-    }
-}
-
-/// e^(x - m - l) dy.
-#[derive(Clone, Copy)]
-struct Weight;
-impl Term for Weight {
-    #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, shift: R, x: R, log: R, dy: R) -> R {
-        ((x - shift) - log).exp_neg_lane::<FMA>() * dy
-    }
-}
-
-/// y = the largest x along the axes, -infinity for none.
-struct Maximum<'a, R> {
-    plan: Plan,
-    x: &'a [R],
-    y: &'a mut [R],
-}
-
-impl<R: Real> Kernel for Maximum<'_, R> {
-    const VECTORS: bool = R::VECTORS;
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let Maximum { plan, x, y } = self;
-        let n = plan.inner();
-        y.fill(-R::infinity());
-        for [iy, ix, _] in plan.rows() {
-            let x = &x[ix..][..n];
-            if plan.varies(0) {
-                for (y, x) in y[iy..][..n].iter_mut().zip(x) {
-                    *y = larger(*y, *x);
-                }
-            } else {
-                y[iy] = larger(y[iy], row_max(x));
-            }
-        }
-    }
-}
-
-/// The largest number, -infinity for none, NaN if one is. For use inside kernels.
-#[inline(always)]
-pub fn row_max<R: Real>(x: &[R]) -> R {
-    let mut lanes = [-R::infinity(); W];
-    let (blocks, last) = x.as_chunks::<W>();
-    for x in blocks {
-        for i in 0..W {
-            lanes[i] = larger(lanes[i], x[i]);
-        }
-    }
-    for (lane, x) in lanes.iter_mut().zip(last) {
-        *lane = larger(*lane, *x);
-    }
-    let mut half = W / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] = larger(lanes[i], lanes[i + half]);
-        }
-        half /= 2;
-    }
-    lanes[0]
-}
-
-/// Of s = sum e^(x - m): log = ln s, y = m + ln s; but log = 0 where s = 0, so that weights e^(x - m - log) are 0 there.
-struct Logarithms<'a, R> {
-    shift: &'a [R],
-    log: &'a mut [R],
-    y: &'a mut [R],
-}
-
-impl<R: Real> Kernel for Logarithms<'_, R> {
-    const VECTORS: bool = R::VECTORS;
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        for ((shift, log), y) in self.shift.iter().zip(self.log).zip(self.y) {
-            let l = y.ln_lane::<FMA>();
-            *log = if *y == R::zero() { R::zero() } else { l };
-            *y = *shift + l;
-        }
-    }
-}
-
 impl<R: Real> Op<R> for Reduce {
     fn name(&self) -> &'static str {
         match self.statistic {
@@ -265,7 +125,7 @@ impl<R: Real> Op<R> for Reduce {
             Statistic::Mean => "mean",
             Statistic::Variance { unbiased: false } => "variance",
             Statistic::Variance { unbiased: true } => "unbiased variance",
-            Statistic::Max => "max",
+            Statistic::Max => "max_axes",
             Statistic::LogSumExp => "logsumexp",
         }
     }
