@@ -225,6 +225,11 @@ impl Convolution {
         self.window().scratch(c).saturating_mul(self.band(self.small)).saturating_add(outer::scratch::<R>(level, d.count))
     }
 
+    /// What suffices for each of the three.
+    pub fn scratch<R: Real>(&self, level: Level) -> usize {
+        self.apply_scratch::<R>(level).max(self.adjoint_scratch::<R>(level)).max(self.weight_gradient_scratch::<R>(level))
+    }
+
     /// dw += the gradient of <y, map of x> in w.
     pub fn add_weight_gradient<R: Real>(&self, level: Level, x: &[R], y: &[R], dw: &mut [R], scratch: &mut [R]) {
         if dw.is_empty() || y.is_empty() {

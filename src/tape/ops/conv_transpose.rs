@@ -93,9 +93,7 @@ impl<R: Real> Op<R> for ConvTranspose2d {
         Ok(vec![c.images, c.large[0], c.large[1], c.c])
     }
     fn scratch(&self, x: &[&[usize]]) -> usize {
-        let Ok(c) = self.sizes(x) else { return 0 };
-        let l = level();
-        c.apply_scratch::<R>(l).max(c.adjoint_scratch::<R>(l)).max(c.weight_gradient_scratch::<R>(l))
+        self.sizes(x).map_or(0, |c| c.scratch::<R>(level()))
     }
     fn reads(&self) -> Reads {
         Reads::Inputs
