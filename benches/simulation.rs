@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, Array3};
 use ndsm::Real;
 use ndsm::mixture::{Covariances, Mixture};
 use ndsm::rng::{Purpose, Stream};
-use ndsm::sde::{ComponentStep, Langevin, Paths, euler_maruyama};
+use ndsm::sde::{ComponentStep, EulerMaruyama, Langevin, Paths, simulate};
 
 const PATHS: Paths = Paths { seed: 0, purpose: Purpose::Test, step: 0 };
 
@@ -49,7 +49,7 @@ fn langevin(c: &mut Criterion) {
     group.bench_function("100000 paths x 100 steps", |b| {
         b.iter(|| {
             x.copy_from_slice(&start);
-            euler_maruyama(&sde, &grid, &mut x, PATHS)
+            simulate(&EulerMaruyama, &sde, &grid, &mut x, PATHS)
         });
     });
     group.finish();
@@ -80,7 +80,7 @@ fn component(c: &mut Criterion) {
         group.bench_function(format!("{name}, Euler"), |b| {
             b.iter(|| {
                 x.copy_from_slice(&start);
-                euler_maruyama(&sde, &[0.0, 1e-3], &mut x, PATHS)
+                simulate(&EulerMaruyama, &sde, &[0.0, 1e-3], &mut x, PATHS)
             });
         });
         group.bench_function(format!("{name}, component-wise"), |b| {

@@ -7,7 +7,7 @@ use ndarray::{ArrayView2, array};
 use ndsm::mixture::{Covariances, Mixture};
 use ndsm::objective::{ComponentChain, EulerChain};
 use ndsm::rng::{Purpose, Stream};
-use ndsm::sde::{ComponentStep, Grid, Langevin, NoiseScale, Paths, VarianceExploding, euler_maruyama};
+use ndsm::sde::{ComponentStep, EulerMaruyama, Grid, Langevin, NoiseScale, Paths, VarianceExploding, simulate};
 use ndsm::transition::{ComponentKernel, Draws, ExplodingKernel, Noising, Target, TimeLaw, stratified};
 
 const N: usize = 40_000;
@@ -63,7 +63,7 @@ fn the_invariance_test_sees_a_step_that_is_not_invariant() {
     let pi = three_modes();
     let (fresh, mut x) = (points(&pi, N, 1), points(&pi, N, 2));
     let grid: Vec<f64> = (0..=8).map(|i| 0.3 * f64::from(i)).collect();
-    euler_maruyama(&Langevin::<f64>::new(&pi, 1.0).unwrap(), &grid, &mut x, paths(0)).unwrap();
+    simulate(&EulerMaruyama, &Langevin::<f64>::new(&pi, 1.0).unwrap(), &grid, &mut x, paths(0)).unwrap();
     assert!(plane_ratio(&x, &fresh) > 1.0 || moment_deviation(&x, &pi) > SIGMAS);
 }
 
@@ -74,7 +74,7 @@ fn refined_component_steps_agree_with_fine_euler_steps() {
     let horizon = 0.8;
     let mut fine = start();
     let grid = Grid::Uniform.times(horizon, 800).unwrap();
-    euler_maruyama(&Langevin::<f64>::new(&pi, 1.0).unwrap(), &grid, &mut fine, paths(0)).unwrap();
+    simulate(&EulerMaruyama, &Langevin::<f64>::new(&pi, 1.0).unwrap(), &grid, &mut fine, paths(0)).unwrap();
     let step = ComponentStep::<f64>::new(&pi, 1.0).unwrap();
     let distance = |steps: u64| {
         let mut x = start();
@@ -97,8 +97,8 @@ fn f32_follows_f64_and_threads_do_not_matter() {
         let (mut euler, mut exact) = (x.clone(), x.clone());
         let mut euler32: Vec<f32> = x.iter().map(|v| *v as f32).collect();
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
-            euler_maruyama(&Langevin::<f64>::new(&pi, 1.0).unwrap(), &grid, &mut euler, paths(0)).unwrap();
-            euler_maruyama(&Langevin::<f32>::new(&pi, 1.0).unwrap(), &grid, &mut euler32, paths(0)).unwrap();
+            simulate(&EulerMaruyama, &Langevin::<f64>::new(&pi, 1.0).unwrap(), &grid, &mut euler, paths(0)).unwrap();
+            simulate(&EulerMaruyama, &Langevin::<f32>::new(&pi, 1.0).unwrap(), &grid, &mut euler32, paths(0)).unwrap();
             ComponentStep::<f64>::new(&pi, 1.0).unwrap().step(0.5, &mut exact, paths(0)).unwrap();
         });
         (euler, exact, euler32)
@@ -113,7 +113,7 @@ fn f32_follows_f64_and_threads_do_not_matter() {
 fn explicit_euler_reports_its_divergence() {
     let pi = Mixture::new(array![1.0], array![[0.0]], Covariances::Spherical(array![1e-6])).unwrap();
     let grid = Grid::Uniform.times(100.0, 100).unwrap();
-    let e = euler_maruyama(&Langevin::<f64>::new(&pi, 1.0).unwrap(), &grid, &mut [1.0; 5], paths(0)).unwrap_err();
+    let e = simulate(&EulerMaruyama, &Langevin::<f64>::new(&pi, 1.0).unwrap(), &grid, &mut [1.0; 5], paths(0)).unwrap_err();
     assert!(e.to_string().contains("path 0"), "{e}");
 }
 

@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView2};
 use ndsm::Result;
 use ndsm::mixture::{Covariances, Em, Mixture};
 use ndsm::rng::Purpose;
-use ndsm::sde::{Langevin, Paths, euler_maruyama};
+use ndsm::sde::{EulerMaruyama, Langevin, Paths, simulate};
 use ndsm::tape::Recorder;
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ pub fn langevin(inputs: &Inputs) -> Result<Timing> {
     let mut x = x0.clone();
     let ms = time(1, || {
         x.copy_from_slice(&x0);
-        euler_maruyama(&sde, &grid, &mut x, Paths { seed: 0, purpose: Purpose::Test, step: 0 }).map(|()| None)
+        simulate(&EulerMaruyama, &sde, &grid, &mut x, Paths { seed: 0, purpose: Purpose::Test, step: 0 }).map(|()| None)
     })?;
     let ends = Array2::from_shape_fn((PATHS, 2), |(i, j)| f64::from(x[2 * i + j]));
     let log_pi = pi.log_density(ends.view())?.sum() / PATHS as f64;

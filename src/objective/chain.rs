@@ -3,8 +3,7 @@
 
 use crate::rng::NormalLanes;
 use crate::sde::component::{Block, Draw as Random, begin, lane, move_lane};
-use crate::sde::euler::{Memory, step};
-use crate::sde::{ComponentStep, Grid, Paths, Sde};
+use crate::sde::{ComponentStep, Grid, Isotropic, Paths, Time};
 use crate::simd::{Kernel, W, dispatch, load};
 use crate::transition::{DrawMut, Draws, FIELDS, Noising, Target, TimeLaw, check, write_pair};
 use crate::{Error, Real, Result};
@@ -27,7 +26,7 @@ impl<S> EulerChain<S> {
     /// A grid without a step, more draws per path than steps, no draw.
     pub fn new<R: Real>(sde: S, grid: Vec<f64>, times: TimeLaw, per_path: usize) -> Result<Self>
     where
-        S: Sde<R>,
+        S: Isotropic<R>,
     {
         check_grid(&grid, per_path)?;
         Ok(EulerChain { dim: sde.dim(), sde, grid, times, per_path })
@@ -52,7 +51,7 @@ struct Pick {
     slot: usize,
 }
 
-impl<R: Real, S: Sde<R> + Send> Noising<R> for EulerChain<S> {
+impl<R: Real, S: Isotropic<R> + Send> Noising<R> for EulerChain<S> {
     fn dim(&self) -> usize {
         self.dim
     }
@@ -84,6 +83,41 @@ impl<R: Real, S: Sde<R> + Send> Noising<R> for EulerChain<S> {
     }
 }
 
+/// State of one block of paths.
+struct Memory<R, S> {
+    x: Vec<[R; W]>,
+    f: Vec<[R; W]>,
+    scratch: S,
+}
+
+impl<R: Real, S: Send> Memory<R, S> {
+    fn new(sde: &impl Isotropic<R, Scratch = S>) -> Self {
+        let zero = vec![[R::zero(); W]; sde.dim()];
+        Memory { x: zero.clone(), f: zero, scratch: sde.scratch() }
+    }
+}
+
+/// One step of a block. `seen(j, mu_j, noise_j, z_j)` sees coordinate j of mu_n(X_n), sqrt(h) sigma Z_n and Z_n.
+#[inline(always)]
+fn step<R: Real, S: Isotropic<R>, const FMA: bool>(
+    sde: &S,
+    t: f64,
+    h: f64,
+    m: &mut Memory<R, S::Scratch>,
+    normals: &mut NormalLanes<R>,
+    mut seen: impl FnMut(usize, &[R; W], &[R; W], &[R; W]),
+) {
+    sde.drift::<FMA>(&Time::Common(t), &m.x, &mut m.f, &mut m.scratch);
+    let (dt, l) = (R::of(h), R::of(sde.noise(t, h)));
+    for (j, (x, f)) in m.x.iter_mut().zip(&m.f).enumerate() {
+        let z = normals.draw::<FMA>();
+        let mu: [R; W] = std::array::from_fn(|i| f[i].fma::<FMA>(dt, x[i]));
+        let noise: [R; W] = std::array::from_fn(|i| l * z[i]);
+        *x = std::array::from_fn(|i| mu[i] + noise[i]);
+        seen(j, &mu, &noise, &z);
+    }
+}
+
 /// NaN and infinity persist along a chain, so looking at what it hands out is enough.
 fn refuse_non_finite<R: Real>(values: &[R], d: usize, per_path: usize) -> Result<()> {
     match values.iter().position(|v| !v.is_finite()) {
@@ -97,7 +131,7 @@ fn refuse_non_finite<R: Real>(values: &[R], d: usize, per_path: usize) -> Result
     }
 }
 
-struct EulerBlock<'a, R: Real, S: Sde<R>> {
+struct EulerBlock<'a, R: Real, S: Isotropic<R>> {
     chain: &'a EulerChain<S>,
     memory: &'a mut Memory<R, S::Scratch>,
     picks: &'a [Pick],
@@ -105,7 +139,7 @@ struct EulerBlock<'a, R: Real, S: Sde<R>> {
     normals: NormalLanes<R>,
 }
 
-impl<R: Real, S: Sde<R>> Kernel for EulerBlock<'_, R, S> {
+impl<R: Real, S: Isotropic<R>> Kernel for EulerBlock<'_, R, S> {
     const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]

@@ -72,6 +72,26 @@ pub enum Purpose {
     ReverseComponent = 16,
     /// The component k of a component-wise step of the corrector.
     CorrectorComponent = 17,
+    /// Space-time Levy areas of test paths.
+    TestArea = 18,
+    /// Space-time Levy areas of noising paths.
+    PathArea = 19,
+    /// Space-time Levy areas of the reverse SDE.
+    ReverseArea = 20,
+    /// Space-time Levy areas of all other paths.
+    OtherArea = 21,
+}
+
+impl Purpose {
+    /// The purpose of the Levy areas that stand beside increments of this purpose.
+    pub(crate) fn area(self) -> Self {
+        match self {
+            Purpose::Test => Purpose::TestArea,
+            Purpose::Path => Purpose::PathArea,
+            Purpose::Reverse => Purpose::ReverseArea,
+            _ => Purpose::OtherArea,
+        }
+    }
 }
 
 /// The random numbers of one name (seed, purpose, step, chunk), from the first on.

@@ -1,66 +1,91 @@
-//! Stochastic differential equations dX = f(X, t) dt + sigma(t) dB in R^d (method.md, eq. 1), time grids, and integrators.
+//! Stochastic differential equations dX = f(X, t) dt + sigma(X, t) dB in R^d (method.md, eq. 1), time grids, and integrators.
 //!
-//! Everything here runs in the *whitened* coordinates of [`Whitening`], where the noise is sigma(t) times the identity.
-//! Hot loops hold [`W`] paths at once, paths last: coordinate j of all of them is one `[R; W]`.
+//! Three things are kept apart: the equation ([`Sde`]: drift, diffusion, and as types its [`Calculus`] and its kind of [`Noise`]), the
+//! [`Integrator`] (its [`Claims`] are data, its step is the formula), and the Brownian path. [`simulate`] joins them for many paths at
+//! once. Hot loops hold [`W`] paths, paths last: coordinate j of all of them is one `[R; W]`.
 //!
 //! * [`Langevin`]: dX = (beta/2) grad log pi(X) dt + sqrt(beta) dB toward a Gaussian mixture pi (eq. 2): the nonlinear noising.
-//!   With one component it is the linear Ornstein-Uhlenbeck, or variance-preserving, process.
-//! * [`VarianceExploding`]: dX = sigma(t) dB.
-//! * [`euler_maruyama`]: the explicit chain (5), for every [`Sde`].
+//!   With one component it is the linear Ornstein-Uhlenbeck, or variance-preserving, process. Noising runs in the *whitened*
+//!   coordinates of [`Whitening`].
 //! * [`ComponentStep`]: the component-wise exact step (15), which leaves pi invariant for every step size.
+//! * [`Tableau`]: stochastic Runge-Kutta methods as tables of exact coefficients.
 //!
 //! ```
 //! use ndsm::mixture::{Covariances, Mixture};
 //! use ndsm::rng::Purpose;
-//! use ndsm::sde::{Grid, Langevin, Paths, euler_maruyama};
+//! use ndsm::sde::{EulerMaruyama, Grid, Langevin, Paths, simulate};
 //! use ndarray::array;
 //!
 //! let pi = Mixture::new(array![0.3, 0.7], array![[-2.0], [2.0]], Covariances::Spherical(array![1.0, 0.5]))?;
 //! let sde = Langevin::<f64>::new(&pi, 1.0)?;
 //! let grid = Grid::Uniform.times(1.0, 100)?;
 //! let mut x = vec![2.0; 1000]; // 1,000 paths that start at 2
-//! euler_maruyama(&sde, &grid, &mut x, Paths { seed: 0, purpose: Purpose::Path, step: 0 })?;
+//! simulate(&EulerMaruyama, &sde, &grid, &mut x, Paths { seed: 0, purpose: Purpose::Path, step: 0 })?;
 //! let mean = x.iter().sum::<f64>() / 1000.0;
 //! assert!((1.0..2.0).contains(&mean), "{mean}");
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 
 pub(crate) mod component;
-pub(crate) mod euler;
 mod grid;
-mod langevin;
+mod integrator;
+pub mod kinds;
+pub mod method;
+mod process;
 mod scale;
-mod ve;
+mod simulate;
+mod surd;
+pub mod tableau;
+mod time;
 mod whitening;
 
 pub use component::{ComponentLaw, ComponentStep};
-pub use euler::euler_maruyama;
 pub use grid::Grid;
-pub use langevin::Langevin;
+pub use integrator::{Claims, Increment, Integrator, Method, Needs, Orders};
+pub use kinds::{Calculus, CalculusKind, Either, Ito, Noise, NoiseKind, ReadsAs, Stratonovich, Within};
+pub use method::{EulerMaruyama, Heun, LeimkuhlerMatthews, Sea, Shark, SlowRk, Spark, Sra1, Sra3, Sriw1, Sriw2, TamedEuler};
+pub use process::{DoubleWell, GeometricBrownian, Langevin, VarianceExploding};
 pub use scale::NoiseScale;
-pub use ve::VarianceExploding;
+pub use simulate::{simulate, trajectories};
+pub use surd::Surd;
+pub use tableau::{RungeKutta, Tableau};
+pub use time::{Step, Time};
 pub use whitening::Whitening;
 
 use crate::rng::{Purpose, Stream};
 use crate::simd::W;
 use crate::{Error, Real, Result};
 
-/// dX = f(X, t) dt + sigma(t) dB (eq. 1), additive scalar noise.
+/// dX = f(X, t) dt + sigma(X, t) dB (eq. 1), X in R^d, B in R^m.
 pub trait Sde<R: Real>: Sync {
+    /// [`Ito`], [`Stratonovich`], or [`Either`] where the noise is additive.
+    type Calculus: Calculus;
+    /// How the noise enters: [`kinds::Additive`], [`kinds::Diagonal`], ...
+    type Noise: Within<kinds::General>;
     /// Working memory of one block of paths; made once per thread, so that a step allocates nothing.
     type Scratch: Send;
     /// The dimension d.
     fn dim(&self) -> usize;
-    /// Working memory for [`Sde::drift`].
+    /// The number m of independent Brownian motions.
+    fn noises(&self) -> usize {
+        self.dim()
+    }
+    /// Working memory for [`Sde::drift`] and [`Sde::diffuse`].
     fn scratch(&self) -> Self::Scratch;
     /// f(x, t) of [`W`] paths. `x`, `f`: d blocks, paths last.
-    fn drift<const FMA: bool>(&self, t: f64, x: &[[R; W]], f: &mut [[R; W]], scratch: &mut Self::Scratch);
+    fn drift<const FMA: bool>(&self, t: &Time, x: &[[R; W]], f: &mut [[R; W]], scratch: &mut Self::Scratch);
+    /// g = sigma(x, t) w. `x`, `g`: d blocks; `w`: m blocks. Linear in w. Where the noise is additive it does not look at `x`.
+    fn diffuse<const FMA: bool>(&self, t: &Time, x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], scratch: &mut Self::Scratch);
+}
+
+/// An equation with noise sigma(t) I: what the denoising targets (6) divide by.
+pub trait Isotropic<R: Real>: Sde<R, Noise = kinds::Additive, Calculus = Either> {
     /// sigma(t).
-    fn diffusion(&self, t: f64) -> f64;
+    fn sigma(&self, t: f64) -> f64;
     /// Standard deviation of the noise of a step from `t` over `h`: sqrt(h) sigma(t), or the exact (int sigma^2)^(1/2) where a process
     /// knows it.
     fn noise(&self, t: f64, h: f64) -> f64 {
-        h.sqrt() * self.diffusion(t)
+        h.sqrt() * self.sigma(t)
     }
 }
 
@@ -79,6 +104,11 @@ impl Paths {
     /// The stream of block `chunk`.
     pub fn stream(self, chunk: usize) -> Stream {
         Stream::new(self.seed, self.purpose, self.step, chunk as u32)
+    }
+
+    /// The name of the areas H that belong to the increments W of this name.
+    pub(crate) fn areas(self) -> Self {
+        Paths { purpose: self.purpose.area(), ..self }
     }
 }
 

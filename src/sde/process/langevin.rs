@@ -1,7 +1,9 @@
 //! Overdamped Langevin dynamics toward a Gaussian mixture: the nonlinear noising process.
 
-use super::{Sde, positive};
+use super::scaled;
 use crate::mixture::{Evaluator, Mixture};
+use crate::sde::kinds::{Additive, Either};
+use crate::sde::{Isotropic, Sde, Time, positive};
 use crate::simd::W;
 use crate::{Real, Result};
 
@@ -34,6 +36,8 @@ impl<R: Real> Langevin<R> {
 }
 
 impl<R: Real> Sde<R> for Langevin<R> {
+    type Noise = Additive;
+    type Calculus = Either;
     type Scratch = Vec<[R; W]>;
     fn dim(&self) -> usize {
         self.pi.dim()
@@ -42,12 +46,19 @@ impl<R: Real> Sde<R> for Langevin<R> {
         self.pi.scratch()
     }
     #[inline(always)]
-    fn drift<const FMA: bool>(&self, _t: f64, x: &[[R; W]], f: &mut [[R; W]], scratch: &mut Vec<[R; W]>) {
+    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], f: &mut [[R; W]], scratch: &mut Vec<[R; W]>) {
         self.pi.score_block::<FMA>(x, f, scratch);
         let half = R::of(self.beta / 2.0);
         f.as_flattened_mut().iter_mut().for_each(|v| *v *= half);
     }
-    fn diffusion(&self, _t: f64) -> f64 {
+    #[inline(always)]
+    fn diffuse<const FMA: bool>(&self, _t: &Time, _x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], _scratch: &mut Vec<[R; W]>) {
+        scaled([R::of(self.beta.sqrt()); W], w, g);
+    }
+}
+
+impl<R: Real> Isotropic<R> for Langevin<R> {
+    fn sigma(&self, _t: f64) -> f64 {
         self.beta.sqrt()
     }
 }

@@ -1,0 +1,78 @@
+//! The variance-exploding process: a Brownian motion whose clock runs ever faster.
+
+use super::scaled;
+use crate::sde::kinds::{Additive, Either};
+use crate::sde::{Isotropic, Paths, Sde, Time, check_rows, positive};
+use crate::simd::W;
+use crate::{Real, Result};
+use rayon::prelude::*;
+
+/// dX = sqrt(2 beta t) dB, so that X_t = X_0 + sqrt(beta) t Z: the standard deviation of the noise grows in proportion to time
+/// (Karras, Aittala, Aila, Laine 2022, with beta = 1).
+#[derive(Debug, Clone, Copy)]
+pub struct VarianceExploding {
+    dim: usize,
+    beta: f64,
+}
+
+impl VarianceExploding {
+    /// The process in `dim` dimensions.
+    ///
+    /// # Errors
+    /// `beta` not positive.
+    pub fn new(dim: usize, beta: f64) -> Result<Self> {
+        Ok(VarianceExploding { dim, beta: positive("beta", beta)? })
+    }
+
+    /// Moves the rows of `x` [n, d] from `t` to `t + h`, in place: exactly, X + (beta h (2t + h))^(1/2) Z.
+    ///
+    /// # Errors
+    /// `Shape` if `x` is not rows of d numbers; a step that is not positive.
+    pub fn step<R: Real>(&self, t: f64, h: f64, x: &mut [R], paths: Paths) -> Result<()> {
+        check_rows("variance-exploding step", x, self.dim)?;
+        positive("variance-exploding step: h", h)?;
+        let sd = R::of(Isotropic::<R>::noise(self, t, h));
+        x.par_chunks_mut(W * self.dim).enumerate().for_each_init(
+            || vec![R::zero(); W * self.dim],
+            |z, (chunk, rows)| {
+                let z = &mut z[..rows.len()];
+                paths.stream(chunk).fill_normal(z);
+                rows.iter_mut().zip(z).for_each(|(x, z)| *x += sd * *z);
+            },
+        );
+        Ok(())
+    }
+
+    /// sbar(t): the standard deviation of X_t - X_0.
+    pub fn sbar(&self, t: f64) -> f64 {
+        self.beta.sqrt() * t
+    }
+}
+
+impl<R: Real> Sde<R> for VarianceExploding {
+    type Noise = Additive;
+    type Calculus = Either;
+    type Scratch = ();
+    fn dim(&self) -> usize {
+        self.dim
+    }
+    fn scratch(&self) {}
+    #[inline(always)]
+    fn drift<const FMA: bool>(&self, _t: &Time, _x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
+        f.fill([R::zero(); W]);
+    }
+    #[inline(always)]
+    fn diffuse<const FMA: bool>(&self, t: &Time, _x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
+        scaled(t.lanes(|t| <Self as Isotropic<R>>::sigma(self, t)), w, g);
+    }
+}
+
+impl<R: Real> Isotropic<R> for VarianceExploding {
+    fn sigma(&self, t: f64) -> f64 {
+        (2.0 * self.beta * t).sqrt()
+    }
+    /// Exact, beta ((t + h)^2 - t^2): the explicit step is too, and the first one, where sigma(0) = 0, has noise.
+    fn noise(&self, t: f64, h: f64) -> f64 {
+        (self.beta * h * (2.0 * t + h)).sqrt()
+    }
+}

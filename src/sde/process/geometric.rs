@@ -1,0 +1,54 @@
+use crate::sde::kinds::{Diagonal, Ito};
+use crate::sde::{Sde, Time};
+use crate::simd::W;
+use crate::{Error, Real, Result};
+
+/// Geometric Brownian motion, Ito, coordinate by coordinate: dX_j = mu_j X_j dt + s_j X_j dB_j.
+/// Exactly X_j(t) = X_j(0) exp((mu_j - s_j^2/2) t + s_j B_j(t)).
+#[derive(Debug, Clone)]
+pub struct GeometricBrownian {
+    mu: Vec<f64>,
+    s: Vec<f64>,
+}
+
+impl GeometricBrownian {
+    /// Growth rates `mu` and volatilities `s`, one for each coordinate.
+    ///
+    /// # Errors
+    /// Different lengths, none, or a number that is not finite.
+    pub fn new(mu: Vec<f64>, s: Vec<f64>) -> Result<Self> {
+        if mu.is_empty() || mu.len() != s.len() || mu.iter().chain(&s).any(|v| !v.is_finite()) {
+            return Err(Error::refused(
+                "geometric Brownian motion",
+                format!("expected as many finite growth rates as volatilities, at least one, got {mu:?} and {s:?}"),
+            ));
+        }
+        Ok(GeometricBrownian { mu, s })
+    }
+}
+
+impl<R: Real> Sde<R> for GeometricBrownian {
+    type Noise = Diagonal;
+    type Calculus = Ito;
+    type Scratch = ();
+    fn dim(&self) -> usize {
+        self.mu.len()
+    }
+    fn scratch(&self) {}
+    #[inline(always)]
+    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
+        for ((f, x), mu) in f.iter_mut().zip(x).zip(&self.mu) {
+            for i in 0..W {
+                f[i] = R::of(*mu) * x[i];
+            }
+        }
+    }
+    #[inline(always)]
+    fn diffuse<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
+        for (((g, x), w), s) in g.iter_mut().zip(x).zip(w).zip(&self.s) {
+            for i in 0..W {
+                g[i] = R::of(*s) * x[i] * w[i];
+            }
+        }
+    }
+}
