@@ -2,13 +2,13 @@
 
 use super::args::AuditArgs;
 use crate::Result;
-use crate::audit::{Measured, Report, Row, Subject, audit};
+use crate::audit::{Effort, Measured, Report, Row, Subject, audit};
 use serde_json::{Value, json};
 use std::io::Write;
 
 /// Audits what was asked for. The report goes to standard output also if a row fails, which is an error.
 pub fn run(args: &AuditArgs) -> Result<String> {
-    let report = audit(&Subject::parse(&args.what)?);
+    let report = audit(&Subject::parse(&args.what)?, Effort::Full);
     let text = if args.json { object(&args.what, &report).to_string() } else { report.to_string() };
     if let Err(e) = report.verdict() {
         // A closed pipe is the reader's choice.
