@@ -107,7 +107,7 @@ pub struct Row {
 pub struct Slope {
     /// The order that is claimed.
     pub claim: f64,
-    /// The order that was measured.
+    /// The order that was measured; infinite where there is no error.
     pub measured: f64,
     /// Its uncertainty: a standard error where paths were drawn, what is left of higher orders where nothing is random, and 0 where
     /// arithmetic is exact.
@@ -172,6 +172,12 @@ impl Report {
         self.tables.iter().map(|t| t.rows.len()).sum()
     }
 
+    /// How many rows pass, and how long it took.
+    pub fn summary(&self) -> String {
+        let count = self.count();
+        format!("{} of {count} pass, in {:.1} s", count - self.failed().len(), self.seconds)
+    }
+
     /// Nothing if all rows pass.
     ///
     /// # Errors
@@ -202,7 +208,11 @@ impl fmt::Display for Report {
             let head = if orders { "   claim  order            " } else { "" };
             writeln!(f, "{:<width$}{head}   error  bound  {:<against$}        tried on", table.subject.name(), "against")?;
             for row in &table.rows {
-                let order = if orders { row.slope.as_ref().map_or(format!("{:26}", ""), Slope::to_string) } else { String::new() };
+                let order = if orders {
+                    row.slope.as_ref().map_or(format!("{:26}", ""), |s| format!("  {:>6}  {:<16}", s.claim, s.order()))
+                } else {
+                    String::new()
+                };
                 let measured = row.errors.first().map_or(format!("{:>8}  {:>5}  {:<against$}", "", "", ""), |e| {
                     format!("{:>8}  {:>5}  {:<against$}", shown(e.error), format!("{:.0e}", e.bound), e.reference)
                 });
@@ -215,15 +225,18 @@ impl fmt::Display for Report {
             }
             writeln!(f)?;
         }
-        let count = self.count();
-        write!(f, "{} of {count} pass, in {:.1} s", count - self.failed().len(), self.seconds)
+        f.write_str(&self.summary())
     }
 }
 
-impl fmt::Display for Slope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let order = if self.error == 0.0 { format!("{} exactly", self.measured) } else { format!("{:.3} +- {:.3}", self.measured, self.error) };
-        write!(f, "  {:>6}  {order:<16}", self.claim)
+impl Slope {
+    /// The measured order, in words.
+    pub fn order(&self) -> String {
+        match self.error {
+            0.0 if self.measured.is_infinite() => "exact".to_owned(),
+            0.0 => format!("{} exactly", self.measured),
+            error => format!("{:.3} +- {error:.3}", self.measured),
+        }
     }
 }
 

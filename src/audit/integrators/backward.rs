@@ -6,10 +6,10 @@
 //! 1e-9, so that orders can be read off to two digits where sampling would take 1e8 paths.
 
 use super::paths::walk;
+use crate::Result;
 use crate::linalg::symmetric_eigen;
 use crate::sde::{Integrator, Needs, Sde};
 use crate::simd::W;
-use crate::Result;
 use ndarray::Array2;
 use rayon::prelude::*;
 

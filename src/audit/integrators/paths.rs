@@ -1,9 +1,11 @@
 //! Brownian paths that several step sizes share, and the walk of a method along one.
 
+use super::problem::Solved;
 use crate::rng::{Purpose, Stream};
 use crate::sde::{Increment, Integrator, Needs, Sde, Step};
 use crate::simd::{Kernel, W, dispatch};
 use rayon::prelude::*;
+use std::ops::{Range, RangeInclusive};
 
 /// (W, H) of m Brownian motions over 2^k steps of [0, 1] and over some more behind it, for W paths.
 #[derive(Debug, Clone)]
@@ -67,11 +69,11 @@ pub struct Block {
     pub end: Vec<[f64; W]>,
 }
 
-/// `blocks` blocks of W paths for steps of 2^-k, k in `powers` (rising k is a finer step), solved at 2^-`finest`.
-pub fn bank<S: super::problem::Solved>(sde: &S, blocks: usize, powers: std::ops::RangeInclusive<u32>, finest: u32, seed: u64) -> Vec<Block> {
-    let one = |chunk: usize| {
-        let count = 1usize << finest;
-        let mut path = Path::draw(seed, chunk as u32, sde.noises(), count, count >> powers.start());
+/// The blocks `chunks` of W paths in steps of 2^-k, k in `powers`, solved on steps of 2^-`finest`.
+pub fn bank<S: Solved>(sde: &S, chunks: Range<u32>, powers: RangeInclusive<u32>, finest: u32, seed: u64) -> Vec<Block> {
+    let one = |chunk: u32| {
+        let count = 1 << finest;
+        let mut path = Path::draw(seed, chunk, sde.noises(), count, count >> powers.start());
         let mut block = Block { levels: vec![], end: vec![[0.0; W]; sde.dim()] };
         sde.solution(&path, &mut block.end);
         for k in (*powers.start()..=finest).rev() {
@@ -83,7 +85,7 @@ pub fn bank<S: super::problem::Solved>(sde: &S, blocks: usize, powers: std::ops:
         }
         block
     };
-    (0..blocks).into_par_iter().map(one).collect()
+    chunks.into_par_iter().map(one).collect()
 }
 
 /// `method` along `steps` equal steps of length `h` from time 0, and if `report` then to what it reports there. `path`: (W, H), m blocks
@@ -142,7 +144,7 @@ impl<S: Sde<f64>, I: Integrator<f64, S>> Kernel for Walk<'_, S, I> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::problem::{LogVerhulst, Solved, Tanh};
+    use super::super::problem::{LogVerhulst, Tanh};
     use super::*;
     use crate::sde::Ito;
     use crate::sde::kinds::Diagonal;
@@ -150,7 +152,7 @@ mod tests {
     /// W and H of coarse steps have the law of W and H of fine ones: cov = diag(h, h/12), at 5 standard errors.
     #[test]
     fn coarse_steps_have_the_law_of_fine_ones() {
-        let blocks = bank(&Tanh::<Ito, Diagonal>::diagonal(), 256, 2..=2, 6, 1);
+        let blocks = bank(&Tanh::<Ito, Diagonal>::diagonal(), 0..256, 2..=2, 6, 1);
         let (mut n, mut sums) = (0.0, [0.0f64; 3]);
         for block in &blocks {
             for (_, w, area) in block.levels[0].steps() {

@@ -72,7 +72,8 @@ impl Poly {
 
     /// The expectation: E w^2k = (2k - 1)!!, E eta^2k = (2k - 1)!! / 12^k, odd powers have none.
     pub fn mean(&self) -> Surd {
-        let moment = |n: u32, variance: Surd| (0..n / 2).map(|k| variance * Surd::new(i64::from(2 * k + 1), 1)).fold(Surd::ONE, Surd::times);
+        let moment =
+            |n: u32, variance: Surd| (0..n / 2).map(|k| variance * Surd::new(i64::from(2 * k + 1), 1)).fold(Surd::ONE, Surd::times);
         let even = self.0.iter().filter(|((a, b), _)| a % 2 == 0 && b % 2 == 0);
         even.map(|((a, b), c)| *c * moment(*a, Surd::ONE) * moment(*b, Surd::new(1, 12))).sum()
     }
