@@ -84,7 +84,7 @@ impl<C: Calculus, N: Within<General>> Sde<f64> for Tanh<C, N> {
 }
 
 impl<C: Calculus, N: Within<General>> Solved for Tanh<C, N> {
-    const NAME: &'static str = "tanh";
+    const NAME: &'static str = if matches!(C::KIND, CalculusKind::Ito) { "tanh, Ito" } else { "tanh, Stratonovich" };
     fn start(&self) -> Vec<f64> {
         vec![self.start; self.a.len()]
     }
@@ -100,15 +100,15 @@ impl<C: Calculus, N: Within<General>> Solved for Tanh<C, N> {
 
 /// The logarithm of the stochastic Verhulst equation (Kloeden and Platen 1992, ch. 4.4), with coefficients that move in time:
 ///
-/// dX = (c(t) - e^X) dt + sigma(t) dB,   c = 1 + t/2,   sigma = (1 + t)/2,   X_0 = 0.
+/// dX = (c(t) - e^X) dt + sigma(t) dB,   c = (1 + t)/2,   sigma = 0.8 + 0.4 t,   X_0 = 0.
 ///
 /// With dZ = c dt + sigma dB, the solution is X_t = Z_t - ln(1 + int_0^t e^Z ds). Its drift is not linear, so that additive noise does not
 /// hide what a method does to second order.
 #[derive(Debug)]
 pub struct LogVerhulst;
 
-const GROWTH: [f64; 2] = [1.0, 0.5];
-const SIGMA: [f64; 2] = [0.5, 0.5];
+const GROWTH: [f64; 2] = [0.5, 0.5];
+const SIGMA: [f64; 2] = [0.8, 0.4];
 
 impl Sde<f64> for LogVerhulst {
     type Calculus = Either;

@@ -27,7 +27,7 @@ struct Size {
 impl Size {
     fn of(effort: Effort) -> Self {
         match effort {
-            Effort::Quick => Size { blocks: 6, powers: 6..=9, finest: 12 },
+            Effort::Quick => Size { blocks: 6, powers: 7..=10, finest: 13 },
             Effort::Full => Size { blocks: 32, powers: 7..=11, finest: 14 },
         }
     }

@@ -1,7 +1,7 @@
 //! Weak orders: E phi(x_N) - E phi(X_1), without randomness.
 
 use super::backward::{Line, expectation};
-use super::problem::{Growth, Tanh};
+use super::problem::{Growth, Solved, Tanh};
 use super::{Effort, measured};
 use crate::Result;
 use crate::audit::{Curve, Measured, Row, Slope};
@@ -28,9 +28,17 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
     let line = Line::new(-1.6, 1.6, 1601);
     let (ito, stratonovich) = (Tanh::<Ito, Scalar>::one(), Tanh::<Stratonovich, Scalar>::one());
     let exact = tanh_mean(phi);
-    let name = "tanh";
-    method::diagonal(&mut Weak { sde: &ito, name, line, start: 0.1, phi, exact, powers, rows: &mut rows });
-    method::commutative(&mut Weak { sde: &stratonovich, name, line, start: 0.1, phi, exact, powers, rows: &mut rows });
+    method::diagonal(&mut Weak { sde: &ito, name: Tanh::<Ito, Scalar>::NAME, line, start: 0.1, phi, exact, powers, rows: &mut rows });
+    method::commutative(&mut Weak {
+        sde: &stratonovich,
+        name: Tanh::<Stratonovich, Scalar>::NAME,
+        line,
+        start: 0.1,
+        phi,
+        exact,
+        powers,
+        rows: &mut rows,
+    });
 
     method::diagonal(&mut Mean { sde: &Growth::<Ito>(PhantomData), rows: &mut rows });
     method::commutative(&mut Mean { sde: &Growth::<Stratonovich>(PhantomData), rows: &mut rows });
