@@ -1,0 +1,170 @@
+//! Small matrices, one for each of [`W`] paths: products, and the exponential functions of local linearisation.
+//!
+//! A matrix is `[[R; W]]`, row-major, paths last.
+
+use crate::Real;
+use crate::simd::W;
+
+/// `out` = a b, all n x n.
+#[inline(always)]
+pub fn multiply<R: Real, const FMA: bool>(a: &[[R; W]], b: &[[R; W]], n: usize, out: &mut [[R; W]]) {
+    for (row, out) in a.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
+        for (j, o) in out.iter_mut().enumerate() {
+            *o = [R::zero(); W];
+            for (k, a) in row.iter().enumerate() {
+                let b = &b[k * n + j];
+                for i in 0..W {
+                    o[i] = a[i].fma::<FMA>(b[i], o[i]);
+                }
+            }
+        }
+    }
+}
+
+/// `out` = a v.
+#[inline(always)]
+pub fn apply<R: Real, const FMA: bool>(a: &[[R; W]], v: &[[R; W]], out: &mut [[R; W]]) {
+    for (row, o) in a.chunks_exact(v.len()).zip(out) {
+        *o = [R::zero(); W];
+        for (a, v) in row.iter().zip(v) {
+            for i in 0..W {
+                o[i] = a[i].fma::<FMA>(v[i], o[i]);
+            }
+        }
+    }
+}
+
+/// phi_1(A) u and phi_2(A) v, and e^A, for A = h J: phi_1(z) = (e^z - 1)/z, phi_2(z) = (e^z - 1 - z)/z^2. Never inverts J.
+///
+/// Scaling and doubling: with B = A/2^s small, phi_2(B) by its Taylor polynomial, phi_1 = I + B phi_2, e^B = I + B phi_1, and then s times
+/// phi_2(2B) = (phi_1(B)^2 + 2 phi_2(B))/4, phi_1(2B) = (e^B + I) phi_1(B)/2, e^(2B) = (e^B)^2 (Al-Mohy and Higham 2011, eq. 2.7 for
+/// the idea; Skaflestad and Wright 2009, for the relations).
+#[derive(Debug, Clone)]
+pub struct PhiMemory<R> {
+    /// e^A.
+    pub exp: Vec<[R; W]>,
+    /// phi_1(A).
+    pub phi1: Vec<[R; W]>,
+    /// phi_2(A).
+    pub phi2: Vec<[R; W]>,
+    a: Vec<[R; W]>,
+    tmp: Vec<[R; W]>,
+}
+
+/// The largest norm at which the polynomial is used, and its degree: its first missing term is below 2^-9!..., a rounding of R.
+const SMALL: f64 = 0.5;
+
+impl<R: Real> PhiMemory<R> {
+    /// Room for n x n matrices.
+    pub fn new(n: usize) -> Self {
+        let zero = vec![[R::zero(); W]; n * n];
+        PhiMemory { exp: zero.clone(), phi1: zero.clone(), phi2: zero.clone(), a: zero.clone(), tmp: zero }
+    }
+
+    /// Fills `exp`, `phi1` and `phi2` for A = h J.
+    #[inline(always)]
+    pub fn evaluate<const FMA: bool>(&mut self, h: &[R; W], jacobian: &[[R; W]], n: usize) {
+        // The row-sum norm of A, the largest of all paths: they share the number of doublings.
+        let mut norm = R::zero();
+        for row in jacobian.chunks_exact(n) {
+            let mut sum = [R::zero(); W];
+            for j in row {
+                for i in 0..W {
+                    sum[i] += j[i].abs();
+                }
+            }
+            for i in 0..W {
+                norm = norm.max(sum[i] * h[i]);
+            }
+        }
+        let norm = norm.f64();
+        let doublings = if norm > SMALL && norm.is_finite() { (norm / SMALL).log2().ceil() as i32 } else { 0 };
+        let scale = R::of(0.5f64.powi(doublings));
+        for (a, j) in self.a.iter_mut().zip(jacobian) {
+            for i in 0..W {
+                a[i] = scale * h[i] * j[i];
+            }
+        }
+        let degree = if R::SINGLE { 7 } else { 13 };
+        // Horner: phi_2(B) = sum_k B^k/(k + 2)!.
+        let mut factorial = 1.0;
+        for k in 1..=degree + 2 {
+            factorial *= f64::from(k);
+        }
+        identity(&mut self.phi2, n, R::of(1.0 / factorial));
+        for k in (0..degree).rev() {
+            factorial /= f64::from(k + 3);
+            multiply::<R, FMA>(&self.a, &self.phi2, n, &mut self.tmp);
+            std::mem::swap(&mut self.phi2, &mut self.tmp);
+            add_identity(&mut self.phi2, n, R::of(1.0 / factorial));
+        }
+        multiply::<R, FMA>(&self.a, &self.phi2, n, &mut self.phi1);
+        add_identity(&mut self.phi1, n, R::one());
+        multiply::<R, FMA>(&self.a, &self.phi1, n, &mut self.exp);
+        add_identity(&mut self.exp, n, R::one());
+        for _ in 0..doublings {
+            let (half, quarter) = (R::of(0.5), R::of(0.25));
+            multiply::<R, FMA>(&self.phi1, &self.phi1, n, &mut self.tmp);
+            for (p, t) in self.phi2.iter_mut().zip(&self.tmp) {
+                for i in 0..W {
+                    p[i] = quarter.fma::<FMA>(t[i], half * p[i]);
+                }
+            }
+            multiply::<R, FMA>(&self.exp, &self.phi1, n, &mut self.tmp);
+            for (p, t) in self.phi1.iter_mut().zip(&self.tmp) {
+                for i in 0..W {
+                    p[i] = half * (p[i] + t[i]);
+                }
+            }
+            multiply::<R, FMA>(&self.exp, &self.exp, n, &mut self.tmp);
+            std::mem::swap(&mut self.exp, &mut self.tmp);
+        }
+    }
+}
+
+fn identity<R: Real>(a: &mut [[R; W]], n: usize, c: R) {
+    a.fill([R::zero(); W]);
+    add_identity(a, n, c);
+}
+
+#[inline(always)]
+fn add_identity<R: Real>(a: &mut [[R; W]], n: usize, c: R) {
+    for k in 0..n {
+        for i in 0..W {
+            a[k * n + k][i] += c;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scalars_give_the_scalar_functions() {
+        let mut memory = PhiMemory::<f64>::new(1);
+        for z in [0.0, 1e-9, -0.3, 0.5, 1.0, -3.0, 20.0, -40.0] {
+            memory.evaluate::<false>(&[2.0; W], &[[z / 2.0; W]], 1);
+            let phi1 = if z == 0.0 { 1.0 } else { f64::exp_m1(z) / z };
+            let phi2 = if z.abs() < 1e-3 { 0.5 + z / 6.0 } else { (f64::exp_m1(z) - z) / (z * z) };
+            for (got, exact) in [(memory.exp[0][1], z.exp()), (memory.phi1[0][2], phi1), (memory.phi2[0][3], phi2)] {
+                // Doublings of a decaying exponential: absolute near 1, as (e^B + I)/2 stays.
+                assert!((got - exact).abs() <= 4e-14 * exact.abs().max(1e-2), "z = {z}: {got} {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_nilpotent_matrix_gives_the_finite_series() {
+        // A = [[0, a], [0, 0]]: e^A = I + A, phi_1 = I + A/2, phi_2 = I/2 + A/6.
+        let mut memory = PhiMemory::<f32>::new(2);
+        let mut jacobian = [[0f32; W]; 4];
+        jacobian[1] = [6.0; W];
+        memory.evaluate::<false>(&[0.5; W], &jacobian, 2);
+        for (got, expected) in
+            [(&memory.exp, [1.0, 3.0, 0.0, 1.0]), (&memory.phi1, [1.0, 1.5, 0.0, 1.0]), (&memory.phi2, [0.5, 0.5, 0.0, 0.5])]
+        {
+            assert!(got.iter().zip(expected).all(|(g, e)| (g[0] - e).abs() <= 1e-6), "{got:?}");
+        }
+    }
+}
