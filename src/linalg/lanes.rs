@@ -34,11 +34,10 @@ pub fn apply<R: Real, const FMA: bool>(a: &[[R; W]], v: &[[R; W]], out: &mut [[R
     }
 }
 
-/// phi_1(A) u and phi_2(A) v, and e^A, for A = h J: phi_1(z) = (e^z - 1)/z, phi_2(z) = (e^z - 1 - z)/z^2. Never inverts J.
+/// e^A, phi_1(A) and phi_2(A) for A = h J: phi_1(z) = (e^z - 1)/z, phi_2(z) = (e^z - 1 - z)/z^2. Never inverts J.
 ///
 /// Scaling and doubling: with B = A/2^s small, phi_2(B) by its Taylor polynomial, phi_1 = I + B phi_2, e^B = I + B phi_1, and then s times
-/// phi_2(2B) = (phi_1(B)^2 + 2 phi_2(B))/4, phi_1(2B) = (e^B + I) phi_1(B)/2, e^(2B) = (e^B)^2 (Al-Mohy and Higham 2011, eq. 2.7 for
-/// the idea; Skaflestad and Wright 2009, for the relations).
+/// phi_2(2B) = (phi_1(B)^2 + 2 phi_2(B))/4, phi_1(2B) = (e^B + I) phi_1(B)/2, e^(2B) = (e^B)^2 (Skaflestad and Wright 2009).
 #[derive(Debug, Clone)]
 pub struct PhiMemory<R> {
     /// e^A.
@@ -51,7 +50,7 @@ pub struct PhiMemory<R> {
     tmp: Vec<[R; W]>,
 }
 
-/// The largest norm at which the polynomial is used, and its degree: its first missing term is below 2^-9!..., a rounding of R.
+/// The largest row sum at which polynomials are used: with their degrees the first missing term is below a rounding of R.
 const SMALL: f64 = 0.5;
 
 impl<R: Real> PhiMemory<R> {
@@ -64,27 +63,7 @@ impl<R: Real> PhiMemory<R> {
     /// Fills `exp`, `phi1` and `phi2` for A = h J.
     #[inline(always)]
     pub fn evaluate<const FMA: bool>(&mut self, h: &[R; W], jacobian: &[[R; W]], n: usize) {
-        // The row-sum norm of A, the largest of all paths: they share the number of doublings.
-        let mut norm = R::zero();
-        for row in jacobian.chunks_exact(n) {
-            let mut sum = [R::zero(); W];
-            for j in row {
-                for i in 0..W {
-                    sum[i] += j[i].abs();
-                }
-            }
-            for i in 0..W {
-                norm = norm.max(sum[i] * h[i]);
-            }
-        }
-        let norm = norm.f64();
-        let doublings = if norm > SMALL && norm.is_finite() { (norm / SMALL).log2().ceil() as i32 } else { 0 };
-        let scale = R::of(0.5f64.powi(doublings));
-        for (a, j) in self.a.iter_mut().zip(jacobian) {
-            for i in 0..W {
-                a[i] = scale * h[i] * j[i];
-            }
-        }
+        let doublings = scaled::<R>(h, jacobian, n, &mut self.a);
         let degree = if R::SINGLE { 7 } else { 13 };
         // Horner: phi_2(B) = sum_k B^k/(k + 2)!.
         let mut factorial = 1.0;
@@ -120,6 +99,117 @@ impl<R: Real> PhiMemory<R> {
             std::mem::swap(&mut self.exp, &mut self.tmp);
         }
     }
+}
+
+/// Q(A) = int_0^1 e^(As) e^(A^T s) ds for A = h J, the covariance of a linear equation over one step.
+///
+/// With B = A/2^s small, Q(B) = sum_k T_k/(k + 1)!, T_0 = I, T_(k+1) = B T_k + T_k B^T, and then s times
+/// Q(2B) = (Q(B) + e^B Q(B) e^(B^T))/2. A sum of positive terms in the doublings, so that it stays positive where J is stiff, where
+/// Van Loan's block exponential, which holds e^(-A) too, would overflow.
+#[derive(Debug, Clone)]
+pub struct GramianMemory<R> {
+    a: Vec<[R; W]>,
+    exp: Vec<[R; W]>,
+    term: Vec<[R; W]>,
+    tmp: Vec<[R; W]>,
+}
+
+impl<R: Real> GramianMemory<R> {
+    /// Room for n x n matrices.
+    pub fn new(n: usize) -> Self {
+        let zero = vec![[R::zero(); W]; n * n];
+        GramianMemory { a: zero.clone(), exp: zero.clone(), term: zero.clone(), tmp: zero }
+    }
+
+    /// Q(hJ) into `q`, [n, n].
+    #[inline(always)]
+    pub fn evaluate<const FMA: bool>(&mut self, h: &[R; W], jacobian: &[[R; W]], n: usize, q: &mut [[R; W]]) {
+        let doublings = scaled::<R>(h, jacobian, n, &mut self.a);
+        let degree = if R::SINGLE { 10 } else { 20 };
+        identity(q, n, R::one());
+        identity(&mut self.term, n, R::one());
+        identity(&mut self.exp, n, R::zero());
+        for k in 1..=degree {
+            // term = T_k/(k + 1)!.
+            multiply::<R, FMA>(&self.a, &self.term, n, &mut self.tmp);
+            let divisor = R::of(1.0 / f64::from(k + 1));
+            for a in 0..n {
+                for b in 0..n {
+                    for i in 0..W {
+                        self.term[a * n + b][i] = divisor * (self.tmp[a * n + b][i] + self.tmp[b * n + a][i]);
+                    }
+                }
+            }
+            for (q, t) in q.iter_mut().zip(&self.term) {
+                for i in 0..W {
+                    q[i] += t[i];
+                }
+            }
+        }
+        if doublings == 0 {
+            return;
+        }
+        // e^B by Horner.
+        add_identity(&mut self.exp, n, R::one());
+        for k in (1..=degree).rev() {
+            multiply::<R, FMA>(&self.a, &self.exp, n, &mut self.tmp);
+            let divisor = R::of(1.0 / f64::from(k));
+            for (e, t) in self.exp.iter_mut().zip(&self.tmp) {
+                for i in 0..W {
+                    e[i] = divisor * t[i];
+                }
+            }
+            add_identity(&mut self.exp, n, R::one());
+        }
+        let half = R::of(0.5);
+        for _ in 0..doublings {
+            // E Q, then (E Q) E^T: rows of the one against rows of the other.
+            multiply::<R, FMA>(&self.exp, q, n, &mut self.tmp);
+            for a in 0..n {
+                for b in 0..n {
+                    let mut sum = q[a * n + b];
+                    for k in 0..n {
+                        let (x, y) = (&self.tmp[a * n + k], &self.exp[b * n + k]);
+                        for i in 0..W {
+                            sum[i] = x[i].fma::<FMA>(y[i], sum[i]);
+                        }
+                    }
+                    for i in 0..W {
+                        self.term[a * n + b][i] = half * sum[i];
+                    }
+                }
+            }
+            q.copy_from_slice(&self.term);
+            multiply::<R, FMA>(&self.exp, &self.exp, n, &mut self.tmp);
+            std::mem::swap(&mut self.exp, &mut self.tmp);
+        }
+    }
+}
+
+/// Writes B = h J/2^s with row sums of at most [`SMALL`] and returns s, the same for all paths.
+#[inline(always)]
+fn scaled<R: Real>(h: &[R; W], jacobian: &[[R; W]], n: usize, b: &mut [[R; W]]) -> i32 {
+    let mut norm = R::zero();
+    for row in jacobian.chunks_exact(n) {
+        let mut sum = [R::zero(); W];
+        for j in row {
+            for i in 0..W {
+                sum[i] += j[i].abs();
+            }
+        }
+        for i in 0..W {
+            norm = norm.max(sum[i] * h[i]);
+        }
+    }
+    let norm = norm.f64();
+    let doublings = if norm > SMALL && norm.is_finite() { (norm / SMALL).log2().ceil() as i32 } else { 0 };
+    let scale = R::of(0.5f64.powi(doublings));
+    for (b, j) in b.iter_mut().zip(jacobian) {
+        for i in 0..W {
+            b[i] = scale * h[i] * j[i];
+        }
+    }
+    doublings
 }
 
 fn identity<R: Real>(a: &mut [[R; W]], n: usize, c: R) {
@@ -166,5 +256,22 @@ mod tests {
         {
             assert!(got.iter().zip(expected).all(|(g, e)| (g[0] - e).abs() <= 1e-6), "{got:?}");
         }
+    }
+
+    #[test]
+    fn covariances_of_linear_equations() {
+        let mut memory = GramianMemory::<f64>::new(1);
+        let mut q = [[0.0; W]];
+        for z in [0.0, 1e-8, -0.2, 0.4, -1.0, 3.0, -50.0, -1e4] {
+            memory.evaluate::<false>(&[0.5; W], &[[2.0 * z; W]], 1, &mut q);
+            let exact = if z == 0.0 { 1.0 } else { f64::exp_m1(2.0 * z) / (2.0 * z) };
+            assert!((q[0][0] - exact).abs() <= 1e-12 * exact, "z = {z}: {} {exact}", q[0][0]);
+        }
+        // The integrated Brownian motion, J = [[0, 1], [0, 0]]: [[4/3, 1/2], [1/2, 1]], with noise on both.
+        let mut memory = GramianMemory::<f64>::new(2);
+        let (mut q, mut jacobian) = ([[0.0; W]; 4], [[0.0; W]; 4]);
+        jacobian[1] = [1.0; W];
+        memory.evaluate::<false>(&[1.0; W], &jacobian, 2, &mut q);
+        assert!(q.iter().zip([4.0 / 3.0, 0.5, 0.5, 1.0]).all(|(q, e)| (q[0] - e).abs() <= 1e-15), "{q:?}");
     }
 }
