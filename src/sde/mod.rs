@@ -26,6 +26,7 @@
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 
+pub mod brownian;
 pub(crate) mod component;
 mod grid;
 mod integrator;
