@@ -81,22 +81,37 @@ impl<R: Real> PhiMemory<R> {
         add_identity(&mut self.phi1, n, R::one());
         multiply::<R, FMA>(&self.a, &self.phi1, n, &mut self.exp);
         add_identity(&mut self.exp, n, R::one());
-        for _ in 0..doublings {
-            let (half, quarter) = (R::of(0.5), R::of(0.25));
+        let (half, quarter) = (R::of(0.5), R::of(0.25));
+        for round in 0..most(&doublings) {
             multiply::<R, FMA>(&self.phi1, &self.phi1, n, &mut self.tmp);
             for (p, t) in self.phi2.iter_mut().zip(&self.tmp) {
                 for i in 0..W {
-                    p[i] = quarter.fma::<FMA>(t[i], half * p[i]);
+                    p[i] = if round < doublings[i] { quarter.fma::<FMA>(t[i], half * p[i]) } else { p[i] };
                 }
             }
             multiply::<R, FMA>(&self.exp, &self.phi1, n, &mut self.tmp);
             for (p, t) in self.phi1.iter_mut().zip(&self.tmp) {
                 for i in 0..W {
-                    p[i] = half * (p[i] + t[i]);
+                    p[i] = if round < doublings[i] { half * (p[i] + t[i]) } else { p[i] };
                 }
             }
-            multiply::<R, FMA>(&self.exp, &self.exp, n, &mut self.tmp);
-            std::mem::swap(&mut self.exp, &mut self.tmp);
+            square::<R, FMA>(&mut self.exp, n, round, &doublings, &mut self.tmp);
+        }
+    }
+}
+
+/// Rounds of doubling until every path has had its own.
+fn most(doublings: &[i32; W]) -> i32 {
+    doublings.iter().copied().fold(0, i32::max)
+}
+
+/// e = e^2, of the paths that still double in this round.
+#[inline(always)]
+fn square<R: Real, const FMA: bool>(e: &mut [[R; W]], n: usize, round: i32, doublings: &[i32; W], tmp: &mut [[R; W]]) {
+    multiply::<R, FMA>(e, e, n, tmp);
+    for (e, t) in e.iter_mut().zip(tmp) {
+        for i in 0..W {
+            e[i] = if round < doublings[i] { t[i] } else { e[i] };
         }
     }
 }
@@ -146,7 +161,7 @@ impl<R: Real> GramianMemory<R> {
                 }
             }
         }
-        if doublings == 0 {
+        if most(&doublings) == 0 {
             return;
         }
         // e^B by Horner.
@@ -162,7 +177,7 @@ impl<R: Real> GramianMemory<R> {
             add_identity(&mut self.exp, n, R::one());
         }
         let half = R::of(0.5);
-        for _ in 0..doublings {
+        for round in 0..most(&doublings) {
             // E Q, then (E Q) E^T: rows of the one against rows of the other.
             multiply::<R, FMA>(&self.exp, q, n, &mut self.tmp);
             for a in 0..n {
@@ -175,21 +190,20 @@ impl<R: Real> GramianMemory<R> {
                         }
                     }
                     for i in 0..W {
-                        self.term[a * n + b][i] = half * sum[i];
+                        self.term[a * n + b][i] = if round < doublings[i] { half * sum[i] } else { q[a * n + b][i] };
                     }
                 }
             }
             q.copy_from_slice(&self.term);
-            multiply::<R, FMA>(&self.exp, &self.exp, n, &mut self.tmp);
-            std::mem::swap(&mut self.exp, &mut self.tmp);
+            square::<R, FMA>(&mut self.exp, n, round, &doublings, &mut self.tmp);
         }
     }
 }
 
-/// Writes B = h J/2^s with row sums of at most [`SMALL`] and returns s, the same for all paths.
+/// Writes B = h J/2^s with row sums of at most [`SMALL`] and returns s: each path's own, so that a path does not depend on those beside it.
 #[inline(always)]
-fn scaled<R: Real>(h: &[R; W], jacobian: &[[R; W]], n: usize, b: &mut [[R; W]]) -> i32 {
-    let mut norm = R::zero();
+fn scaled<R: Real>(h: &[R; W], jacobian: &[[R; W]], n: usize, b: &mut [[R; W]]) -> [i32; W] {
+    let mut norm = [R::zero(); W];
     for row in jacobian.chunks_exact(n) {
         let mut sum = [R::zero(); W];
         for j in row {
@@ -198,15 +212,20 @@ fn scaled<R: Real>(h: &[R; W], jacobian: &[[R; W]], n: usize, b: &mut [[R; W]]) 
             }
         }
         for i in 0..W {
-            norm = norm.max(sum[i] * h[i]);
+            norm[i] = norm[i].max(sum[i] * h[i]);
         }
     }
-    let norm = norm.f64();
-    let doublings = if norm > SMALL && norm.is_finite() { (norm / SMALL).log2().ceil() as i32 } else { 0 };
-    let scale = R::of(0.5f64.powi(doublings));
+    let (mut doublings, mut scale) = ([0; W], *h);
+    for i in 0..W {
+        let norm = norm[i].f64();
+        if norm > SMALL && norm.is_finite() {
+            doublings[i] = (norm / SMALL).log2().ceil() as i32;
+            scale[i] *= R::of(0.5f64.powi(doublings[i]));
+        }
+    }
     for (b, j) in b.iter_mut().zip(jacobian) {
         for i in 0..W {
-            b[i] = scale * h[i] * j[i];
+            b[i] = scale[i] * j[i];
         }
     }
     doublings

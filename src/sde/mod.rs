@@ -26,6 +26,7 @@
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 
+mod adaptive;
 pub mod brownian;
 pub(crate) mod component;
 mod grid;
@@ -41,6 +42,7 @@ pub mod tableau;
 mod time;
 mod whitening;
 
+pub use adaptive::{Counts, Embedded, Tolerance, adaptive};
 pub use component::{ComponentLaw, ComponentStep};
 pub use grid::Grid;
 pub use integrator::{Claims, Increment, Integrator, Method, Needs, Orders};
