@@ -9,6 +9,7 @@ mod conv_transpose;
 mod cross_entropy;
 mod elementary;
 mod flip;
+mod function;
 mod gather;
 mod linear;
 mod map;
