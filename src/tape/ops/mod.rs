@@ -11,6 +11,7 @@ mod elementary;
 mod flip;
 mod function;
 mod gather;
+mod index;
 mod linear;
 mod map;
 mod matmul;
@@ -51,7 +52,7 @@ pub use reshape::Reshape;
 pub use row_dot::RowDot;
 pub use row_norm::RowNorm;
 pub use slice::Slice;
-pub use softmax::{LogSoftmax, Softmax};
+pub use softmax::Softmax;
 pub use stop::Stop;
 pub use zip::{Add, Div, Max, Min, Mul, Sub, Zip};
 
@@ -103,7 +104,6 @@ ops![
     Reduce,
     RowDot,
     Softmax,
-    LogSoftmax,
     CrossEntropy,
     SoftCrossEntropy,
     MatMul,
