@@ -251,8 +251,9 @@ impl Blocks {
         let mut slices: [&[R]; 3] = [&[]; 3];
         for (((slice, x), laid), k) in slices.iter_mut().zip(x).zip(laid).zip(like) {
             let laid = &mut laid[..n];
-            *slice = if step[k] > 0 && self.count == 1 && !x.is_empty() {
-                &x[self.starts[0][k] + from..][..width]
+            let adjacent = step[k] > 0 && self.rows().windows(2).all(|pair| pair[1][k] == pair[0][k] + width);
+            *slice = if adjacent && !x.is_empty() {
+                &x[self.starts[0][k] + from..][..n]
             } else {
                 if !x.is_empty() {
                     for (row, laid) in self.rows().iter().zip(laid.chunks_exact_mut(width)) {

@@ -47,10 +47,15 @@ impl Plan {
     pub fn kept(self) -> usize {
         self.samples.saturating_mul(2 * self.groups)
     }
-    /// Numbers of working memory: two sums per sample and channel, then what [`Backward`] keeps at hand, five rows and a leaf of rows.
+    /// Numbers of working memory: two sums per sample and channel, then what [`Backward`] keeps at hand: five rows, two sums per leaf
+    /// of rows and channel, and a piece of a sample.
     pub fn scratch(self) -> usize {
-        let rows = self.samples.saturating_mul(2).saturating_add(5 + self.places.min(LEAF_ROWS));
-        rows.saturating_mul(self.channels)
+        let rows = self.samples.saturating_add(self.places.div_ceil(LEAF_ROWS)).saturating_mul(2).saturating_add(5);
+        rows.saturating_mul(self.channels).saturating_add(self.piece())
+    }
+    /// Numbers of the rows that go through normalisation and activation before the next ones: they stay in the first-level cache.
+    fn piece(self) -> usize {
+        (1024 / self.channels.max(1)).max(1) * self.channels
     }
     fn width(self) -> usize {
         self.channels / self.groups

@@ -43,8 +43,9 @@ impl<R: Real> Kernel for Backward<'_, R> {
         let (inverse, scratch) = scratch.split_at_mut(c);
         let (scale, scratch) = scratch.split_at_mut(c);
         let (centre, scratch) = scratch.split_at_mut(c);
-        let (slope, z) = scratch.split_at_mut(c);
-        let (share, mut trees) = (plan.share::<R>(), [Tree::new(), Tree::new()]);
+        let (slope, scratch) = scratch.split_at_mut(c);
+        let (leaves, z) = scratch.split_at_mut(2 * c * plan.places.div_ceil(LEAF_ROWS));
+        let (share, mut tree) = (plan.share::<R>(), Tree::new());
         let size = plan.places * c;
         let samples = x.chunks_exact(size).zip(dy.chunks_exact_mut(size)).zip(kept.chunks_exact(2 * plan.groups));
         for (n, (((x, dy), kept), sums)) in samples.zip(sums.chunks_exact_mut(2 * c)).enumerate() {
@@ -55,17 +56,20 @@ impl<R: Real> Kernel for Backward<'_, R> {
                 inverse[band.clone()].fill(stds[k]);
                 scale[band.clone()].iter_mut().zip(&gamma[band]).for_each(|(scale, gamma)| *scale = *gamma * stds[k]);
             }
-            if activation != Activation::Identity {
-                let affine = Affine { mean, scale, beta };
-                for (x, dy) in x.chunks(LEAF_ROWS * c).zip(dy.chunks_mut(LEAF_ROWS * c)) {
-                    let z = &mut z[..x.len()];
-                    affine.apply::<FMA>(x, z);
-                    pull_activation::<R, FMA>(activation, z, dy);
+            let (affine, at) = (Affine { mean, scale, beta }, Channels { mean, inverse, gamma });
+            let leaf = LEAF_ROWS * c;
+            for ((x, dy), sums) in x.chunks(leaf).zip(dy.chunks_mut(leaf)).zip(leaves.chunks_exact_mut(2 * c)) {
+                if activation != Activation::Identity {
+                    for (x, dy) in x.chunks(plan.piece()).zip(dy.chunks_mut(plan.piece())) {
+                        let z = &mut z[..x.len()];
+                        affine.apply::<FMA>(x, z);
+                        pull_activation::<R, FMA>(activation, z, dy);
+                    }
                 }
+                at.leaf::<FMA>(x, dy, sums);
             }
-            let (db, dg) = sums.split_at_mut(c);
-            let at = Channels { mean, inverse, gamma };
-            at.sums::<FMA>(x, dy, db, dg, &mut trees);
+            join(leaves, sums, &mut tree);
+            let (db, dg) = sums.split_at(c);
             let Some((dx, fresh)) = &mut dx else { continue };
             for k in 0..plan.groups {
                 let band = k * width..(k + 1) * width;
@@ -96,6 +100,17 @@ fn pull_activation<R: Real, const FMA: bool>(activation: Activation, z: &[R], dy
     }
 }
 
+/// total = the pairwise sum of the leaves, which are as long.
+#[inline(always)]
+fn join<R: Real>(leaves: &[R], total: &mut [R], tree: &mut Tree<R, W>) {
+    let n = total.len();
+    columns!(n, |j, width| {
+        tree.clear();
+        leaves.chunks_exact(n).for_each(|leaf| tree.push(load(leaf, j, width)));
+        store(tree.total(), total, j, width);
+    });
+}
+
 /// What a sample's passes read, one number per channel.
 struct Channels<'a, R> {
     mean: &'a [R],
@@ -105,36 +120,24 @@ struct Channels<'a, R> {
 }
 
 impl<R: Real> Channels<'_, R> {
-    /// db = sum dz, dg = sum dz h.
+    /// sum dz, then sum dz h, of a leaf of rows.
     #[inline(always)]
-    fn sums<const FMA: bool>(&self, x: &[R], dz: &[R], db: &mut [R], dg: &mut [R], [b, g]: &mut [Tree<R, W>; 2]) {
+    fn leaf<const FMA: bool>(&self, x: &[R], dz: &[R], sums: &mut [R]) {
         let c = self.mean.len();
+        let (db, dg) = sums.split_at_mut(c);
         columns!(c, |j, width| {
-            b.clear();
-            g.clear();
-            for (x, dz) in x.chunks(LEAF_ROWS * c).zip(dz.chunks(LEAF_ROWS * c)) {
-                let leaf = self.leaf::<FMA>(x, dz, j, width);
-                b.push(leaf.0);
-                g.push(leaf.1);
+            let (mean, inverse) = (load(self.mean, j, width), load(self.inverse, j, width));
+            let (mut b, mut g) = ([R::zero(); W], [R::zero(); W]);
+            for (x, dz) in x.chunks_exact(c).zip(dz.chunks_exact(c)) {
+                let (x, d) = (load(x, j, width), load(dz, j, width));
+                for i in 0..W {
+                    b[i] += d[i];
+                    g[i] = d[i].fma::<FMA>((x[i] - mean[i]) * inverse[i], g[i]);
+                }
             }
-            store(b.total(), db, j, width);
-            store(g.total(), dg, j, width);
+            store(b, db, j, width);
+            store(g, dg, j, width);
         });
-    }
-
-    #[inline(always)]
-    fn leaf<const FMA: bool>(&self, x: &[R], dz: &[R], j: usize, width: usize) -> ([R; W], [R; W]) {
-        let c = self.mean.len();
-        let (mean, inverse) = (load(self.mean, j, width), load(self.inverse, j, width));
-        let (mut b, mut g) = ([R::zero(); W], [R::zero(); W]);
-        for (x, dz) in x.chunks_exact(c).zip(dz.chunks_exact(c)) {
-            let (x, d) = (load(x, j, width), load(dz, j, width));
-            for i in 0..W {
-                b[i] += d[i];
-                g[i] = d[i].fma::<FMA>((x[i] - mean[i]) * inverse[i], g[i]);
-            }
-        }
-        (b, g)
     }
 
     /// dx = (gamma dz - centre)/std + (x - m) slope, added to what is there unless it is `fresh`. The products are rounded before the

@@ -51,8 +51,7 @@ impl<R: Real> Kernel for Forward<'_, R> {
                 scale[band.clone()].iter_mut().zip(&gamma[band]).for_each(|(scale, gamma)| *scale = *gamma * *s);
             }
             let affine = Affine { mean, scale, beta };
-            // The activation of a leaf of rows, while they are in the first-level cache.
-            for (x, y) in x.chunks(LEAF_ROWS * c).zip(y.chunks_mut(LEAF_ROWS * c)) {
+            for (x, y) in x.chunks(plan.piece()).zip(y.chunks_mut(plan.piece())) {
                 affine.apply::<FMA>(x, y);
                 activate::<R, FMA>(activation, y);
             }
