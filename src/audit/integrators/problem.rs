@@ -52,7 +52,7 @@ impl<C: Calculus, N: Noise> Tanh<C, N> {
     }
 }
 
-impl<C: Calculus, N: Within<General>> Sde<f64> for Tanh<C, N> {
+impl<R: Real, C: Calculus, N: Within<General>> Sde<R> for Tanh<C, N> {
     type Calculus = C;
     type Noise = N;
     type Scratch = ();
@@ -64,20 +64,20 @@ impl<C: Calculus, N: Within<General>> Sde<f64> for Tanh<C, N> {
     }
     fn scratch(&self) {}
     #[inline(always)]
-    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[f64; W]], f: &mut [[f64; W]], (): &mut ()) {
+    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
         for (j, (f, x)) in f.iter_mut().zip(x).enumerate() {
             let square: f64 = if C::KIND == CalculusKind::Ito { self.b[j].iter().map(|b| b * b).sum() } else { 0.0 };
             for i in 0..W {
-                f[i] = (1.0 - x[i] * x[i]) * (-self.a[j] - square * x[i]);
+                f[i] = (R::one() - x[i] * x[i]) * (R::of(-self.a[j]) - R::of(square) * x[i]);
             }
         }
     }
     #[inline(always)]
-    fn diffuse<const FMA: bool>(&self, _t: &Time, x: &[[f64; W]], w: &[[f64; W]], g: &mut [[f64; W]], (): &mut ()) {
+    fn diffuse<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
         for (j, (g, x)) in g.iter_mut().zip(x).enumerate() {
             for i in 0..W {
-                let noise: f64 = self.b[j].iter().zip(w).map(|(b, w)| b * w[i]).sum();
-                g[i] = (1.0 - x[i] * x[i]) * noise;
+                let noise: R = self.b[j].iter().zip(w).map(|(b, w)| R::of(*b) * w[i]).sum();
+                g[i] = (R::one() - x[i] * x[i]) * noise;
             }
         }
     }
@@ -110,7 +110,7 @@ pub struct LogVerhulst;
 const GROWTH: [f64; 2] = [1.0, 0.5];
 const SIGMA: [f64; 2] = [0.5, 0.5];
 
-impl Sde<f64> for LogVerhulst {
+impl<R: Real> Sde<R> for LogVerhulst {
     type Calculus = Either;
     type Noise = Additive;
     type Scratch = ();
@@ -119,15 +119,15 @@ impl Sde<f64> for LogVerhulst {
     }
     fn scratch(&self) {}
     #[inline(always)]
-    fn drift<const FMA: bool>(&self, t: &Time, x: &[[f64; W]], f: &mut [[f64; W]], (): &mut ()) {
-        let c: [f64; W] = t.lanes(|t| GROWTH[0] + GROWTH[1] * t);
+    fn drift<const FMA: bool>(&self, t: &Time, x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
+        let c: [R; W] = t.lanes(|t| GROWTH[0] + GROWTH[1] * t);
         for i in 0..W {
             f[0][i] = c[i] - x[0][i].exp_lane::<FMA>();
         }
     }
     #[inline(always)]
-    fn diffuse<const FMA: bool>(&self, t: &Time, _x: &[[f64; W]], w: &[[f64; W]], g: &mut [[f64; W]], (): &mut ()) {
-        let sigma: [f64; W] = t.lanes(|t| SIGMA[0] + SIGMA[1] * t);
+    fn diffuse<const FMA: bool>(&self, t: &Time, _x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
+        let sigma: [R; W] = t.lanes(|t| SIGMA[0] + SIGMA[1] * t);
         for i in 0..W {
             g[0][i] = sigma[i] * w[0][i];
         }
@@ -170,7 +170,7 @@ impl<C> Growth<C> {
     pub const S: f64 = 0.4;
 }
 
-impl<C: Calculus> Sde<f64> for Growth<C> {
+impl<R: Real, C: Calculus> Sde<R> for Growth<C> {
     type Calculus = C;
     type Noise = crate::sde::kinds::Scalar;
     type Scratch = ();
@@ -179,15 +179,15 @@ impl<C: Calculus> Sde<f64> for Growth<C> {
     }
     fn scratch(&self) {}
     #[inline(always)]
-    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[f64; W]], f: &mut [[f64; W]], (): &mut ()) {
+    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
         for i in 0..W {
-            f[0][i] = Self::MU * x[0][i];
+            f[0][i] = R::of(Self::MU) * x[0][i];
         }
     }
     #[inline(always)]
-    fn diffuse<const FMA: bool>(&self, _t: &Time, x: &[[f64; W]], w: &[[f64; W]], g: &mut [[f64; W]], (): &mut ()) {
+    fn diffuse<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
         for i in 0..W {
-            g[0][i] = Self::S * x[0][i] * w[0][i];
+            g[0][i] = R::of(Self::S) * x[0][i] * w[0][i];
         }
     }
 }
@@ -196,7 +196,7 @@ impl<C: Calculus> Sde<f64> for Growth<C> {
 #[derive(Debug)]
 pub struct Linear;
 
-impl Sde<f64> for Linear {
+impl<R: Real> Sde<R> for Linear {
     type Calculus = Either;
     type Noise = Additive;
     type Scratch = ();
@@ -205,13 +205,13 @@ impl Sde<f64> for Linear {
     }
     fn scratch(&self) {}
     #[inline(always)]
-    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[f64; W]], f: &mut [[f64; W]], (): &mut ()) {
+    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
         for i in 0..W {
             f[0][i] = -x[0][i];
         }
     }
     #[inline(always)]
-    fn diffuse<const FMA: bool>(&self, _t: &Time, _x: &[[f64; W]], w: &[[f64; W]], g: &mut [[f64; W]], (): &mut ()) {
+    fn diffuse<const FMA: bool>(&self, _t: &Time, _x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
         g[0] = w[0];
     }
 }
