@@ -56,6 +56,7 @@ mod cursor;
 mod tests;
 mod tree;
 mod triple;
+mod walk;
 
 pub use clocks::Clocks;
 pub use cursor::Cursor;
