@@ -26,6 +26,7 @@
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 
+mod adaptive;
 pub mod brownian;
 pub(crate) mod component;
 mod grid;
@@ -35,19 +36,25 @@ pub mod method;
 mod process;
 mod scale;
 mod simulate;
+pub mod smooth;
 mod surd;
 pub mod tableau;
 mod time;
 mod whitening;
 
+pub use adaptive::{Counts, Embedded, Tolerance, adaptive};
 pub use component::{ComponentLaw, ComponentStep};
 pub use grid::Grid;
 pub use integrator::{Claims, Increment, Integrator, Method, Needs, Orders};
 pub use kinds::{Calculus, CalculusKind, Either, Ito, Noise, NoiseKind, ReadsAs, Stratonovich, Within};
-pub use method::{EulerMaruyama, Heun, LeimkuhlerMatthews, Sea, Shark, SlowRk, Spark, Sra1, Sra3, Sriw1, Sriw2, TamedEuler};
+pub use method::{
+    ComponentWise, EulerMaruyama, ExponentialEuler, Heun, KloedenPlaten, KloedenPlatenScalar, LeimkuhlerMatthews, LocalLinear, Milstein,
+    Sea, Shark, SkSrock, SlowRk, Spark, Sra1, Sra3, Sriw1, Sriw2, TamedEuler, TamedMilstein,
+};
 pub use process::{DoubleWell, GeometricBrownian, Langevin, VarianceExploding};
 pub use scale::NoiseScale;
 pub use simulate::{simulate, trajectories};
+pub use smooth::Smooth;
 pub use surd::Surd;
 pub use tableau::{RungeKutta, Tableau};
 pub use time::{Step, Time};
@@ -88,6 +95,12 @@ pub trait Isotropic<R: Real>: Sde<R, Noise = kinds::Additive, Calculus = Either>
     fn noise(&self, t: f64, h: f64) -> f64 {
         h.sqrt() * self.sigma(t)
     }
+}
+
+/// An equation whose drift is linear and diagonal up to a rest: f(x, t) = -lambda x + n(x, t), coordinate by coordinate.
+pub trait Semilinear<R: Real>: Sde<R> {
+    /// lambda of coordinate `j`, 1/time.
+    fn rate(&self, j: usize) -> f64;
 }
 
 /// The name of the random numbers of a simulation. Block c of [`W`] paths draws from `Stream::new(seed, purpose, step, c)`.

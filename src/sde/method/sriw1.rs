@@ -52,4 +52,4 @@ impl RungeKutta for Sriw1 {
     };
 }
 
-runge_kutta!(Sriw1 for Ito, Diagonal);
+runge_kutta!(Sriw1 for Ito, Diagonal, embedded);

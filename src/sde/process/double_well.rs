@@ -1,6 +1,7 @@
 use super::scaled;
 use crate::sde::kinds::{Additive, Either};
-use crate::sde::{Isotropic, Sde, Time, positive};
+use crate::sde::smooth::smooth_by_duals;
+use crate::sde::{Isotropic, Sde, Semilinear, Time, positive};
 use crate::simd::W;
 use crate::{Error, Real, Result};
 
@@ -51,5 +52,14 @@ impl<R: Real> Sde<R> for DoubleWell {
 impl<R: Real> Isotropic<R> for DoubleWell {
     fn sigma(&self, _t: f64) -> f64 {
         self.sigma
+    }
+}
+
+smooth_by_duals!(DoubleWell);
+
+/// -2 x, the drift's slope at the bottom of the wells.
+impl<R: Real> Semilinear<R> for DoubleWell {
+    fn rate(&self, _j: usize) -> f64 {
+        2.0
     }
 }

@@ -1,9 +1,9 @@
 //! Overdamped Langevin dynamics toward a Gaussian mixture: the nonlinear noising process.
 
 use super::scaled;
-use crate::mixture::{Evaluator, Mixture};
+use crate::mixture::{Curvature, CurvatureMemory, Evaluator, Mixture};
 use crate::sde::kinds::{Additive, Either};
-use crate::sde::{Isotropic, Sde, Time, positive};
+use crate::sde::{Isotropic, Sde, Semilinear, Smooth, Time, positive};
 use crate::simd::W;
 use crate::{Real, Result};
 
@@ -11,6 +11,7 @@ use crate::{Real, Result};
 /// its paths came from; the modes and their weights need not be crossed, because pi has them already.
 #[derive(Debug, Clone)]
 pub struct Langevin<R: Real> {
+    mixture: Mixture,
     pi: Evaluator<R>,
     beta: f64,
 }
@@ -21,7 +22,13 @@ impl<R: Real> Langevin<R> {
     /// # Errors
     /// `beta` not positive.
     pub fn new(pi: &Mixture, beta: f64) -> Result<Self> {
-        Ok(Langevin { pi: Evaluator::new(pi), beta: positive("beta", beta)? })
+        let beta = positive("beta", beta)?;
+        Ok(Langevin { mixture: pi.clone(), pi: Evaluator::new(pi), beta })
+    }
+
+    /// The reference law pi.
+    pub fn mixture(&self) -> &Mixture {
+        &self.mixture
     }
 
     /// The reference law, in the form for hot loops.
@@ -60,5 +67,38 @@ impl<R: Real> Sde<R> for Langevin<R> {
 impl<R: Real> Isotropic<R> for Langevin<R> {
     fn sigma(&self, _t: f64) -> f64 {
         self.beta.sqrt()
+    }
+}
+
+/// J = (beta/2) H, M = (1/2) tr(beta D^2 f) = (beta/2)^2 grad tr H, H the Hessian of ln pi.
+impl<R: Real> Smooth<R> for Langevin<R> {
+    type Derivatives = (Curvature<R>, CurvatureMemory<R>);
+    fn derivatives_memory(&self) -> Self::Derivatives {
+        let curvature = Curvature::new(&self.mixture);
+        let memory = curvature.memory();
+        (curvature, memory)
+    }
+    #[inline(always)]
+    fn derivatives<const FMA: bool>(
+        &self,
+        _t: &Time,
+        x: &[[R; W]],
+        f: &mut [[R; W]],
+        jacobian: &mut [[R; W]],
+        m: &mut [[R; W]],
+        (curvature, memory): &mut Self::Derivatives,
+    ) {
+        curvature.block::<FMA>(x, f, jacobian, m, memory);
+        let half = R::of(self.beta / 2.0);
+        for (out, factor) in [(f, half), (jacobian, half), (m, half * half)] {
+            out.as_flattened_mut().iter_mut().for_each(|v| *v *= factor);
+        }
+    }
+}
+
+/// The linear part of the standard normal law, -(beta/2) x: what is left is bounded where pi has that law's scale.
+impl<R: Real> Semilinear<R> for Langevin<R> {
+    fn rate(&self, _j: usize) -> f64 {
+        self.beta / 2.0
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::Real;
 use crate::tape::broadcast::{Incoming, Own, Plan, shape};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, one};
 use crate::tape::recorder::methods;
 
 methods! {
@@ -22,7 +22,7 @@ impl<R: Real> Op<R> for BroadcastTo {
         "broadcast_to"
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let [x] = x else { return Err("one input".to_string()) };
+        let x = one(x)?;
         // y + 0 of that shape: the result must not grow beyond it.
         match shape(x, &self.shape) {
             Some(y) if y == self.shape => Ok(y),

@@ -9,7 +9,9 @@ mod conv_transpose;
 mod cross_entropy;
 mod elementary;
 mod flip;
+mod function;
 mod gather;
+mod index;
 mod linear;
 mod map;
 mod matmul;
@@ -50,7 +52,7 @@ pub use reshape::Reshape;
 pub use row_dot::RowDot;
 pub use row_norm::RowNorm;
 pub use slice::Slice;
-pub use softmax::{LogSoftmax, Softmax};
+pub use softmax::Softmax;
 pub use stop::Stop;
 pub use zip::{Add, Div, Max, Min, Mul, Sub, Zip};
 
@@ -102,7 +104,6 @@ ops![
     Reduce,
     RowDot,
     Softmax,
-    LogSoftmax,
     CrossEntropy,
     SoftCrossEntropy,
     MatMul,
