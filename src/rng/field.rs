@@ -40,7 +40,7 @@ impl Field {
             for i in 0..N {
                 let (half, sub) = ((lane + i) / HALF % 2, (lane + i) % HALF);
                 let words = |low: usize| {
-                    let c = philox(self.key, [address[0] | (sub << 1 | low) as u32, address[1], row, self.tag]);
+                    let c = philox(self.key, [address[0] | (2 * sub + low) as u32, address[1], row, self.tag]);
                     [c[2 * half], c[2 * half + 1]]
                 };
                 let (hi, lo) = (words(0), if R::BYTES == 8 { words(1) } else { [0; 2] });
@@ -50,7 +50,7 @@ impl Field {
             // High and low halves side by side: two chains of operations that don't wait for each other.
             let mut counter = address.map(|word| [word; W]);
             for i in 0..W {
-                counter[0][i] |= ((i % HALF) << 1 | i / HALF) as u32;
+                counter[0][i] |= (2 * (i % HALF) + i / HALF) as u32;
             }
             let c = philox_lanes(self.key, counter);
             for half in 0..2 {
@@ -63,7 +63,7 @@ impl Field {
         } else {
             let mut counter = address.map(|word| [word; HALF]);
             for i in 0..HALF {
-                counter[0][i] |= (i << 1) as u32;
+                counter[0][i] |= 2 * i as u32;
             }
             let c = philox_lanes(self.key, counter);
             let mut words = [[0; W]; 2];

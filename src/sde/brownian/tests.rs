@@ -140,7 +140,7 @@ fn the_law_is_the_law() {
     for (grid, [s, r, u]) in cases {
         let tree = tree(3, &grid);
         let n = 1_000_000;
-        let mut samples = vec![Vec::with_capacity(n); 6];
+        let mut samples = [0; 6].map(|_| Vec::with_capacity(n));
         let mut moments = [[0.0; 6]; 6];
         for chunk in 0..n / W {
             let mut cursor = tree.cursor::<f64>(chunk, 1);

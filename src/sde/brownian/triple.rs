@@ -79,8 +79,8 @@ impl<R: Real, const N: usize> Triple<R, N> {
     ///
     /// W = W/2 +- (3/2 H + z),   H = H/4 - z/2 +- (15/4 K + x),   K = K/8 - x/2 +- y,
     ///
-    /// + on the left, - on the right. K is left without its y, which [`Triple::add_k`] adds: most halves never need it.
-    /// `self` becomes the left one, `other` the right one.
+    /// with the upper sign on the left. `self` becomes the left half and `other` the right one. Their K is without y, which
+    /// [`Triple::add_k`] adds: most halves never need it.
     #[inline(always)]
     pub fn halve<const FMA: bool>(&mut self, other: &mut Self, z: &[R; N], x: &[R; N], sd: [R; 2]) {
         let [half, quarter, eighth] = [0.5, 0.25, 0.125].map(R::of);
