@@ -2,11 +2,12 @@
 //! keep. `ndsm audit` prints them.
 //!
 //! ```no_run
-//! use ndsm::audit::{Subject, audit};
-//! let report = audit(&[Subject::Tape]);
+//! use ndsm::audit::{Effort, Subject, audit};
+//! let report = audit(&[Subject::Tape], Effort::Quick);
 //! assert!(report.passed(), "{report}");
 //! ```
 
+mod integrators;
 mod tape;
 
 use crate::{Error, Result};
@@ -18,18 +19,30 @@ use std::time::Instant;
 pub enum Subject {
     /// The derivatives of every operation of the tape.
     Tape,
+    /// The orders of every integrator of stochastic differential equations.
+    Integrators,
+}
+
+/// How much work an audit may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// Seconds: fewer paths and step sizes.
+    Quick,
+    /// Up to two minutes on two cores.
+    Full,
 }
 
 impl Subject {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Tape];
+    pub const ALL: &[Self] = &[Self::Tape, Self::Integrators];
     /// Names that the design knows and that this version does not offer.
-    const LATER: &[&str] = &["integrators", "transitions", "scores", "control"];
+    const LATER: &[&str] = &["transitions", "scores", "control"];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tape => "tape",
+            Self::Integrators => "integrators",
         }
     }
 
@@ -73,7 +86,7 @@ pub struct Table {
 }
 
 /// One thing that was checked.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Row {
     /// Its name.
     pub name: String,
@@ -85,6 +98,41 @@ pub struct Row {
     pub pass: bool,
     /// What is wrong.
     pub note: String,
+    /// The order of convergence, where that is what was measured.
+    pub slope: Option<Slope>,
+}
+
+/// A measured order of convergence beside the claimed one.
+#[derive(Debug, Clone)]
+pub struct Slope {
+    /// The order that is claimed.
+    pub claim: f64,
+    /// The order that was measured; infinite where there is no error.
+    pub measured: f64,
+    /// Its uncertainty: a standard error where paths were drawn, what is left of higher orders where nothing is random, and 0 where
+    /// arithmetic is exact.
+    pub error: f64,
+    /// The errors that it comes from.
+    pub curve: Option<Curve>,
+}
+
+/// Errors over step sizes, both positive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Curve {
+    /// Step sizes, rising.
+    pub h: Vec<f64>,
+    /// The error of each.
+    pub error: Vec<f64>,
+}
+
+impl Curve {
+    /// The slope of ln error over ln h by least squares.
+    pub fn slope(&self) -> f64 {
+        let mean = |v: &[f64]| v.iter().map(|v| v.ln()).sum::<f64>() / v.len() as f64;
+        let (x, y) = (mean(&self.h), mean(&self.error));
+        let moment = |of: &[f64], m: f64| self.h.iter().zip(of).map(|(h, v)| (h.ln() - x) * (v.ln() - m)).sum::<f64>();
+        moment(&self.error, y) / moment(&self.h, x)
+    }
 }
 
 /// An error beside its bound.
@@ -99,10 +147,11 @@ pub struct Measured {
 }
 
 /// Audits `subjects`.
-pub fn audit(subjects: &[Subject]) -> Report {
+pub fn audit(subjects: &[Subject], effort: Effort) -> Report {
     let started = Instant::now();
     let tables = subjects.iter().map(|subject| match subject {
         Subject::Tape => tape::table(),
+        Subject::Integrators => integrators::table(effort),
     });
     Report { tables: tables.collect(), seconds: started.elapsed().as_secs_f64() }
 }
@@ -121,6 +170,12 @@ impl Report {
     /// How many rows there are.
     pub fn count(&self) -> usize {
         self.tables.iter().map(|t| t.rows.len()).sum()
+    }
+
+    /// How many rows pass, and how long it took.
+    pub fn summary(&self) -> String {
+        let count = self.count();
+        format!("{} of {count} pass, in {:.1} s", count - self.failed().len(), self.seconds)
     }
 
     /// Nothing if all rows pass.
@@ -146,14 +201,23 @@ impl fmt::Display for Report {
         for table in &self.tables {
             writeln!(f, "{}", table.how)?;
             writeln!(f)?;
-            let width = table.rows.iter().map(|row| row.name.len()).max().unwrap_or(0).max(table.subject.name().len());
+            let name = |row: &Row| row.name.len();
+            let width = table.rows.iter().map(name).max().unwrap_or(0).max(table.subject.name().len());
             let against = table.rows.iter().filter_map(|row| row.errors.first()).map(|e| e.reference.len()).max().unwrap_or(0);
-            writeln!(f, "{:<width$}   error  bound  {:<against$}        tried on", table.subject.name(), "against")?;
+            let orders = table.rows.iter().any(|row| row.slope.is_some());
+            let head = if orders { "   claim  order            " } else { "" };
+            writeln!(f, "{:<width$}{head}   error  bound  {:<against$}        tried on", table.subject.name(), "against")?;
             for row in &table.rows {
+                let order = if orders {
+                    row.slope.as_ref().map_or(format!("{:26}", ""), |s| format!("  {:>6}  {:<16}", s.claim, s.order()))
+                } else {
+                    String::new()
+                };
                 let measured = row.errors.first().map_or(format!("{:>8}  {:>5}  {:<against$}", "", "", ""), |e| {
                     format!("{:>8}  {:>5}  {:<against$}", shown(e.error), format!("{:.0e}", e.bound), e.reference)
                 });
-                let line = format!("{:<width$}{measured}  {}  {}", row.name, if row.pass { "pass" } else { "FAIL" }, tried(&row.tried));
+                let verdict = if row.pass { "pass" } else { "FAIL" };
+                let line = format!("{:<width$}{order}{measured}  {verdict}  {}", row.name, tried(&row.tried));
                 writeln!(f, "{}", line.trim_end())?;
                 if !row.note.is_empty() {
                     writeln!(f, "{:<width$}  {}", "", row.note)?;
@@ -161,8 +225,18 @@ impl fmt::Display for Report {
             }
             writeln!(f)?;
         }
-        let count = self.count();
-        write!(f, "{} of {count} pass, in {:.1} s", count - self.failed().len(), self.seconds)
+        f.write_str(&self.summary())
+    }
+}
+
+impl Slope {
+    /// The measured order, in words.
+    pub fn order(&self) -> String {
+        match self.error {
+            0.0 if self.measured.is_infinite() => "exact".to_owned(),
+            0.0 => format!("{} exactly", self.measured),
+            error => format!("{:.3} +- {error:.3}", self.measured),
+        }
     }
 }
 
@@ -196,6 +270,7 @@ mod tests {
             errors: vec![Measured { reference: "dual", error, bound: 1e-12 }],
             pass,
             note: if pass { String::new() } else { "a note".to_string() },
+            slope: None,
         };
         let rows = vec![row("add", 0.0, true), row("mul", if pass { 1e-16 } else { f64::NAN }, pass)];
         Report { tables: vec![Table { subject: Subject::Tape, how: "how", rows }], seconds: 0.25 }

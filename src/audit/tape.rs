@@ -32,6 +32,7 @@ fn row(row: &check::Row) -> Row {
         errors: order.map(|r| Measured { reference: r.name(), error: row.worst(r), bound: r.bound() }).collect(),
         pass: row.pass(),
         note: row.note(),
+        slope: None,
     }
 }
 

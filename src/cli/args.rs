@@ -163,13 +163,21 @@ pub struct EvalArgs {
 #[command(after_help = "Examples:
   ndsm audit
   ndsm audit tape --json
+  ndsm audit integrators --quick --out audit/
 
 tape: the derivatives of every operation of the automatic differentiation, against dual numbers and differences.
-Takes seconds and writes no files. Exit code: 0 if every row keeps its bound, 1 if one does not.")]
+integrators: the strong and weak orders of every method for stochastic differential equations, and its invariant law.
+Takes up to two minutes. Exit code: 0 if every row keeps its bound, 1 if one does not.")]
 pub struct AuditArgs {
-    /// What to check: tape, or all
+    /// What to check: tape, integrators, or all
     #[arg(default_value = "all")]
     pub what: String,
+    /// Fewer paths and step sizes: seconds
+    #[arg(long)]
+    pub quick: bool,
+    /// Write convergence plots, and one page with them, into this directory
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Print one JSON object and nothing else
     #[arg(long)]
     pub json: bool,

@@ -1,14 +1,18 @@
 //! `ndsm audit`.
 
 use super::args::AuditArgs;
+use super::audit_page;
 use crate::Result;
-use crate::audit::{Measured, Report, Row, Subject, audit};
+use crate::audit::{Effort, Measured, Report, Row, Slope, Subject, audit};
 use serde_json::{Value, json};
 use std::io::Write;
 
 /// Audits what was asked for. The report goes to standard output also if a row fails, which is an error.
 pub fn run(args: &AuditArgs) -> Result<String> {
-    let report = audit(&Subject::parse(&args.what)?);
+    let subjects = Subject::parse(&args.what)?;
+    args.out.as_deref().map(audit_page::prepare).transpose()?;
+    let report = audit(&subjects, if args.quick { Effort::Quick } else { Effort::Full });
+    args.out.as_deref().map(|dir| audit_page::write(dir, &report)).transpose()?;
     let text = if args.json { object(&args.what, &report).to_string() } else { report.to_string() };
     if let Err(e) = report.verdict() {
         // A closed pipe is the reader's choice.
@@ -23,8 +27,13 @@ fn object(what: &str, report: &Report) -> Value {
         let measured = |e: &Measured| json!({"reference": e.reference, "error": e.error, "bound": e.bound});
         // What the row is judged by also by itself.
         let judged = row.errors.first().map_or(Value::Null, measured);
+        let order = |s: &Slope| {
+            let curve = s.curve.as_ref().map(|c| json!({"h": c.h, "error": c.error}));
+            json!({"claim": s.claim, "measured": s.measured, "error": s.error, "curve": curve})
+        };
         json!({"name": row.name, "pass": row.pass, "error": judged["error"], "bound": judged["bound"], "reference": judged["reference"],
-            "errors": row.errors.iter().map(measured).collect::<Vec<_>>(), "tried": row.tried, "note": row.note})
+            "errors": row.errors.iter().map(measured).collect::<Vec<_>>(), "tried": row.tried, "note": row.note,
+            "order": row.slope.as_ref().map(order)})
     };
     let tables = report.tables.iter().map(|t| (t.subject.name().to_owned(), t.rows.iter().map(row).collect())).collect();
     json!({"audit": what, "pass": report.passed(), "seconds": report.seconds, "rows": report.count(), "tables": Value::Object(tables)})
@@ -41,7 +50,7 @@ mod tests {
             Measured { reference: "dual", error: f64::NAN, bound: 1e-12 },
             Measured { reference: "central difference", error: 1e-10, bound: 1e-8 },
         ];
-        let row = Row { name: "mul".into(), tried: vec!["3,3".into()], errors, pass: false, note: "why".into() };
+        let row = Row { name: "mul".into(), tried: vec!["3,3".into()], errors, note: "why".into(), ..Row::default() };
         let report = Report { tables: vec![Table { subject: Subject::Tape, how: "", rows: vec![row] }], seconds: 1.0 };
         let json = object("all", &report);
         assert!(json["audit"] == "all" && json["pass"] == false && json["rows"] == 1, "{json}");

@@ -54,6 +54,37 @@ pub fn picture(png: &[u8], caption: &str) -> String {
     )
 }
 
+/// A whole page around its `body`.
+pub fn document(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>{}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n",
+        escape(title)
+    )
+}
+
+const STYLE: &str = "
+body { max-width: 780px; margin: 3em auto; padding: 0 1.2em; color: #262c36; background: #fff; font: 16px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.7em; line-height: 1.2; margin-bottom: .2em; }
+h2 { font-size: 1.15em; margin-top: 2.2em; }
+.lead { color: #707884; margin-top: 0; }
+.cards { display: flex; flex-wrap: wrap; gap: .8em; margin: 1.6em 0; }
+.cards div { flex: 1 1 8em; padding: .8em 1em; border: 1px solid #e2e5ea; border-radius: 6px; font-size: .85em; color: #707884; }
+.cards b { display: block; font-size: 1.7em; line-height: 1.3; color: #262c36; font-weight: 600; }
+.cards small { display: block; }
+figure { margin: 2em 0; }
+figure img { max-width: 100%; height: auto; }
+.how { white-space: pre-line; font-size: .9em; color: #707884; }
+figcaption { color: #707884; font-size: .9em; }
+table { border-collapse: collapse; width: 100%; font-size: .9em; }
+th { text-align: left; font-weight: 600; }
+th, td { padding: .3em .8em .3em 0; border-bottom: 1px solid #e2e5ea; vertical-align: top; overflow-wrap: anywhere; }
+td:first-child { white-space: nowrap; font-family: ui-monospace, monospace; font-size: .95em; }
+td:nth-child(2) { min-width: 8em; }
+td:last-child { color: #707884; }
+.n { white-space: nowrap; text-align: right; padding-right: 1.6em; font-variant-numeric: tabular-nums; color: inherit !important; }
+";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@
 
 mod args;
 mod audit;
+mod audit_page;
 mod checkpoint;
 mod commands;
 mod config_file;

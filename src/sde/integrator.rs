@@ -1,6 +1,6 @@
 //! What an integrator is: its claims, as data, and one step.
 
-use super::{CalculusKind, NoiseKind, Sde, Step};
+use super::{CalculusKind, NoiseKind, Sde, Step, Tableau};
 use crate::Real;
 use crate::simd::W;
 
@@ -106,5 +106,9 @@ pub trait Integrator<R: Real, S: Sde<R>>: Method {
     /// Whether [`Integrator::report`] does anything.
     fn reports(&self) -> bool {
         false
+    }
+    /// Its coefficients, where it is a tableau.
+    fn tableau(&self) -> Option<Tableau> {
+        None
     }
 }

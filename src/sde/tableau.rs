@@ -326,6 +326,9 @@ macro_rules! runge_kutta {
             ) {
                 crate::sde::tableau::step::<R, S, FMA>(&<Self as crate::sde::RungeKutta>::TABLEAU, sde, step, path, x, memory, scratch);
             }
+            fn tableau(&self) -> Option<crate::sde::Tableau> {
+                Some(<Self as crate::sde::RungeKutta>::TABLEAU)
+            }
         }
     };
 }

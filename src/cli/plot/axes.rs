@@ -18,18 +18,20 @@ pub struct Axes {
     pub x: [f64; 2],
     /// Values at the lower and upper edge.
     pub y: [f64; 2],
-    /// Whether y is shown by its logarithm; its range is then positive.
+    /// Whether x is shown by its logarithm; its range is then positive.
+    pub log_x: bool,
+    /// Whether y is.
     pub log_y: bool,
 }
 
 impl Axes {
     /// The pixel of a point.
     pub fn at(&self, x: f64, y: f64) -> [f64; 2] {
-        let scale = |v: f64| if self.log_y { v.ln() } else { v };
-        let [a, b] = self.y.map(scale);
+        // The share of the range that lies before v.
+        let share = |v: f64, [a, b]: [f64; 2], log: bool| if log { (v / a).ln() / (b / a).ln() } else { (v - a) / (b - a) };
         [
-            self.low[0] + (x - self.x[0]) / (self.x[1] - self.x[0]) * (self.high[0] - self.low[0]),
-            self.high[1] - (scale(y) - a) / (b - a) * (self.high[1] - self.low[1]),
+            self.low[0] + share(x, self.x, self.log_x) * (self.high[0] - self.low[0]),
+            self.high[1] - share(y, self.y, self.log_y) * (self.high[1] - self.low[1]),
         ]
     }
 
@@ -40,7 +42,7 @@ impl Axes {
 
     /// Grid lines and their numbers.
     pub fn frame(&self, canvas: &mut Canvas) {
-        for x in ticks(self.x) {
+        for x in if self.log_x { log_ticks(self.x) } else { ticks(self.x) } {
             let p = self.at(x, self.y[0]);
             canvas.line(&[[p[0], self.low[1]], [p[0], self.high[1]]], 1.5, FAINT, 1.0);
             canvas.text([p[0], self.high[1] + 2.1 * LABEL], LABEL, Anchor::Middle, MUTED, &number(x));

@@ -19,7 +19,7 @@ pub fn loss_curve(steps: &[f64], losses: &[f64]) -> Canvas {
     let highest = smooth.iter().map(|p| p[1]).fold(f64::NEG_INFINITY, f64::max);
     let log_y = lowest > 0.0 && highest > 4.0 * lowest;
     let y = y_range(&raw, lowest, highest, log_y);
-    let axes = Axes { low: [120.0, 64.0], high: [width - 32.0, height - 56.0], x: [0.0, last.max(1.0)], y, log_y };
+    let axes = Axes { low: [120.0, 64.0], high: [width - 32.0, height - 56.0], x: [0.0, last.max(1.0)], y, log_x: false, log_y };
     axes.frame(&mut canvas);
     axes.title(&mut canvas, if log_y { "loss (logarithmic) over steps" } else { "loss over steps" });
     for (line, thickness, alpha) in [(&raw, 1.5, 0.3), (&smooth, 4.0, 1.0)] {

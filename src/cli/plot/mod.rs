@@ -2,6 +2,7 @@
 
 mod axes;
 mod canvas;
+mod convergence;
 mod curve;
 mod field;
 mod font;
@@ -10,6 +11,7 @@ mod paths;
 mod scatter;
 
 pub use canvas::Canvas;
+pub use convergence::{Errors, convergence};
 pub use curve::loss_curve;
 pub use field::score_field;
 pub use images::image_grid;

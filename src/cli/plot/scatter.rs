@@ -31,7 +31,7 @@ pub(super) fn panels<const COLUMNS: usize>([x, y]: [[f64; 2]; 2]) -> (Canvas, [A
     let canvas = Canvas::new((step * COLUMNS as f64) as usize, (top + SIDE + bottom) as usize);
     let axes = std::array::from_fn(|i| {
         let low = [step * i as f64 + left, top];
-        Axes { low, high: [low[0] + SIDE, low[1] + SIDE], x, y, log_y: false }
+        Axes { low, high: [low[0] + SIDE, low[1] + SIDE], x, y, log_x: false, log_y: false }
     });
     (canvas, axes)
 }

@@ -42,7 +42,7 @@ pub use gather::Gather;
 pub use linear::{Activation, Linear, linear_rows};
 pub use map::Map;
 pub use matmul::MatMul;
-pub use normalise::{GroupNorm, LayerNorm};
+pub use normalise::Normalise;
 pub use outer::Outer;
 pub use pad::Pad;
 pub use permute::Permute;
@@ -108,8 +108,7 @@ ops![
     SoftCrossEntropy,
     MatMul,
     Linear,
-    GroupNorm,
-    LayerNorm,
+    Normalise,
     Outer,
     RowNorm,
     Concat,

@@ -1,0 +1,107 @@
+//! Errors over step sizes.
+
+use super::axes::Axes;
+use super::canvas::{Anchor, Canvas, Color, INK, MUTED};
+
+/// The errors of one method.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Errors {
+    /// What stands in the legend.
+    pub name: String,
+    /// The order whose slope is drawn beside it.
+    pub order: f64,
+    /// (step size, error).
+    pub points: Vec<[f64; 2]>,
+}
+
+/// Colours of the curves, in turn.
+const COLORS: [Color; 10] = [
+    [37, 99, 175],
+    [222, 110, 32],
+    [44, 140, 80],
+    [190, 50, 60],
+    [125, 80, 170],
+    [130, 90, 70],
+    [210, 100, 170],
+    [95, 105, 115],
+    [150, 150, 40],
+    [30, 160, 180],
+];
+
+/// Room right of the panel, for the legend.
+const LEGEND: f64 = 440.0;
+
+/// A line for each method in a panel with logarithmic axes, and a grey line with the slope of each order that is claimed, above the
+/// errors of that order. Errors that are not positive, or are rounding (below 1e-13), have no place there and are left out; a method
+/// without any other stands as exact in the legend.
+pub fn convergence(title: &str, methods: &[Errors]) -> Canvas {
+    let (width, height) = (1480.0, 860.0);
+    let mut canvas = Canvas::new(width as usize, height as usize);
+    let shown = |e: &Errors| -> Vec<[f64; 2]> {
+        e.points.iter().copied().filter(|[h, e]| *h > 0.0 && h.is_finite() && *e > 1e-13 && e.is_finite()).collect()
+    };
+    let all: Vec<[f64; 2]> = methods.iter().flat_map(shown).collect();
+    let range = |axis: usize, room: f64| {
+        let [a, b] = all.iter().fold([f64::INFINITY, 0.0f64], |[a, b], p| [a.min(p[axis]), b.max(p[axis])]);
+        if a <= b { [a / room, b * room] } else { [1e-3, 1.0] }
+    };
+    let (low, high) = ([130.0, 72.0], [width - LEGEND, height - 88.0]);
+    let axes = Axes { low, high, x: range(0, 1.25), y: range(1, 3.0), log_x: true, log_y: true };
+    axes.frame(&mut canvas);
+    axes.title(&mut canvas, &format!("{title}: error over step size"));
+    for (slope, from, to) in references(&all, methods, shown) {
+        canvas.line(&[axes.at(from[0], from[1]), axes.at(to[0], to[1])], 2.0, MUTED, 0.7);
+        let [x, y] = axes.at(from[0], from[1]);
+        canvas.text([x - 8.0, y + 6.0], 13.0, Anchor::Right, MUTED, &slope.to_string());
+    }
+    for (i, method) in methods.iter().enumerate() {
+        let color = COLORS[i % COLORS.len()];
+        let points: Vec<[f64; 2]> = shown(method).iter().map(|p| axes.at(p[0], p[1])).collect();
+        canvas.line(&points, 3.5, color, 0.85);
+        points.iter().for_each(|p| canvas.disc(*p, 6.0, color, 1.0));
+        let at = [width - LEGEND + 40.0, 100.0 + 44.0 * i as f64];
+        canvas.line(&[at, [at[0] + 36.0, at[1]]], 5.0, color, 1.0);
+        let exact = if points.is_empty() { ": exact" } else { "" };
+        canvas.text([at[0] + 52.0, at[1] + 7.0], 14.0, Anchor::Left, INK, &format!("{}{exact}", method.name));
+    }
+    canvas
+}
+
+/// For each order the ends of a line of that slope over the range of step sizes: twice the largest error of the methods of that order
+/// at the coarsest step, followed down.
+fn references(all: &[[f64; 2]], methods: &[Errors], shown: impl Fn(&Errors) -> Vec<[f64; 2]>) -> Vec<(f64, [f64; 2], [f64; 2])> {
+    let [fine, coarse] = all.iter().fold([f64::INFINITY, 0.0f64], |[a, b], p| [a.min(p[0]), b.max(p[0])]);
+    let mut orders: Vec<f64> = methods.iter().map(|m| m.order).filter(|p| p.is_finite()).collect();
+    orders.sort_by(f64::total_cmp);
+    orders.dedup();
+    let line = |p: f64| {
+        let points = methods.iter().filter(|m| m.order == p).flat_map(&shown);
+        let level = points.map(|[h, e]| e * (coarse / h).powf(p)).fold(0.0, f64::max) * 2.0;
+        (level > 0.0).then(|| (p, [fine, level * (fine / coarse).powf(p)], [coarse, level]))
+    };
+    orders.into_iter().filter_map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::canvas::BLUE;
+    use super::*;
+
+    #[test]
+    fn lines_of_known_order_are_parallel_to_their_reference() {
+        let h = [0.125, 0.25, 0.5];
+        let curve = |name: &str, p: f64| Errors { name: name.into(), order: p, points: h.iter().map(|h| [*h, 0.1 * h.powf(p)]).collect() };
+        let methods = [curve("a", 1.0), curve("b", 2.0)];
+        for (p, from, to) in references(&[[0.125, 1.0], [0.5, 1.0]], &methods, |e| e.points.clone()) {
+            assert!((to[1] - 0.2 * 0.5f64.powf(p)).abs() <= 1e-12 && (from[1] - 0.2 * 0.125f64.powf(p)).abs() <= 1e-12);
+        }
+        let blue = |c: &Canvas| (0..1480).flat_map(|x| (0..860).map(move |y| (x, y))).filter(|(x, y)| c.pixel(*x, *y) == BLUE).count();
+        assert!(blue(&convergence("t", &methods)) > 300);
+        // Nothing to show: still a picture.
+        for points in [vec![], vec![[0.1, 0.0]], vec![[0.1, f64::NAN]], vec![[0.1, 1e-3]]] {
+            let one = [Errors { name: "c".into(), order: f64::INFINITY, points }];
+            assert_eq!(convergence("t", &one).size(), (1480.0, 860.0));
+        }
+        assert_eq!(convergence("t", &[]).size(), (1480.0, 860.0));
+    }
+}
