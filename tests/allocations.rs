@@ -6,6 +6,8 @@ mod training;
 use ndsm::nn::{Autoencoder, Inference, ScoreNet, UNet};
 use ndsm::optim::{Adam, Decay, Schedule};
 use ndsm::rng::{Purpose, Stream};
+use ndsm::sde::Paths;
+use ndsm::sde::brownian::Tree;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use training::Training;
@@ -103,4 +105,18 @@ fn steps_of_an_autoencoder_allocate_nothing() {
     let n = 7;
     let batch = vec![normals(n * 96, 0)];
     check(Training::new(training::autoencoder(&net, n).unwrap(), batch, 1, net.init(0), adam()).unwrap(), |_| {});
+}
+
+#[test]
+fn a_brownian_path_allocates_nothing() {
+    let tree = Tree::new(Paths { seed: 0, purpose: Purpose::Test, step: 0 }, &[0.0, 0.3, 1.0]).unwrap();
+    let (mut cursor, mut clocks) = (tree.cursor::<f64>(0, 2), tree.clocks::<f64>(0, 2));
+    let [mut w, mut h, mut k] = [[[0.0; 16]; 2]; 3];
+    let before = COUNT.get();
+    for n in 0..1000 {
+        let (s, u) = (f64::from(n) / 1000.0, f64::from(n + 1) / 1000.0);
+        cursor.query(s, u, &mut w, &mut h, &mut k).unwrap();
+        clocks.query(&[s; 16], &[u; 16], &mut w, &mut h, &mut k).unwrap();
+    }
+    assert_eq!(COUNT.get(), before);
 }

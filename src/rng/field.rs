@@ -34,39 +34,49 @@ impl Field {
     /// once cost what streams cost; fewer are for loops over single lanes, and get the same bits.
     #[inline(always)]
     pub fn pair<R: Real, const N: usize, const FMA: bool>(&self, lane: usize, row: u32, column: u64) -> [[R; N]; 2] {
-        let hi = self.words::<N>(lane, row, column << 4);
-        let lo = if R::BYTES == 8 { self.words::<N>(lane, row, column << 4 | 1) } else { [[0; N]; 2] };
+        let address = [(column << 4) as u32, (column >> 28) as u32, row, self.tag];
         let mut z = [[R::zero(); N]; 2];
-        for i in 0..N {
-            (z[0][i], z[1][i]) = box_muller::<R, FMA>([hi[0][i], lo[0][i]], [hi[1][i], lo[1][i]]);
-        }
-        z
-    }
-
-    /// The words of radius and angle.
-    #[inline(always)]
-    fn words<const N: usize>(&self, lane: usize, row: u32, address: u64) -> [[u32; N]; 2] {
-        let mut words = [[0; N]; 2];
-        let (w0, w1) = (address as u32, (address >> 32) as u32);
-        if N == W {
-            let mut counter = [[w0; HALF], [w1; HALF], [row; HALF], [self.tag; HALF]];
-            for i in 0..HALF {
-                counter[0][i] |= (i as u32) << 1;
+        if N != W {
+            for i in 0..N {
+                let (half, sub) = ((lane + i) / HALF % 2, (lane + i) % HALF);
+                let words = |low: usize| {
+                    let c = philox(self.key, [address[0] | (2 * sub + low) as u32, address[1], row, self.tag]);
+                    [c[2 * half], c[2 * half + 1]]
+                };
+                let (hi, lo) = (words(0), if R::BYTES == 8 { words(1) } else { [0; 2] });
+                (z[0][i], z[1][i]) = box_muller::<R, FMA>([hi[0], lo[0]], [hi[1], lo[1]]);
+            }
+        } else if R::BYTES == 8 {
+            // High and low halves side by side: two chains of operations that don't wait for each other.
+            let mut counter = address.map(|word| [word; W]);
+            for i in 0..W {
+                counter[0][i] |= (2 * (i % HALF) + i / HALF) as u32;
             }
             let c = philox_lanes(self.key, counter);
-            for (word, pair) in words.iter_mut().zip([[c[0], c[2]], [c[1], c[3]]]) {
-                for (out, half) in word.as_chunks_mut::<HALF>().0.iter_mut().zip(pair) {
-                    *out = half;
+            for half in 0..2 {
+                let (u, v) = (&c[2 * half], &c[2 * half + 1]);
+                for i in 0..HALF {
+                    let to = half * HALF + i;
+                    (z[0][to], z[1][to]) = box_muller::<R, FMA>([u[i], u[i + HALF]], [v[i], v[i + HALF]]);
                 }
             }
         } else {
+            let mut counter = address.map(|word| [word; HALF]);
+            for i in 0..HALF {
+                counter[0][i] |= 2 * i as u32;
+            }
+            let c = philox_lanes(self.key, counter);
+            let mut words = [[0; W]; 2];
+            for (word, out) in words.iter_mut().enumerate() {
+                for (out, half) in out.as_chunks_mut::<HALF>().0.iter_mut().zip([c[word], c[word + 2]]) {
+                    *out = half;
+                }
+            }
             for i in 0..N {
-                let (half, sub) = ((lane + i) / HALF % 2, (lane + i) % HALF);
-                let c = philox(self.key, [w0 | (sub as u32) << 1, w1, row, self.tag]);
-                (words[0][i], words[1][i]) = (c[2 * half], c[2 * half + 1]);
+                (z[0][i], z[1][i]) = box_muller::<R, FMA>([words[0][i], 0], [words[1][i], 0]);
             }
         }
-        words
+        z
     }
 }
 

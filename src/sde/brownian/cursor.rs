@@ -1,8 +1,9 @@
 //! A block of paths, and where it was read last.
 
-use super::coordinate::{Coordinate, Place};
-use super::tree::{Position, Tree};
+use super::coordinate::Coordinate;
+use super::tree::Tree;
 use super::triple::Parts;
+use super::walk::Walk;
 use crate::simd::{Kernel, W, dispatch};
 use crate::{Error, Real, Result};
 
@@ -14,7 +15,9 @@ use crate::{Error, Real, Result};
 #[derive(Debug, Clone)]
 pub struct Cursor<'a, R, const N: usize = W> {
     tree: &'a Tree,
-    place: Place,
+    /// Where it was read last, and when that is.
+    walk: Walk,
+    time: f64,
     coordinates: Vec<Coordinate<R, N>>,
 }
 
@@ -22,11 +25,11 @@ impl<'a, R: Real, const N: usize> Cursor<'a, R, N> {
     pub(super) fn new(tree: &'a Tree, chunk: usize, lane: usize, d: usize) -> Self {
         let stream = tree.paths.stream(chunk);
         let coordinates = (0..d).map(|j| Coordinate::new(stream.field(j as u32), lane)).collect();
-        Cursor { tree, place: Place::default(), coordinates }
+        Cursor { tree, walk: Walk::default(), time: tree.grid[0], coordinates }
     }
 
-    /// W, H and K over [s, u], for use inside a [`Kernel`]. `w`: d blocks, paths last; `h`, `k`: the same, or empty where they aren't
-    /// needed. s = u gives zeros.
+    /// W, H and K over [s, u], for use inside a [`Kernel`]. `w`: d blocks, paths last; `h`, `k`: the same, or empty where K, or H and
+    /// K, aren't needed. s = u gives zeros.
     ///
     /// # Errors
     /// `Invalid` unless t_0 <= s <= u <= t_N; `Shape` if a slice is of another length.
@@ -39,29 +42,22 @@ impl<'a, R: Real, const N: usize> Cursor<'a, R, N> {
         let parts = match (h.is_empty(), k.is_empty()) {
             (true, true) => Parts::W,
             (false, true) => Parts::Wh,
-            (_, false) => Parts::Whk,
+            (false, false) => Parts::Whk,
+            (true, false) => return Err(lengths(d, w.len(), h.len(), k.len())),
         };
-        let (from, to) = self.tree.locate(s, u, self.place.at.cell)?;
-        // Forward inside of a cell nothing is lost by walking; everything else starts from the cell.
-        if from.cell != self.place.at.cell || from < self.place.at {
-            self.place.at = Position { cell: from.cell, x: 0 };
-        }
-        let mut place = self.place;
-        for (j, coordinate) in self.coordinates.iter_mut().enumerate() {
-            place = self.place;
-            if place.at < from {
-                coordinate.walk::<FMA>(self.tree, &mut place, from, Parts::W);
+        let (from, to) = self.tree.locate(s, u, (self.time, self.walk.at))?;
+        self.walk.go::<R, N, FMA>(self.tree, &mut self.coordinates, from, to, parts);
+        self.time = u;
+        let zero = [R::zero(); N];
+        for (j, c) in self.coordinates.iter().enumerate() {
+            w[j] = if from < to { c.sum.w } else { zero };
+            if parts >= Parts::Wh {
+                h[j] = if from < to { c.sum.h } else { zero };
             }
-            let triple = coordinate.walk::<FMA>(self.tree, &mut place, to, parts);
-            w[j] = triple.w;
-            if let Some(h) = h.get_mut(j) {
-                *h = triple.h;
-            }
-            if let Some(k) = k.get_mut(j) {
-                *k = triple.k;
+            if parts >= Parts::Whk {
+                k[j] = if from < to { c.sum.k } else { zero };
             }
         }
-        self.place = place;
         Ok(())
     }
 
@@ -76,7 +72,7 @@ impl<'a, R: Real, const N: usize> Cursor<'a, R, N> {
 
 #[cold]
 pub(super) fn lengths(d: usize, w: usize, h: usize, k: usize) -> Error {
-    Error::shape("Brownian path", format!("W of {d} blocks, H and K of as many or none"), &[&[w], &[h], &[k]])
+    Error::shape("Brownian path", format!("W of {d} blocks, H and K of as many or none, K only with H"), &[&[w], &[h], &[k]])
 }
 
 struct Query<'c, 'a, R, const N: usize> {

@@ -65,20 +65,20 @@ impl Tree {
         self.grid[cell + 1] - self.grid[cell]
     }
 
-    /// Where the interval [s, u] starts and ends; `near`: a cell that is tried first.
-    #[inline]
-    pub(super) fn locate(&self, s: f64, u: f64, near: usize) -> Result<(Position, Position)> {
+    /// Where the interval [s, u] starts and ends; `known`: a time and its position.
+    #[inline(always)]
+    pub(super) fn locate(&self, s: f64, u: f64, known: (f64, Position)) -> Result<(Position, Position)> {
         let last = self.grid.len() - 1;
         // In this form NaN is outside.
         if !(self.grid[0] <= s && s <= u && u <= self.grid[last]) {
             return Err(self.outside(s, u));
         }
-        let from = self.position(s, near);
+        let from = if s == known.0 { known.1 } else { self.position(s, known.1.cell) };
         Ok((from, self.position(u, from.cell)))
     }
 
-    /// Where t in [t_0, t_N] lies.
-    #[inline]
+    /// Where t in [t_0, t_N] lies; `near`: a cell that is tried first.
+    #[inline(always)]
     fn position(&self, t: f64, near: usize) -> Position {
         let last = self.grid.len() - 1;
         let here = |n: usize| n < last && self.grid[n] <= t && t < self.grid[n + 1];
@@ -89,10 +89,10 @@ impl Tree {
         } else {
             self.grid.partition_point(|end| *end <= t) - 1
         };
-        if cell == last {
+        if t == self.grid[cell] {
             return Position { cell, x: 0 };
         }
-        let x = ((t - self.grid[cell]) / self.width(cell) * WHOLE as f64).round() as u64;
+        let x = ((t - self.grid[cell]) / self.width(cell) * WHOLE as f64 + 0.5) as u64;
         if x < WHOLE { Position { cell, x } } else { Position { cell: cell + 1, x: 0 } }
     }
 

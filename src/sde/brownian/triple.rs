@@ -45,12 +45,15 @@ impl<R: Real, const N: usize> Triple<R, N> {
             let (a, b) = (l / (l + r), r / (l + r));
             let (aa, bb, ab, tilt) = (R::of(a * a), R::of(b * b), R::of(0.5 * a * b), R::of((b - a) / 12.0));
             let (a, b, half) = (R::of(a), R::of(b), R::of(0.5));
-            for i in 0..N {
-                let d = b.fma::<FMA>(self.w[i], -(a * right.w[i]));
-                if parts == Parts::Whk {
+            if parts == Parts::Whk {
+                for i in 0..N {
+                    let d = b.fma::<FMA>(self.w[i], -(a * right.w[i]));
                     let k = aa.fma::<FMA>(self.k[i], bb * right.k[i]);
                     self.k[i] = ab.fma::<FMA>(self.h[i] - right.h[i], tilt.fma::<FMA>(d, k));
                 }
+            }
+            for i in 0..N {
+                let d = b.fma::<FMA>(self.w[i], -(a * right.w[i]));
                 self.h[i] = a.fma::<FMA>(self.h[i], b.fma::<FMA>(right.h[i], half * d));
             }
         }
@@ -59,27 +62,38 @@ impl<R: Real, const N: usize> Triple<R, N> {
         }
     }
 
+    /// Takes over some parts of another.
+    #[inline(always)]
+    pub fn copy(&mut self, from: &Self, parts: Parts) {
+        self.w = from.w;
+        if parts >= Parts::Wh {
+            self.h = from.h;
+        }
+        if parts >= Parts::Whk {
+            self.k = from.k;
+        }
+    }
+
     /// The halves of an interval of length L, given its own (W, H, K) and two of three independent normals (Foster 2020, theorem 6.1.6;
     /// Jelincic et al. 2024): with z ~ N(0, L/16), x ~ N(0, L/768), y ~ N(0, L/2880),
     ///
     /// W = W/2 +- (3/2 H + z),   H = H/4 - z/2 +- (15/4 K + x),   K = K/8 - x/2 +- y,
     ///
-    /// + on the left, - on the right. K is left without its y, which [`Triple::add_k`] adds: most halves never need it.
+    /// with the upper sign on the left. `self` becomes the left half and `other` the right one. Their K is without y, which
+    /// [`Triple::add_k`] adds: most halves never need it.
     #[inline(always)]
-    pub fn halves<const FMA: bool>(&self, z: &[R; N], x: &[R; N], sd: [R; 2]) -> [Self; 2] {
+    pub fn halve<const FMA: bool>(&mut self, other: &mut Self, z: &[R; N], x: &[R; N], sd: [R; 2]) {
         let [half, quarter, eighth] = [0.5, 0.25, 0.125].map(R::of);
         let (three_halves, slope) = (R::of(1.5), R::of(3.75));
-        let (mut left, mut right) = (*self, *self);
         for i in 0..N {
             let (z, x) = (sd[0] * z[i], sd[1] * x[i]);
             let (w, dw) = (half * self.w[i], three_halves.fma::<FMA>(self.h[i], z));
-            (left.w[i], right.w[i]) = (w + dw, w - dw);
             let (h, dh) = (quarter.fma::<FMA>(self.h[i], -(half * z)), slope.fma::<FMA>(self.k[i], x));
-            (left.h[i], right.h[i]) = (h + dh, h - dh);
             let k = eighth.fma::<FMA>(self.k[i], -(half * x));
-            (left.k[i], right.k[i]) = (k, k);
+            (self.w[i], other.w[i]) = (w + dw, w - dw);
+            (self.h[i], other.h[i]) = (h + dh, h - dh);
+            (self.k[i], other.k[i]) = (k, k);
         }
-        [left, right]
     }
 
     /// K += `sd` y.
@@ -100,10 +114,10 @@ mod tests {
     fn rows() -> [[i64; 6]; 6] {
         let unit = |i: usize| std::array::from_fn(|lane| f64::from(u8::from(lane == i)));
         let one = Triple::<f64, 6> { w: unit(0), h: unit(1), k: unit(2) };
-        let mut halves = one.halves::<false>(&unit(3), &unit(4), [1.0, 1.0]);
-        halves[0].add_k::<false>(&unit(5), 1.0);
-        halves[1].add_k::<false>(&unit(5), -1.0);
-        let [l, r] = halves;
+        let (mut l, mut r) = (one, one);
+        l.halve::<false>(&mut r, &unit(3), &unit(4), [1.0, 1.0]);
+        l.add_k::<false>(&unit(5), 1.0);
+        r.add_k::<false>(&unit(5), -1.0);
         [l.w, l.h, l.k, r.w, r.h, r.k].map(|row| {
             row.map(|c| {
                 assert_eq!((8.0 * c).fract(), 0.0);
