@@ -151,7 +151,7 @@ impl<R: Real> Full<R> {
                 } else {
                     let pivot = &self.l[j * d + j];
                     for i in 0..W {
-                        sum[i] = sum[i] / pivot[i];
+                        sum[i] /= pivot[i];
                     }
                 }
                 self.l[row * d + j] = sum;

@@ -160,7 +160,7 @@ impl<R: Real, T: OneStep<R>> Kernel for Law<'_, R, T> {
         self.law.law::<FMA>(self.step, self.x, &mut b.mean, &mut b.factor, self.memory);
         for (y, m) in self.y.iter_mut().zip(&b.mean) {
             for i in 0..W {
-                y[i] = y[i] - m[i];
+                y[i] -= m[i];
             }
         }
         b.factor.solve::<FMA>(self.y, &mut b.whitened);

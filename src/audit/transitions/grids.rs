@@ -25,7 +25,7 @@ fn conserved() -> Result<Row> {
         let before = p.mass();
         equation.evolve(&mut p, 0.0, h, 1)?;
         mass = mass.max((p.mass() - before).abs());
-        negative += p.density().iter().filter(|p| !(**p >= 0.0)).count();
+        negative += p.density().iter().filter(|p| p.is_nan() || **p < 0.0).count();
     }
     let gibbs = Line::new(-4.0, 4.0, 801, |x| (-well(x) / D).exp())?;
     let mut q = gibbs.clone();
@@ -44,7 +44,7 @@ fn conserved_plane() -> Result<Row> {
         let before = p.mass();
         p.evolve(&wells, 0.3, 0.0, h, 1)?;
         mass = mass.max((p.mass() - before).abs());
-        negative += p.density().iter().filter(|p| !(**p >= 0.0)).count();
+        negative += p.density().iter().filter(|p| p.is_nan() || **p < 0.0).count();
     }
     let gibbs = grid(&|x, y| (-wells(x, y) / 0.3).exp())?;
     let mut q = gibbs.clone();
