@@ -7,6 +7,8 @@
 //! * [`Langevin`]: dX = (beta/2) grad log pi(X) dt + sqrt(beta) dB toward a Gaussian mixture pi (eq. 2): the nonlinear noising.
 //!   With one component it is the linear Ornstein-Uhlenbeck, or variance-preserving, process. Noising runs in the *whitened*
 //!   coordinates of [`Whitening`].
+//! * [`OrnsteinUhlenbeck`], [`VariancePreserving`], ...: the linear processes of diffusion models with their exact laws ([`Linear`]), underdamped and preconditioned
+//!   dynamics, equations with state-dependent noise; [`from_fn`] makes one of a closure.
 //! * [`ComponentStep`]: the component-wise exact step (15), which leaves pi invariant for every step size.
 //! * [`Tableau`]: stochastic Runge-Kutta methods as tables of exact coefficients.
 //!
@@ -44,7 +46,11 @@ pub use grid::Grid;
 pub use integrator::{Claims, Increment, Integrator, Method, Needs, Orders};
 pub use kinds::{Calculus, CalculusKind, Either, Ito, Noise, NoiseKind, ReadsAs, Stratonovich, Within};
 pub use method::{EulerMaruyama, Heun, LeimkuhlerMatthews, Sea, Shark, SlowRk, Spark, Sra1, Sra3, Sriw1, Sriw2, TamedEuler};
-pub use process::{DoubleWell, GeometricBrownian, Langevin, VarianceExploding};
+pub use process::{
+    Blockwise, CoxIngersollRoss, DoubleWell, DriftOf, Force, FromFn, GeometricBrownian, GinzburgLandau, Harmonic, Langevin, Linear,
+    LinearLaw, Lorenz, MatrixLaw, OrnsteinUhlenbeck, Overdamped, Preconditioned, Rowwise, ScalarLaw, Sigma, Speed, SubVariancePreserving,
+    Tanh, TimeChanged, Underdamped, VarianceExploding, VariancePreserving, force_blocks, force_fn, from_fn, from_fn_diagonal,
+};
 pub use scale::NoiseScale;
 pub use simulate::{simulate, trajectories};
 pub use surd::Surd;

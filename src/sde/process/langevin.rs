@@ -1,19 +1,23 @@
-//! Overdamped Langevin dynamics toward a Gaussian mixture: the nonlinear noising process.
+//! Overdamped Langevin dynamics: the nonlinear noising process.
 
-use super::scaled;
+use super::{Force, scaled};
 use crate::mixture::{Evaluator, Mixture};
 use crate::sde::kinds::{Additive, Either};
 use crate::sde::{Isotropic, Sde, Time, positive};
 use crate::simd::W;
 use crate::{Real, Result};
 
-/// dX = (beta/2) grad log pi(X) dt + sqrt(beta) dB (eq. 2). pi is invariant, and X_T ~ pi once every mode has forgotten where
-/// its paths came from; the modes and their weights need not be crossed, because pi has them already.
-#[derive(Debug, Clone)]
-pub struct Langevin<R: Real> {
-    pi: Evaluator<R>,
+/// dX = (beta/2) grad log pi(X) dt + sqrt(beta) dB (eq. 2), toward any law pi whose score is a [`Force`]. pi is invariant.
+/// beta: 1 / time in the units of the square of X.
+#[derive(Debug, Clone, Copy)]
+pub struct Overdamped<F> {
+    score: F,
     beta: f64,
 }
+
+/// The same toward a Gaussian mixture. X_T ~ pi once every mode has forgotten where its paths came from; the modes and their weights
+/// need not be crossed, because pi has them already.
+pub type Langevin<R> = Overdamped<Evaluator<R>>;
 
 impl<R: Real> Langevin<R> {
     /// Langevin dynamics toward `pi` at speed `beta` (1 / time).
@@ -21,12 +25,22 @@ impl<R: Real> Langevin<R> {
     /// # Errors
     /// `beta` not positive.
     pub fn new(pi: &Mixture, beta: f64) -> Result<Self> {
-        Ok(Langevin { pi: Evaluator::new(pi), beta: positive("beta", beta)? })
+        Overdamped::toward(Evaluator::new(pi), beta)
     }
 
     /// The reference law, in the form for hot loops.
     pub fn reference(&self) -> &Evaluator<R> {
-        &self.pi
+        &self.score
+    }
+}
+
+impl<F> Overdamped<F> {
+    /// Langevin dynamics at speed `beta` toward the law whose score is `score`.
+    ///
+    /// # Errors
+    /// `beta` not positive.
+    pub fn toward(score: F, beta: f64) -> Result<Self> {
+        Ok(Overdamped { score, beta: positive("beta", beta)? })
     }
 
     /// beta.
@@ -35,29 +49,29 @@ impl<R: Real> Langevin<R> {
     }
 }
 
-impl<R: Real> Sde<R> for Langevin<R> {
+impl<R: Real, F: Force<R>> Sde<R> for Overdamped<F> {
     type Noise = Additive;
     type Calculus = Either;
-    type Scratch = Vec<[R; W]>;
+    type Scratch = F::Scratch;
     fn dim(&self) -> usize {
-        self.pi.dim()
+        self.score.dim()
     }
-    fn scratch(&self) -> Vec<[R; W]> {
-        self.pi.scratch()
+    fn scratch(&self) -> F::Scratch {
+        self.score.scratch()
     }
     #[inline(always)]
-    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], f: &mut [[R; W]], scratch: &mut Vec<[R; W]>) {
-        self.pi.score_block::<FMA>(x, f, scratch);
+    fn drift<const FMA: bool>(&self, t: &Time, x: &[[R; W]], f: &mut [[R; W]], scratch: &mut F::Scratch) {
+        self.score.force::<FMA>(t, x, f, scratch);
         let half = R::of(self.beta / 2.0);
         f.as_flattened_mut().iter_mut().for_each(|v| *v *= half);
     }
     #[inline(always)]
-    fn diffuse<const FMA: bool>(&self, _t: &Time, _x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], _scratch: &mut Vec<[R; W]>) {
+    fn diffuse<const FMA: bool>(&self, _t: &Time, _x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], _scratch: &mut F::Scratch) {
         scaled([R::of(self.beta.sqrt()); W], w, g);
     }
 }
 
-impl<R: Real> Isotropic<R> for Langevin<R> {
+impl<R: Real, F: Force<R>> Isotropic<R> for Overdamped<F> {
     fn sigma(&self, _t: f64) -> f64 {
         self.beta.sqrt()
     }
