@@ -9,6 +9,7 @@
 //!   coordinates of [`Whitening`].
 //! * [`OrnsteinUhlenbeck`], [`VariancePreserving`], ...: the linear processes of diffusion models with their exact laws ([`Linear`]), underdamped and preconditioned
 //!   dynamics, equations with state-dependent noise; [`from_fn`] makes one of a closure.
+//! * [`ode`]: ordinary equations for the probability flow, with fixed and with adaptive steps.
 //! * [`ComponentStep`]: the component-wise exact step (15), which leaves pi invariant for every step size.
 //! * [`Tableau`]: stochastic Runge-Kutta methods as tables of exact coefficients.
 //!
@@ -33,6 +34,7 @@ mod grid;
 mod integrator;
 pub mod kinds;
 pub mod method;
+pub mod ode;
 mod process;
 mod scale;
 mod simulate;
