@@ -1,4 +1,4 @@
-//! A training step allocates nothing after the first one: counted by the allocator itself.
+//! Steps of training and of solvers allocate nothing after the first one: counted by the allocator itself.
 
 #[path = "common/training.rs"]
 mod training;
@@ -8,6 +8,7 @@ use ndsm::optim::{Adam, Decay, Schedule};
 use ndsm::rng::{Purpose, Stream};
 use ndsm::sde::Paths;
 use ndsm::sde::brownian::Tree;
+use ndsm::sde::ode::{DormandPrince, Explicit};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use training::Training;
@@ -119,4 +120,29 @@ fn a_brownian_path_allocates_nothing() {
         clocks.query(&[s; 16], &[u; 16], &mut w, &mut h, &mut k).unwrap();
     }
     assert_eq!(COUNT.get(), before);
+}
+
+#[test]
+fn steps_of_ordinary_equations_allocate_nothing() {
+    let mut field = |t: f64, x: &[f64], v: &mut [f64]| {
+        v.iter_mut().zip(x).for_each(|(v, x)| *v = t - x * x);
+        Ok(())
+    };
+    let times: Vec<f64> = (0..=50).map(|i| f64::from(i) * 0.2).collect();
+    let mut x: Vec<f64> = (0..1000).map(|i| 1e-3 * f64::from(i)).collect();
+    for adaptive in [false, true] {
+        let (mut first, mut last) = (0, 0);
+        let mut seen = |i: usize, _: &[f64]| {
+            last = COUNT.get();
+            if i == 0 {
+                first = last;
+            }
+        };
+        if adaptive {
+            DormandPrince::new(1e-8, 1e-8).unwrap().solve(&mut field, 2, &mut x, &times, &mut seen).unwrap();
+        } else {
+            Explicit::RK4.solve(&mut field, 2, &mut x, &times, &mut seen).unwrap();
+        }
+        assert_eq!(last - first, 0, "adaptive: {adaptive}");
+    }
 }

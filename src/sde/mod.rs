@@ -7,6 +7,9 @@
 //! * [`Langevin`]: dX = (beta/2) grad log pi(X) dt + sqrt(beta) dB toward a Gaussian mixture pi (eq. 2): the nonlinear noising.
 //!   With one component it is the linear Ornstein-Uhlenbeck, or variance-preserving, process. Noising runs in the *whitened*
 //!   coordinates of [`Whitening`].
+//! * [`OrnsteinUhlenbeck`], [`VariancePreserving`], ...: the linear processes of diffusion models with their exact laws ([`Linear`]), underdamped and preconditioned
+//!   dynamics, equations with state-dependent noise; [`from_fn`] makes one of a closure.
+//! * [`ode`]: ordinary equations for the probability flow, with fixed and with adaptive steps.
 //! * [`ComponentStep`]: the component-wise exact step (15), which leaves pi invariant for every step size.
 //! * [`Tableau`]: stochastic Runge-Kutta methods as tables of exact coefficients.
 //!
@@ -33,6 +36,7 @@ mod grid;
 mod integrator;
 pub mod kinds;
 pub mod method;
+pub mod ode;
 mod process;
 mod scale;
 mod simulate;
@@ -51,7 +55,12 @@ pub use method::{
     ComponentWise, EulerMaruyama, ExponentialEuler, Heun, KloedenPlaten, KloedenPlatenScalar, LeimkuhlerMatthews, LocalLinear, Milstein,
     Sea, Shark, SkSrock, SlowRk, Spark, Sra1, Sra3, Sriw1, Sriw2, TamedEuler, TamedMilstein,
 };
-pub use process::{DoubleWell, GeometricBrownian, Langevin, VarianceExploding};
+pub use process::{
+    Blockwise, CoxIngersollRoss, DoubleWell, DriftOf, Force, FromFn, GeometricBrownian, GinzburgLandau, Harmonic, Langevin, Linear,
+    LinearLaw, Lorenz, MatrixLaw, MixtureScore, OrnsteinUhlenbeck, Overdamped, Preconditioned, Rowwise, ScalarLaw, Sigma, Speed,
+    SubVariancePreserving, Tanh, TimeChanged, Underdamped, VarianceExploding, VariancePreserving, force_blocks, force_fn, from_fn,
+    from_fn_diagonal,
+};
 pub use scale::NoiseScale;
 pub use simulate::{simulate, trajectories};
 pub use smooth::Smooth;
