@@ -52,8 +52,8 @@ pub use grid::Grid;
 pub use integrator::{Claims, Increment, Integrator, Method, Needs, Orders};
 pub use kinds::{Calculus, CalculusKind, Either, Ito, Noise, NoiseKind, ReadsAs, Stratonovich, Within};
 pub use method::{
-    ComponentWise, EulerMaruyama, ExponentialEuler, Heun, KloedenPlaten, KloedenPlatenScalar, LeimkuhlerMatthews, LocalLinear, Milstein,
-    Sea, Shark, SkSrock, SlowRk, Spark, Sra1, Sra3, Sriw1, Sriw2, TamedEuler, TamedMilstein,
+    Baoab, ComponentWise, EulerMaruyama, ExponentialEuler, Heun, KloedenPlaten, KloedenPlatenScalar, LeimkuhlerMatthews, LocalLinear,
+    Milstein, Sea, Shark, SkSrock, SlowRk, Spark, Sra1, Sra3, Sriw1, Sriw2, TamedEuler, TamedMilstein,
 };
 pub use process::{
     Blockwise, CoxIngersollRoss, DoubleWell, DriftOf, Force, FromFn, GeometricBrownian, GinzburgLandau, Harmonic, Langevin, Linear,
@@ -110,6 +110,18 @@ pub trait Isotropic<R: Real>: Sde<R, Noise = kinds::Additive, Calculus = Either>
 pub trait Semilinear<R: Real>: Sde<R> {
     /// lambda of coordinate `j`, 1/time.
     fn rate(&self, j: usize) -> f64;
+}
+
+/// Underdamped dynamics: X = (q, v), dq = v dt, dv = (F(q) - gamma v) dt + sqrt(2 gamma T) dB.
+pub trait Kinetic<R: Real>: Sde<R, Noise = kinds::Additive, Calculus = Either> {
+    /// What F is given by.
+    type Force: Force<R>;
+    /// F.
+    fn force(&self) -> &Self::Force;
+    /// gamma, 1/time.
+    fn friction(&self) -> f64;
+    /// T.
+    fn temperature(&self) -> f64;
 }
 
 /// The name of the random numbers of a simulation. Block c of [`W`] paths draws from `Stream::new(seed, purpose, step, c)`.

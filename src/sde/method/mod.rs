@@ -1,5 +1,6 @@
 //! The integrators: a file for each, with its claims, and one line for each in the registry below.
 
+mod baoab;
 mod component;
 mod euler;
 mod exponential;
@@ -20,6 +21,7 @@ mod sriw1;
 mod sriw2;
 mod tamed_euler;
 
+pub use baoab::Baoab;
 pub use component::ComponentWise;
 pub use euler::EulerMaruyama;
 pub use exponential::ExponentialEuler;
@@ -42,7 +44,7 @@ pub use tamed_euler::TamedEuler;
 
 use super::kinds::{Additive, Commutative, Diagonal, Scalar};
 use super::smooth::Second;
-use super::{Claims, Either, Increment, Integrator, Ito, Method, ReadsAs, Sde, Semilinear, Smooth, Step, Stratonovich, Within};
+use super::{Claims, Either, Increment, Integrator, Ito, Kinetic, Method, ReadsAs, Sde, Semilinear, Smooth, Step, Stratonovich, Within};
 use crate::Real;
 use crate::real::Dual;
 use crate::simd::W;
@@ -201,6 +203,10 @@ registry! {
     /// Methods for additive noise and a drift with a linear part.
     semilinear [Semilinear<R, Noise = Additive, Calculus = Either>] where [] {
         ExponentialEuler => ExponentialEuler,
+    }
+    /// Methods for underdamped dynamics.
+    kinetic [Kinetic<R>] where [] {
+        Baoab => Baoab,
     }
     /// Ito methods for diagonal noise.
     diagonal [Sde<R> + Sde<Dual<R>>] where [<S as Sde<R>>::Noise: Within<Diagonal> + Within<Commutative>, <S as Sde<R>>::Calculus: ReadsAs<Ito>] {

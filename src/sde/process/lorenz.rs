@@ -65,6 +65,8 @@ impl<R: Real> Sde<R> for Lorenz {
     }
 }
 
+crate::sde::smooth::smooth_by_duals!(Lorenz);
+
 impl<R: Real> Isotropic<R> for Lorenz {
     fn sigma(&self, _t: f64) -> f64 {
         self.sigma

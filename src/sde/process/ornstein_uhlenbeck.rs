@@ -50,6 +50,8 @@ impl OrnsteinUhlenbeck {
     }
 }
 
+crate::sde::smooth::smooth_by_duals!(OrnsteinUhlenbeck);
+
 impl Linear for OrnsteinUhlenbeck {
     type Law = MatrixLaw;
     /// X_t = m + E (X_s - m) + noise of covariance Q, E = e^(-A (t - s)), Q = int_0^(t-s) e^(-A u) S S^T e^(-A^T u) du.

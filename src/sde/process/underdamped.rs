@@ -1,6 +1,6 @@
 use super::{Force, Harmonic, Linear, MatrixLaw, OrnsteinUhlenbeck};
 use crate::sde::kinds::{Additive, Either};
-use crate::sde::{Sde, Time, positive};
+use crate::sde::{Kinetic, Sde, Time, positive};
 use crate::simd::W;
 use crate::{Real, Result};
 use ndarray::{Array1, Array2};
@@ -24,19 +24,6 @@ impl<F> Underdamped<F> {
     pub fn new(force: F, gamma: f64, temperature: f64) -> Result<Self> {
         let gamma = positive("underdamped Langevin: gamma", gamma)?;
         Ok(Underdamped { force, gamma, temperature: positive("underdamped Langevin: temperature", temperature)? })
-    }
-
-    /// F.
-    pub fn force(&self) -> &F {
-        &self.force
-    }
-    /// gamma.
-    pub fn gamma(&self) -> f64 {
-        self.gamma
-    }
-    /// T.
-    pub fn temperature(&self) -> f64 {
-        self.temperature
     }
 }
 
@@ -71,6 +58,19 @@ impl Linear for Underdamped<Harmonic> {
     type Law = MatrixLaw;
     fn law(&self, from: f64, to: f64) -> Result<MatrixLaw> {
         self.as_ornstein_uhlenbeck()?.law(from, to)
+    }
+}
+
+impl<R: Real, F: Force<R>> Kinetic<R> for Underdamped<F> {
+    type Force = F;
+    fn force(&self) -> &F {
+        &self.force
+    }
+    fn friction(&self) -> f64 {
+        self.gamma
+    }
+    fn temperature(&self) -> f64 {
+        self.temperature
     }
 }
 
