@@ -1,4 +1,4 @@
-//! Simulation on one thread: normals, Langevin dynamics in the plane, and one step in 16 dimensions by (15) and by Euler.
+//! Simulation on one thread: normals, Brownian paths, Langevin dynamics in the plane, and one step in 16 dimensions by (15) and by Euler.
 //!
 //! A path-step in the plane with 8 components is 8 exponentials, 2 normals and about 130 operations.
 
@@ -7,7 +7,9 @@ use ndarray::{Array1, Array2, Array3};
 use ndsm::Real;
 use ndsm::mixture::{Covariances, Mixture};
 use ndsm::rng::{Purpose, Stream};
+use ndsm::sde::brownian::{Cursor, Tree};
 use ndsm::sde::{ComponentStep, EulerMaruyama, Langevin, Paths, simulate};
+use ndsm::simd::{Kernel, W, dispatch};
 
 const PATHS: Paths = Paths { seed: 0, purpose: Purpose::Test, step: 0 };
 
@@ -93,9 +95,60 @@ fn component(c: &mut Criterion) {
     group.finish();
 }
 
+/// Walks a Brownian path through `times`; what `fill_normal` takes for as many normals is the yardstick.
+struct Walk<'c, 'a, R> {
+    cursor: &'c mut Cursor<'a, R>,
+    times: &'c [f64],
+    /// Blocks of W, H and K.
+    parts: [usize; 3],
+}
+
+impl<R: Real> Kernel for Walk<'_, '_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = R;
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> R {
+        let [mut w, mut h, mut k] = [[[R::zero(); W]; 2]; 3];
+        let mut sum = R::zero();
+        for t in self.times.windows(2) {
+            let (h, k) = (&mut h[..self.parts[1]], &mut k[..self.parts[2]]);
+            self.cursor.increment::<FMA>(t[0], t[1], &mut w[..self.parts[0]], h, k).expect("times inside of the grid");
+            sum += w[0][0];
+        }
+        sum
+    }
+}
+
+/// 1,024 steps of 16 paths in two dimensions: on the cells of a tree, on the nodes of one cell, and at other times.
+fn brownian(c: &mut Criterion) {
+    fn run<R: Real>(c: &mut Criterion) {
+        const STEPS: usize = 1024;
+        const D: usize = 2;
+        let dyadic: Vec<f64> = (0..=STEPS).map(|n| n as f64 / STEPS as f64).collect();
+        let other: Vec<f64> = (0..=STEPS).map(|n| n as f64 / (STEPS + 1) as f64).collect();
+        let mut group = c.benchmark_group(format!("brownian {}", R::NAME));
+        group.throughput(Throughput::Elements((STEPS * D * W) as u64));
+        let mut out = vec![R::zero(); STEPS * D * W];
+        group.bench_function("plain normals", |b| b.iter(|| Stream::new(0, Purpose::Test, 0, 0).fill_normal(&mut out)));
+        for (name, grid, times) in
+            [("cells", &dyadic[..], &dyadic), ("nodes", &[0.0, 1.0][..], &dyadic), ("other times", &[0.0, 1.0][..], &other)]
+        {
+            let tree = Tree::new(PATHS, grid).expect("a grid");
+            let mut cursor = tree.cursor::<R>(0, D);
+            for (parts, name_of_parts) in [([D, 0, 0], "W"), ([D, D, 0], "W, H"), ([D, D, D], "W, H, K")] {
+                let walk = |b: &mut criterion::Bencher<'_>| b.iter(|| dispatch(Walk { cursor: &mut cursor, times, parts }));
+                group.bench_function(format!("{name}: {name_of_parts}"), walk);
+            }
+        }
+        group.finish();
+    }
+    run::<f32>(c);
+    run::<f64>(c);
+}
+
 fn simulation(c: &mut Criterion) {
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global().expect("the only pool");
-    [normals, langevin, component].into_iter().for_each(|bench| bench(c));
+    [normals, brownian, langevin, component].into_iter().for_each(|bench| bench(c));
 }
 
 criterion_group!(benches, simulation);

@@ -84,7 +84,7 @@ pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
 #[inline]
 pub fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
     if !K::VECTORS {
-        return kernel.run::<false>();
+        return baseline(kernel);
     }
     #[cfg(target_arch = "x86_64")]
     match level.min(best_cached()) {
@@ -95,6 +95,12 @@ pub fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
         Level::Baseline => {}
     }
     let _ = level;
+    baseline(kernel)
+}
+
+/// Not inlined: one copy per kernel, not one per place that it is called from.
+#[inline(never)]
+fn baseline<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<false>()
 }
 

@@ -1,4 +1,4 @@
-//! A training step allocates nothing after the first one: counted by the allocator itself.
+//! Steps of training and of solvers allocate nothing after the first one: counted by the allocator itself.
 
 #[path = "common/training.rs"]
 mod training;
@@ -6,6 +6,9 @@ mod training;
 use ndsm::nn::{Autoencoder, Inference, ScoreNet, UNet};
 use ndsm::optim::{Adam, Decay, Schedule};
 use ndsm::rng::{Purpose, Stream};
+use ndsm::sde::Paths;
+use ndsm::sde::brownian::Tree;
+use ndsm::sde::ode::{DormandPrince, Explicit};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use training::Training;
@@ -103,4 +106,43 @@ fn steps_of_an_autoencoder_allocate_nothing() {
     let n = 7;
     let batch = vec![normals(n * 96, 0)];
     check(Training::new(training::autoencoder(&net, n).unwrap(), batch, 1, net.init(0), adam()).unwrap(), |_| {});
+}
+
+#[test]
+fn a_brownian_path_allocates_nothing() {
+    let tree = Tree::new(Paths { seed: 0, purpose: Purpose::Test, step: 0 }, &[0.0, 0.3, 1.0]).unwrap();
+    let (mut cursor, mut clocks) = (tree.cursor::<f64>(0, 2), tree.clocks::<f64>(0, 2));
+    let [mut w, mut h, mut k] = [[[0.0; 16]; 2]; 3];
+    let before = COUNT.get();
+    for n in 0..1000 {
+        let (s, u) = (f64::from(n) / 1000.0, f64::from(n + 1) / 1000.0);
+        cursor.query(s, u, &mut w, &mut h, &mut k).unwrap();
+        clocks.query(&[s; 16], &[u; 16], &mut w, &mut h, &mut k).unwrap();
+    }
+    assert_eq!(COUNT.get(), before);
+}
+
+#[test]
+fn steps_of_ordinary_equations_allocate_nothing() {
+    let mut field = |t: f64, x: &[f64], v: &mut [f64]| {
+        v.iter_mut().zip(x).for_each(|(v, x)| *v = t - x * x);
+        Ok(())
+    };
+    let times: Vec<f64> = (0..=50).map(|i| f64::from(i) * 0.2).collect();
+    let mut x: Vec<f64> = (0..1000).map(|i| 1e-3 * f64::from(i)).collect();
+    for adaptive in [false, true] {
+        let (mut first, mut last) = (0, 0);
+        let mut seen = |i: usize, _: &[f64]| {
+            last = COUNT.get();
+            if i == 0 {
+                first = last;
+            }
+        };
+        if adaptive {
+            DormandPrince::new(1e-8, 1e-8).unwrap().solve(&mut field, 2, &mut x, &times, &mut seen).unwrap();
+        } else {
+            Explicit::RK4.solve(&mut field, 2, &mut x, &times, &mut seen).unwrap();
+        }
+        assert_eq!(last - first, 0, "adaptive: {adaptive}");
+    }
 }

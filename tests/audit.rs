@@ -23,8 +23,10 @@ fn json_is_one_object() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(json["audit"] == "all" && json["pass"] == true && json["seconds"].is_number(), "{json}");
-    let [tape, integrators] = ["tape", "integrators"].map(|subject| json["tables"][subject].as_array().unwrap());
-    assert_eq!(json["rows"], tape.len() + integrators.len());
+    let of = |subject: &str| json["tables"][subject].as_array().unwrap();
+    let (tape, integrators) = (of("tape"), of("integrators"));
+    let all = ["tape", "integrators", "transitions", "scores"].iter().map(|s| of(s).len()).sum::<usize>();
+    assert_eq!(json["rows"], all);
     for row in tape {
         let (error, bound) = (row["error"].as_f64().unwrap(), row["bound"].as_f64().unwrap());
         assert!(row["pass"] == true && error <= bound && row["errors"].as_array().unwrap().len() == 3, "{row}");
@@ -55,10 +57,15 @@ fn integrators_show_claim_and_measurement_and_leave_pictures() {
 
 #[test]
 fn other_names_are_refused() {
-    for (name, words) in [("transitions", "not available yet"), ("control", "not available yet"), ("tapes", "must be one of")] {
+    for (name, words) in [("control", "not available yet"), ("tapes", "must be one of")] {
         let output = ndsm(&["audit", name]);
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(2) && output.stdout.is_empty(), "{text}");
-        assert!(text.contains(words) && text.contains("\"tape\", \"integrators\", \"all\"") && text.lines().count() == 1, "{text}");
+        assert!(
+            text.contains(words)
+                && text.contains("\"tape\", \"integrators\", \"transitions\", \"scores\", \"all\"")
+                && text.lines().count() == 1,
+            "{text}"
+        );
     }
 }

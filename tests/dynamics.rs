@@ -5,10 +5,10 @@ mod common;
 use common::{plane_ratio, points, three_modes};
 use ndarray::{ArrayView2, array};
 use ndsm::mixture::{Covariances, Mixture};
-use ndsm::objective::{ComponentChain, EulerChain};
+use ndsm::objective::{ComponentChain, GaussianChain};
 use ndsm::rng::{Purpose, Stream};
 use ndsm::sde::{ComponentStep, EulerMaruyama, Grid, Langevin, NoiseScale, Paths, VarianceExploding, simulate};
-use ndsm::transition::{ComponentKernel, Draws, ExplodingKernel, Noising, Target, TimeLaw, stratified};
+use ndsm::transition::{ComponentKernel, Draws, Euler, ExplodingKernel, Noising, Target, TimeLaw, stratified};
 
 const N: usize = 40_000;
 
@@ -136,7 +136,7 @@ fn with_one_component_all_chains_are_the_exact_linear_process() {
     let uniform = TimeLaw::uniform(scale, 0.0, 3.0).unwrap();
     let step = || ComponentStep::<f64>::new(&pi, 1.0).unwrap();
     let grid = Grid::Uniform.times(3.0, 3000).unwrap();
-    let euler = EulerChain::new::<f64>(Langevin::<f64>::new(&pi, 1.0).unwrap(), grid.clone(), uniform, 4).unwrap();
+    let euler = GaussianChain::fixed(Euler(Langevin::<f64>::new(&pi, 1.0).unwrap()), grid.clone(), uniform, 4).unwrap();
     let kinds: [(&str, Box<dyn Noising<f64>>); 4] = [
         ("kernel", Box::new(ComponentKernel::new(step(), times, Target::Score))),
         ("per-path chain", Box::new(ComponentChain::per_path(step(), 4, times).unwrap())),
@@ -167,7 +167,7 @@ fn with_one_component_all_chains_are_the_exact_linear_process() {
 fn the_exploding_chain_is_the_exact_kernel() {
     let sde = VarianceExploding::new(1, 2.0).unwrap();
     let times = TimeLaw::uniform(NoiseScale::Exploding { beta: 2.0 }, 0.0, 3.0).unwrap();
-    let chain = EulerChain::new::<f64>(sde, Grid::Uniform.times(3.0, 6).unwrap(), times, 2).unwrap();
+    let chain = GaussianChain::fixed(Euler(sde), Grid::Uniform.times(3.0, 6).unwrap(), times, 2).unwrap();
     let out = draws(&chain, &[0.7], 20_000);
     let z: Vec<f64> = out.times().iter().enumerate().map(|(i, t)| (out.draw(i).plus[0] - 0.7) / (2f64.sqrt() * t)).collect();
     let second = z.iter().map(|z| z * z).sum::<f64>() / z.len() as f64;
@@ -185,7 +185,7 @@ fn targets_are_conditional_scores_with_mean_zero_controls() {
     let kinds: [(&str, Box<dyn Noising<f64>>); 4] = [
         ("kernel", Box::new(ComponentKernel::new(step(), times, Target::Score))),
         ("per-path chain", Box::new(ComponentChain::per_path(step(), 4, times).unwrap())),
-        ("Euler chain", Box::new(EulerChain::new::<f64>(Langevin::<f64>::new(&pi, 1.0).unwrap(), grid, uniform, 1).unwrap())),
+        ("Euler chain", Box::new(GaussianChain::fixed(Euler(Langevin::<f64>::new(&pi, 1.0).unwrap()), grid, uniform, 1).unwrap())),
         ("exploding kernel", Box::new(ExplodingKernel::new(VarianceExploding::new(2, 1.0).unwrap(), 2, times))),
     ];
     for (name, noising) in kinds {

@@ -96,24 +96,17 @@ fn sde(c: &Config) -> Result<()> {
     need(noise >= MIN_NOISE, "sde.t_min", || {
         format!("the noise's variance there must be >= {MIN_NOISE:e} of the data's, got {noise:.1e}; use a larger sde.t_min or sde.beta")
     })?;
-    let fits = match s.kind {
-        SdeKind::Langevin => s.integrator != Integrator::Exact,
-        SdeKind::Vp | SdeKind::Ve => s.integrator != Integrator::Component,
-    };
-    need(fits, "sde.integrator", || {
-        let others = if s.kind == SdeKind::Langevin { "\"component\" or \"euler\"" } else { "\"exact\" or \"euler\"" };
-        format!("sde.kind = \"{}\" takes {others}, got \"{}\"", s.kind.name(), s.integrator.name())
-    })?;
-    need(
-        c.objective.kind != ObjectiveKind::Ndsm || s.grid != Grid::PerPath || s.integrator == Integrator::Component,
-        "sde.integrator",
-        || {
-            format!(
-                "sde.grid = \"per-path\" takes steps too long for \"{}\"; use \"component\" with sde.kind = \"langevin\", or sde.grid = \"uniform\"",
-                s.integrator.name()
-            )
-        },
-    )
+    let (step, transition) = (s.integrator.name(), c.objective.transition.name());
+    if c.objective.kind == ObjectiveKind::Ndsm {
+        return need(step == transition, "sde.integrator", || {
+            format!("the chain takes the steps whose score it learns, objective.transition = \"{transition}\", got \"{step}\"")
+        });
+    }
+    let exact = if s.kind == SdeKind::Langevin { Integrator::Component } else { Integrator::Exact };
+    need(s.integrator == exact, "sde.integrator", || {
+        let kind = c.objective.kind.name();
+        format!("objective.kind = \"{kind}\" with sde.kind = \"{}\" takes \"{}\", got \"{step}\"", s.kind.name(), exact.name())
+    })
 }
 
 fn objective(c: &Config) -> Result<()> {
@@ -126,7 +119,7 @@ fn objective(c: &Config) -> Result<()> {
         format!("objective.kind = \"{kind}\" takes \"antithetic\" or \"none\", got \"self\"; use objective.kind = \"ndsm\"")
     })?;
     need((o.transition == Transition::Exact) <= c.sde.kind.is_linear(), "objective.transition", || {
-        "\"exact\" needs a linear process, sde.kind = \"vp\" or \"ve\"; use \"component\" or \"euler\" with \"langevin\"".to_owned()
+        "\"exact\" needs a linear process, sde.kind = \"vp\" or \"ve\"; use another with \"langevin\"".to_owned()
     })?;
     need((o.transition == Transition::Component) <= !c.sde.kind.is_linear(), "objective.transition", || {
         format!("\"component\" needs sde.kind = \"langevin\"; use \"exact\" with \"{}\"", c.sde.kind.name())
@@ -144,8 +137,8 @@ fn objective(c: &Config) -> Result<()> {
             format!("must be <= sde.steps = {}, the times on a path, got {}", c.sde.steps, c.train.times_per_path)
         })
     } else {
-        need(o.transition != Transition::Euler, "objective.transition", || {
-            format!("objective.kind = \"{kind}\" needs an exact kernel; with \"euler\" use objective.kind = \"ndsm\"")
+        need(matches!(o.transition, Transition::Component | Transition::Exact), "objective.transition", || {
+            format!("objective.kind = \"{kind}\" needs an exact kernel; with \"{}\" use objective.kind = \"ndsm\"", o.transition.name())
         })?;
         need(o.time_sampling != TimeSampling::Grid || c.sde.grid != Grid::PerPath, "objective.time_sampling", || {
             "\"grid\" needs a fixed grid; use sde.grid = \"uniform\", \"quadratic\" or \"geometric\"".to_owned()

@@ -171,6 +171,10 @@ choice! {
         Component = "component",
         /// Euler-Maruyama, eq. (5).
         Euler = "euler",
+        /// Ito-Taylor 1.5, eq. (13).
+        ItoTaylor = "ito-taylor",
+        /// Local linearisation, eq. (13).
+        LocalLinear = "local-linear",
         /// The exact law of a linear process.
         Exact = "exact",
     } later []
@@ -217,9 +221,13 @@ choice! {
         Component = "component",
         /// Euler-Maruyama's step, eq. (5).
         Euler = "euler",
+        /// The step of Ito and Taylor's expansion to order 1.5, eq. (13).
+        ItoTaylor = "ito-taylor",
+        /// The step of the drift's local linearisation, eq. (13).
+        LocalLinear = "local-linear",
         /// The exact law of a linear process.
         Exact = "exact",
-    } later ["ito-taylor", "local-linear"]
+    } later []
 }
 
 choice! {

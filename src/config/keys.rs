@@ -124,6 +124,8 @@ tables! {
         integrator: Integrator = |c| match c.objective.transition {
             Transition::Component => Integrator::Component,
             Transition::Euler => Integrator::Euler,
+            Transition::ItoTaylor => Integrator::ItoTaylor,
+            Transition::LocalLinear => Integrator::LocalLinear,
             Transition::Exact => Integrator::Exact,
         }, ANY;
     }

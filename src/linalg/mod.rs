@@ -19,6 +19,7 @@
 
 mod cholesky;
 mod eigen;
+pub mod lanes;
 #[cfg(feature = "lapack")]
 mod lapack;
 mod vector;

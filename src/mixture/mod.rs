@@ -22,6 +22,7 @@
 // Lanes are indexed: `for i in 0..W` over several arrays at once is the form that vectorises.
 #![allow(clippy::needless_range_loop)]
 
+mod curvature;
 mod evaluator;
 mod fit;
 mod lanes;
@@ -31,6 +32,7 @@ mod sampling;
 mod transform;
 mod whitening;
 
+pub use curvature::{Curvature, CurvatureMemory};
 pub use evaluator::Evaluator;
 pub use fit::{Count, Em, Fit, FitOptions, Trial, em_step, fit, refit_weights};
 pub use law::Mixture;

@@ -3,7 +3,7 @@
 //! [`Noising`](crate::transition::Noising) makes draws (a point and a target), [`Loss`] turns them into a value per draw and a gradient:
 //!
 //! * denoising score matching (DSM): draws of an exact kernel;
-//! * nonlinear denoising score matching (NDSM, eq. 7): draws of single steps of a chain, [`EulerChain`] or [`ComponentChain`], with the
+//! * nonlinear denoising score matching (NDSM, eq. 7): draws of single steps of a chain, [`GaussianChain`] or [`ComponentChain`], with the
 //!   control variates `none`, `self` (9) and `antithetic` (11);
 //! * the component flow (18): draws of the component kernel with the flow's target.
 
@@ -11,6 +11,6 @@ mod chain;
 mod loss;
 mod model;
 
-pub use chain::{ComponentChain, EulerChain};
+pub use chain::{ComponentChain, GaussianChain};
 pub use loss::{Loss, Regression, points_per_draw};
 pub use model::{Guide, ScoreModel};

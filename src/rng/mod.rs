@@ -23,9 +23,11 @@
 //! assert!(a.iter().zip(&b).all(|(a, b)| (a - f64::from(*b)).abs() < 1e-5));
 //! ```
 
+mod field;
 mod normal;
 mod philox;
 
+pub use field::Field;
 pub use normal::NormalLanes;
 
 use crate::Real;
@@ -80,6 +82,8 @@ pub enum Purpose {
     ReverseArea = 20,
     /// Space-time Levy areas of all other paths.
     OtherArea = 21,
+    /// Brownian paths as functions of time.
+    Brownian = 22,
 }
 
 impl Purpose {
@@ -119,6 +123,11 @@ impl Stream {
     /// The same normals, sixteen at a time, for loops inside a kernel. Takes over the rest of the stream.
     pub fn normal_lanes<R: Real>(self) -> NormalLanes<R> {
         NormalLanes::new(self.key, self.counter)
+    }
+
+    /// Normals that are found by their address, in any order: field number `j` of this name, whatever was drawn before.
+    pub fn field(&self, j: u32) -> Field {
+        Field::new(philox::philox(self.key, [j, self.counter[1], self.counter[2], self.counter[3]]))
     }
 
     /// Uniform numbers in (0, 1).

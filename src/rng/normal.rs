@@ -57,15 +57,19 @@ pub fn group<R: Real, const FMA: bool>(key: [u32; 2], counter: [u32; 4]) -> [R; 
     let mut out = [R::zero(); GROUP];
     for pair in 0..2 {
         for i in 0..W {
-            let u = R::uniform(hi[2 * pair][i], lo[2 * pair][i]);
-            let v = R::uniform(hi[2 * pair + 1][i], lo[2 * pair + 1][i]);
-            let radius = (R::of(-2.0) * u.ln_normal_lane::<FMA>()).sqrt();
-            let (sin, cos) = v.sin_cos_turns::<FMA>();
-            out[2 * pair * W + i] = radius * cos;
-            out[(2 * pair + 1) * W + i] = radius * sin;
+            let (radius, angle) = ([hi[2 * pair][i], lo[2 * pair][i]], [hi[2 * pair + 1][i], lo[2 * pair + 1][i]]);
+            (out[2 * pair * W + i], out[(2 * pair + 1) * W + i]) = box_muller::<R, FMA>(radius, angle);
         }
     }
     out
+}
+
+/// Two independent normals (r cos 2 pi v, r sin 2 pi v), r = sqrt(-2 ln u), from the high and low words of u and of v.
+#[inline(always)]
+pub fn box_muller<R: Real, const FMA: bool>(u: [u32; 2], v: [u32; 2]) -> (R, R) {
+    let radius = (R::of(-2.0) * R::uniform(u[0], u[1]).ln_normal_lane::<FMA>()).sqrt();
+    let (sin, cos) = R::uniform(v[0], v[1]).sin_cos_turns::<FMA>();
+    (radius * cos, radius * sin)
 }
 
 /// The normals of a stream, `W` at a time, in the order of [`super::Stream::fill_normal`]: for loops that consume them lane by

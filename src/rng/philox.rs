@@ -11,22 +11,36 @@ pub fn philox(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
 }
 
 /// Four random words of each of `N` counters; `counter[word][lane]`.
+///
+/// Words are kept in 64 bits, of which the upper half holds anything: so a round is two multiplications, two shifts and the exclusive ors,
+/// without a change of width.
 #[inline(always)]
-pub fn philox_lanes<const N: usize>(mut key: [u32; 2], mut c: [[u32; N]; 4]) -> [[u32; N]; 4] {
-    for _ in 0..10 {
-        let mut next = [[0; N]; 4];
+pub fn philox_lanes<const N: usize>(mut key: [u32; 2], counter: [[u32; N]; 4]) -> [[u32; N]; 4] {
+    const LOW: u64 = 0xFFFF_FFFF;
+    let mut c = [[0u64; N]; 4];
+    for (c, counter) in c.iter_mut().zip(&counter) {
         for i in 0..N {
-            let p0 = u64::from(c[0][i]) * u64::from(MULTIPLIERS[0]);
-            let p1 = u64::from(c[2][i]) * u64::from(MULTIPLIERS[1]);
-            next[0][i] = (p1 >> 32) as u32 ^ c[1][i] ^ key[0];
-            next[1][i] = p1 as u32;
-            next[2][i] = (p0 >> 32) as u32 ^ c[3][i] ^ key[1];
-            next[3][i] = p0 as u32;
+            c[i] = u64::from(counter[i]);
         }
-        c = next;
+    }
+    for _ in 0..10 {
+        for i in 0..N {
+            let p0 = (c[0][i] & LOW) * u64::from(MULTIPLIERS[0]);
+            let p1 = (c[2][i] & LOW) * u64::from(MULTIPLIERS[1]);
+            c[0][i] = (p1 >> 32) ^ c[1][i] ^ u64::from(key[0]);
+            c[1][i] = p1;
+            c[2][i] = (p0 >> 32) ^ c[3][i] ^ u64::from(key[1]);
+            c[3][i] = p0;
+        }
         key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
     }
-    c
+    let mut words = [[0; N]; 4];
+    for (word, c) in words.iter_mut().zip(&c) {
+        for i in 0..N {
+            word[i] = c[i] as u32;
+        }
+    }
+    words
 }
 
 #[cfg(test)]

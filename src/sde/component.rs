@@ -210,7 +210,7 @@ impl<R: Real> Draw<R> {
 }
 
 /// Working memory of one block of paths.
-pub(crate) struct Block<R> {
+pub struct Block<R> {
     pub x: Vec<[R; W]>,
     pub z: Vec<[R; W]>,
     pub r: Vec<[R; W]>,

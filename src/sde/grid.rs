@@ -13,7 +13,7 @@ pub enum Grid {
     Uniform,
     /// t_n = T (n / N)^2: short steps near the data.
     Quadratic,
-    /// t_n = T q^(n - N) for n >= 1, t_0 = 0, with q = 2.5, lowered so that the first step is never below T / 10,000.
+    /// t_n = T q^(n - N) for n >= 1, t_0 = 0, as the grids of single paths (15) have it, with q = 2.5, lowered so that the first step is never below T / 10,000.
     Geometric,
 }
 
@@ -47,13 +47,6 @@ impl Grid {
             })
             .collect())
     }
-
-    /// The N step sizes of a path's own geometric grid that ends at time 1: times q^-(N-1), ..., q^-1, 1 (eq. 15). A path that
-    /// ends at t multiplies them by t.
-    pub fn per_path(steps: usize) -> Result<Vec<f64>> {
-        let times = Grid::Geometric.times(1.0, steps)?;
-        Ok(times.windows(2).map(|w| w[1] - w[0]).collect())
-    }
 }
 
 #[cfg(test)]
@@ -69,14 +62,14 @@ mod tests {
                 assert!(t.windows(2).all(|w| w[1] > w[0]));
             }
         }
-        let h = Grid::per_path(4).unwrap();
-        assert!((h.iter().sum::<f64>() - 1.0).abs() < 1e-15 && (h[3] - 0.6).abs() < 1e-15, "{h:?}");
+        let t = Grid::Geometric.times(1.0, 4).unwrap();
+        assert!(t.windows(2).skip(1).all(|w| (w[1] / w[0] - RATIO).abs() < 1e-14), "{t:?}");
     }
 
     #[test]
     fn nonsense_is_refused() {
         assert!(Grid::Uniform.times(f64::NAN, 3).is_err());
         assert!(Grid::Uniform.times(1.0, 0).is_err());
-        assert!(Grid::per_path(usize::MAX).is_err());
+        assert!(Grid::Geometric.times(1.0, usize::MAX).is_err());
     }
 }

@@ -7,6 +7,9 @@
 //! * [`Langevin`]: dX = (beta/2) grad log pi(X) dt + sqrt(beta) dB toward a Gaussian mixture pi (eq. 2): the nonlinear noising.
 //!   With one component it is the linear Ornstein-Uhlenbeck, or variance-preserving, process. Noising runs in the *whitened*
 //!   coordinates of [`Whitening`].
+//! * [`OrnsteinUhlenbeck`], [`VariancePreserving`], ...: the linear processes of diffusion models with their exact laws ([`Linear`]), underdamped and preconditioned
+//!   dynamics, equations with state-dependent noise; [`from_fn`] makes one of a closure.
+//! * [`ode`]: ordinary equations for the probability flow, with fixed and with adaptive steps.
 //! * [`ComponentStep`]: the component-wise exact step (15), which leaves pi invariant for every step size.
 //! * [`Tableau`]: stochastic Runge-Kutta methods as tables of exact coefficients.
 //!
@@ -26,27 +29,41 @@
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 
+mod adaptive;
+pub mod brownian;
 pub(crate) mod component;
 mod grid;
 mod integrator;
 pub mod kinds;
 pub mod method;
+pub mod ode;
 mod process;
 mod scale;
 mod simulate;
+pub mod smooth;
 mod surd;
 pub mod tableau;
 mod time;
 mod whitening;
 
+pub use adaptive::{Counts, Embedded, Tolerance, adaptive};
 pub use component::{ComponentLaw, ComponentStep};
 pub use grid::Grid;
 pub use integrator::{Claims, Increment, Integrator, Method, Needs, Orders};
 pub use kinds::{Calculus, CalculusKind, Either, Ito, Noise, NoiseKind, ReadsAs, Stratonovich, Within};
-pub use method::{EulerMaruyama, Heun, LeimkuhlerMatthews, Sea, Shark, SlowRk, Spark, Sra1, Sra3, Sriw1, Sriw2, TamedEuler};
-pub use process::{DoubleWell, GeometricBrownian, Langevin, VarianceExploding};
+pub use method::{
+    Baoab, ComponentWise, EulerMaruyama, ExponentialEuler, Heun, KloedenPlaten, KloedenPlatenScalar, LeimkuhlerMatthews, LocalLinear,
+    Milstein, Sea, Shark, SkSrock, SlowRk, Spark, Sra1, Sra3, Sriw1, Sriw2, TamedEuler, TamedMilstein,
+};
+pub use process::{
+    Blockwise, CoxIngersollRoss, DoubleWell, DriftOf, Force, FromFn, GeometricBrownian, GinzburgLandau, Harmonic, Langevin, Linear,
+    LinearLaw, Lorenz, MatrixLaw, MixtureScore, OrnsteinUhlenbeck, Overdamped, Preconditioned, Rowwise, ScalarLaw, Sigma, Speed,
+    SubVariancePreserving, Tanh, TimeChanged, Underdamped, VarianceExploding, VariancePreserving, force_blocks, force_fn, from_fn,
+    from_fn_diagonal,
+};
 pub use scale::NoiseScale;
 pub use simulate::{simulate, trajectories};
+pub use smooth::Smooth;
 pub use surd::Surd;
 pub use tableau::{RungeKutta, Tableau};
 pub use time::{Step, Time};
@@ -87,6 +104,24 @@ pub trait Isotropic<R: Real>: Sde<R, Noise = kinds::Additive, Calculus = Either>
     fn noise(&self, t: f64, h: f64) -> f64 {
         h.sqrt() * self.sigma(t)
     }
+}
+
+/// An equation whose drift is linear and diagonal up to a rest: f(x, t) = -lambda x + n(x, t), coordinate by coordinate.
+pub trait Semilinear<R: Real>: Sde<R> {
+    /// lambda of coordinate `j`, 1/time.
+    fn rate(&self, j: usize) -> f64;
+}
+
+/// Underdamped dynamics: X = (q, v), dq = v dt, dv = (F(q) - gamma v) dt + sqrt(2 gamma T) dB.
+pub trait Kinetic<R: Real>: Sde<R, Noise = kinds::Additive, Calculus = Either> {
+    /// What F is given by.
+    type Force: Force<R>;
+    /// F.
+    fn force(&self) -> &Self::Force;
+    /// gamma, 1/time.
+    fn friction(&self) -> f64;
+    /// T.
+    fn temperature(&self) -> f64;
 }
 
 /// The name of the random numbers of a simulation. Block c of [`W`] paths draws from `Stream::new(seed, purpose, step, c)`.

@@ -281,8 +281,29 @@ impl<R: Real, S: Sde<R>> Terms<'_, R, S> {
     }
 }
 
-/// A tableau is an integrator of the equations that the method's file names.
+/// A tableau is an integrator of the equations that the method's file names; an `embedded` one estimates its error.
 macro_rules! runge_kutta {
+    ($Method:ident for $Calculus:ident, $Noise:ident, embedded) => {
+        crate::sde::tableau::runge_kutta!($Method for $Calculus, $Noise);
+        impl<R: crate::Real, S: crate::sde::Sde<R>> crate::sde::Embedded<R, S> for $Method
+        where
+            S::Calculus: crate::sde::ReadsAs<crate::sde::$Calculus>,
+            S::Noise: crate::sde::Within<crate::sde::kinds::$Noise>,
+        {
+            #[inline(always)]
+            fn error<const FMA: bool>(
+                &self,
+                sde: &S,
+                step: &crate::sde::Step,
+                path: crate::sde::Increment<'_, R>,
+                out: &mut [[R; crate::simd::W]],
+                memory: &mut Self::Memory,
+                scratch: &mut S::Scratch,
+            ) {
+                crate::sde::tableau::error::<R, S, FMA>(&<Self as crate::sde::RungeKutta>::TABLEAU, sde, step, path, out, memory, scratch);
+            }
+        }
+    };
     ($Method:ident for $Calculus:ident, $Noise:ident) => {
         impl<R: crate::Real, S: crate::sde::Sde<R>> crate::sde::Integrator<R, S> for $Method
         where

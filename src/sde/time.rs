@@ -84,6 +84,21 @@ impl Step {
         }
     }
 
+    /// f(t, h) of every path.
+    #[inline(always)]
+    pub fn both<R: Real>(&self, f: impl Fn(f64, f64) -> f64) -> [R; W] {
+        match (&self.from, &self.to) {
+            (Time::Common(a), Time::Common(b)) => [R::of(f(*a, b - a)); W],
+            (from, to) => {
+                let mut out = [R::zero(); W];
+                for (i, o) in out.iter_mut().enumerate() {
+                    *o = R::of(f(from.of(i), to.of(i) - from.of(i)));
+                }
+                out
+            }
+        }
+    }
+
     /// t + c h.
     #[inline(always)]
     pub fn at(&self, c: f64) -> Time {

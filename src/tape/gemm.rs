@@ -12,14 +12,16 @@ mod pack;
 mod parts;
 #[cfg(test)]
 mod tests;
+mod tile;
 
 use crate::Real;
 use crate::simd::{Kernel, Level, dispatch_at, level};
 use narrow::{Dots, NARROW, Outer};
 pub use pack::{Packed, pack, packed_len};
-use pack::{aligned, lanes, narrow, pack_at, pack_block, tile};
+use pack::{aligned, narrow, pack_at, pack_block};
 use parts::gemm_of_parts;
 use std::ops::Range;
+pub use tile::{Tiled, add_product, run, spilled, tile};
 
 /// Terms of a block: a panel of B of this height fits the first-level cache.
 const KC: usize = 256;
@@ -81,7 +83,7 @@ fn gemm_at<R: Real>(level: Level, a: Matrix<'_, R>, b: Matrix<'_, R>, c: &mut [R
         4 => return dispatch_at(level, Outer::<R, 4> { a, b, c, accumulate }),
         _ => {}
     }
-    let (mr, nr) = tile::<R>(level, n);
+    let (_, nr) = tile::<R>(level, n);
     let start = aligned(scratch);
     for p0 in (0..k).step_by(KC) {
         let kc = KC.min(k - p0);
@@ -89,7 +91,7 @@ fn gemm_at<R: Real>(level: Level, a: Matrix<'_, R>, b: Matrix<'_, R>, c: &mut [R
         pack_block(level, b, p0, kc, panels);
         let a = &a.data[p0 * m..(p0 + kc) * m];
         let a = if m * R::BYTES < PAGE { Rows::Columns(a) } else { Rows::Far(a, columns) };
-        run(level, (mr, nr), Multiply { a, b: panels, k: kc, n, c: &mut *c, accumulate: accumulate || p0 > 0 });
+        run(level, n, Multiply { a, b: panels, k: kc, n, c: &mut *c, accumulate: accumulate || p0 > 0 });
     }
 }
 
@@ -104,7 +106,7 @@ pub fn multiply<R: Real>(a: &[R], b: Packed<'_, R>, c: &mut [R], accumulate: boo
         c.fill(R::zero());
     }
     match narrow(n) {
-        None => run(level, tile::<R>(level, n), Multiply { a: Rows::Plain(a), b: data, k, n, c, accumulate }),
+        None => run(level, n, Multiply { a: Rows::Plain(a), b: data, k, n, c, accumulate }),
         Some(_) if n == 0 => {}
         Some(1) => dispatch_at(level, Dots::<R, 1> { a, b: data, k, n, c, accumulate }),
         Some(2) => dispatch_at(level, Dots::<R, 2> { a, b: data, k, n, c, accumulate }),
@@ -131,34 +133,18 @@ struct Multiply<'a, R> {
     accumulate: bool,
 }
 
-struct Tiled<'a, R, const MR: usize, const NR: usize>(Multiply<'a, R>);
-
-/// Every tile that [`tile`] gives.
-fn run<R: Real>(level: Level, tile: (usize, usize), m: Multiply<'_, R>) {
-    match tile {
-        (8, 32) => tiled::<R, 8, 32>(level, m),
-        (8, 16) => tiled::<R, 8, 16>(level, m),
-        (8, 8) => tiled::<R, 8, 8>(level, m),
-        (8, 4) => tiled::<R, 8, 4>(level, m),
-        (8, _) => tiled::<R, 8, 2>(level, m),
-        (6, 16) => tiled::<R, 6, 16>(level, m),
-        (6, 8) => tiled::<R, 6, 8>(level, m),
-        (6, 4) => tiled::<R, 6, 4>(level, m),
-        (6, _) => tiled::<R, 6, 2>(level, m),
-        (_, 8) => tiled::<R, 4, 8>(level, m),
-        (_, 4) => tiled::<R, 4, 4>(level, m),
-        _ => tiled::<R, 4, 2>(level, m),
+impl<R: Real> Tiled<R> for Multiply<'_, R> {
+    fn run<const MR: usize, const NR: usize>(self, level: Level) {
+        // Other numbers are multiplied part by part.
+        if const { R::VECTORS } {
+            dispatch_at(level, ByBlocks::<R, MR, NR>(self));
+        }
     }
 }
 
-/// The kernel, compiled only where the tile is one for numbers of this size: a third of the combinations.
-fn tiled<R: Real, const MR: usize, const NR: usize>(level: Level, m: Multiply<'_, R>) {
-    if const { R::VECTORS && (NR == lanes(MR, R::BYTES) || NR == 2 * lanes(MR, R::BYTES)) } {
-        dispatch_at(level, Tiled::<R, MR, NR>(m));
-    }
-}
+struct ByBlocks<'a, R, const MR: usize, const NR: usize>(Multiply<'a, R>);
 
-impl<R: Real, const MR: usize, const NR: usize> Kernel for Tiled<'_, R, MR, NR> {
+impl<R: Real, const MR: usize, const NR: usize> Kernel for ByBlocks<'_, R, MR, NR> {
     const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
@@ -258,23 +244,6 @@ fn pack_rows<R: Real, const MR: usize>(a: &[R], m: usize, of: Range<usize>, out:
     }
 }
 
-/// c_ij += a_i b_j. The rows are written out: a loop over them the compiler sometimes takes for the one to vectorise, with
-/// gathers, sixty times slower.
-#[inline(always)]
-pub fn add_product<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a: impl Fn(usize) -> R, b: &[R; NR], c: &mut [[R; NR]; MR]) {
-    macro_rules! row {
-        ($($i:literal)+) => {
-            $(if MR > $i {
-                let x = a($i);
-                for j in 0..NR {
-                    c[$i][j] = x.fma::<FMA>(b[j], c[$i][j]);
-                }
-            })+
-        };
-    }
-    row!(0 1 2 3 4 5 6 7 8 9 10 11);
-}
-
 /// Writes a block's first `height` rows and `width` columns to rows of C that lie `n` apart.
 #[inline(always)]
 fn store<R: Real, const MR: usize, const NR: usize>(
@@ -294,15 +263,8 @@ fn store<R: Real, const MR: usize, const NR: usize>(
         }
         return;
     }
-    // The block must be indexed by constants only, or it could not stay in registers: the edge goes through a copy of it, and
-    // black_box hides from the compiler that it is one.
-    let mut copy = [[R::zero(); NR]; MR];
-    for i in 0..MR {
-        for j in 0..NR {
-            copy[i][j] = block[i][j];
-        }
-    }
-    for (i, x) in std::hint::black_box(&copy)[..height].iter().enumerate() {
+    let mut memory = [[R::zero(); NR]; MR];
+    for (i, x) in spilled(block, &mut memory)[..height].iter().enumerate() {
         for (c, x) in c[i * n..][..width].iter_mut().zip(x) {
             *c = if accumulate { *c + *x } else { *x };
         }

@@ -239,6 +239,24 @@ impl<R: Real> Adjoints<'_, R> {
     }
 }
 
+/// The shape of the only input, or what was expected.
+pub fn one<'a>(x: &[&'a [usize]]) -> Result<&'a [usize], String> {
+    match x {
+        [x] => Ok(x),
+        _ => Err("one input".to_string()),
+    }
+}
+
+/// The shapes of both inputs, or what was expected.
+pub fn two<'a>(x: &[&'a [usize]]) -> Result<[&'a [usize]; 2], String> {
+    x.try_into().map_err(|_| "two inputs".to_string())
+}
+
+/// Length of the rows (the last axis) of a shape; 1 if it has no axes.
+pub fn row_len(shape: &[usize]) -> usize {
+    shape.last().copied().unwrap_or(1)
+}
+
 /// Number of elements of a shape that was accepted at recording.
 pub fn elements(shape: &[usize]) -> usize {
     shape.iter().product()

@@ -1,14 +1,14 @@
 //! Process, objective and score model, built from the configuration.
 
 use super::Reference;
-use crate::config::{Config, Grid as GridKey, Integrator, ObjectiveKind, SdeKind, TimeSampling, Transition};
+use crate::config::{Config, Grid as GridKey, ObjectiveKind, SdeKind, TimeSampling, Transition};
 use crate::linalg::symmetric_eigen;
 use crate::mixture::Evaluator;
 use crate::nn::ScoreNet;
-use crate::objective::{ComponentChain, EulerChain, Guide, Regression, ScoreModel};
+use crate::objective::{ComponentChain, GaussianChain, Guide, Regression, ScoreModel};
 use crate::sample::{Reverse, ReverseExploding, ReverseLangevin};
 use crate::sde::{ComponentStep, Grid, Langevin, NoiseScale, VarianceExploding};
-use crate::transition::{ComponentKernel, ExplodingKernel, Noising, Target, TimeLaw};
+use crate::transition::{ComponentKernel, Euler, ExplodingKernel, ItoTaylor, LocalLinear, Noising, Target, TimeLaw};
 use crate::{Error, Real, Result};
 
 /// Frequencies of the time's Fourier features.
@@ -91,18 +91,31 @@ fn chain<R: Real>(config: &Config, reference: &Reference, times: TimeLaw) -> Res
         GridKey::Geometric => Grid::Geometric,
     }
     .times(s.horizon, s.steps)?;
-    let euler = config.objective.transition == Transition::Euler || s.integrator == Integrator::Euler;
     if s.kind == SdeKind::Ve {
-        return Ok((Box::new(EulerChain::new::<R>(VarianceExploding::new(reference.whitening.dim(), s.beta)?, grid, times, m)?), 1));
+        // Without a drift Euler's step is exact.
+        let sde = VarianceExploding::new(reference.whitening.dim(), s.beta)?;
+        return Ok((Box::new(GaussianChain::fixed(Euler(sde), grid, times, m)?), 1));
     }
-    if euler {
-        check_stable(config, reference, &grid)?;
-        return Ok((Box::new(EulerChain::new::<R>(Langevin::<R>::new(&reference.mixture, s.beta)?, grid, times, m)?), 1));
-    }
-    Ok((Box::new(ComponentChain::fixed(ComponentStep::new(&reference.mixture, s.beta)?, grid, times, m)?), 1))
+    let langevin = || Langevin::<R>::new(&reference.mixture, s.beta);
+    let chain: Box<dyn Noising<R>> = match config.objective.transition {
+        Transition::Euler => {
+            check_stable(config, reference, &grid)?;
+            Box::new(GaussianChain::fixed(Euler(langevin()?), grid, times, m)?)
+        }
+        Transition::ItoTaylor => {
+            check_stable(config, reference, &grid)?;
+            Box::new(GaussianChain::fixed(ItoTaylor(langevin()?), grid, times, m)?)
+        }
+        Transition::LocalLinear => Box::new(GaussianChain::fixed(LocalLinear(langevin()?), grid, times, m)?),
+        // With one component (15) is the exact step of the linear process.
+        Transition::Component | Transition::Exact => {
+            Box::new(ComponentChain::fixed(ComponentStep::new(&reference.mixture, s.beta)?, grid, times, m)?)
+        }
+    };
+    Ok((chain, 1))
 }
 
-/// Explicit Euler needs h < 2 v_min / beta, v_min the least variance of a component along any direction of u.
+/// Explicit steps need h < 2 v_min / beta (the real interval of stability of the Taylor polynomials of degree 1 and 2 is [-2, 0]), v_min the least variance of a component along any direction of u.
 fn check_stable(config: &Config, reference: &Reference, grid: &[f64]) -> Result<()> {
     let longest = grid.windows(2).map(|w| w[1] - w[0]).fold(0.0, f64::max);
     let mut least = f64::INFINITY;

@@ -7,11 +7,20 @@
 //!   kernel of the variance-preserving process. Its targets are the conditional score, or the component flow's (18).
 //! * [`ExplodingKernel`]: the exact kernel of the variance-exploding process.
 //!
+//! For steps of the nonlinear processes themselves, the rows of (13): [`Euler`], [`ItoTaylor`] and [`LocalLinear`] are [`OneStep`] laws
+//! N(m(x), C(x)) for hot loops, and [`rows`] gives their means, covariances, scores, log-densities and draws for whole batches.
+//!
+//! Where nothing is in closed form, [`FokkerPlanck`], [`Plane`] and [`ChapmanKolmogorov`] have the law on a grid.
+//!
 //! [`TimeLaw`] says at which times draws are made (17).
 
 mod component;
 mod draws;
 mod exploding;
+mod grid;
+pub mod law;
+pub mod rows;
+mod step;
 mod time;
 
 pub(crate) use component::write_pair;
@@ -19,4 +28,7 @@ pub use component::{ComponentKernel, Target};
 pub use draws::{Draw, DrawMut, Draws, Noising};
 pub(crate) use draws::{FIELDS, check};
 pub use exploding::ExplodingKernel;
+pub use grid::{ChapmanKolmogorov, Drift, FokkerPlanck, Line, Plane};
+pub use law::{Factor, OneStep};
+pub use step::{Euler, ItoTaylor, LocalLinear};
 pub use time::{TimeLaw, normal_quantile, stratified};

@@ -3,7 +3,7 @@
 use super::paths::Path;
 use crate::Real;
 use crate::sde::kinds::{Additive, General};
-use crate::sde::{Calculus, CalculusKind, Either, Noise, Sde, Time, Within};
+use crate::sde::{Calculus, CalculusKind, Either, Harmonic, Noise, Sde, Semilinear, Smooth, Time, Underdamped, Within};
 use crate::simd::W;
 use std::marker::PhantomData;
 
@@ -52,7 +52,7 @@ impl<C: Calculus, N: Noise> Tanh<C, N> {
     }
 }
 
-impl<C: Calculus, N: Within<General>> Sde<f64> for Tanh<C, N> {
+impl<R: Real, C: Calculus, N: Within<General>> Sde<R> for Tanh<C, N> {
     type Calculus = C;
     type Noise = N;
     type Scratch = ();
@@ -64,20 +64,20 @@ impl<C: Calculus, N: Within<General>> Sde<f64> for Tanh<C, N> {
     }
     fn scratch(&self) {}
     #[inline(always)]
-    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[f64; W]], f: &mut [[f64; W]], (): &mut ()) {
+    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
         for (j, (f, x)) in f.iter_mut().zip(x).enumerate() {
             let square: f64 = if C::KIND == CalculusKind::Ito { self.b[j].iter().map(|b| b * b).sum() } else { 0.0 };
             for i in 0..W {
-                f[i] = (1.0 - x[i] * x[i]) * (-self.a[j] - square * x[i]);
+                f[i] = (R::one() - x[i] * x[i]) * (R::of(-self.a[j]) - R::of(square) * x[i]);
             }
         }
     }
     #[inline(always)]
-    fn diffuse<const FMA: bool>(&self, _t: &Time, x: &[[f64; W]], w: &[[f64; W]], g: &mut [[f64; W]], (): &mut ()) {
+    fn diffuse<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
         for (j, (g, x)) in g.iter_mut().zip(x).enumerate() {
             for i in 0..W {
-                let noise: f64 = self.b[j].iter().zip(w).map(|(b, w)| b * w[i]).sum();
-                g[i] = (1.0 - x[i] * x[i]) * noise;
+                let noise: R = self.b[j].iter().zip(w).map(|(b, w)| R::of(*b) * w[i]).sum();
+                g[i] = (R::one() - x[i] * x[i]) * noise;
             }
         }
     }
@@ -110,7 +110,7 @@ pub struct LogVerhulst;
 const GROWTH: [f64; 2] = [0.5, 0.5];
 const SIGMA: [f64; 2] = [0.8, 0.4];
 
-impl Sde<f64> for LogVerhulst {
+impl<R: Real> Sde<R> for LogVerhulst {
     type Calculus = Either;
     type Noise = Additive;
     type Scratch = ();
@@ -119,18 +119,47 @@ impl Sde<f64> for LogVerhulst {
     }
     fn scratch(&self) {}
     #[inline(always)]
-    fn drift<const FMA: bool>(&self, t: &Time, x: &[[f64; W]], f: &mut [[f64; W]], (): &mut ()) {
-        let c: [f64; W] = t.lanes(|t| GROWTH[0] + GROWTH[1] * t);
+    fn drift<const FMA: bool>(&self, t: &Time, x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
+        let c: [R; W] = t.lanes(|t| GROWTH[0] + GROWTH[1] * t);
         for i in 0..W {
             f[0][i] = c[i] - x[0][i].exp_lane::<FMA>();
         }
     }
     #[inline(always)]
-    fn diffuse<const FMA: bool>(&self, t: &Time, _x: &[[f64; W]], w: &[[f64; W]], g: &mut [[f64; W]], (): &mut ()) {
-        let sigma: [f64; W] = t.lanes(|t| SIGMA[0] + SIGMA[1] * t);
+    fn diffuse<const FMA: bool>(&self, t: &Time, _x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
+        let sigma: [R; W] = t.lanes(|t| SIGMA[0] + SIGMA[1] * t);
         for i in 0..W {
             g[0][i] = sigma[i] * w[0][i];
         }
+    }
+}
+
+impl<R: Real> Smooth<R> for LogVerhulst {
+    type Derivatives = ();
+    fn derivatives_memory(&self) {}
+    #[inline(always)]
+    fn derivatives<const FMA: bool>(
+        &self,
+        t: &Time,
+        x: &[[R; W]],
+        f: &mut [[R; W]],
+        jacobian: &mut [[R; W]],
+        m: &mut [[R; W]],
+        (): &mut (),
+    ) {
+        let c: [R; W] = t.lanes(|t| GROWTH[0] + GROWTH[1] * t);
+        let half_a: [R; W] = t.lanes(|t| 0.5 * (SIGMA[0] + SIGMA[1] * t).powi(2));
+        for i in 0..W {
+            let e = x[0][i].exp_lane::<FMA>();
+            (f[0][i], jacobian[0][i], m[0][i]) = (c[i] - e, -e, R::of(GROWTH[1]) - half_a[i] * e);
+        }
+    }
+}
+
+/// -x, the slope of the drift at 0.
+impl<R: Real> Semilinear<R> for LogVerhulst {
+    fn rate(&self, _j: usize) -> f64 {
+        1.0
     }
 }
 
@@ -170,7 +199,7 @@ impl<C> Growth<C> {
     pub const S: f64 = 0.4;
 }
 
-impl<C: Calculus> Sde<f64> for Growth<C> {
+impl<R: Real, C: Calculus> Sde<R> for Growth<C> {
     type Calculus = C;
     type Noise = crate::sde::kinds::Scalar;
     type Scratch = ();
@@ -179,24 +208,24 @@ impl<C: Calculus> Sde<f64> for Growth<C> {
     }
     fn scratch(&self) {}
     #[inline(always)]
-    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[f64; W]], f: &mut [[f64; W]], (): &mut ()) {
+    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
         for i in 0..W {
-            f[0][i] = Self::MU * x[0][i];
+            f[0][i] = R::of(Self::MU) * x[0][i];
         }
     }
     #[inline(always)]
-    fn diffuse<const FMA: bool>(&self, _t: &Time, x: &[[f64; W]], w: &[[f64; W]], g: &mut [[f64; W]], (): &mut ()) {
+    fn diffuse<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
         for i in 0..W {
-            g[0][i] = Self::S * x[0][i] * w[0][i];
+            g[0][i] = R::of(Self::S) * x[0][i] * w[0][i];
         }
     }
 }
 
 /// The Ornstein-Uhlenbeck process dX = -X dt + sigma dB with sigma = 1: stationary variance 1/2.
 #[derive(Debug)]
-pub struct Linear;
+pub struct Relaxation;
 
-impl Sde<f64> for Linear {
+impl<R: Real> Sde<R> for Relaxation {
     type Calculus = Either;
     type Noise = Additive;
     type Scratch = ();
@@ -205,13 +234,43 @@ impl Sde<f64> for Linear {
     }
     fn scratch(&self) {}
     #[inline(always)]
-    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[f64; W]], f: &mut [[f64; W]], (): &mut ()) {
+    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
         for i in 0..W {
             f[0][i] = -x[0][i];
         }
     }
     #[inline(always)]
-    fn diffuse<const FMA: bool>(&self, _t: &Time, _x: &[[f64; W]], w: &[[f64; W]], g: &mut [[f64; W]], (): &mut ()) {
+    fn diffuse<const FMA: bool>(&self, _t: &Time, _x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
         g[0] = w[0];
+    }
+}
+
+/// Half of the drift is its linear part.
+impl<R: Real> Semilinear<R> for Relaxation {
+    fn rate(&self, _j: usize) -> f64 {
+        0.5
+    }
+}
+
+/// The spring with omega = 1, gamma = 2, T = 1: e^(A r) = e^-r (I + r (A + I)), so that the noise adds
+/// 2 int e^-r (r, 1 - r) dB, r = h - s, to (q, v). In terms of W and R = int r dB = h (W/2 + H), int r^2 dB is h R - h^2 W/6 and a rest of
+/// order h^(5/2).
+impl Solved for Underdamped<Harmonic> {
+    const NAME: &'static str = "damped spring";
+    fn start(&self) -> Vec<f64> {
+        vec![1.0, 0.0]
+    }
+    fn solution(&self, path: &Path, x: &mut [[f64; W]]) {
+        let (h, decay) = (path.h(), (-path.h()).exp());
+        [x[0], x[1]] = [[1.0; W], [0.0; W]];
+        for (_, w, area) in path.steps() {
+            for i in 0..W {
+                let (w, first) = (w[0][i], h * (0.5 * w[0][i] + area[0][i]));
+                let second = h * first - h * h * w / 6.0;
+                let (q, v) = (x[0][i], x[1][i]);
+                x[0][i] = decay * (q + h * (q + v)) + 2.0 * (first - second);
+                x[1][i] = decay * (v - h * (q + v)) + 2.0 * (w - 2.0 * first + 1.5 * second);
+            }
+        }
     }
 }

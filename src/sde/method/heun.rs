@@ -32,4 +32,4 @@ impl RungeKutta for Heun {
     };
 }
 
-runge_kutta!(Heun for Stratonovich, General);
+runge_kutta!(Heun for Stratonovich, General, embedded);

@@ -30,4 +30,4 @@ impl RungeKutta for Shark {
     };
 }
 
-runge_kutta!(Shark for Stratonovich, Additive);
+runge_kutta!(Shark for Stratonovich, Additive, embedded);

@@ -50,4 +50,4 @@ const INNER: Surd = Surd::root3(1, 3);
 /// Against the trapezoid: OUTER - 1/2.
 const LOWER: Surd = Surd::root3(-1, 6);
 
-runge_kutta!(Spark for Stratonovich, General);
+runge_kutta!(Spark for Stratonovich, General, embedded);

@@ -28,4 +28,4 @@ impl RungeKutta for Sra1 {
     };
 }
 
-runge_kutta!(Sra1 for Stratonovich, Additive);
+runge_kutta!(Sra1 for Stratonovich, Additive, embedded);

@@ -32,4 +32,4 @@ impl RungeKutta for Sra3 {
     };
 }
 
-runge_kutta!(Sra3 for Stratonovich, Additive);
+runge_kutta!(Sra3 for Stratonovich, Additive, embedded);

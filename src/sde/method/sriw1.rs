@@ -55,4 +55,4 @@ impl RungeKutta for Sriw1 {
     };
 }
 
-runge_kutta!(Sriw1 for Ito, Diagonal);
+runge_kutta!(Sriw1 for Ito, Diagonal, embedded);

@@ -1,8 +1,9 @@
-use super::scaled;
+use super::{dimension, scaled};
 use crate::sde::kinds::{Additive, Either};
-use crate::sde::{Isotropic, Sde, Time, positive};
+use crate::sde::smooth::smooth_by_duals;
+use crate::sde::{Isotropic, Sde, Semilinear, Time, positive};
 use crate::simd::W;
-use crate::{Error, Real, Result};
+use crate::{Real, Result};
 
 /// Double well, in every coordinate: dX = (X - X^3) dt + sigma dB, Langevin dynamics in the potential U = x^4/4 - x^2/2 at temperature
 /// sigma^2/2: the invariant density is proportional to e^(-2 U / sigma^2). The drift is not globally Lipschitz: long explicit steps
@@ -19,10 +20,7 @@ impl DoubleWell {
     /// # Errors
     /// No coordinate; `sigma` not positive.
     pub fn new(dim: usize, sigma: f64) -> Result<Self> {
-        if dim == 0 {
-            return Err(Error::invalid("double well: dim", ">= 1", dim));
-        }
-        Ok(DoubleWell { dim, sigma: positive("double well: sigma", sigma)? })
+        Ok(DoubleWell { dim: dimension("double well", dim)?, sigma: positive("double well: sigma", sigma)? })
     }
 }
 
@@ -51,5 +49,14 @@ impl<R: Real> Sde<R> for DoubleWell {
 impl<R: Real> Isotropic<R> for DoubleWell {
     fn sigma(&self, _t: f64) -> f64 {
         self.sigma
+    }
+}
+
+smooth_by_duals!(DoubleWell);
+
+/// -2 x, the drift's slope at the bottom of the wells.
+impl<R: Real> Semilinear<R> for DoubleWell {
+    fn rate(&self, _j: usize) -> f64 {
+        2.0
     }
 }

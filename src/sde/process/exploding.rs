@@ -1,6 +1,7 @@
 //! The variance-exploding process: a Brownian motion whose clock runs ever faster.
 
-use super::scaled;
+use super::linear::span;
+use super::{Linear, ScalarLaw, scaled};
 use crate::sde::kinds::{Additive, Either};
 use crate::sde::{Isotropic, Paths, Sde, Time, check_rows, positive};
 use crate::simd::W;
@@ -46,6 +47,15 @@ impl VarianceExploding {
     /// sbar(t): the standard deviation of X_t - X_0.
     pub fn sbar(&self, t: f64) -> f64 {
         self.beta.sqrt() * t
+    }
+}
+
+impl Linear for VarianceExploding {
+    type Law = ScalarLaw;
+    /// X + (beta h (2t + h))^(1/2) Z.
+    fn law(&self, from: f64, to: f64) -> Result<ScalarLaw> {
+        let h = span("variance-exploding process", from, to)?;
+        Ok(ScalarLaw::new(self.dim, 1.0, Isotropic::<f64>::noise(self, from, h)))
     }
 }
 

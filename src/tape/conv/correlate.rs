@@ -1,10 +1,9 @@
 //! The kernel of the result: every pixel's numbers times the weights.
 
-use super::lanes;
 use super::window::{Channels, Grid, Source, Walk};
 use crate::Real;
 use crate::simd::{Kernel, Level, W, dispatch_at};
-use crate::tape::gemm::add_product;
+use crate::tape::gemm::{Tiled, add_product, run, spilled, tile};
 
 /// Terms of an element that are added up in registers before they are added to the element.
 const TERMS: usize = 288;
@@ -49,7 +48,7 @@ pub struct Correlate<'a, R> {
 
 /// Numbers that packed weights of `k` terms for `n` results take.
 pub fn packed_len<R: Real>(level: Level, k: usize, n: usize) -> usize {
-    k.saturating_mul(if n <= FEW { n } else { n.next_multiple_of(lanes::<R>(level, n)) })
+    k.saturating_mul(if n <= FEW { n } else { n.next_multiple_of(tile::<R>(level, n).1) })
 }
 
 /// Brings weights into the kernel's order: panels as wide as the tile, filled up with zeros; for few results one after another.
@@ -65,7 +64,7 @@ pub fn pack<R: Real>(
     out: &mut [R],
 ) {
     // Result j of term i goes to (j / width) k width + i width + j % width.
-    let width = if n <= FEW { 1 } else { lanes::<R>(level, n) };
+    let width = if n <= FEW { 1 } else { tile::<R>(level, n).1 };
     if !n.is_multiple_of(width) {
         out.fill(R::zero());
     }
@@ -93,17 +92,13 @@ impl<R: Real> Correlate<'_, R> {
                 _ => dispatch_at(level, Dots::<R, 4>(self)),
             };
         }
-        match (level, lanes::<R>(level, self.n)) {
-            (Level::Avx512, 32) => dispatch_at(level, Tiled::<R, 8, 32>(self)),
-            (Level::Avx512, 16) => dispatch_at(level, Tiled::<R, 8, 16>(self)),
-            (Level::Avx512, _) => dispatch_at(level, Tiled::<R, 8, 8>(self)),
-            (Level::Avx2, 16) => dispatch_at(level, Tiled::<R, 6, 16>(self)),
-            (Level::Avx2, 8) => dispatch_at(level, Tiled::<R, 6, 8>(self)),
-            (Level::Avx2, _) => dispatch_at(level, Tiled::<R, 6, 4>(self)),
-            (Level::Baseline, 8) => dispatch_at(level, Tiled::<R, 4, 8>(self)),
-            (Level::Baseline, 4) => dispatch_at(level, Tiled::<R, 4, 4>(self)),
-            (Level::Baseline, _) => dispatch_at(level, Tiled::<R, 4, 2>(self)),
-        }
+        run(level, self.n, self);
+    }
+}
+
+impl<R: Real> Tiled<R> for Correlate<'_, R> {
+    fn run<const P: usize, const N: usize>(self, level: Level) {
+        dispatch_at(level, ByBlocks::<R, P, N>(self));
     }
 }
 
@@ -138,9 +133,9 @@ impl<const P: usize> Block<P> {
     }
 }
 
-struct Tiled<'a, R, const P: usize, const N: usize>(Correlate<'a, R>);
+struct ByBlocks<'a, R, const P: usize, const N: usize>(Correlate<'a, R>);
 
-impl<R: Real, const P: usize, const N: usize> Kernel for Tiled<'_, R, P, N> {
+impl<R: Real, const P: usize, const N: usize> Kernel for ByBlocks<'_, R, P, N> {
     const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
@@ -226,15 +221,8 @@ fn store<R: Real, const P: usize, const N: usize>(
         }
         return;
     }
-    // Sums must be indexed by constants only, or they could not stay in registers: the edge goes through a copy, and black_box
-    // hides from the compiler that it is one.
-    let mut copy = [[R::zero(); N]; P];
-    for i in 0..P {
-        for j in 0..N {
-            copy[i][j] = sums[i][j];
-        }
-    }
-    for (sums, to) in std::hint::black_box(&copy)[..block.height].iter().zip(block.to) {
+    let mut memory = [[R::zero(); N]; P];
+    for (sums, to) in spilled(sums, &mut memory)[..block.height].iter().zip(block.to) {
         for ((y, sum), bias) in y[to + j0..][..width].iter_mut().zip(sums).zip(bias) {
             *y = if add { *y + *sum } else { *sum + *bias };
         }

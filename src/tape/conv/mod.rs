@@ -67,16 +67,6 @@ struct View<'a, R> {
     start: Start<'a, R>,
 }
 
-/// Results of a block in registers, for `n` of them: two registers wide, one where that is enough.
-fn lanes<R: Real>(level: Level, n: usize) -> usize {
-    let bytes = match level {
-        Level::Avx512 => 64,
-        Level::Avx2 => 32,
-        Level::Baseline => 16,
-    };
-    if n <= bytes / R::BYTES { bytes / R::BYTES } else { 2 * bytes / R::BYTES }
-}
-
 impl Convolution {
     /// The size of y along one axis, or None if the kernel does not fit into the padded image.
     pub fn small_size(large: usize, kernel: usize, stride: usize, padding: usize) -> Option<usize> {

@@ -1,10 +1,9 @@
 //! The kernel of the weights' gradient: dw += source^T dy, a sum over pixels.
 
-use super::lanes;
 use super::window::{Source, Walk};
 use crate::Real;
 use crate::simd::{Kernel, Level, W, dispatch_at};
-use crate::tape::gemm::add_product;
+use crate::tape::gemm::{Tiled, add_product, run, spilled, tile};
 use std::ops::Range;
 
 /// Pixels that are summed in registers before they are added to the gradient.
@@ -32,7 +31,7 @@ pub struct Outer<'a, R> {
 
 /// Numbers of working memory for `n` channels.
 pub fn scratch<R: Real>(level: Level, n: usize) -> usize {
-    let width = lanes::<R>(level, n);
+    let width = tile::<R>(level, n).1;
     if n <= FEW || n.is_multiple_of(width) { 0 } else { LEAF * width }
 }
 
@@ -41,16 +40,17 @@ impl<R: Real> Outer<'_, R> {
         if self.n <= FEW {
             return dispatch_at(level, Long(self));
         }
-        match (level, lanes::<R>(level, self.n)) {
-            (Level::Avx512, 32) => dispatch_at(level, Tiled::<R, 12, 32>(self)),
-            (Level::Avx512, 16) => dispatch_at(level, Tiled::<R, 12, 16>(self)),
-            (Level::Avx512, _) => dispatch_at(level, Tiled::<R, 12, 8>(self)),
-            (Level::Avx2, 16) => dispatch_at(level, Tiled::<R, 6, 16>(self)),
-            (Level::Avx2, 8) => dispatch_at(level, Tiled::<R, 6, 8>(self)),
-            (Level::Avx2, _) => dispatch_at(level, Tiled::<R, 6, 4>(self)),
-            (Level::Baseline, 8) => dispatch_at(level, Tiled::<R, 4, 8>(self)),
-            (Level::Baseline, 4) => dispatch_at(level, Tiled::<R, 4, 4>(self)),
-            (Level::Baseline, _) => dispatch_at(level, Tiled::<R, 4, 2>(self)),
+        run(level, self.n, self);
+    }
+}
+
+impl<R: Real> Tiled<R> for Outer<'_, R> {
+    fn run<const M: usize, const N: usize>(self, level: Level) {
+        // The upper level has 32 registers: 24 for the sums of a taller block.
+        if const { M == 8 } {
+            dispatch_at(level, ByBlocks::<R, 12, N>(self));
+        } else {
+            dispatch_at(level, ByBlocks::<R, M, N>(self));
         }
     }
 }
@@ -66,9 +66,9 @@ fn places(walk: &mut Walk, count: usize) -> [usize; LEAF] {
     places
 }
 
-struct Tiled<'a, R, const M: usize, const N: usize>(Outer<'a, R>);
+struct ByBlocks<'a, R, const M: usize, const N: usize>(Outer<'a, R>);
 
-impl<R: Real, const M: usize, const N: usize> Kernel for Tiled<'_, R, M, N> {
+impl<R: Real, const M: usize, const N: usize> Kernel for ByBlocks<'_, R, M, N> {
     const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
@@ -127,7 +127,8 @@ fn product<R: Real, const M: usize, const N: usize, const FMA: bool>(
     c
 }
 
-/// As [`product`] with `height` < M numbers of the source: the last is repeated, its sums are not used.
+/// As [`product`] with `height` < M numbers of the source: the last is repeated, its sums are not used. In one function, both loops
+/// together would make the frequent one a third slower.
 #[inline(always)]
 fn edge<R: Real, const M: usize, const N: usize, const FMA: bool>(
     x: &[R],
@@ -163,14 +164,8 @@ fn add<R: Real, const M: usize, const N: usize>(sums: [[R; N]; M], to: &mut [R],
         }
         return;
     }
-    // As in correlate.rs: sums must be indexed by constants only.
-    let mut copy = [[R::zero(); N]; M];
-    for i in 0..M {
-        for j in 0..N {
-            copy[i][j] = sums[i][j];
-        }
-    }
-    for (i, sums) in std::hint::black_box(&copy)[new].iter().enumerate() {
+    let mut memory = [[R::zero(); N]; M];
+    for (i, sums) in spilled(sums, &mut memory)[new].iter().enumerate() {
         to[i * apart..][..width].iter_mut().zip(sums).for_each(|(to, sum)| *to += *sum);
     }
 }

@@ -1,6 +1,6 @@
 //! Products whose result has few columns, such as a network's last layer: a panel would be mostly zeros.
 
-use super::{KC, Matrix};
+use super::{KC, Matrix, spilled};
 use crate::Real;
 use crate::simd::{Kernel, W, sum};
 
@@ -151,14 +151,8 @@ impl<R: Real, const N: usize> Outer<'_, R, N> {
                 }
             }
             let fresh = !self.accumulate && p0 == 0;
-            // The lanes are picked from a copy, as in [`super::store`].
-            let mut copy = [[R::zero(); S]; N];
-            for j in 0..N {
-                for l in 0..S {
-                    copy[j][l] = sums[j][l];
-                }
-            }
-            let sums = std::hint::black_box(&copy);
+            let mut memory = [[R::zero(); S]; N];
+            let sums = spilled(sums, &mut memory);
             for (l, c) in self.c[i0 * N..].chunks_exact_mut(N).take(height).enumerate() {
                 for j in 0..N {
                     c[j] = if fresh { sums[j][l] } else { c[j] + sums[j][l] };

@@ -1,33 +1,12 @@
 //! Right operands in the order in which the kernels read them.
 
+use super::tile::tile;
 use super::{KC, Matrix, NARROW};
 use crate::Real;
 use crate::simd::{Kernel, Level, W, dispatch_at, level};
 
 /// Bytes of a cache line, and of the widest register: panels start at a multiple of it, so that no load straddles two lines.
 const LINE: usize = 64;
-
-/// Rows and columns of the block of C that is held in registers, for results with `n` columns: two registers wide, one where
-/// that is enough.
-pub(super) fn tile<R: Real>(level: Level, n: usize) -> (usize, usize) {
-    let rows = match level {
-        Level::Avx512 => 8,
-        Level::Avx2 => 6,
-        Level::Baseline => 4,
-    };
-    let lanes = lanes(rows, R::BYTES);
-    (rows, if n <= lanes { lanes } else { 2 * lanes })
-}
-
-/// Numbers of a register of the level that has `rows` rows. Those as long as a register, or longer, go two by two all the same.
-pub(super) const fn lanes(rows: usize, bytes: usize) -> usize {
-    let register = match rows {
-        8 => 64,
-        6 => 32,
-        _ => 16,
-    };
-    if 2 * bytes < register { register / bytes } else { 2 }
-}
 
 /// How many numbers a packed k x n matrix takes.
 pub fn packed_len<R: Real>(k: usize, n: usize) -> usize {

@@ -1,10 +1,10 @@
-//! Activation functions, element by element. One block each: value, derivative, samples.
+//! Activation functions, element by element.
 
 use super::Activation;
-use super::map::{Domain, Function, KINKED, Map, WIDE};
-use crate::Real;
+use super::function::functions;
+use super::map::Domain::{Line, Nonzero};
+use super::map::{KINKED, Map, WIDE};
 use crate::tape::lanes;
-use crate::tape::op::Reads;
 use crate::tape::recorder::methods;
 
 methods! {
@@ -24,144 +24,55 @@ methods! {
     gelu_tanh(x) = Map(GeluTanh);
 }
 
-/// tanh x.
-#[derive(Clone, Copy)]
-pub struct Tanh;
-impl Function for Tanh {
-    const NAME: &'static str = "tanh";
-    const FLOPS: u64 = 5;
-    const READS: Reads = Reads::Inputs;
-    const ACTIVATION: Option<Activation> = Some(Activation::Tanh);
-    #[inline(always)]
-    fn value<R: Real, const FMA: bool>(self, x: R) -> R {
-        lanes::tanh::<R, FMA>(x).0
+functions! {
+    /// tanh x.
+    struct Tanh = "tanh", flops 5, reads Inputs {
+        value(self, x) = lanes::tanh::<R, FMA>(x).0;
+        derivative(self, x, _y) = lanes::tanh::<R, FMA>(x).1;
+        samples = [(Tanh, Line, WIDE)];
+        const ACTIVATION: Option<Activation> = Some(Activation::Tanh);
     }
-    #[inline(always)]
-    fn derivative<R: Real, const FMA: bool>(self, x: R, _y: R) -> R {
-        lanes::tanh::<R, FMA>(x).1
-    }
-    fn samples() -> Vec<(Self, Domain, &'static [f64])> {
-        vec![(Tanh, Domain::Line, WIDE)]
-    }
-}
 
-/// 1/(1 + e^-x).
-#[derive(Clone, Copy)]
-pub struct Sigmoid;
-impl Function for Sigmoid {
-    const NAME: &'static str = "sigmoid";
-    const FLOPS: u64 = 3;
-    const READS: Reads = Reads::Inputs;
-    #[inline(always)]
-    fn value<R: Real, const FMA: bool>(self, x: R) -> R {
-        lanes::sigmoid::<R, FMA>(x).0
+    /// 1/(1 + e^-x).
+    struct Sigmoid = "sigmoid", flops 3, reads Inputs {
+        value(self, x) = lanes::sigmoid::<R, FMA>(x).0;
+        derivative(self, x, _y) = lanes::sigmoid::<R, FMA>(x).1;
+        samples = [(Sigmoid, Line, WIDE)];
     }
-    #[inline(always)]
-    fn derivative<R: Real, const FMA: bool>(self, x: R, _y: R) -> R {
-        lanes::sigmoid::<R, FMA>(x).1
-    }
-    fn samples() -> Vec<(Self, Domain, &'static [f64])> {
-        vec![(Sigmoid, Domain::Line, WIDE)]
-    }
-}
 
-/// x/(1 + e^-x).
-#[derive(Clone, Copy)]
-pub struct Silu;
-impl Function for Silu {
-    const NAME: &'static str = "silu";
-    const FLOPS: u64 = 4;
-    const READS: Reads = Reads::Inputs;
-    const ACTIVATION: Option<Activation> = Some(Activation::Silu);
-    #[inline(always)]
-    fn value<R: Real, const FMA: bool>(self, x: R) -> R {
-        lanes::silu::<R, FMA>(x).0
+    /// x/(1 + e^-x).
+    struct Silu = "silu", flops 4, reads Inputs {
+        value(self, x) = lanes::silu::<R, FMA>(x).0;
+        derivative(self, x, _y) = lanes::silu::<R, FMA>(x).1;
+        samples = [(Silu, Line, WIDE)];
+        const ACTIVATION: Option<Activation> = Some(Activation::Silu);
     }
-    #[inline(always)]
-    fn derivative<R: Real, const FMA: bool>(self, x: R, _y: R) -> R {
-        lanes::silu::<R, FMA>(x).1
-    }
-    fn samples() -> Vec<(Self, Domain, &'static [f64])> {
-        vec![(Silu, Domain::Line, WIDE)]
-    }
-}
 
-/// ln(1 + e^x), whose derivative is the sigmoid.
-#[derive(Clone, Copy)]
-pub struct Softplus;
-impl Function for Softplus {
-    const NAME: &'static str = "softplus";
-    const FLOPS: u64 = 4;
-    const READS: Reads = Reads::Inputs;
-    #[inline(always)]
-    fn value<R: Real, const FMA: bool>(self, x: R) -> R {
-        lanes::softplus::<R, FMA>(x)
+    /// ln(1 + e^x), whose derivative is the sigmoid.
+    struct Softplus = "softplus", flops 4, reads Inputs {
+        value(self, x) = lanes::softplus::<R, FMA>(x);
+        derivative(self, x, _y) = lanes::sigmoid::<R, FMA>(x).0;
+        samples = [(Softplus, Line, WIDE)];
     }
-    #[inline(always)]
-    fn derivative<R: Real, const FMA: bool>(self, x: R, _y: R) -> R {
-        lanes::sigmoid::<R, FMA>(x).0
-    }
-    fn samples() -> Vec<(Self, Domain, &'static [f64])> {
-        vec![(Softplus, Domain::Line, WIDE)]
-    }
-}
 
-/// x Phi(x), Phi the normal law's distribution function (Hendrycks and Gimpel 2016).
-#[derive(Clone, Copy)]
-pub struct Gelu;
-impl Function for Gelu {
-    const NAME: &'static str = "gelu";
-    const FLOPS: u64 = 3;
-    const READS: Reads = Reads::Inputs;
-    #[inline(always)]
-    fn value<R: Real, const FMA: bool>(self, x: R) -> R {
-        lanes::gelu::<R, FMA>(x).0
+    /// x Phi(x), Phi the normal law's distribution function (Hendrycks and Gimpel 2016).
+    struct Gelu = "gelu", flops 3, reads Inputs {
+        value(self, x) = lanes::gelu::<R, FMA>(x).0;
+        derivative(self, x, _y) = lanes::gelu::<R, FMA>(x).1;
+        samples = [(Gelu, Line, WIDE)];
     }
-    #[inline(always)]
-    fn derivative<R: Real, const FMA: bool>(self, x: R, _y: R) -> R {
-        lanes::gelu::<R, FMA>(x).1
-    }
-    fn samples() -> Vec<(Self, Domain, &'static [f64])> {
-        vec![(Gelu, Domain::Line, WIDE)]
-    }
-}
 
-/// x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))/2.
-#[derive(Clone, Copy)]
-pub struct GeluTanh;
-impl Function for GeluTanh {
-    const NAME: &'static str = "gelu_tanh";
-    const FLOPS: u64 = 8;
-    const READS: Reads = Reads::Inputs;
-    #[inline(always)]
-    fn value<R: Real, const FMA: bool>(self, x: R) -> R {
-        lanes::gelu_tanh::<R, FMA>(x).0
+    /// x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))/2.
+    struct GeluTanh = "gelu_tanh", flops 8, reads Inputs {
+        value(self, x) = lanes::gelu_tanh::<R, FMA>(x).0;
+        derivative(self, x, _y) = lanes::gelu_tanh::<R, FMA>(x).1;
+        samples = [(GeluTanh, Line, WIDE)];
     }
-    #[inline(always)]
-    fn derivative<R: Real, const FMA: bool>(self, x: R, _y: R) -> R {
-        lanes::gelu_tanh::<R, FMA>(x).1
-    }
-    fn samples() -> Vec<(Self, Domain, &'static [f64])> {
-        vec![(GeluTanh, Domain::Line, WIDE)]
-    }
-}
 
-/// max(x, 0); the derivative at 0 is 0. NaN stays NaN.
-#[derive(Clone, Copy)]
-pub struct Relu;
-impl Function for Relu {
-    const NAME: &'static str = "relu";
-    const FLOPS: u64 = 1;
-    const READS: Reads = Reads::Result;
-    #[inline(always)]
-    fn value<R: Real, const FMA: bool>(self, x: R) -> R {
-        if x < R::zero() { R::zero() } else { x }
-    }
-    #[inline(always)]
-    fn derivative<R: Real, const FMA: bool>(self, _x: R, y: R) -> R {
-        if y > R::zero() { R::one() } else { R::zero() }
-    }
-    fn samples() -> Vec<(Self, Domain, &'static [f64])> {
-        vec![(Relu, Domain::Nonzero, KINKED)]
+    /// max(x, 0); the derivative at 0 is 0. NaN stays NaN.
+    struct Relu = "relu", flops 1, reads Result {
+        value(self, x) = if x < R::zero() { R::zero() } else { x };
+        derivative(self, _x, y) = if y > R::zero() { R::one() } else { R::zero() };
+        samples = [(Relu, Nonzero, KINKED)];
     }
 }

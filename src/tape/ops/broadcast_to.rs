@@ -1,8 +1,8 @@
 //! A tensor repeated.
 
 use crate::Real;
-use crate::tape::broadcast::{Incoming, Own, Plan, shape};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::broadcast::{Plan, Terms, Times, shape};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, one};
 use crate::tape::recorder::methods;
 
 methods! {
@@ -22,7 +22,7 @@ impl<R: Real> Op<R> for BroadcastTo {
         "broadcast_to"
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let [x] = x else { return Err("one input".to_string()) };
+        let x = one(x)?;
         // y + 0 of that shape: the result must not grow beyond it.
         match shape(x, &self.shape) {
             Some(y) if y == self.shape => Ok(y),
@@ -36,12 +36,11 @@ impl<R: Real> Op<R> for BroadcastTo {
         0
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        // f(x, 0) = x with a scalar 0.
-        Plan::new(x.shape(0), &[], x.out_shape()).map(Own, true, [x.value(0); 3], &[R::zero()], out.y);
+        Plan::new(x.shape(0), &[], x.out_shape()).map(&Times(1.0), true, [x.value(0), &[], &[]], out.y);
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
         if let Some((dx, fresh)) = dx.slot(0) {
-            Plan::new(x.shape(0), x.out_shape(), x.out_shape()).sum(0, Incoming(1.0), fresh, [&[], at.dy, at.dy, at.dy], dx);
+            Plan::new(x.shape(0), x.out_shape(), x.out_shape()).sum(0, Terms::Times(1.0, at.dy), fresh, dx);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Functions of single elements, one after another, in one pass over memory.
 
 use super::map::{self, Function, Map};
-use super::zip::{Function2, Zip};
+use super::zip::{Function2, OfA, OfB, Value, Zip};
 use super::{Add, Exp, Mul, Scale, Silu, Sub};
 use crate::Real;
-use crate::simd::{Kernel, dispatch};
+use crate::tape::broadcast::Fill;
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
 use std::ops::Range;
 use std::sync::Arc;
@@ -202,42 +202,6 @@ impl<R: Real> Checked for Chain<R> {
     }
 }
 
-struct Value<'a, F, R>(F, [&'a [R]; 2], &'a mut [R]);
-struct Pull<'a, F, R> {
-    f: F,
-    which: usize,
-    x: [&'a [R]; 2],
-    y: &'a [R],
-    dy: &'a [R],
-    dx: &'a mut [R],
-    fresh: bool,
-}
-
-impl<F: Function2, R: Real> Kernel for Value<'_, Zip<F>, R> {
-    const VECTORS: bool = R::VECTORS;
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        for (y, (a, b)) in self.2.iter_mut().zip(self.1[0].iter().zip(self.1[1])) {
-            *y = self.0.0.value(*a, *b);
-        }
-    }
-}
-
-impl<F: Function2, R: Real> Kernel for Pull<'_, Zip<F>, R> {
-    const VECTORS: bool = R::VECTORS;
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let Pull { f: Zip(f), which, x: [a, b], y, dy, dx, fresh } = self;
-        let terms = a.iter().zip(b).zip(y).zip(dy);
-        for (dx, (((a, b), y), dy)) in dx.iter_mut().zip(terms) {
-            let term = if which == 0 { f.da(*a, *b, *y, *dy) } else { f.db(*a, *b, *y, *dy) };
-            *dx = if fresh { term } else { *dx + term };
-        }
-    }
-}
-
 impl<F: Function, R: Real> Pointwise<R> for Map<F> {
     fn title(&self) -> String {
         map::title(self.0)
@@ -268,9 +232,9 @@ impl<F: Function2, R: Real> Pointwise<R> for Zip<F> {
         F::READS.result()
     }
     fn value(&self, x: [&[R]; 2], y: &mut [R]) {
-        dispatch(Value(*self, x, y));
+        Value(self.0).fill([x[0], x[1], x[1]], y, true);
     }
-    fn pull(&self, which: usize, x: [&[R]; 2], y: &[R], dy: &[R], dx: &mut [R], fresh: bool) {
-        dispatch(Pull { f: *self, which, x, y, dy, dx, fresh });
+    fn pull(&self, which: usize, [a, b]: [&[R]; 2], _y: &[R], dy: &[R], dx: &mut [R], fresh: bool) {
+        if which == 0 { OfA(self.0).fill([a, b, dy], dx, fresh) } else { OfB(self.0).fill([b, a, dy], dx, fresh) }
     }
 }

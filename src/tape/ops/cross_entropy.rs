@@ -1,9 +1,10 @@
 //! Cross-entropy of classes given by logits: against class numbers, and against weights.
 
-use super::softmax::{exponentials, log_of, shift_of};
+use super::index::index;
+use super::softmax::{exponentials, log_sum};
 use crate::Real;
 use crate::simd::{Kernel, dispatch};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements, row_len};
 use crate::tape::recorder::methods;
 use crate::tape::sums::sum_of;
 
@@ -27,16 +28,6 @@ pub struct CrossEntropy;
 /// need not sum up to 1.
 #[derive(Clone, Copy)]
 pub struct SoftCrossEntropy;
-
-/// How far a label may be from a whole number: it may be the result of arithmetic.
-const TOLERANCE: f64 = 1.0 / 256.0;
-
-/// The class that a label means, of `k` classes.
-fn class<R: Real>(label: R, k: usize) -> Option<usize> {
-    let nearest = label.f64().round();
-    let valid = (label.f64() - nearest).abs() <= TOLERANCE && nearest >= 0.0 && nearest < k as f64;
-    valid.then_some(nearest as usize)
-}
 
 /// What the losses are computed against.
 #[derive(Clone, Copy)]
@@ -62,12 +53,10 @@ impl<R: Real> Kernel for Forward<'_, R> {
     fn run<const FMA: bool>(self) {
         let Forward { k, z, target, y, kept, scratch } = self;
         for (i, ((y, z), kept)) in y.iter_mut().zip(z.chunks_exact(k)).zip(kept.chunks_exact_mut(2)).enumerate() {
-            let shift = shift_of(z);
-            exponentials::<R, FMA>(z, shift, R::zero(), scratch);
-            let log = log_of::<R, FMA>(sum_of(k, |j| scratch[j]));
+            let (shift, log) = log_sum::<R, FMA>(z, scratch);
             kept.copy_from_slice(&[shift, log]);
             *y = match target {
-                Target::Labels(labels) => class(labels[i], k).map_or(R::nan(), |c| (shift - z[c]) + log),
+                Target::Labels(labels) => index(labels[i], k).map_or(R::nan(), |c| (shift - z[c]) + log),
                 Target::Weights(t) => {
                     let t = &t[i * k..][..k];
                     for j in 0..k {
@@ -101,10 +90,10 @@ impl<R: Real> Kernel for Backward<'_, R> {
         let Backward { k, z, target, dy, kept, dz, scratch } = self;
         let rows = dz.chunks_exact_mut(k).zip(z.chunks_exact(k)).zip(kept.chunks_exact(2)).zip(dy);
         for (i, (((dz, z), kept), dy)) in rows.enumerate() {
+            exponentials::<R, FMA>(z, kept[0], kept[1], scratch);
             match target {
                 Target::Labels(labels) => {
-                    let Some(c) = class(labels[i], k) else { continue };
-                    exponentials::<R, FMA>(z, kept[0], kept[1], scratch);
+                    let Some(c) = index(labels[i], k) else { continue };
                     scratch[c] -= R::one();
                     for (dz, p) in dz.iter_mut().zip(&*scratch) {
                         *dz += *dy * *p;
@@ -112,7 +101,6 @@ impl<R: Real> Kernel for Backward<'_, R> {
                 }
                 Target::Weights(t) => {
                     let t = &t[i * k..][..k];
-                    exponentials::<R, FMA>(z, kept[0], kept[1], scratch);
                     let total = sum_of(k, |j| t[j]);
                     for ((dz, p), t) in dz.iter_mut().zip(&*scratch).zip(t) {
                         *dz += *dy * (total * *p - *t);
@@ -125,7 +113,20 @@ impl<R: Real> Kernel for Backward<'_, R> {
 
 /// Classes of logits that were accepted.
 fn classes(x: &[usize]) -> usize {
-    x.last().copied().unwrap_or(1).max(1)
+    row_len(x).max(1)
+}
+
+fn forward<R: Real>(x: Operands<'_, R>, target: Target<'_, R>, out: Output<'_, R>) {
+    let k = classes(x.shape(0));
+    dispatch(Forward { k, z: x.value(0), target, y: out.y, kept: out.kept, scratch: &mut out.scratch[..k] });
+}
+
+/// Adds to the adjoint of the logits.
+fn backward<R: Real>(x: Operands<'_, R>, target: Target<'_, R>, at: &mut Point<'_, R>, dx: &mut Adjoints<'_, R>) {
+    let k = classes(x.shape(0));
+    if let Some(dz) = dx.add_to(0) {
+        dispatch(Backward { k, z: x.value(0), target, dy: at.dy, kept: at.kept, dz, scratch: &mut at.scratch[..k] });
+    }
 }
 
 impl<R: Real> Op<R> for CrossEntropy {
@@ -151,19 +152,12 @@ impl<R: Real> Op<R> for CrossEntropy {
         (4 * elements(x[0]) + 3 * elements(y)) as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        let k = classes(x.shape(0));
-        let target = Target::Labels(x.value(1));
-        dispatch(Forward { k, z: x.value(0), target, y: out.y, kept: out.kept, scratch: &mut out.scratch[..k] });
+        forward(x, Target::Labels(x.value(1)), out);
     }
-    fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        let k = classes(x.shape(0));
-        let target = Target::Labels(x.value(1));
-        if let Some((dlabels, true)) = dx.slot(1) {
-            dlabels.fill(R::zero());
-        }
-        if let Some(dz) = dx.add_to(0) {
-            dispatch(Backward { k, z: x.value(0), target, dy: at.dy, kept: at.kept, dz, scratch: &mut at.scratch[..k] });
-        }
+    fn vjp(&self, x: Operands<'_, R>, mut at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
+        backward(x, Target::Labels(x.value(1)), &mut at, dx);
+        // By a label: zero.
+        dx.add_to(1);
     }
 }
 
@@ -215,18 +209,12 @@ impl<R: Real> Op<R> for SoftCrossEntropy {
         (8 * elements(x[0]) + elements(y)) as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        let k = classes(x.shape(0));
-        let target = Target::Weights(x.value(1));
-        dispatch(Forward { k, z: x.value(0), target, y: out.y, kept: out.kept, scratch: &mut out.scratch[..k] });
+        forward(x, Target::Weights(x.value(1)), out);
     }
-    fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        let k = classes(x.shape(0));
-        let (z, t) = (x.value(0), x.value(1));
-        if let Some(dz) = dx.add_to(0) {
-            let target = Target::Weights(t);
-            dispatch(Backward { k, z, target, dy: at.dy, kept: at.kept, dz, scratch: &mut at.scratch[..k] });
-        }
+    fn vjp(&self, x: Operands<'_, R>, mut at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
+        backward(x, Target::Weights(x.value(1)), &mut at, dx);
         if let Some(dt) = dx.add_to(1) {
+            let (k, z) = (classes(x.shape(0)), x.value(0));
             // dt_j = dy (m + l - z_j).
             for (((dt, z), kept), dy) in dt.chunks_exact_mut(k).zip(z.chunks_exact(k)).zip(at.kept.chunks_exact(2)).zip(&*at.dy) {
                 for (dt, z) in dt.iter_mut().zip(z) {

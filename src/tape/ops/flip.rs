@@ -1,7 +1,8 @@
 //! The other way round along an axis: mirror images.
 
+use super::window::copy_or_add;
 use crate::Real;
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements, one};
 use crate::tape::recorder::methods;
 
 methods! {
@@ -17,11 +18,18 @@ pub struct Flip {
 }
 
 impl Flip {
-    /// For every entry of the axis, where it lies and where its mirror image does: ranges of equal length.
-    fn pairs(self, shape: &[usize]) -> impl Iterator<Item = (usize, usize)> {
-        let (n, inner) = (shape[self.axis], shape[self.axis + 1..].iter().product::<usize>());
-        let outer = shape[..self.axis].iter().product::<usize>();
-        (0..outer * n).map(move |i| (i * inner, (i / n * n + n - 1 - i % n) * inner))
+    /// y = x mirrored, or y += that if `add`.
+    fn mirror<R: Real>(self, shape: &[usize], x: &[R], y: &mut [R], add: bool) {
+        // Sizes of an empty tensor need not have a product.
+        if y.is_empty() {
+            return;
+        }
+        // Entries of the axis, and the numbers of one.
+        let (n, run) = (shape[self.axis], elements(&shape[self.axis + 1..]));
+        for (i, y) in y.chunks_exact_mut(run).enumerate() {
+            let image = i / n * n + n - 1 - i % n;
+            copy_or_add(&x[image * run..][..run], y, add);
+        }
     }
 }
 
@@ -33,10 +41,8 @@ impl<R: Real> Op<R> for Flip {
         format!("flip axis {}", self.axis)
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        match x {
-            [x] if self.axis < x.len() => Ok(x.to_vec()),
-            _ => Err(format!("one input with an axis {}", self.axis)),
-        }
+        let x = one(x)?;
+        if self.axis < x.len() { Ok(x.to_vec()) } else { Err(format!("an axis {}", self.axis)) }
     }
     fn reads(&self) -> Reads {
         Reads::Nothing
@@ -45,16 +51,11 @@ impl<R: Real> Op<R> for Flip {
         0
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        let inner = x.shape(0)[self.axis + 1..].iter().product::<usize>();
-        for (to, from) in self.pairs(x.shape(0)) {
-            out.y[to..to + inner].copy_from_slice(&x.value(0)[from..from + inner]);
-        }
+        self.mirror(x.shape(0), x.value(0), out.y, false);
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        let inner = x.shape(0)[self.axis + 1..].iter().product::<usize>();
-        let Some(dx) = dx.add_to(0) else { return };
-        for (to, from) in self.pairs(x.shape(0)) {
-            dx[from..from + inner].iter_mut().zip(&at.dy[to..to + inner]).for_each(|(dx, dy)| *dx += *dy);
+        if let Some((dx, fresh)) = dx.slot(0) {
+            self.mirror(x.shape(0), at.dy, dx, !fresh);
         }
     }
 }

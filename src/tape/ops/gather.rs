@@ -1,5 +1,6 @@
 //! Rows of a table, by number.
 
+use super::index::index;
 use crate::Real;
 use crate::simd::{Kernel, W, dispatch};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
@@ -21,17 +22,8 @@ methods! {
 #[derive(Clone, Copy)]
 pub struct Gather;
 
-/// How far an index may be from a whole number: it may be the result of arithmetic.
-const TOLERANCE: f64 = 1.0 / 256.0;
 /// Indices that are sorted at once.
 const BLOCK: usize = 256;
-
-/// The row that an index means, of `v` rows.
-fn row<R: Real>(index: R, v: usize) -> Option<usize> {
-    let nearest = index.f64().round();
-    let valid = (index.f64() - nearest).abs() <= TOLERANCE && nearest >= 0.0 && nearest < v as f64;
-    valid.then_some(nearest as usize)
-}
 
 impl<R: Real> Op<R> for Gather {
     fn name(&self) -> &'static str {
@@ -56,17 +48,16 @@ impl<R: Real> Op<R> for Gather {
             return;
         }
         let (v, d) = (x.shape(0)[0], elements(&x.shape(0)[1..]));
-        for (y, index) in out.y.chunks_exact_mut(d).zip(x.value(1)) {
-            match row(*index, v) {
+        for (y, number) in out.y.chunks_exact_mut(d).zip(x.value(1)) {
+            match index(*number, v) {
                 Some(i) => y.copy_from_slice(&x.value(0)[i * d..][..d]),
                 None => y.fill(R::nan()),
             }
         }
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        if let Some((dx, true)) = dx.slot(1) {
-            dx.fill(R::zero());
-        }
+        // By an index: zero.
+        dx.add_to(1);
         let Some(dtable) = dx.add_to(0) else { return };
         if at.dy.is_empty() {
             return;
@@ -74,8 +65,8 @@ impl<R: Real> Op<R> for Gather {
         let (v, d) = (x.shape(0)[0], elements(&x.shape(0)[1..]));
         for (indices, dy) in x.value(1).chunks(BLOCK).zip(at.dy.chunks(BLOCK * d)) {
             let (mut order, mut count) = ([(0, 0); BLOCK], 0);
-            for (k, index) in indices.iter().enumerate() {
-                if let Some(i) = row(*index, v) {
+            for (k, number) in indices.iter().enumerate() {
+                if let Some(i) = index(*number, v) {
                     order[count] = (i, k);
                     count += 1;
                 }

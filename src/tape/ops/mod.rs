@@ -9,7 +9,9 @@ mod conv_transpose;
 mod cross_entropy;
 mod elementary;
 mod flip;
+mod function;
 mod gather;
+mod index;
 mod linear;
 mod map;
 mod matmul;
@@ -40,7 +42,7 @@ pub use gather::Gather;
 pub use linear::{Activation, Linear, linear_rows};
 pub use map::Map;
 pub use matmul::MatMul;
-pub use normalise::{GroupNorm, LayerNorm};
+pub use normalise::Normalise;
 pub use outer::Outer;
 pub use pad::Pad;
 pub use permute::Permute;
@@ -50,7 +52,7 @@ pub use reshape::Reshape;
 pub use row_dot::RowDot;
 pub use row_norm::RowNorm;
 pub use slice::Slice;
-pub use softmax::{LogSoftmax, Softmax};
+pub use softmax::Softmax;
 pub use stop::Stop;
 pub use zip::{Add, Div, Max, Min, Mul, Sub, Zip};
 
@@ -102,13 +104,11 @@ ops![
     Reduce,
     RowDot,
     Softmax,
-    LogSoftmax,
     CrossEntropy,
     SoftCrossEntropy,
     MatMul,
     Linear,
-    GroupNorm,
-    LayerNorm,
+    Normalise,
     Outer,
     RowNorm,
     Concat,

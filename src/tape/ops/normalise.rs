@@ -3,7 +3,8 @@
 use super::linear::Activation;
 use crate::Real;
 use crate::simd::dispatch;
-use crate::tape::moments::{Backward, ColumnSums, Forward, Plan};
+use crate::tape::broadcast::{self, Terms};
+use crate::tape::moments::{Backward, Forward, Plan};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
 use crate::tape::{Recorder, Var};
 
@@ -15,7 +16,7 @@ impl<R: Real> Recorder<R> {
     /// If the shapes do not fit, `groups` do not divide c, `epsilon` is not positive and finite, or a variable is another recorder's.
     #[track_caller]
     pub fn group_norm(&mut self, x: Var, gamma: Var, beta: Var, groups: usize, epsilon: f64, activation: Activation) -> crate::Result<Var> {
-        self.apply(GroupNorm { groups, epsilon, activation }, &[x, gamma, beta])
+        self.apply(Normalise { over: Over::Groups(groups), epsilon, activation }, &[x, gamma, beta])
     }
 
     /// The same with m and v those of each row: x `[.., c]`, gamma `[c]`, beta `[c]` -> `[.., c]`.
@@ -24,141 +25,71 @@ impl<R: Real> Recorder<R> {
     /// If the shapes do not fit, `epsilon` is not positive and finite, or a variable is another recorder's.
     #[track_caller]
     pub fn layer_norm(&mut self, x: Var, gamma: Var, beta: Var, epsilon: f64, activation: Activation) -> crate::Result<Var> {
-        self.apply(LayerNorm { epsilon, activation }, &[x, gamma, beta])
+        self.apply(Normalise { over: Over::Rows, epsilon, activation }, &[x, gamma, beta])
     }
 }
 
-/// Group normalisation (Wu and He, ECCV 2018): y = activation(gamma (x - m)/sqrt(v + epsilon) + beta), with m and v the mean and
-/// the variance (divisor: the number of elements) of the channels of one group at all places of one sample. x `[n, .., c]`, channels
-/// last, gamma and beta `[c]`, c a multiple of `groups`. The backward pass gets m and 1/sqrt(v + epsilon) and computes the rest again.
+/// y = activation(gamma (x - m)/sqrt(v + epsilon) + beta), m and v a mean and a variance (divisor: the number of elements), channels
+/// last, gamma and beta `[c]`. The backward pass gets m and 1/sqrt(v + epsilon) and computes the rest again.
 #[derive(Debug, Clone, Copy)]
-pub struct GroupNorm {
-    /// Number of groups; channels k c/groups..(k + 1) c/groups are group k.
-    pub groups: usize,
+pub struct Normalise {
+    /// What m and v are taken over.
+    pub over: Over,
     /// Keeps the division finite; > 0, unit of x squared.
     pub epsilon: f64,
     /// What follows in the same pass.
     pub activation: Activation,
 }
 
-/// Layer normalisation (Ba, Kiros, Hinton 2016): the same over the last axis alone, x `[.., c]`, gamma and beta `[c]`.
+/// Elements that share a mean and a variance.
 #[derive(Debug, Clone, Copy)]
-pub struct LayerNorm {
-    /// Keeps the division finite; > 0, unit of x squared.
-    pub epsilon: f64,
-    /// What follows in the same pass.
-    pub activation: Activation,
+pub enum Over {
+    /// Group normalisation (Wu and He, ECCV 2018), x `[n, .., c]`: of each sample the channels of a group at all places. c is a multiple
+    /// of this number of groups; channels k c/groups..(k + 1) c/groups are group k.
+    Groups(usize),
+    /// Layer normalisation (Ba, Kiros, Hinton 2016), x `[.., c]`: the last axis.
+    Rows,
 }
 
-/// A normalisation: how it cuts its input, and the rest follows.
-trait Normalisation: Copy {
-    /// For x of a shape that was accepted.
-    fn plan(self, x: &[usize]) -> Plan;
-    fn epsilon(self) -> f64;
-    fn activation(self) -> Activation;
-}
-
-impl Normalisation for GroupNorm {
+impl Normalise {
+    /// How an input of a shape that was accepted is cut.
     fn plan(self, x: &[usize]) -> Plan {
-        let (n, c) = (x[0], x[x.len() - 1]);
-        Plan { samples: n, places: elements(&x[1..x.len() - 1]), channels: c, groups: self.groups }
-    }
-    fn epsilon(self) -> f64 {
-        self.epsilon
-    }
-    fn activation(self) -> Activation {
-        self.activation
-    }
-}
-
-impl Normalisation for LayerNorm {
-    fn plan(self, x: &[usize]) -> Plan {
-        let c = x[x.len() - 1];
-        Plan { samples: elements(&x[..x.len() - 1]), places: 1, channels: c, groups: 1 }
-    }
-    fn epsilon(self) -> f64 {
-        self.epsilon
-    }
-    fn activation(self) -> Activation {
-        self.activation
-    }
-}
-
-/// Refuses an epsilon that does not keep the division finite.
-fn positive(epsilon: f64) -> Result<(), String> {
-    if epsilon > 0.0 && epsilon.is_finite() { Ok(()) } else { Err(format!("a finite epsilon > 0 (it is {epsilon})")) }
-}
-
-/// An operation's name with its activation.
-fn label(name: &str, activation: Activation) -> String {
-    match activation {
-        Activation::Identity => name.to_string(),
-        Activation::Silu => format!("{name} silu"),
-        Activation::Tanh => format!("{name} tanh"),
-    }
-}
-
-/// Operations per element: 1 for the mean, 3 for the variance, 4 to normalise, and the activation's.
-fn flops(activation: Activation, y: &[usize]) -> u64 {
-    let each = if activation == Activation::Identity { 8 } else { 12 };
-    each * elements(y) as u64
-}
-
-fn forward<R: Real>(norm: impl Normalisation, x: Operands<'_, R>, out: Output<'_, R>) {
-    dispatch(Forward {
-        plan: norm.plan(x.shape(0)),
-        epsilon: R::of(norm.epsilon()),
-        activation: norm.activation(),
-        x: x.value(0),
-        gamma: x.value(1),
-        beta: x.value(2),
-        y: out.y,
-        kept: out.kept,
-        scratch: out.scratch,
-    });
-}
-
-fn vjp<R: Real>(norm: impl Normalisation, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-    let plan = norm.plan(x.shape(0));
-    let (sums, scratch) = at.scratch.split_at_mut(plan.samples * 2 * plan.channels);
-    dispatch(Backward {
-        plan,
-        activation: norm.activation(),
-        x: x.value(0),
-        gamma: x.value(1),
-        beta: x.value(2),
-        kept: at.kept,
-        dy: at.dy,
-        dx: dx.slot(0),
-        sums: &mut *sums,
-        scratch: &mut *scratch,
-    });
-    // Each sample's share of dbeta and dgamma, side by side: add up the samples.
-    let c = plan.channels;
-    let total = &mut scratch[..2 * c];
-    dispatch(ColumnSums { rows: sums, total: &mut *total });
-    for (k, total) in [(2, &total[..c]), (1, &total[c..])] {
-        if let Some(d) = dx.add_to(k) {
-            d.iter_mut().zip(total).for_each(|(d, t)| *d += *t);
+        let (rows, c) = (&x[..x.len() - 1], x[x.len() - 1]);
+        match self.over {
+            Over::Groups(groups) => Plan { samples: rows[0], places: elements(&rows[1..]), channels: c, groups },
+            Over::Rows => Plan { samples: elements(rows), places: 1, channels: c, groups: 1 },
         }
     }
 }
 
-impl<R: Real> Op<R> for GroupNorm {
+impl<R: Real> Op<R> for Normalise {
     fn name(&self) -> &'static str {
-        "group_norm"
+        match self.over {
+            Over::Groups(_) => "group_norm",
+            Over::Rows => "layer_norm",
+        }
     }
     fn label(&self) -> String {
-        label(&format!("group_norm {}", self.groups), self.activation)
+        let groups = if let Over::Groups(groups) = self.over { format!(" {groups}") } else { String::new() };
+        let activation = match self.activation {
+            Activation::Identity => "",
+            Activation::Silu => " silu",
+            Activation::Tanh => " tanh",
+        };
+        format!("{}{groups}{activation}", Op::<R>::name(self))
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        positive(self.epsilon)?;
-        match x {
-            [x @ [_, .., c], [g], [b]] if c == g && c == b => match c.checked_rem(self.groups) {
+        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
+            return Err(format!("a finite epsilon > 0 (it is {})", self.epsilon));
+        }
+        match (self.over, x) {
+            (Over::Rows, [x @ [.., c], [g], [b]]) if c == g && c == b => Ok(x.to_vec()),
+            (Over::Rows, _) => Err("x [.., c], gamma [c], beta [c]".to_string()),
+            (Over::Groups(groups), [x @ [_, .., c], [g], [b]]) if c == g && c == b => match c.checked_rem(groups) {
                 Some(0) => Ok(x.to_vec()),
-                _ => Err(format!("a number of channels that {} groups divide", self.groups)),
+                _ => Err(format!("a number of channels that {groups} groups divide")),
             },
-            _ => Err("x [n, .., c], gamma [c], beta [c]".to_string()),
+            (Over::Groups(_), _) => Err("x [n, .., c], gamma [c], beta [c]".to_string()),
         }
     }
     fn kept(&self, x: &[&[usize]]) -> usize {
@@ -168,56 +99,53 @@ impl<R: Real> Op<R> for GroupNorm {
         self.plan(x[0]).scratch()
     }
     fn with_activation(&self, activation: Activation) -> Option<Box<dyn Op<R>>> {
-        (self.activation == Activation::Identity).then(|| Box::new(GroupNorm { activation, ..*self }) as Box<dyn Op<R>>)
+        (self.activation == Activation::Identity).then(|| Box::new(Normalise { activation, ..*self }) as Box<dyn Op<R>>)
     }
     fn reads(&self) -> Reads {
         Reads::Inputs
     }
+    /// An element: 1 for the mean, 3 for the variance, 4 to normalise, and the activation's.
     fn flops(&self, _x: &[&[usize]], y: &[usize]) -> u64 {
-        flops(self.activation, y)
+        let each = if self.activation == Activation::Identity { 8 } else { 12 };
+        each * elements(y) as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        forward(*self, x, out);
+        dispatch(Forward {
+            plan: self.plan(x.shape(0)),
+            epsilon: R::of(self.epsilon),
+            activation: self.activation,
+            x: x.value(0),
+            gamma: x.value(1),
+            beta: x.value(2),
+            y: out.y,
+            kept: out.kept,
+            scratch: out.scratch,
+        });
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        vjp(*self, x, at, dx);
-    }
-}
-
-impl<R: Real> Op<R> for LayerNorm {
-    fn name(&self) -> &'static str {
-        "layer_norm"
-    }
-    fn label(&self) -> String {
-        label("layer_norm", self.activation)
-    }
-    fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        positive(self.epsilon)?;
-        match x {
-            [x @ [.., c], [g], [b]] if c == g && c == b => Ok(x.to_vec()),
-            _ => Err("x [.., c], gamma [c], beta [c]".to_string()),
+        let plan = self.plan(x.shape(0));
+        let (sums, scratch) = at.scratch.split_at_mut(plan.samples * 2 * plan.channels);
+        dispatch(Backward {
+            plan,
+            activation: self.activation,
+            x: x.value(0),
+            gamma: x.value(1),
+            beta: x.value(2),
+            kept: at.kept,
+            dy: at.dy,
+            dx: dx.slot(0),
+            sums: &mut *sums,
+            scratch: &mut *scratch,
+        });
+        // Each sample's share of dbeta and dgamma, side by side: add up the samples.
+        let c = plan.channels;
+        let total = &mut scratch[..2 * c];
+        broadcast::Plan::new(&[2 * c], &[plan.samples, 2 * c], &[plan.samples, 2 * c]).sum(0, Terms::Times(1.0, sums), true, total);
+        for (k, total) in [(2, &total[..c]), (1, &total[c..])] {
+            if let Some(d) = dx.add_to(k) {
+                d.iter_mut().zip(total).for_each(|(d, t)| *d += *t);
+            }
         }
-    }
-    fn kept(&self, x: &[&[usize]]) -> usize {
-        self.plan(x[0]).kept()
-    }
-    fn scratch(&self, x: &[&[usize]]) -> usize {
-        self.plan(x[0]).scratch()
-    }
-    fn with_activation(&self, activation: Activation) -> Option<Box<dyn Op<R>>> {
-        (self.activation == Activation::Identity).then(|| Box::new(LayerNorm { activation, ..*self }) as Box<dyn Op<R>>)
-    }
-    fn reads(&self) -> Reads {
-        Reads::Inputs
-    }
-    fn flops(&self, _x: &[&[usize]], y: &[usize]) -> u64 {
-        flops(self.activation, y)
-    }
-    fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        forward(*self, x, out);
-    }
-    fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        vjp(*self, x, at, dx);
     }
 }
 
@@ -230,10 +158,10 @@ fn sample(x: &[usize]) -> Vec<Sample> {
 /// Large, so that it counts, and so that groups of two numbers are no step function.
 const EPSILON: f64 = 0.5;
 
-impl Checked for GroupNorm {
+impl Checked for Normalise {
     fn samples() -> Vec<(Self, Vec<Sample>)> {
         // More than a leaf of rows, more than a block of lanes, rows without a partner, groups of one element.
-        let shapes: [(usize, &[usize]); 9] = [
+        let groups: [(usize, &[usize]); 9] = [
             (2, &[2, 3, 5, 4]),
             (1, &[1, 11, 7, 3]),
             (5, &[2, 3, 1, 20]),
@@ -244,53 +172,38 @@ impl Checked for GroupNorm {
             (2, &[2, 0, 3, 2]),
             (1, &[2, 3, 0]),
         ];
+        let rows: [&[usize]; 8] = [&[3, 5], &[2, 3, 4], &[7], &[1, 1], &[2, 37], &[67, 3], &[0, 3], &[2, 0]];
         let mut all = vec![];
         for activation in [Activation::Identity, Activation::Silu, Activation::Tanh] {
-            let op = |groups| GroupNorm { groups, epsilon: EPSILON, activation };
-            all.extend(shapes.iter().map(|(groups, s)| (op(*groups), sample(s))));
+            let op = |over| Normalise { over, epsilon: EPSILON, activation };
+            all.extend(groups.iter().map(|(groups, s)| (op(Over::Groups(*groups)), sample(s))));
+            all.extend(rows.iter().map(|s| (op(Over::Rows), sample(s))));
             // Far from zero, and large.
-            let mut x = sample(&[1, 4, 2]);
-            x[0].values.iter_mut().for_each(|x| *x = 800.0 + 100.0 * *x);
-            all.push((op(1), x));
+            for (over, shape, centre) in [(Over::Groups(1), &[1, 4, 2][..], 800.0), (Over::Rows, &[5], -800.0)] {
+                let mut x = sample(shape);
+                x[0].values.iter_mut().for_each(|x| *x = centre + 100.0 * *x);
+                all.push((op(over), x));
+            }
         }
         all
     }
     fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
-        let op = GroupNorm { groups: 2, epsilon: EPSILON, activation: Activation::Silu };
+        let op = |over| Normalise { over, epsilon: EPSILON, activation: Activation::Silu };
+        let (two, rows) = (op(Over::Groups(2)), op(Over::Rows));
         vec![
-            (op, vec![vec![2, 3], vec![3], vec![3]], "2 groups divide"),
-            (GroupNorm { groups: 0, ..op }, vec![vec![2, 3], vec![3], vec![3]], "0 groups divide"),
-            (op, vec![vec![4], vec![4], vec![4]], "x [n, .., c]"),
-            (op, vec![vec![2, 4], vec![2], vec![4]], "gamma [c]"),
-            (op, vec![vec![2, 4], vec![4], vec![1]], "beta [c]"),
-            (op, vec![vec![2, 4], vec![4]], "beta [c]"),
-            (GroupNorm { epsilon: 0.0, ..op }, vec![vec![2, 4], vec![4], vec![4]], "a finite epsilon > 0"),
-            (GroupNorm { epsilon: f64::NAN, ..op }, vec![vec![2, 4], vec![4], vec![4]], "a finite epsilon > 0"),
-        ]
-    }
-}
-
-impl Checked for LayerNorm {
-    fn samples() -> Vec<(Self, Vec<Sample>)> {
-        let shapes: [&[usize]; 8] = [&[3, 5], &[2, 3, 4], &[7], &[1, 1], &[2, 37], &[67, 3], &[0, 3], &[2, 0]];
-        let mut all = vec![];
-        for activation in [Activation::Identity, Activation::Silu, Activation::Tanh] {
-            let op = LayerNorm { epsilon: EPSILON, activation };
-            all.extend(shapes.iter().map(|s| (op, sample(s))));
-            let mut x = sample(&[5]);
-            x[0].values.iter_mut().for_each(|x| *x = -800.0 + 100.0 * *x);
-            all.push((op, x));
-        }
-        all
-    }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
-        let op = LayerNorm { epsilon: EPSILON, activation: Activation::Identity };
-        vec![
-            (op, vec![vec![], vec![1], vec![1]], "x [.., c]"),
-            (op, vec![vec![2, 4], vec![2], vec![4]], "gamma [c]"),
-            (op, vec![vec![2, 4], vec![4], vec![4, 1]], "beta [c]"),
-            (op, vec![vec![2, 4], vec![4]], "beta [c]"),
-            (LayerNorm { epsilon: f64::INFINITY, ..op }, vec![vec![2, 4], vec![4], vec![4]], "a finite epsilon > 0"),
+            (two, vec![vec![2, 3], vec![3], vec![3]], "2 groups divide"),
+            (op(Over::Groups(0)), vec![vec![2, 3], vec![3], vec![3]], "0 groups divide"),
+            (two, vec![vec![4], vec![4], vec![4]], "x [n, .., c]"),
+            (two, vec![vec![2, 4], vec![2], vec![4]], "gamma [c]"),
+            (two, vec![vec![2, 4], vec![4], vec![1]], "beta [c]"),
+            (two, vec![vec![2, 4], vec![4]], "beta [c]"),
+            (Normalise { epsilon: 0.0, ..two }, vec![vec![2, 4], vec![4], vec![4]], "a finite epsilon > 0"),
+            (Normalise { epsilon: f64::NAN, ..two }, vec![vec![2, 4], vec![4], vec![4]], "a finite epsilon > 0"),
+            (rows, vec![vec![], vec![1], vec![1]], "x [.., c]"),
+            (rows, vec![vec![2, 4], vec![2], vec![4]], "gamma [c]"),
+            (rows, vec![vec![2, 4], vec![4], vec![4, 1]], "beta [c]"),
+            (rows, vec![vec![2, 4], vec![4]], "beta [c]"),
+            (Normalise { epsilon: f64::INFINITY, ..rows }, vec![vec![2, 4], vec![4], vec![4]], "a finite epsilon > 0"),
         ]
     }
 }

@@ -1,10 +1,11 @@
 //! Outer products of rows.
 
+use super::row_dot::Dots;
 use crate::Real;
 use crate::simd::{Kernel, W, dispatch};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements, row_len, two};
 use crate::tape::recorder::methods;
-use crate::tape::sums::{LEAF_ROWS, Tree, sum_of};
+use crate::tape::sums::{LEAF_ROWS, Tree};
 
 methods! {
     /// Products a_i b_j of every row (last axis) of a with that of b: `[.., m]`, `[.., n]` -> `[.., m, n]`.
@@ -15,21 +16,14 @@ methods! {
 #[derive(Clone, Copy)]
 pub struct Outer;
 
-/// Sizes of the last axes.
-fn sizes<R: Real>(x: Operands<'_, R>) -> (usize, usize) {
-    let last = |k: usize| x.shape(k).last().copied().unwrap_or(1);
-    (last(0), last(1))
-}
-
 impl<R: Real> Op<R> for Outer {
     fn name(&self) -> &'static str {
         "outer"
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        match x {
+        match two(x)? {
             [[a @ .., m], [b @ .., n]] if a == b => Ok([a, &[*m, *n]].concat()),
-            [_, _] => Err("shapes with at least one axis, equal but for the last".to_string()),
-            _ => Err("two inputs".to_string()),
+            _ => Err("shapes with at least one axis, equal but for the last".to_string()),
         }
     }
     fn reads(&self) -> Reads {
@@ -39,17 +33,17 @@ impl<R: Real> Op<R> for Outer {
         elements(y) as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        let (m, n) = sizes(x);
+        let [m, n] = [0, 1].map(|k| row_len(x.shape(k)));
         if !out.y.is_empty() {
             dispatch(Products { m, n, a: x.value(0), b: x.value(1), y: out.y });
         }
     }
     /// da_i = sum_j dy_ij b_j, db_j = sum_i dy_ij a_i.
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        let (m, n) = sizes(x);
+        let [m, n] = [0, 1].map(|k| row_len(x.shape(k)));
         let empty = at.dy.is_empty();
         if let Some(da) = dx.add_to(0).filter(|_| !empty) {
-            dispatch(OverColumns { m, n, dy: at.dy, b: x.value(1), da });
+            dispatch(Dots { m, n, a: at.dy, b: x.value(1), y: da, add: true });
         }
         if let Some(db) = dx.add_to(1).filter(|_| !empty) {
             dispatch(OverRows { m, n, dy: at.dy, a: x.value(0), db });
@@ -75,27 +69,6 @@ impl<R: Real> Kernel for Products<'_, R> {
                 for (y, b) in y.iter_mut().zip(b) {
                     *y = *a * *b;
                 }
-            }
-        }
-    }
-}
-
-struct OverColumns<'a, R> {
-    m: usize,
-    n: usize,
-    dy: &'a [R],
-    b: &'a [R],
-    da: &'a mut [R],
-}
-impl<R: Real> Kernel for OverColumns<'_, R> {
-    const VECTORS: bool = R::VECTORS;
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let OverColumns { m, n, dy, b, da } = self;
-        for ((da, b), dy) in da.chunks_exact_mut(m).zip(b.chunks_exact(n)).zip(dy.chunks_exact(m * n)) {
-            for (da, dy) in da.iter_mut().zip(dy.chunks_exact(n)) {
-                *da += sum_of(n, |j| dy[j] * b[j]);
             }
         }
     }

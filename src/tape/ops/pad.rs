@@ -2,7 +2,7 @@
 
 use super::window::Window;
 use crate::Real;
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, one};
 use crate::tape::recorder::methods;
 
 methods! {
@@ -31,7 +31,7 @@ impl<R: Real> Op<R> for Pad {
         format!("pad {:?}", self.border)
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let [x] = x else { return Err("one input".to_string()) };
+        let x = one(x)?;
         if x.len() != self.border.len() {
             return Err(format!("as many axes as borders ({})", self.border.len()));
         }

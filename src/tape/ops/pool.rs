@@ -1,6 +1,7 @@
 //! Fewer pixels and more: means over windows, and repetition.
 
 use super::conv::stepped;
+use super::window::copy_or_add;
 use crate::Real;
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
 use crate::tape::recorder::methods;
@@ -43,6 +44,14 @@ impl AveragePool {
     }
 }
 
+/// The four axes of the only input, or what was expected.
+fn image(x: &[&[usize]]) -> Result<[usize; 4], String> {
+    match x {
+        &[&[n, h, w, c]] => Ok([n, h, w, c]),
+        _ => Err("x [n, h, w, c]".to_string()),
+    }
+}
+
 /// The four axes of a shape that was accepted at recording.
 fn axes(shape: &[usize]) -> [usize; 4] {
     shape.try_into().unwrap_or_default()
@@ -57,7 +66,7 @@ impl<R: Real> Op<R> for AveragePool {
         format!("average_pool2d {a}x{b} stride {s}x{t}")
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let &[&[n, h, w, c]] = x else { return Err("x [n, h, w, c]".to_string()) };
+        let [n, h, w, c] = image(x)?;
         stepped(self.window, self.stride)?;
         match (h.checked_sub(self.window[0]), w.checked_sub(self.window[1])) {
             (Some(a), Some(b)) => Ok(vec![n, a / self.stride[0] + 1, b / self.stride[1] + 1, c]),
@@ -76,7 +85,7 @@ impl<R: Real> Op<R> for AveragePool {
         let (from, to) = (axes(x.shape(0)), axes(x.out_shape()));
         let c = from[3];
         y.fill(R::zero());
-        self.each(from, to, |at, seen| y[at..at + c].iter_mut().zip(&input[seen..seen + c]).for_each(|(y, x)| *y += *x));
+        self.each(from, to, |at, seen| copy_or_add(&input[seen..seen + c], &mut y[at..at + c], true));
         let factor = self.factor::<R>();
         y.iter_mut().for_each(|y| *y *= factor);
     }
@@ -87,7 +96,7 @@ impl<R: Real> Op<R> for AveragePool {
         let dy = at.dy;
         dy.iter_mut().for_each(|dy| *dy *= factor);
         if let Some(dx) = dx.add_to(0) {
-            self.each(from, to, |at, seen| dx[seen..seen + c].iter_mut().zip(&dy[at..at + c]).for_each(|(dx, dy)| *dx += *dy));
+            self.each(from, to, |at, seen| copy_or_add(&dy[at..at + c], &mut dx[seen..seen + c], true));
         }
     }
 }
@@ -157,7 +166,7 @@ impl<R: Real> Op<R> for UpsampleNearest {
         format!("upsample_nearest2d {}x{}", self.factor[0], self.factor[1])
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let &[&[n, h, w, c]] = x else { return Err("x [n, h, w, c]".to_string()) };
+        let [n, h, w, c] = image(x)?;
         if self.factor.contains(&0) {
             return Err(format!("a factor of at least 1, got {:?}", self.factor));
         }
@@ -181,7 +190,7 @@ impl<R: Real> Op<R> for UpsampleNearest {
         let (shape, dy) = (axes(x.shape(0)), at.dy);
         let c = shape[3];
         if let Some(dx) = dx.add_to(0) {
-            self.each(shape, |at, seen| dx[seen..seen + c].iter_mut().zip(&dy[at..at + c]).for_each(|(dx, dy)| *dx += *dy));
+            self.each(shape, |at, seen| copy_or_add(&dy[at..at + c], &mut dx[seen..seen + c], true));
         }
     }
 }

@@ -4,12 +4,12 @@ mod terms;
 
 use crate::Real;
 use crate::simd::dispatch;
-use crate::tape::broadcast::{Incoming, Plan};
+use crate::tape::broadcast::{Plan, Terms, Times};
 use crate::tape::op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Sample, elements};
 use crate::tape::recorder::methods;
 use crate::tape::{Recorder, Var};
 pub use terms::row_max;
-use terms::{Deviation, Exponential, Itself, Largest, Logarithms, Maximum, SquaredDeviation, ToLargest, Weight};
+use terms::{Deviation, Exponential, Largest, Logarithms, Maximum, SquaredDeviation, ToLargest, Weight};
 
 methods! {
     /// Sum of all elements; the result has no axes.
@@ -182,25 +182,25 @@ impl<R: Real> Op<R> for Reduce {
         let (x, y) = (x.value(0), out.y);
         let divide = |y: &mut [R], by: f64| y.iter_mut().for_each(|y| *y /= R::of(by));
         match self.statistic {
-            Statistic::Sum => plan.sum(0, Itself, true, [&[], x, x, x], y),
+            Statistic::Sum => plan.sum(0, Terms::Times(1.0, x), true, y),
             Statistic::Mean => {
-                plan.sum(0, Itself, true, [&[], x, x, x], y);
+                plan.sum(0, Terms::Times(1.0, x), true, y);
                 divide(y, n as f64);
             }
             Statistic::Variance { .. } => {
-                plan.sum(0, Itself, true, [&[], x, x, x], out.kept);
+                plan.sum(0, Terms::Times(1.0, x), true, out.kept);
                 divide(out.kept, n as f64);
-                plan.sum(0, SquaredDeviation, true, [out.kept, x, x, x], y);
+                plan.sum(0, Terms::Of(&SquaredDeviation, [out.kept, x, &[]]), true, y);
                 divide(y, self.divisor(n));
             }
             Statistic::Max => dispatch(Maximum { plan, x, y }),
             Statistic::LogSumExp => {
-                let (shift, log) = out.kept.split_at_mut(y.len());
+                let (shift, sums) = out.kept.split_at_mut(y.len());
                 dispatch(Maximum { plan, x, y: &mut *shift });
                 // All -infinity: any number does, and 0 gives e^-infinity.
                 shift.iter_mut().filter(|m| **m == -R::infinity()).for_each(|m| *m = R::zero());
-                plan.sum(0, Exponential, true, [shift, x, x, x], y);
-                dispatch(Logarithms { shift, log, y });
+                plan.sum(0, Terms::Of(&Exponential, [shift, x, &[]]), true, y);
+                dispatch(Logarithms { shift, sums, y });
             }
         }
     }
@@ -209,18 +209,19 @@ impl<R: Real> Op<R> for Reduce {
         let Some((dx, fresh)) = dx.slot(0) else { return };
         let (x, y, dy) = (x.value(0), at.y, at.dy);
         match self.statistic {
-            Statistic::Sum => plan.map(Incoming(1.0), fresh, [dy; 3], x, dx),
-            Statistic::Mean => plan.map(Incoming(1.0 / n as f64), fresh, [dy; 3], x, dx),
-            Statistic::Variance { .. } => plan.map(Deviation(2.0 / self.divisor(n)), fresh, [at.kept, dy, dy], x, dx),
+            Statistic::Sum => plan.map(&Times(1.0), fresh, [dy, &[], &[]], dx),
+            Statistic::Mean => plan.map(&Times(1.0 / n as f64), fresh, [dy, &[], &[]], dx),
+            Statistic::Variance { .. } => plan.map(&Deviation(2.0 / self.divisor(n)), fresh, [at.kept, x, dy], dx),
             Statistic::Max => {
                 let counts = &mut at.scratch[..y.len()];
-                plan.sum(0, Largest, true, [y, x, x, x], counts);
+                plan.sum(0, Terms::Of(&Largest, [y, x, &[]]), true, counts);
                 dy.iter_mut().zip(counts).for_each(|(dy, count)| *dy /= *count);
-                plan.map(ToLargest, fresh, [y, dy, dy], x, dx);
+                plan.map(&ToLargest, fresh, [y, x, dy], dx);
             }
             Statistic::LogSumExp => {
-                let (shift, log) = at.kept.split_at(y.len());
-                plan.map(Weight, fresh, [shift, log, dy], x, dx);
+                let (shift, sums) = at.kept.split_at(y.len());
+                dy.iter_mut().zip(sums).for_each(|(dy, sum)| *dy /= *sum);
+                plan.map(&Weight, fresh, [shift, x, dy], dx);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::window::copy_or_add;
 use crate::Real;
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, one};
 use crate::tape::recorder::methods;
 
 methods! {
@@ -27,7 +27,7 @@ impl<R: Real> Op<R> for Reshape {
         "reshape"
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let [x] = x else { return Err("one input".to_string()) };
+        let x = one(x)?;
         match count(&self.shape) {
             Some(n) if count(x) == Some(n) => Ok(self.shape.clone()),
             _ => Err(format!("as many elements as {:?} has", self.shape)),

@@ -2,7 +2,7 @@
 
 use crate::Real;
 use crate::simd::{Kernel, dispatch};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements, row_len, two};
 use crate::tape::recorder::methods;
 use crate::tape::sums::sum_of;
 
@@ -11,24 +11,27 @@ methods! {
     row_dot(a, b) = RowDot;
 }
 
-/// y_i = sum_j a_(i n + j) b_(i n + j), j < n.
-struct Products<'a, R> {
-    n: usize,
-    a: &'a [R],
-    b: &'a [R],
-    y: &'a mut [R],
+/// y_i = sum_j a_ij b_j, or y_i += ... if `add`, for every matrix a `[m, n]` and its vector b `[n]`; m, n > 0.
+pub struct Dots<'a, R> {
+    pub m: usize,
+    pub n: usize,
+    pub a: &'a [R],
+    pub b: &'a [R],
+    pub y: &'a mut [R],
+    pub add: bool,
 }
 
-impl<R: Real> Kernel for Products<'_, R> {
+impl<R: Real> Kernel for Dots<'_, R> {
     const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Products { n, a, b, y } = self;
-        for (i, y) in y.iter_mut().enumerate() {
-            let at = i * n..(i + 1) * n;
-            let (a, b) = (&a[at.clone()], &b[at]);
-            *y = sum_of(n, |j| a[j] * b[j]);
+        let Dots { m, n, a, b, y, add } = self;
+        for ((a, b), y) in a.chunks_exact(m * n).zip(b.chunks_exact(n)).zip(y.chunks_exact_mut(m)) {
+            for (a, y) in a.chunks_exact(n).zip(y) {
+                let sum = sum_of(n, |j| a[j] * b[j]);
+                *y = if add { *y + sum } else { sum };
+            }
         }
     }
 }
@@ -42,10 +45,9 @@ impl<R: Real> Op<R> for RowDot {
         "row_dot"
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        match x {
-            [a, b] if a == b && !a.is_empty() => Ok(a[..a.len() - 1].to_vec()),
-            [_, _] => Err("equal shapes with at least one axis".to_string()),
-            _ => Err("two inputs".to_string()),
+        match two(x)? {
+            [a @ [rows @ .., _], b] if a == b => Ok(rows.to_vec()),
+            _ => Err("equal shapes with at least one axis".to_string()),
         }
     }
     fn reads(&self) -> Reads {
@@ -55,11 +57,14 @@ impl<R: Real> Op<R> for RowDot {
         2 * elements(x[0]) as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        let n = x.shape(0).last().copied().unwrap_or(1);
-        dispatch(Products { n, a: x.value(0), b: x.value(1), y: out.y });
+        let n = row_len(x.shape(0));
+        if n == 0 {
+            return out.y.fill(R::zero());
+        }
+        dispatch(Dots { m: 1, n, a: x.value(0), b: x.value(1), y: out.y, add: false });
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        let n = x.shape(0).last().copied().unwrap_or(1).max(1);
+        let n = row_len(x.shape(0)).max(1);
         for k in 0..2 {
             let Some(dx) = dx.add_to(k) else { continue };
             let rows = dx.chunks_exact_mut(n).zip(x.value(1 - k).chunks_exact(n)).zip(at.dy.iter());

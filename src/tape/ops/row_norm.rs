@@ -2,7 +2,7 @@
 
 use crate::Real;
 use crate::simd::{Kernel, dispatch};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements, one, row_len};
 use crate::tape::recorder::methods;
 use crate::tape::sums::sum_of;
 
@@ -23,10 +23,9 @@ impl<R: Real> Op<R> for RowNorm {
         "row_norm"
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        match x {
-            [[rows @ .., _]] => Ok(rows.to_vec()),
-            [_] => Err("at least one axis".to_string()),
-            _ => Err("one input".to_string()),
+        match one(x)? {
+            [rows @ .., _] => Ok(rows.to_vec()),
+            [] => Err("at least one axis".to_string()),
         }
     }
     fn reads(&self) -> Reads {
@@ -36,14 +35,14 @@ impl<R: Real> Op<R> for RowNorm {
         (2 * elements(x[0]) + elements(y)) as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        let n = x.shape(0).last().copied().unwrap_or(1);
+        let n = row_len(x.shape(0));
         if n == 0 {
             return out.y.fill(R::zero());
         }
         dispatch(Norms { n, x: x.value(0), y: out.y });
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        let n = x.shape(0).last().copied().unwrap_or(1);
+        let n = row_len(x.shape(0));
         if let Some((dx, fresh)) = dx.slot(0).filter(|_| n > 0) {
             dispatch(PullBack { n, x: x.value(0), y: at.y, dy: at.dy, dx, fresh });
         }

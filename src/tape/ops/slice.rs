@@ -2,7 +2,7 @@
 
 use super::window::Window;
 use crate::Real;
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, one};
 use crate::tape::recorder::methods;
 use crate::tape::{Recorder, Var};
 use std::ops::Range;
@@ -71,7 +71,7 @@ impl<R: Real> Op<R> for Slice {
         format!("slice axis {} {}..{}", self.axis, self.start, self.end)
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let [x] = x else { return Err("one input".to_string()) };
+        let x = one(x)?;
         let mut y = x.to_vec();
         match y.get_mut(self.axis) {
             Some(n) if self.start <= self.end && self.end <= *n => *n = self.end - self.start,

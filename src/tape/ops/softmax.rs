@@ -3,33 +3,30 @@
 use super::reduce::row_max;
 use crate::Real;
 use crate::simd::{Kernel, W, dispatch};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements, one, row_len};
 use crate::tape::recorder::methods;
 use crate::tape::sums::sum_of;
 
 methods! {
     /// e^x_j/sum_k e^x_k over the last axis: `[.., n]` -> `[.., n]`. A row that is -infinity throughout gives zeros.
-    softmax(x) = Softmax;
+    softmax(x) = Softmax { log: false };
     /// x_j - ln sum_k e^x_k over the last axis: `[.., n]` -> `[.., n]`.
-    log_softmax(x) = LogSoftmax;
+    log_softmax(x) = Softmax { log: true };
 }
 
-/// y_j = e^x_j / sum_k e^x_k over the last axis: x `[.., n]` -> y `[.., n]`.
+/// y_j = e^x_j / sum_k e^x_k over the last axis, or its logarithm x_j - ln sum_k e^x_k: x `[.., n]` -> y `[.., n]`.
 ///
-/// Entries may be -infinity: they get the weight 0. A row of nothing else has no weight to give: y = 0, and no gradient. An
-/// entry infinity makes its row NaN.
+/// Entries may be -infinity: they get the weight 0. A row of nothing else has no weight to give: y = 0, and no gradient; as a
+/// logarithm it stays what it is, and its sum counts as constant, so that dx = dy. An entry infinity makes its row NaN.
 #[derive(Clone, Copy)]
-pub struct Softmax;
-
-/// y_j = x_j - ln sum_k e^x_k over the last axis: x `[.., n]` -> y `[.., n]`.
-///
-/// A row of -infinity throughout stays that; its sum counts as constant, so that dx = dy. An entry infinity makes its row NaN.
-#[derive(Clone, Copy)]
-pub struct LogSoftmax;
+pub struct Softmax {
+    /// Whether it is the logarithm.
+    pub log: bool,
+}
 
 /// What is taken away from the numbers of a row before they are exponentiated: the largest, but 0 if that is -infinity.
 #[inline(always)]
-pub fn shift_of<R: Real>(x: &[R]) -> R {
+fn shift_of<R: Real>(x: &[R]) -> R {
     let max = row_max(x);
     if max == -R::infinity() { R::zero() } else { max }
 }
@@ -56,10 +53,19 @@ fn block<R: Real, const FMA: bool>(x: &[R; W], shift: R, log: R) -> [R; W] {
     y
 }
 
-/// ln s, but 0 for s = 0.
+/// e_j = e^(x_j - m), and m and s = sum_j e_j: no term overflows, and the largest is 1.
 #[inline(always)]
-pub fn log_of<R: Real, const FMA: bool>(s: R) -> R {
-    if s == R::zero() { R::zero() } else { s.ln_lane::<FMA>() }
+fn shifted<R: Real, const FMA: bool>(x: &[R], e: &mut [R]) -> (R, R) {
+    let shift = shift_of(x);
+    exponentials::<R, FMA>(x, shift, R::zero(), e);
+    (shift, sum_of(e.len(), |j| e[j]))
+}
+
+/// m and l of ln sum_j e^x_j = m + l; l = 0 for a row of -infinity. `e` is working memory as long as x.
+#[inline(always)]
+pub fn log_sum<R: Real, const FMA: bool>(x: &[R], e: &mut [R]) -> (R, R) {
+    let (shift, sum) = shifted::<R, FMA>(x, e);
+    (shift, if sum == R::zero() { R::zero() } else { sum.ln_lane::<FMA>() })
 }
 
 /// Rows of `n` numbers each.
@@ -77,15 +83,13 @@ impl<R: Real> Kernel for Forward<'_, R> {
     fn run<const FMA: bool>(self) {
         let Forward { log, n, x, y } = self;
         for (y, x) in y.chunks_exact_mut(n).zip(x.chunks_exact(n)) {
-            let shift = shift_of(x);
-            exponentials::<R, FMA>(x, shift, R::zero(), y);
-            let sum = sum_of(n, |j| y[j]);
             if log {
-                let log = log_of::<R, FMA>(sum);
+                let (shift, log) = log_sum::<R, FMA>(x, y);
                 for (y, x) in y.iter_mut().zip(x) {
                     *y = (*x - shift) - log;
                 }
             } else {
+                let (_, sum) = shifted::<R, FMA>(x, y);
                 let scale = if sum == R::zero() { R::zero() } else { R::one() / sum };
                 for y in y.iter_mut() {
                     *y *= scale;
@@ -113,9 +117,10 @@ impl<R: Real> Kernel for Backward<'_, R> {
         for ((dx, dy), y) in dx.chunks_exact_mut(n).zip(dy.chunks_exact(n)).zip(y.chunks_exact(n)) {
             if log {
                 // dx = dy - e^y sum dy.
-                exponentials::<R, FMA>(y, R::zero(), R::zero(), scratch);
+                let e = &mut scratch[..n];
+                exponentials::<R, FMA>(y, R::zero(), R::zero(), e);
                 let sum = sum_of(n, |j| dy[j]);
-                for ((dx, dy), e) in dx.iter_mut().zip(dy).zip(&*scratch) {
+                for ((dx, dy), e) in dx.iter_mut().zip(dy).zip(&*e) {
                     *dx += *dy - *e * sum;
                 }
             } else {
@@ -129,98 +134,50 @@ impl<R: Real> Kernel for Backward<'_, R> {
     }
 }
 
-/// Length of the rows, at least 1 for the loops over none.
-fn row(shape: &[usize]) -> usize {
-    shape.last().copied().unwrap_or(1).max(1)
-}
-
-fn shape(x: &[&[usize]]) -> Result<Vec<usize>, String> {
-    match x {
-        [x] if !x.is_empty() => Ok(x.to_vec()),
-        [_] => Err("at least one axis".to_string()),
-        _ => Err("one input".to_string()),
-    }
-}
-
-fn samples<T: Copy>(op: T) -> Vec<(T, Vec<Sample>)> {
-    let shapes: [&[usize]; 8] = [&[3, 5], &[4, 1], &[1, 3], &[2, 3, 17], &[16], &[601], &[0, 3], &[3, 0]];
-    let mut all: Vec<_> = shapes.iter().map(|s| (op, vec![Sample::normal(s, 0)])).collect();
-    all.push((op, vec![Sample::points(&[-800.0, 799.5, 800.0, 797.0])]));
-    all
-}
-
-fn refusals<T: Copy>(op: T) -> Vec<(T, Vec<Vec<usize>>, &'static str)> {
-    vec![(op, vec![vec![]], "at least one axis"), (op, vec![vec![2], vec![2]], "one input")]
-}
-
 impl<R: Real> Op<R> for Softmax {
     fn name(&self) -> &'static str {
-        "softmax"
+        if self.log { "log_softmax" } else { "softmax" }
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        shape(x)
+        let x = one(x)?;
+        if x.is_empty() { Err("at least one axis".to_string()) } else { Ok(x.to_vec()) }
+    }
+    fn scratch(&self, x: &[&[usize]]) -> usize {
+        if self.log { row_len(x[0]) } else { 0 }
     }
     fn reads(&self) -> Reads {
         Reads::Result
     }
     fn flops(&self, _x: &[&[usize]], y: &[usize]) -> u64 {
-        5 * elements(y) as u64
+        (if self.log { 6 } else { 5 }) * elements(y) as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        dispatch(Forward { log: false, n: row(x.out_shape()), x: x.value(0), y: out.y });
+        if !out.y.is_empty() {
+            dispatch(Forward { log: self.log, n: row_len(x.out_shape()), x: x.value(0), y: out.y });
+        }
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        if let Some(dx) = dx.add_to(0) {
-            dispatch(Backward { log: false, n: row(x.out_shape()), y: at.y, dy: at.dy, dx, scratch: &mut [] });
+        if let Some(dx) = dx.add_to(0).filter(|dx| !dx.is_empty()) {
+            dispatch(Backward { log: self.log, n: row_len(x.out_shape()), y: at.y, dy: at.dy, dx, scratch: at.scratch });
         }
     }
 }
 
 impl Checked for Softmax {
     fn samples() -> Vec<(Self, Vec<Sample>)> {
-        let mut all = samples(Softmax);
+        let shapes: [&[usize]; 8] = [&[3, 5], &[4, 1], &[1, 3], &[2, 3, 17], &[16], &[601], &[0, 3], &[3, 0]];
+        let mut all = vec![];
+        for log in [false, true] {
+            all.extend(shapes.iter().map(|s| (Softmax { log }, vec![Sample::normal(s, 0)])));
+            all.push((Softmax { log }, vec![Sample::points(&[-800.0, 799.5, 800.0, 797.0])]));
+        }
         let hidden = Sample { shape: vec![2, 3], values: vec![f64::NEG_INFINITY, 1.0, 0.5, 40.0, f64::NEG_INFINITY, 41.0] };
-        all.push((Softmax, vec![hidden]));
+        all.push((Softmax { log: false }, vec![hidden]));
         all
     }
     fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
-        refusals(Softmax)
-    }
-}
-
-impl<R: Real> Op<R> for LogSoftmax {
-    fn name(&self) -> &'static str {
-        "log_softmax"
-    }
-    fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        shape(x)
-    }
-    fn scratch(&self, x: &[&[usize]]) -> usize {
-        row(x[0])
-    }
-    fn reads(&self) -> Reads {
-        Reads::Result
-    }
-    fn flops(&self, _x: &[&[usize]], y: &[usize]) -> u64 {
-        6 * elements(y) as u64
-    }
-    fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        dispatch(Forward { log: true, n: row(x.out_shape()), x: x.value(0), y: out.y });
-    }
-    fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        if let Some(dx) = dx.add_to(0) {
-            let n = row(x.out_shape());
-            dispatch(Backward { log: true, n, y: at.y, dy: at.dy, dx, scratch: &mut at.scratch[..n] });
-        }
-    }
-}
-
-impl Checked for LogSoftmax {
-    fn samples() -> Vec<(Self, Vec<Sample>)> {
-        samples(LogSoftmax)
-    }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
-        refusals(LogSoftmax)
+        let of = |log| [(Softmax { log }, vec![vec![]], "at least one axis"), (Softmax { log }, vec![vec![2], vec![2]], "one input")];
+        [false, true].into_iter().flat_map(of).collect()
     }
 }
 

@@ -1,7 +1,8 @@
 //! The value of `stop_gradient`.
 
+use super::window::copy_or_add;
 use crate::Real;
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, one};
 use crate::tape::{Recorder, Var};
 
 impl<R: Real> Recorder<R> {
@@ -28,10 +29,7 @@ impl<R: Real> Op<R> for Stop {
         "stop_gradient"
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        match x {
-            [x] => Ok(x.to_vec()),
-            _ => Err("one input".to_string()),
-        }
+        Ok(one(x)?.to_vec())
     }
     fn reads(&self) -> Reads {
         Reads::Nothing
@@ -43,8 +41,8 @@ impl<R: Real> Op<R> for Stop {
         out.y.copy_from_slice(x.value(0));
     }
     fn vjp(&self, _x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        if let Some(dx) = dx.add_to(0) {
-            dx.iter_mut().zip(at.dy.iter()).for_each(|(dx, dy)| *dx += *dy);
+        if let Some((dx, fresh)) = dx.slot(0) {
+            copy_or_add(at.dy, dx, !fresh);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Chain;
 use crate::Real;
-use crate::tape::broadcast::{Plan, Term, shape};
+use crate::tape::broadcast::{Plan, Term, Terms, shape};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Registered, Sample};
 use crate::tape::recorder::methods;
 
@@ -25,16 +25,16 @@ methods! {
 pub trait Function2: Copy + Default + Send + Sync + 'static {
     /// Its name.
     const NAME: &'static str;
-    /// What the derivatives are computed from.
+    /// What the derivatives are computed from: the inputs, or nothing, where they are constant.
     const READS: Reads;
     /// Whether it is a + b: behind a matrix product, a bias.
     const IS_SUM: bool = false;
     /// f(a, b).
     fn value<R: Real>(self, a: R, b: R) -> R;
-    /// dy df/da; `y` = f(a, b).
-    fn da<R: Real>(self, a: R, b: R, y: R, dy: R) -> R;
+    /// dy df/da.
+    fn da<R: Real>(self, a: R, b: R, dy: R) -> R;
     /// dy df/db.
-    fn db<R: Real>(self, a: R, b: R, y: R, dy: R) -> R;
+    fn db<R: Real>(self, a: R, b: R, dy: R) -> R;
     /// Whether the derivative jumps where a = b.
     const KINKED: bool = false;
 }
@@ -55,11 +55,11 @@ impl Function2 for Add {
         a + b
     }
     #[inline(always)]
-    fn da<R: Real>(self, _a: R, _b: R, _y: R, dy: R) -> R {
+    fn da<R: Real>(self, _a: R, _b: R, dy: R) -> R {
         dy
     }
     #[inline(always)]
-    fn db<R: Real>(self, _a: R, _b: R, _y: R, dy: R) -> R {
+    fn db<R: Real>(self, _a: R, _b: R, dy: R) -> R {
         dy
     }
 }
@@ -75,11 +75,11 @@ impl Function2 for Sub {
         a - b
     }
     #[inline(always)]
-    fn da<R: Real>(self, _a: R, _b: R, _y: R, dy: R) -> R {
+    fn da<R: Real>(self, _a: R, _b: R, dy: R) -> R {
         dy
     }
     #[inline(always)]
-    fn db<R: Real>(self, _a: R, _b: R, _y: R, dy: R) -> R {
+    fn db<R: Real>(self, _a: R, _b: R, dy: R) -> R {
         -dy
     }
 }
@@ -95,11 +95,11 @@ impl Function2 for Mul {
         a * b
     }
     #[inline(always)]
-    fn da<R: Real>(self, _a: R, b: R, _y: R, dy: R) -> R {
+    fn da<R: Real>(self, _a: R, b: R, dy: R) -> R {
         dy * b
     }
     #[inline(always)]
-    fn db<R: Real>(self, a: R, _b: R, _y: R, dy: R) -> R {
+    fn db<R: Real>(self, a: R, _b: R, dy: R) -> R {
         dy * a
     }
 }
@@ -109,18 +109,18 @@ impl Function2 for Mul {
 pub struct Div;
 impl Function2 for Div {
     const NAME: &'static str = "div";
-    const READS: Reads = Reads::All;
+    const READS: Reads = Reads::Inputs;
     #[inline(always)]
     fn value<R: Real>(self, a: R, b: R) -> R {
         a / b
     }
     #[inline(always)]
-    fn da<R: Real>(self, _a: R, b: R, _y: R, dy: R) -> R {
+    fn da<R: Real>(self, _a: R, b: R, dy: R) -> R {
         dy / b
     }
     #[inline(always)]
-    fn db<R: Real>(self, _a: R, b: R, y: R, dy: R) -> R {
-        -dy * y / b
+    fn db<R: Real>(self, a: R, b: R, dy: R) -> R {
+        -dy * (a / b) / b
     }
 }
 
@@ -136,11 +136,11 @@ impl Function2 for Max {
         larger(a, b)
     }
     #[inline(always)]
-    fn da<R: Real>(self, a: R, b: R, _y: R, dy: R) -> R {
+    fn da<R: Real>(self, a: R, b: R, dy: R) -> R {
         dy * share(a, b)
     }
     #[inline(always)]
-    fn db<R: Real>(self, a: R, b: R, _y: R, dy: R) -> R {
+    fn db<R: Real>(self, a: R, b: R, dy: R) -> R {
         dy * share(b, a)
     }
 }
@@ -157,11 +157,11 @@ impl Function2 for Min {
         -larger(-a, -b)
     }
     #[inline(always)]
-    fn da<R: Real>(self, a: R, b: R, _y: R, dy: R) -> R {
+    fn da<R: Real>(self, a: R, b: R, dy: R) -> R {
         dy * share(b, a)
     }
     #[inline(always)]
-    fn db<R: Real>(self, a: R, b: R, _y: R, dy: R) -> R {
+    fn db<R: Real>(self, a: R, b: R, dy: R) -> R {
         dy * share(a, b)
     }
 }
@@ -181,32 +181,31 @@ fn share<R: Real>(a: R, b: R) -> R {
 
 /// f(a, b).
 #[derive(Clone, Copy)]
-struct Value<F>(F);
+pub struct Value<F>(pub F);
 impl<F: Function2> Term for Value<F> {
-    const ADDS: bool = false;
     #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, a: R, b: R, _: R, _: R) -> R {
+    fn at<R: Real, const FMA: bool>(self, a: R, b: R, _: R) -> R {
         self.0.value(a, b)
     }
 }
 
 /// The term of the adjoint of a.
 #[derive(Clone, Copy)]
-struct OfA<F>(F);
+pub struct OfA<F>(pub F);
 impl<F: Function2> Term for OfA<F> {
     #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, a: R, b: R, y: R, dy: R) -> R {
-        self.0.da(a, b, y, dy)
+    fn at<R: Real, const FMA: bool>(self, a: R, b: R, dy: R) -> R {
+        self.0.da(a, b, dy)
     }
 }
 
 /// The term of the adjoint of b.
 #[derive(Clone, Copy)]
-struct OfB<F>(F);
+pub struct OfB<F>(pub F);
 impl<F: Function2> Term for OfB<F> {
     #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, b: R, a: R, y: R, dy: R) -> R {
-        self.0.db(a, b, y, dy)
+    fn at<R: Real, const FMA: bool>(self, b: R, a: R, dy: R) -> R {
+        self.0.db(a, b, dy)
     }
 }
 
@@ -235,16 +234,20 @@ where
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
         let (a, b) = (x.value(0), x.value(1));
-        Plan::new(x.shape(0), x.shape(1), x.out_shape()).map(Value(self.0), true, [a; 3], b, out.y);
+        Plan::new(x.shape(0), x.shape(1), x.out_shape()).map(&Value(self.0), true, [a, b, &[]], out.y);
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
         let plan = Plan::new(x.shape(0), x.shape(1), x.out_shape());
-        let (a, b) = (x.value(0), x.value(1));
+        let (a, b, dy) = (x.value(0), x.value(1), &*at.dy);
+        // A derivative that reads nothing is a constant: what it makes of dy = 1.
+        let constant = F::READS == Reads::Nothing;
         if let Some((da, fresh)) = dx.slot(0) {
-            plan.sum(0, OfA(self.0), fresh, [a, b, at.y, at.dy], da);
+            let of = Terms::Of(&OfA(self.0), [a, b, dy]);
+            plan.sum(0, if constant { Terms::Times(self.0.da(0.0, 0.0, 1.0), dy) } else { of }, fresh, da);
         }
         if let Some((db, fresh)) = dx.slot(1) {
-            plan.sum(1, OfB(self.0), fresh, [b, a, at.y, at.dy], db);
+            let of = Terms::Of(&OfB(self.0), [b, a, dy]);
+            plan.sum(1, if constant { Terms::Times(self.0.db(0.0, 0.0, 1.0), dy) } else { of }, fresh, db);
         }
     }
 }

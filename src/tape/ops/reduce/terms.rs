@@ -5,23 +5,12 @@ use crate::simd::{Kernel, W};
 use crate::tape::broadcast::{Plan, Term};
 use crate::tape::ops::zip::larger;
 
-/// The input itself.
-#[derive(Clone, Copy)]
-pub struct Itself;
-impl Term for Itself {
-    const OWN: bool = false;
-    #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, _: R, x: R, _: R, _: R) -> R {
-        x
-    }
-}
-
 /// (x - m)^2.
 #[derive(Clone, Copy)]
 pub struct SquaredDeviation;
 impl Term for SquaredDeviation {
     #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, mean: R, x: R, _: R, _: R) -> R {
+    fn at<R: Real, const FMA: bool>(self, mean: R, x: R, _: R) -> R {
         let d = x - mean;
         d * d
     }
@@ -32,7 +21,7 @@ impl Term for SquaredDeviation {
 pub struct Deviation(pub f64);
 impl Term for Deviation {
     #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, mean: R, x: R, _: R, dy: R) -> R {
+    fn at<R: Real, const FMA: bool>(self, mean: R, x: R, dy: R) -> R {
         R::of(self.0) * (x - mean) * dy
     }
 }
@@ -42,7 +31,7 @@ impl Term for Deviation {
 pub struct Largest;
 impl Term for Largest {
     #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, max: R, x: R, _: R, _: R) -> R {
+    fn at<R: Real, const FMA: bool>(self, max: R, x: R, _: R) -> R {
         if x == max { R::one() } else { R::zero() }
     }
 }
@@ -52,7 +41,7 @@ impl Term for Largest {
 pub struct ToLargest;
 impl Term for ToLargest {
     #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, max: R, x: R, _: R, dy: R) -> R {
+    fn at<R: Real, const FMA: bool>(self, max: R, x: R, dy: R) -> R {
         if x == max { dy } else { R::zero() }
     }
 }
@@ -62,18 +51,18 @@ impl Term for ToLargest {
 pub struct Exponential;
 impl Term for Exponential {
     #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, shift: R, x: R, _: R, _: R) -> R {
+    fn at<R: Real, const FMA: bool>(self, shift: R, x: R, _: R) -> R {
         (x - shift).exp_neg_lane::<FMA>()
     }
 }
 
-/// e^(x - m - l) dy.
+/// e^(x - m) dy.
 #[derive(Clone, Copy)]
 pub struct Weight;
 impl Term for Weight {
     #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, shift: R, x: R, log: R, dy: R) -> R {
-        ((x - shift) - log).exp_neg_lane::<FMA>() * dy
+    fn at<R: Real, const FMA: bool>(self, shift: R, x: R, dy: R) -> R {
+        (x - shift).exp_neg_lane::<FMA>() * dy
     }
 }
 
@@ -128,10 +117,10 @@ pub fn row_max<R: Real>(x: &[R]) -> R {
     lanes[0]
 }
 
-/// Of s = sum e^(x - m): log = ln s, y = m + ln s; but log = 0 where s = 0, so that weights e^(x - m - log) are 0 there.
+/// Of s = sum e^(x - m): y = m + ln s, and what the weights e^(x - m) are divided by: s, or 1 where s = 0, so that they are 0 there.
 pub struct Logarithms<'a, R> {
     pub shift: &'a [R],
-    pub log: &'a mut [R],
+    pub sums: &'a mut [R],
     pub y: &'a mut [R],
 }
 
@@ -140,10 +129,9 @@ impl<R: Real> Kernel for Logarithms<'_, R> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        for ((shift, log), y) in self.shift.iter().zip(self.log).zip(self.y) {
-            let l = y.ln_lane::<FMA>();
-            *log = if *y == R::zero() { R::zero() } else { l };
-            *y = *shift + l;
+        for ((shift, sum), y) in self.shift.iter().zip(self.sums).zip(self.y) {
+            *sum = if *y == R::zero() { R::one() } else { *y };
+            *y = *shift + y.ln_lane::<FMA>();
         }
     }
 }

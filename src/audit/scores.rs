@@ -1,0 +1,193 @@
+//! Scores: the chain's own, the equation's, a network's, and what the samplers make of an exact one.
+
+use super::transitions::{failed, row, three_modes};
+use super::{Curve, Effort, Row, Slope, Subject, Table};
+use crate::config::{Config, Setting};
+use crate::mixture::{Covariances, Draw, Mixture};
+use crate::rng::Purpose;
+use crate::sample::{Field, Generation, Heun, Method, ReverseLangevin, generate};
+use crate::sde::{ComponentStep, DoubleWell, Isotropic, Langevin};
+use crate::train::{Reference, Trainer};
+use crate::transition::{ChapmanKolmogorov, Drift, Euler, FokkerPlanck, Line, LocalLinear};
+use crate::{Real, Result};
+use ndarray::{Array2, Axis, array};
+
+const HOW: &str = "\
+chain    the exact score of the Euler chain (Chapman-Kolmogorov, eq. 6) against that of its equation (Fokker-Planck), which it meets to
+         first order in h: relative error in L2(p) at time 1/2, each chain started from its own first step
+linear   the chain of exact steps of a linear equation, started from a mixture, against the mixture that its law is
+network  a small network trained by NDSM on the Euler chain, against the chain's exact score
+reverse  100,000 (quick: 20,000) points taken back by the exact score: Kolmogorov-Smirnov distance to p_0 over its 1 % critical value";
+
+/// Checks them all.
+pub fn table(effort: Effort) -> Table {
+    let mut rows = vec![];
+    let parts = [("chain", chains()), ("linear", linear()), ("network", network(effort)), ("reverse", reverse(effort))];
+    for (name, part) in parts {
+        rows.extend(part.unwrap_or_else(|e| vec![failed(name, &e)]));
+    }
+    Table { subject: Subject::Scores, how: HOW, rows }
+}
+
+fn chains() -> Result<Vec<Row>> {
+    let well = |x: f64| 0.25 * x.powi(4) - 0.5 * x * x;
+    let pi = three_modes()?;
+    // Langevin dynamics with beta = 1: the potential -(1/2) ln pi, at D = 1/2.
+    let potential = |x: f64| pi.log_density(array![[x]].view()).map_or(f64::NAN, |l| -0.5 * l[0]);
+    Ok(vec![
+        chain("double well", &Euler(DoubleWell::new(1, 0.8)?), &well, 0.32)?,
+        chain("three modes", &Euler(Langevin::<f64>::new(&pi, 1.0)?), &potential, 0.5)?,
+    ])
+}
+
+/// The relative error of the chain's score at time 1/2, from N(0.3, 1/4), over the step.
+fn chain<S: Isotropic<f64>>(tried: &str, one: &Euler<S>, potential: &dyn Fn(f64) -> f64, diffusion: f64) -> Result<Row> {
+    let start = || Line::new(-5.0, 5.0, 1001, |x| (-2.0 * (x - 0.3) * (x - 0.3)).exp());
+    let mut exact = start()?;
+    FokkerPlanck { drift: Drift::Potential(potential), diffusion }.evolve_extrapolated(&mut exact, 0.0, 0.5, 200)?;
+    let reference = exact.score();
+    let mut curve = Curve { h: vec![1.0 / 64.0, 1.0 / 32.0, 1.0 / 16.0], error: vec![] };
+    for h in &curve.h {
+        let steps = (0.5 / h).round() as usize;
+        let mut law = ChapmanKolmogorov::new(start()?);
+        (0..steps).try_for_each(|n| law.step(one, n as f64 * h, (n + 1) as f64 * h))?;
+        curve.error.push(relative(&exact, law.score(), &reference));
+    }
+    let (measured, claim) = (curve.slope(), 1.0);
+    let finest = Curve { h: curve.h[..2].to_vec(), error: curve.error[..2].to_vec() }.slope();
+    let pass = (measured - claim).abs() <= 0.15;
+    let slope = Some(Slope { claim, measured, error: (measured - finest).abs(), curve: Some(curve) });
+    Ok(Row { name: "chain".to_owned(), tried: vec![tried.to_owned()], pass, slope, ..Row::default() })
+}
+
+/// (E |a - b|^2 / E |b|^2)^(1/2) under p, where p is not negligible.
+fn relative(p: &Line, a: &[f64], b: &[f64]) -> f64 {
+    let (mut top, mut bottom) = (0.0, 0.0);
+    for (p, (a, b)) in p.density().iter().zip(a.iter().zip(b)).filter(|(p, _)| **p > 1e-9) {
+        top += p * (a - b) * (a - b);
+        bottom += p * b * b;
+    }
+    (top / bottom).sqrt()
+}
+
+fn linear() -> Result<Vec<Row>> {
+    let standard = Mixture::new(array![1.0], array![[0.0]], Covariances::Spherical(array![1.0]))?;
+    let one = LocalLinear(Langevin::<f64>::new(&standard, 1.0)?);
+    let data = three_modes()?;
+    let density = |x: f64| data.log_density(array![[x]].view()).map_or(f64::NAN, |l| l[0].exp());
+    let mut law = ChapmanKolmogorov::new(Line::new(-8.0, 8.0, 801, density)?);
+    (0..5).try_for_each(|n| law.step(&one, 0.2 * f64::from(n), 0.2 * f64::from(n + 1)))?;
+    let exact = data.marginal((-0.5f64).exp(), -(-1f64).exp_m1())?;
+    let x = Array2::from_shape_fn((801, 1), |(i, _)| law.law().x(i));
+    let score = exact.score(x.view())?;
+    let p = exact.log_density(x.view())?.mapv(f64::exp);
+    let density_error = p.iter().zip(law.law().density()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    let score_error = relative(law.law(), law.score(), &score.column(0).to_vec());
+    Ok(vec![row("linear", "three modes, five exact steps to time 1", &[("density", density_error, 1e-10), ("score", score_error, 1e-9)])])
+}
+
+/// NDSM with the Euler chain of 10 steps on [0, 1]; the network's score at time 1/2 against that of the chain from the training points.
+fn network(effort: Effort) -> Result<Vec<Row>> {
+    let (steps, bound) = if effort == Effort::Quick { (400usize, 0.12) } else { (2000, 0.08) };
+    let config = Config::resolve(&[
+        Setting::new("data.name", "four-modes"),
+        Setting::new("reference.components", 3usize),
+        Setting::new("sde.horizon", 1.0),
+        Setting::new("sde.steps", 10usize),
+        Setting::new("objective.transition", "euler"),
+        Setting::new("network.width", 64usize),
+        Setting::new("network.depth", 2usize),
+        Setting::new("train.steps", steps),
+        Setting::new("train.batch", 256usize),
+        Setting::new("train.times_per_path", 4usize),
+    ])?;
+    // The reference is not quite the data's law, so that there is something to learn.
+    let data = Mixture::new(array![0.3, 0.5, 0.2], array![[-1.8], [0.1], [2.4]], Covariances::Spherical(array![0.4, 0.6, 0.4]))?;
+    let points = data.sample(2000, 0, Purpose::Data, Draw::Systematic)?.0;
+    let reference = Reference::from_mixture(&three_modes()?, 0.0)?;
+    let mut trainer = Trainer::<f32>::new(&config, &reference, points.view())?;
+    for _ in 0..steps {
+        trainer.step()?;
+    }
+    // The chain in whitened coordinates, from the points: after its first step its law is a mixture of 2,000 Gaussians.
+    let one = Euler(Langevin::<f64>::new(&reference.mixture, 1.0)?);
+    let u = reference.whitening.whiten(points.view())?;
+    let (h, at_half) = (0.1, 5);
+    let mean = crate::transition::rows::mean(&one, 0.0, h, u.view())?;
+    let first = |x: f64| mean.iter().map(|m| (-0.5 * (x - m) * (x - m) / h).exp()).sum::<f64>();
+    let mut law = ChapmanKolmogorov::new(Line::new(-9.0, 9.0, 601, first)?);
+    (1..at_half).try_for_each(|n| law.step(&one, f64::from(n) * h, f64::from(n + 1) * h))?;
+    let grid = Array2::from_shape_fn((601, 1), |(i, _)| law.law().x(i));
+    let x = reference.whitening.unwhiten(grid.view())?;
+    // s_u = A^T s_x.
+    let learned = trainer.generator(&reference)?.score(h * f64::from(at_half), x.view())?.dot(&reference.whitening.factor());
+    let learned: Vec<f64> = learned.index_axis(Axis(1), 0).to_vec();
+    let error = relative(law.law(), &learned, law.score());
+    // What training started from: the reference's own score.
+    let guide = reference.mixture.score(grid.view())?;
+    let before = relative(law.law(), &guide.column(0).to_vec(), law.score());
+    let tried = format!("{steps} steps, relative L2(p); the reference alone has {before:.3}");
+    Ok(vec![row("network", &tried, &[("chain's score", error, bound), ("gain over the reference", error / before, 0.5)])])
+}
+
+/// The exact residual of the variance-preserving process whose data are a mixture.
+struct Exact<'a>(&'a Mixture);
+
+impl<R: Real> Field<R> for Exact<'_> {
+    fn residual(&mut self, t: f64, u: &[R], out: &mut [R]) -> Result<()> {
+        let x = Array2::from_shape_fn((u.len(), 1), |(i, _)| u[i].f64());
+        let s = self.0.marginal((-0.5 * t).exp(), -(-t).exp_m1())?.score(x.view())?;
+        out.iter_mut().zip(&s).zip(u).for_each(|((o, s), u)| *o = R::of(*s) + *u);
+        Ok(())
+    }
+}
+
+fn reverse(effort: Effort) -> Result<Vec<Row>> {
+    let n = if effort == Effort::Quick { 20_000 } else { 100_000 };
+    let standard = Mixture::new(array![1.0], array![[0.0]], Covariances::Spherical(array![1.0]))?;
+    let data = three_modes()?;
+    let process = ReverseLangevin(ComponentStep::<f64>::new(&standard, 1.0)?);
+    let mut rows = vec![];
+    for (name, method, steps) in [("ode", Method::Ode, 100), ("sde", Method::Sde, 600), ("pc", Method::Pc, 400)] {
+        let mut u: Vec<f64> = standard.sample(n, 1, Purpose::Start, Draw::Independent)?.0.iter().copied().collect();
+        let how = Generation { method, heun: Heun::Yes, steps, horizon: 12.0, t_min: 1e-3, seed: 5 };
+        generate(&process, &mut Exact(&data), how, &mut u, &mut |_, _| {})?;
+        rows.push(row("reverse", &format!("{name}, {steps} steps"), &[("Kolmogorov-Smirnov", distance(&mut u, &data)?, 1.0)]));
+    }
+    Ok(rows)
+}
+
+/// The Kolmogorov-Smirnov distance of points to a mixture in one dimension, over its 1 % critical value.
+fn distance(x: &mut [f64], law: &Mixture) -> Result<f64> {
+    x.sort_by(f64::total_cmp);
+    let n = x.len() as f64;
+    let sd: Vec<f64> = (0..law.components()).map(|k| law.covariance(k)[[0, 0]].sqrt()).collect();
+    let cumulative = |x: f64| -> f64 {
+        (0..sd.len()).map(|k| law.weights()[k] * ((x - law.means()[[k, 0]]) / sd[k]).normal_law_lane::<false>().0).sum()
+    };
+    let largest = x.iter().enumerate().map(|(i, x)| {
+        let f = cumulative(*x);
+        (f - i as f64 / n).abs().max((f - (i + 1) as f64 / n).abs())
+    });
+    Ok(largest.fold(0.0, f64::max) * n.sqrt() / 1.628)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_what_they_should_be() {
+        let table = table(Effort::Quick);
+        let failed: Vec<&Row> = table.rows.iter().filter(|row| !row.pass).collect();
+        assert!(failed.is_empty() && table.rows.len() == 7, "{failed:#?}");
+    }
+
+    #[test]
+    fn a_biased_sampler_is_seen() {
+        let data = three_modes().unwrap();
+        let mut right: Vec<f64> = data.sample(20_000, 3, Purpose::Test, Draw::Independent).unwrap().0.iter().copied().collect();
+        let mut wrong: Vec<f64> = right.iter().map(|x| 1.02 * x + 0.02).collect();
+        assert!(distance(&mut right, &data).unwrap() <= 1.0 && distance(&mut wrong, &data).unwrap() > 1.0);
+    }
+}

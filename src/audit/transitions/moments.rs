@@ -1,0 +1,117 @@
+//! Local errors of the moments of one-step laws.
+
+use super::{row, three_modes};
+use crate::audit::{Curve, Row, Slope};
+use crate::mixture::{Covariances, Mixture};
+use crate::sde::{ComponentStep, DoubleWell, Langevin};
+use crate::transition::{Euler, ItoTaylor, LocalLinear, OneStep, rows as law};
+use crate::{Result, linalg};
+use ndarray::{Array2, array};
+
+pub fn rows() -> Result<Vec<Row>> {
+    let well = DoubleWell::new(1, SIGMA)?;
+    let mut rows = local("euler", &Euler(well), 2.0)?;
+    rows.extend(local("ito-taylor", &ItoTaylor(well), 3.0)?);
+    rows.extend(local("local-linear", &LocalLinear(well), 3.0)?);
+    rows.push(linear()?);
+    rows.push(component()?);
+    Ok(rows)
+}
+
+const SIGMA: f64 = 0.8;
+const START: f64 = 0.5;
+
+/// E phi(X_h) for dX = (X - X^3) dt + sigma dB from `START`, phi a polynomial by its coefficients: sum_n (h^n/n!) L^n phi,
+/// L phi = (x - x^3) phi' + (sigma^2/2) phi''. The sum diverges in the end; at the steps used here its tenth term is below 1e-12.
+fn series(mut phi: Vec<f64>, h: f64) -> f64 {
+    let at = |p: &[f64]| p.iter().rev().fold(0.0, |sum, c| sum * START + c);
+    let (mut sum, mut weight) = (at(&phi), 1.0);
+    for n in 1..=10 {
+        let mut next = vec![0.0; phi.len() + 2];
+        for (k, c) in phi.iter().enumerate().skip(1) {
+            let k_f = k as f64;
+            next[k] += k_f * c;
+            next[k + 2] -= k_f * c;
+            if k >= 2 {
+                next[k - 2] += 0.5 * SIGMA * SIGMA * k_f * (k_f - 1.0) * c;
+            }
+        }
+        phi = next;
+        weight *= h / f64::from(n);
+        sum += weight * at(&phi);
+    }
+    sum
+}
+
+/// Mean and second moment of one step: their local errors fall like h^(p + 1), p the weak order.
+fn local<T: OneStep<f64>>(name: &str, one: &T, claim: f64) -> Result<Vec<Row>> {
+    let steps: Vec<f64> = (0..5).map(|k| 0.5f64.powi(10 - k)).collect();
+    let x = array![[START]];
+    let mut curves = [(); 2].map(|()| Curve { h: steps.clone(), error: Vec::new() });
+    for h in &steps {
+        let m = law::mean(one, 0.0, *h, x.view())?[[0, 0]];
+        let v = law::covariance(one, 0.0, *h, x.view())?[[0, 0, 0]];
+        curves[0].error.push((m - series(vec![0.0, 1.0], *h)).abs());
+        curves[1].error.push((v + m * m - series(vec![0.0, 0.0, 1.0], *h)).abs());
+    }
+    Ok(["mean", "second moment"].into_iter().zip(curves).map(|(what, curve)| order(name, what, claim, curve)).collect())
+}
+
+/// A row that passes if the slope is within 0.1 of the claim.
+fn order(name: &str, what: &str, claim: f64, curve: Curve) -> Row {
+    let measured = curve.slope();
+    let finest = Curve { h: curve.h[..2].to_vec(), error: curve.error[..2].to_vec() }.slope();
+    let pass = (measured - claim).abs() <= 0.1;
+    Row {
+        name: name.to_owned(),
+        tried: vec![format!("{what}, local error")],
+        pass,
+        slope: Some(Slope { claim, measured, error: (measured - finest).abs(), curve: Some(curve) }),
+        ..Row::default()
+    }
+}
+
+/// Local linearisation of a linear equation is its law: dX = -(beta/2) P (X - m) dt + beta^(1/2) dB, P with eigenvalues 1/v:
+/// mean m + e^(-beta h/2v) (x - m), variance v (1 - e^(-beta h/v)) along each eigenvector.
+fn linear() -> Result<Row> {
+    let covariance = array![[0.5, 0.2], [0.2, 1.8]];
+    let pi = Mixture::new(array![1.0], array![[0.5, -1.0]], Covariances::Full(covariance.clone().insert_axis(ndarray::Axis(0))))?;
+    let one = LocalLinear(Langevin::<f64>::new(&pi, 1.3)?);
+    let eigen = linalg::symmetric_eigen(covariance.view())?;
+    let x = array![[2.0, 1.0], [-3.0, 0.0]];
+    let (mut mean_error, mut covariance_error) = (0f64, 0f64);
+    for h in [1e-3, 0.1, 1.0, 10.0, 1000.0] {
+        let decay = eigen.map(|v| (-0.65 * h / v).exp());
+        let exact: Array2<f64> = (&x - &pi.means()).dot(&decay) + pi.means();
+        let spread = eigen.map(|v| -v * (-1.3 * h / v).exp_m1());
+        let (m, c) = (law::mean(&one, 0.0, h, x.view())?, law::covariance(&one, 0.0, h, x.view())?);
+        mean_error = m.iter().zip(&exact).fold(mean_error, |w, (a, b)| w.max((a - b).abs()));
+        let scale = spread.iter().fold(0f64, |w, v| w.max(v.abs()));
+        for c in c.outer_iter() {
+            covariance_error = c.iter().zip(&spread).fold(covariance_error, |w, (a, b)| w.max((a - b).abs() / scale));
+        }
+    }
+    let errors = [("mean of the linear equation", mean_error, 1e-12), ("covariance of the linear equation", covariance_error, 1e-12)];
+    Ok(row("local-linear", "linear drift in the plane, h = 0.001 to 1000", &errors))
+}
+
+/// The component-wise step (15): its mean sum_k r_k (m_k + e^(-beta h/2v_k) (x - m_k)) against that of local linearisation, which is right
+/// to h^3: a local error of h^2, so of weak order 1.
+fn component() -> Result<Row> {
+    let pi = three_modes()?;
+    let step = ComponentStep::<f64>::new(&pi, 1.0)?;
+    let one = LocalLinear(Langevin::<f64>::new(&pi, 1.0)?);
+    let x = array![[0.9]];
+    let r = pi.responsibilities(x.view())?;
+    let mut curve = Curve { h: (0..5).map(|k| 0.5f64.powi(10 - k)).collect(), error: Vec::new() };
+    for h in &curve.h {
+        let mean: f64 = (0..pi.components())
+            .map(|k| {
+                let (m, v) = (pi.means()[[k, 0]], step.variances(k)[0]);
+                r[[0, k]] * (m + (-0.5 * h / v).exp() * (x[[0, 0]] - m))
+            })
+            .sum();
+        curve.error.push((mean - law::mean(&one, 0.0, *h, x.view())?[[0, 0]]).abs());
+    }
+    Ok(order("component", "mean on three modes", 2.0, curve))
+}

@@ -1,0 +1,206 @@
+//! Second and third derivatives of ln pi, in closed form, for hot loops.
+
+use super::{Evaluator, Mixture};
+use crate::Real;
+use crate::simd::W;
+
+/// The Hessian of ln pi and the gradient of its Laplacian. With s_k = C_k^-1 (m_k - x) the score of component k, P_k = C_k^-1,
+/// r_k the responsibilities, s = sum_k r_k s_k the score and phi_k = |s_k|^2 - tr P_k:
+///
+/// H = sum_k r_k (s_k s_k^T - P_k) - s s^T,
+///
+/// grad tr H = sum_k r_k (phi_k (s_k - s) - 2 P_k s_k) - 2 H s,   since grad r_k = r_k (s_k - s) and D s_k = -P_k.
+///
+/// ```
+/// use ndarray::array;
+/// use ndsm::mixture::{Covariances, Curvature, Mixture};
+/// let pi = Mixture::new(array![0.5, 0.5], array![[-1.0], [1.0]], Covariances::Spherical(array![1.0, 1.0]))?;
+/// let curvature = Curvature::<f64>::new(&pi);
+/// let mut memory = curvature.memory();
+/// let (mut s, mut h, mut g) = ([[0.0; 16]], [[0.0; 16]], [[0.0; 16]]);
+/// // ln pi = ln cosh x - x^2/2 + const: s = tanh x - x, H = 1/cosh^2 x - 1, H' = -2 tanh x / cosh^2 x.
+/// curvature.block::<false>(&[[0.3; 16]], &mut s, &mut h, &mut g, &mut memory);
+/// let sech2 = 0.3f64.cosh().powi(-2);
+/// assert!((s[0][0] - (0.3f64.tanh() - 0.3)).abs() < 1e-15);
+/// assert!((h[0][0] - (sech2 - 1.0)).abs() < 1e-15 && (g[0][0] + 2.0 * 0.3f64.tanh() * sech2).abs() < 1e-15);
+/// # Ok::<(), ndsm::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Curvature<R> {
+    pi: Evaluator<R>,
+    means: Vec<R>,
+    /// P_k, [k, d, d].
+    precisions: Vec<R>,
+    traces: Vec<R>,
+}
+
+/// Working memory of [`Curvature::block`].
+#[derive(Debug, Clone)]
+pub struct CurvatureMemory<R> {
+    r: Vec<[R; W]>,
+    scratch: Vec<[R; W]>,
+    /// s_k.
+    score: Vec<[R; W]>,
+    /// P_k s_k.
+    pulled: Vec<[R; W]>,
+    /// sum_k r_k phi_k.
+    mean: [R; W],
+}
+
+impl<R: Real> Curvature<R> {
+    /// Prepares the precisions of all components.
+    pub fn new(pi: &Mixture) -> Self {
+        let k = pi.components();
+        let precisions: Vec<_> = (0..k).map(|k| pi.evaluator().precision(k)).collect();
+        Curvature {
+            pi: Evaluator::new(pi),
+            means: pi.means().iter().map(|m| R::of(*m)).collect(),
+            traces: precisions.iter().map(|p| R::of(p.diag().sum())).collect(),
+            precisions: precisions.iter().flatten().map(|p| R::of(*p)).collect(),
+        }
+    }
+
+    /// Working memory.
+    pub fn memory(&self) -> CurvatureMemory<R> {
+        let d = vec![[R::zero(); W]; self.pi.dim()];
+        CurvatureMemory {
+            r: vec![[R::zero(); W]; self.pi.components()],
+            scratch: self.pi.scratch(),
+            score: d.clone(),
+            pulled: d,
+            mean: [R::zero(); W],
+        }
+    }
+
+    /// The score [d], the Hessian [d, d] and the gradient of its trace [d] at `x`, points last.
+    #[inline(always)]
+    pub fn block<const FMA: bool>(
+        &self,
+        x: &[[R; W]],
+        score: &mut [[R; W]],
+        hessian: &mut [[R; W]],
+        slope: &mut [[R; W]],
+        memory: &mut CurvatureMemory<R>,
+    ) {
+        let (d, m) = (self.pi.dim(), memory);
+        self.pi.responsibilities_block::<FMA>(x, &mut m.r, &mut m.scratch);
+        for out in [&mut *score, &mut *hessian, &mut *slope] {
+            out.fill([R::zero(); W]);
+        }
+        m.mean = [R::zero(); W];
+        let two = R::of(2.0);
+        for k in 0..m.r.len() {
+            let (p, r) = (&self.precisions[k * d * d..][..d * d], m.r[k]);
+            component_score::<R, FMA>(p, &self.means[k * d..][..d], x, &mut m.score);
+            product::<R, FMA>(p, &m.score, &mut m.pulled);
+            let mut phi = [-self.traces[k]; W];
+            for s in &m.score {
+                for i in 0..W {
+                    phi[i] = s[i].fma::<FMA>(s[i], phi[i]);
+                }
+            }
+            for i in 0..W {
+                m.mean[i] = r[i].fma::<FMA>(phi[i], m.mean[i]);
+            }
+            for a in 0..d {
+                let (s, q) = (m.score[a], m.pulled[a]);
+                for i in 0..W {
+                    score[a][i] = r[i].fma::<FMA>(s[i], score[a][i]);
+                    slope[a][i] += r[i] * (phi[i] * s[i] - two * q[i]);
+                }
+                for b in 0..d {
+                    let (h, other) = (&mut hessian[a * d + b], m.score[b]);
+                    for i in 0..W {
+                        h[i] += r[i] * (s[i] * other[i] - p[a * d + b]);
+                    }
+                }
+            }
+        }
+        for a in 0..d {
+            for b in 0..d {
+                for i in 0..W {
+                    hessian[a * d + b][i] -= score[a][i] * score[b][i];
+                }
+            }
+        }
+        for a in 0..d {
+            for i in 0..W {
+                slope[a][i] -= m.mean[i] * score[a][i];
+            }
+            for b in 0..d {
+                for i in 0..W {
+                    slope[a][i] -= two * hessian[a * d + b][i] * score[b][i];
+                }
+            }
+        }
+    }
+}
+
+/// P (m - x).
+#[inline(always)]
+fn component_score<R: Real, const FMA: bool>(p: &[R], mean: &[R], x: &[[R; W]], out: &mut [[R; W]]) {
+    for (row, out) in p.chunks_exact(x.len()).zip(out) {
+        *out = [R::zero(); W];
+        for ((p, m), x) in row.iter().zip(mean).zip(x) {
+            for i in 0..W {
+                out[i] = p.fma::<FMA>(*m - x[i], out[i]);
+            }
+        }
+    }
+}
+
+/// P v.
+#[inline(always)]
+fn product<R: Real, const FMA: bool>(p: &[R], v: &[[R; W]], out: &mut [[R; W]]) {
+    for (row, out) in p.chunks_exact(v.len()).zip(out) {
+        *out = [R::zero(); W];
+        for (p, v) in row.iter().zip(v) {
+            for i in 0..W {
+                out[i] = p.fma::<FMA>(v[i], out[i]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mixture::Covariances;
+    use ndarray::{Axis, array, stack};
+
+    #[test]
+    fn derivatives_agree_with_the_law_and_with_differences() {
+        let (a, b) = (array![[0.5, 0.2], [0.2, 0.9]], array![[1.5, -0.4], [-0.4, 0.3]]);
+        let full = stack(Axis(0), &[a.view(), b.view()]).unwrap();
+        let means = array![[-0.5, 0.3], [0.8, -0.2]];
+        for covariances in [Covariances::Full(full), Covariances::Tied(a), Covariances::Diagonal(array![[0.5, 1.0], [2.0, 0.4]])] {
+            let pi = Mixture::new(array![0.3, 0.7], means.clone(), covariances).unwrap();
+            let curvature = Curvature::<f64>::new(&pi);
+            let mut memory = curvature.memory();
+            let mut at = |x: [f64; 2]| {
+                let (mut s, mut h, mut g) = ([[0.0; W]; 2], [[0.0; W]; 4], [[0.0; W]; 2]);
+                curvature.block::<false>(&x.map(|x| [x; W]), &mut s, &mut h, &mut g, &mut memory);
+                ([s[0][0], s[1][0]], [h[0][0], h[1][0], h[2][0], h[3][0]], [g[0][3], g[1][3]])
+            };
+            for x in [[0.1, 0.2], [-2.0, 1.0], [0.7, -0.9]] {
+                let (s, h, g) = at(x);
+                let exact = pi.hessian(array![x[0], x[1]].view()).unwrap();
+                assert!(exact.iter().zip(h).all(|(e, h)| (e - h).abs() <= 1e-13), "{exact} {h:?}");
+                let score = pi.score(array![[x[0], x[1]]].view()).unwrap();
+                assert!(score.iter().zip(s).all(|(e, s)| (e - s).abs() <= 1e-13));
+                for j in 0..2 {
+                    // Five points: error of the fourth order in the spacing.
+                    let trace = |c: f64, at: &mut dyn FnMut([f64; 2]) -> [f64; 4]| {
+                        let mut y = x;
+                        y[j] += c * 1e-3;
+                        let h = at(y);
+                        h[0] + h[3]
+                    };
+                    let mut h = |y| at(y).1;
+                    let slope = (8.0 * (trace(1.0, &mut h) - trace(-1.0, &mut h)) - trace(2.0, &mut h) + trace(-2.0, &mut h)) / 12e-3;
+                    assert!((slope - g[j]).abs() <= 1e-9 * (1.0 + slope.abs()), "{slope} {}", g[j]);
+                }
+            }
+        }
+    }
+}

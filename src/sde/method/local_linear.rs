@@ -1,0 +1,62 @@
+use super::prelude::*;
+
+/// Local linearisation (Ozaki 1992; Shoji and Ozaki 1998), pathwise, for additive noise:
+///
+/// x' = x + h phi_1(hJ) f + h^2 phi_2(hJ) M + int sigma dB + h J sigma (W/2 + H).
+///
+/// Exact in the mean where the drift is linear. Where J has large negative eigenvalues the noise, which enters to first order only, is
+/// the explicit part.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalLinear;
+
+impl Method for LocalLinear {
+    const CLAIMS: Claims = Claims {
+        name: "local-linear",
+        calculus: CalculusKind::Either,
+        needs: Needs::Wh,
+        orders: &[Orders::of(NoiseKind::Additive, 1.5, 2.0)],
+        invariant: Some(2.0),
+        drifts: 1,
+        source: "Ozaki 1992; Shoji and Ozaki 1998",
+    };
+}
+
+impl<R: Real, S: Smooth<R, Noise = Additive, Calculus = Either>> Integrator<R, S> for LocalLinear {
+    type Memory = (SmoothVectors<R, S::Derivatives>, lanes::PhiMemory<R>);
+    fn memory(&self, sde: &S) -> Self::Memory {
+        (SmoothVectors::new(sde), lanes::PhiMemory::new(sde.dim()))
+    }
+    #[inline(always)]
+    fn step<const FMA: bool>(
+        &self,
+        sde: &S,
+        step: &Step,
+        path: Increment<'_, R>,
+        x: &mut [[R; W]],
+        memory: &mut Self::Memory,
+        scratch: &mut S::Scratch,
+    ) {
+        let (v, phi) = memory;
+        v.evaluate::<S, FMA>(sde, step, path, x, scratch);
+        let h: [R; W] = step.size(|h| h);
+        phi.evaluate::<FMA>(&h, &v.jacobian, x.len());
+        let add = |term: &[[R; W]], x: &mut [[R; W]], square: bool| {
+            for (x, term) in x.iter_mut().zip(term) {
+                for i in 0..W {
+                    x[i] += if square { h[i] * h[i] * term[i] } else { h[i] * term[i] };
+                }
+            }
+        };
+        lanes::apply::<R, FMA>(&phi.phi1, &v.f, &mut v.ju);
+        add(&v.ju, x, false);
+        lanes::apply::<R, FMA>(&phi.phi2, &v.m, &mut v.ju);
+        add(&v.ju, x, true);
+        lanes::apply::<R, FMA>(&v.jacobian, &v.area, &mut v.ju);
+        add(&v.ju, x, false);
+        for (x, noise) in x.iter_mut().zip(&v.noise) {
+            for i in 0..W {
+                x[i] += noise[i];
+            }
+        }
+    }
+}

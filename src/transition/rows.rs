@@ -1,0 +1,198 @@
+//! One-step laws for whole batches, row by row: mean, covariance, score, log-density, draws.
+//!
+//! Every function takes the step [`from`, `to`] and starts `x` [n, d]; `y` [n, d] are ends.
+//!
+//! ```
+//! use ndarray::array;
+//! use ndsm::sde::DoubleWell;
+//! use ndsm::transition::{Euler, ItoTaylor, LocalLinear, rows};
+//! let sde = DoubleWell::new(1, 0.8)?;
+//! let (x, y) = (array![[0.5f64], [-1.0]], array![[0.6], [-1.2]]);
+//! // The bottom of a well is at -1: the drift vanishes there, but not its curvature.
+//! let euler = rows::mean(&Euler(sde), 0.0, 0.1, x.view())?;
+//! let taylor = rows::mean(&ItoTaylor(sde), 0.0, 0.1, x.view())?;
+//! assert!(euler[[1, 0]] == -1.0 && (taylor[[1, 0]] + 1.0 - 0.5 * 0.01 * 3.0 * 0.64).abs() < 1e-15);
+//! let score = rows::score(&LocalLinear(sde), 0.0, 0.1, x.view(), y.view())?;
+//! assert!(score[[1, 0]] > 0.0); // back to the mean
+//! # Ok::<(), ndsm::Error>(())
+//! ```
+
+use super::law::{Factor, OneStep};
+use crate::real::Dual;
+use crate::sde::{Paths, Step, check_rows};
+use crate::simd::{Kernel, W, dispatch, load};
+use crate::{Error, Real, Result};
+use ndarray::{Array1, Array2, Array3, ArrayView2};
+
+/// m(x), [n, d].
+///
+/// # Errors
+/// `Shape` if `x` has no d columns; a step that does not end after it starts.
+pub fn mean<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2<R>) -> Result<Array2<R>> {
+    let mut out = Array2::from_elem(x.dim(), R::zero());
+    each(law, from, to, x, x, |block, rows| {
+        for (i, row) in rows.enumerate() {
+            (0..block.mean.len()).for_each(|j| out[[row, j]] = block.mean[j][i]);
+        }
+    })?;
+    Ok(out)
+}
+
+/// C(x), [n, d, d].
+///
+/// # Errors
+/// As [`mean`].
+pub fn covariance<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2<R>) -> Result<Array3<R>> {
+    let (n, d) = x.dim();
+    let mut out = Array3::from_elem((n, d, d), R::zero());
+    let (mut unit, mut column) = (vec![[R::zero(); W]; d], vec![[R::zero(); W]; d]);
+    each(law, from, to, x, x, |block, rows| {
+        // Column by column of L: C = sum_k l_k l_k^T.
+        for k in 0..d {
+            unit.fill([R::zero(); W]);
+            unit[k] = [R::one(); W];
+            block.factor.apply::<false>(&unit, &mut column);
+            for (i, row) in rows.clone().enumerate() {
+                for a in 0..d {
+                    for b in 0..d {
+                        out[[row, a, b]] += column[a][i] * column[b][i];
+                    }
+                }
+            }
+        }
+    })?;
+    Ok(out)
+}
+
+/// The transition score grad_y ln p(y | x) = -C^-1 (y - m), [n, d].
+///
+/// # Errors
+/// As [`mean`]; `y` of another shape than `x`.
+pub fn score<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2<R>, y: ArrayView2<R>) -> Result<Array2<R>> {
+    let mut out = Array2::from_elem(x.dim(), R::zero());
+    let mut result = vec![[R::zero(); W]; x.ncols()];
+    each(law, from, to, x, y, |block, rows| {
+        block.factor.solve_transposed::<false>(&block.whitened, &mut result);
+        for (i, row) in rows.enumerate() {
+            (0..result.len()).for_each(|j| out[[row, j]] = -result[j][i]);
+        }
+    })?;
+    Ok(out)
+}
+
+/// ln p(y | x), `[n]`.
+///
+/// # Errors
+/// As [`score`].
+pub fn log_density<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2<R>, y: ArrayView2<R>) -> Result<Array1<R>> {
+    let mut out = Array1::from_elem(x.nrows(), R::zero());
+    let normal = R::of(x.ncols() as f64 * std::f64::consts::TAU.ln());
+    each(law, from, to, x, y, |block, rows| {
+        let log_det = block.factor.log_det::<false>();
+        for (i, row) in rows.enumerate() {
+            let square: R = block.whitened.iter().map(|v| v[i] * v[i]).sum();
+            out[row] = R::of(-0.5) * (square + log_det[i] + normal);
+        }
+    })?;
+    Ok(out)
+}
+
+/// The score with respect to the start, grad_x ln p(y | x), [n, d]: the density's own code run on dual numbers.
+///
+/// # Errors
+/// As [`score`].
+pub fn start_score<R: Real, T: OneStep<Dual<R>>>(law: &T, from: f64, to: f64, x: ArrayView2<R>, y: ArrayView2<R>) -> Result<Array2<R>> {
+    let y = y.mapv(Dual::constant);
+    let mut out = Array2::from_elem(x.dim(), R::zero());
+    for j in 0..x.ncols() {
+        let mut seeded = x.mapv(Dual::constant);
+        seeded.column_mut(j).mapv_inplace(|v| Dual::new(v.value, R::one()));
+        let log_p = log_density(law, from, to, seeded.view(), y.view())?;
+        out.column_mut(j).assign(&log_p.mapv(|p| p.tangent));
+    }
+    Ok(out)
+}
+
+/// A draw for each row, m(x) + L z, [n, d]; block c of [`W`] rows takes its normals from stream c of `paths`.
+///
+/// # Errors
+/// As [`mean`].
+pub fn sample<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2<R>, paths: Paths) -> Result<Array2<R>> {
+    let mut out = Array2::from_elem(x.dim(), R::zero());
+    let d = x.ncols();
+    let (mut z, mut noise, mut row) = (vec![[R::zero(); W]; d], vec![[R::zero(); W]; d], vec![R::zero(); W * d]);
+    let mut chunk = 0;
+    each(law, from, to, x, x, |block, rows| {
+        let mut stream = paths.stream(chunk);
+        chunk += 1;
+        stream.fill_normal(&mut row);
+        load(&row, &mut z);
+        block.factor.apply::<false>(&z, &mut noise);
+        for (i, at) in rows.enumerate() {
+            (0..d).for_each(|j| out[[at, j]] = block.mean[j][i] + noise[j][i]);
+        }
+    })?;
+    Ok(out)
+}
+
+/// The law of one block, and L^-1 (y - m).
+struct Block<R, F> {
+    mean: Vec<[R; W]>,
+    factor: F,
+    whitened: Vec<[R; W]>,
+}
+
+struct Law<'a, R: Real, T: OneStep<R>> {
+    law: &'a T,
+    step: &'a Step,
+    x: &'a [[R; W]],
+    y: &'a mut [[R; W]],
+    block: &'a mut Block<R, T::Factor>,
+    memory: &'a mut T::Memory,
+}
+
+impl<R: Real, T: OneStep<R>> Kernel for Law<'_, R, T> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let b = self.block;
+        self.law.law::<FMA>(self.step, self.x, &mut b.mean, &mut b.factor, self.memory);
+        for (y, m) in self.y.iter_mut().zip(&b.mean) {
+            for i in 0..W {
+                y[i] -= m[i];
+            }
+        }
+        b.factor.solve::<FMA>(self.y, &mut b.whitened);
+    }
+}
+
+/// Calls `seen` with the law of every block and the rows that it holds.
+fn each<R: Real, T: OneStep<R>>(
+    law: &T,
+    from: f64,
+    to: f64,
+    x: ArrayView2<R>,
+    y: ArrayView2<R>,
+    mut seen: impl FnMut(&Block<R, T::Factor>, std::ops::Range<usize>),
+) -> Result<()> {
+    let (n, d) = x.dim();
+    if d != law.dim() || y.dim() != x.dim() {
+        return Err(Error::shape("transition", format!("starts and ends [n, {}]", law.dim()), &[x.shape(), y.shape()]));
+    }
+    if !(to > from && from.is_finite() && to.is_finite()) {
+        return Err(Error::invalid("transition: end of the step", format!("a finite time after its start {from}"), to));
+    }
+    let (x, y): (Vec<R>, Vec<R>) = (x.iter().copied().collect(), y.iter().copied().collect());
+    check_rows("transition", &x, d)?;
+    let zero = vec![[R::zero(); W]; d];
+    let mut block = Block { mean: zero.clone(), factor: T::Factor::new(d), whitened: zero.clone() };
+    let (mut starts, mut ends, mut memory, step) = (zero.clone(), zero, law.memory(), Step::common(from, to));
+    for (c, (x, y)) in x.chunks(W * d).zip(y.chunks(W * d)).enumerate() {
+        load(x, &mut starts);
+        load(y, &mut ends);
+        dispatch(Law { law, step: &step, x: &starts, y: &mut ends, block: &mut block, memory: &mut memory });
+        seen(&block, c * W..(c * W + W).min(n));
+    }
+    Ok(())
+}
