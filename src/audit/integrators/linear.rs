@@ -22,11 +22,11 @@ impl Map {
     /// Of `method` with steps of length `h`; nothing if its step is not linear.
     fn new<S: Sde<f64>, I: Integrator<f64, S>>(method: &I, sde: &S, h: f64) -> Option<Self> {
         let (d, m) = (sde.dim(), sde.noises());
-        // Lane i < d + 2 m has the unit input i; the next all of them together, the last none.
+        // Lane i < d + 2 m has the unit input i; the next twice all of them together, the last none.
         let inputs = d + 2 * m;
         let unit = |row: usize| {
             let mut lanes = [0.0; W];
-            (lanes[row], lanes[inputs]) = (1.0, 1.0);
+            (lanes[row], lanes[inputs]) = (1.0, 2.0);
             lanes
         };
         let rows = |range: std::ops::Range<usize>| range.map(unit).collect::<Vec<_>>();
@@ -34,7 +34,7 @@ impl Map {
         let [mut next, mut seen] = [rows(0..d), rows(0..d)];
         walk(method, sde, h, 1, false, (&w, &area), &mut next);
         walk(method, sde, h, 0, true, (&w, &area), &mut seen);
-        let linear = |x: &[f64; W]| (x[..inputs].iter().sum::<f64>() - x[inputs]).abs() <= 1e-13 && x[inputs + 1] == 0.0;
+        let linear = |x: &[f64; W]| (2.0 * x[..inputs].iter().sum::<f64>() - x[inputs]).abs() <= 1e-13 && x[inputs + 1] == 0.0;
         if !next.iter().chain(&seen).all(linear) {
             return None;
         }
