@@ -19,25 +19,53 @@ fn the_tape_passes_and_says_what_was_tried() {
 
 #[test]
 fn json_is_one_object() {
-    let output = ndsm(&["audit", "--json"]);
-    assert!(output.status.success());
+    let output = ndsm(&["audit", "--quick", "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(json["audit"] == "all" && json["pass"] == true && json["seconds"].is_number(), "{json}");
-    let rows = json["tables"]["tape"].as_array().unwrap();
-    assert_eq!(json["rows"], rows.len());
-    for row in rows {
+    let of = |subject: &str| json["tables"][subject].as_array().unwrap();
+    let (tape, integrators) = (of("tape"), of("integrators"));
+    let all = ["tape", "integrators", "transitions", "scores"].iter().map(|s| of(s).len()).sum::<usize>();
+    assert_eq!(json["rows"], all);
+    for row in tape {
         let (error, bound) = (row["error"].as_f64().unwrap(), row["bound"].as_f64().unwrap());
         assert!(row["pass"] == true && error <= bound && row["errors"].as_array().unwrap().len() == 3, "{row}");
         assert!(!row["tried"].as_array().unwrap().is_empty() && row["note"] == "", "{row}");
     }
+    for row in integrators.iter().filter(|row| row["order"]["error"] != 0.0 && row["order"].is_object()) {
+        let order = |key: &str| row["order"][key].as_f64().unwrap();
+        assert!(row["pass"] == true && (order("measured") - order("claim")).abs() <= 0.12, "{row}");
+        assert!(row["order"]["curve"]["h"].as_array().unwrap().len() >= 3, "{row}");
+    }
+}
+
+#[test]
+fn integrators_show_claim_and_measurement_and_leave_pictures() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path().join("audit");
+    let output = ndsm(&["audit", "integrators", "--quick", "--out", dir.to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && output.stderr.is_empty() && !text.contains("FAIL"), "{text}");
+    for part in ["claim", "sra1 ", "1.5 exactly", "strong, additive: order conditions", "weak, additive: double well", " +- "] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    let page = std::fs::read_to_string(dir.join("index.html")).unwrap();
+    let pictures = std::fs::read_dir(&dir).unwrap().filter(|f| f.as_ref().unwrap().path().extension().is_some_and(|e| e == "png")).count();
+    assert!(pictures >= 8 && page.matches("<img").count() == pictures, "{pictures}");
+    assert!(dir.join("strong-additive-log-verhulst.png").is_file());
 }
 
 #[test]
 fn other_names_are_refused() {
-    for (name, words) in [("integrators", "not available yet"), ("control", "not available yet"), ("tapes", "must be one of")] {
+    for (name, words) in [("control", "not available yet"), ("tapes", "must be one of")] {
         let output = ndsm(&["audit", name]);
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(2) && output.stdout.is_empty(), "{text}");
-        assert!(text.contains(words) && text.contains("\"tape\", \"all\"") && text.lines().count() == 1, "{text}");
+        assert!(
+            text.contains(words)
+                && text.contains("\"tape\", \"integrators\", \"transitions\", \"scores\", \"all\"")
+                && text.lines().count() == 1,
+            "{text}"
+        );
     }
 }

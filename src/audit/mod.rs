@@ -302,7 +302,11 @@ mod tests {
     #[test]
     fn names_are_parsed() {
         assert_eq!((Subject::parse("tape").unwrap(), Subject::parse("all").unwrap()), (vec![Subject::Tape], Subject::ALL.to_vec()));
-        for (name, words) in [("control", "\"control\" is not available yet; use one of \"tape\", \"all\""), ("tap", "got \"tap\"")] {
+        let wrong = [
+            ("control", "\"control\" is not available yet; use one of \"tape\", \"integrators\", \"transitions\", \"scores\", \"all\""),
+            ("tap", "got \"tap\""),
+        ];
+        for (name, words) in wrong {
             let e = Subject::parse(name).unwrap_err();
             assert!(e.exit_code() == 2 && e.to_string().contains(words), "{e}");
         }

@@ -3,7 +3,7 @@
 use super::paths::Path;
 use crate::Real;
 use crate::sde::kinds::{Additive, General};
-use crate::sde::{Calculus, CalculusKind, Either, Noise, Sde, Time, Within};
+use crate::sde::{Calculus, CalculusKind, Either, Harmonic, Noise, Sde, Semilinear, Smooth, Time, Underdamped, Within};
 use crate::simd::W;
 use std::marker::PhantomData;
 
@@ -84,7 +84,7 @@ impl<R: Real, C: Calculus, N: Within<General>> Sde<R> for Tanh<C, N> {
 }
 
 impl<C: Calculus, N: Within<General>> Solved for Tanh<C, N> {
-    const NAME: &'static str = "tanh";
+    const NAME: &'static str = if matches!(C::KIND, CalculusKind::Ito) { "tanh, Ito" } else { "tanh, Stratonovich" };
     fn start(&self) -> Vec<f64> {
         vec![self.start; self.a.len()]
     }
@@ -100,15 +100,15 @@ impl<C: Calculus, N: Within<General>> Solved for Tanh<C, N> {
 
 /// The logarithm of the stochastic Verhulst equation (Kloeden and Platen 1992, ch. 4.4), with coefficients that move in time:
 ///
-/// dX = (c(t) - e^X) dt + sigma(t) dB,   c = 1 + t/2,   sigma = (1 + t)/2,   X_0 = 0.
+/// dX = (c(t) - e^X) dt + sigma(t) dB,   c = (1 + t)/2,   sigma = 0.8 + 0.4 t,   X_0 = 0.
 ///
 /// With dZ = c dt + sigma dB, the solution is X_t = Z_t - ln(1 + int_0^t e^Z ds). Its drift is not linear, so that additive noise does not
 /// hide what a method does to second order.
 #[derive(Debug)]
 pub struct LogVerhulst;
 
-const GROWTH: [f64; 2] = [1.0, 0.5];
-const SIGMA: [f64; 2] = [0.5, 0.5];
+const GROWTH: [f64; 2] = [0.5, 0.5];
+const SIGMA: [f64; 2] = [0.8, 0.4];
 
 impl<R: Real> Sde<R> for LogVerhulst {
     type Calculus = Either;
@@ -131,6 +131,35 @@ impl<R: Real> Sde<R> for LogVerhulst {
         for i in 0..W {
             g[0][i] = sigma[i] * w[0][i];
         }
+    }
+}
+
+impl<R: Real> Smooth<R> for LogVerhulst {
+    type Derivatives = ();
+    fn derivatives_memory(&self) {}
+    #[inline(always)]
+    fn derivatives<const FMA: bool>(
+        &self,
+        t: &Time,
+        x: &[[R; W]],
+        f: &mut [[R; W]],
+        jacobian: &mut [[R; W]],
+        m: &mut [[R; W]],
+        (): &mut (),
+    ) {
+        let c: [R; W] = t.lanes(|t| GROWTH[0] + GROWTH[1] * t);
+        let half_a: [R; W] = t.lanes(|t| 0.5 * (SIGMA[0] + SIGMA[1] * t).powi(2));
+        for i in 0..W {
+            let e = x[0][i].exp_lane::<FMA>();
+            (f[0][i], jacobian[0][i], m[0][i]) = (c[i] - e, -e, R::of(GROWTH[1]) - half_a[i] * e);
+        }
+    }
+}
+
+/// -x, the slope of the drift at 0.
+impl<R: Real> Semilinear<R> for LogVerhulst {
+    fn rate(&self, _j: usize) -> f64 {
+        1.0
     }
 }
 
@@ -194,9 +223,9 @@ impl<R: Real, C: Calculus> Sde<R> for Growth<C> {
 
 /// The Ornstein-Uhlenbeck process dX = -X dt + sigma dB with sigma = 1: stationary variance 1/2.
 #[derive(Debug)]
-pub struct Linear;
+pub struct Relaxation;
 
-impl<R: Real> Sde<R> for Linear {
+impl<R: Real> Sde<R> for Relaxation {
     type Calculus = Either;
     type Noise = Additive;
     type Scratch = ();
@@ -213,5 +242,35 @@ impl<R: Real> Sde<R> for Linear {
     #[inline(always)]
     fn diffuse<const FMA: bool>(&self, _t: &Time, _x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
         g[0] = w[0];
+    }
+}
+
+/// Half of the drift is its linear part.
+impl<R: Real> Semilinear<R> for Relaxation {
+    fn rate(&self, _j: usize) -> f64 {
+        0.5
+    }
+}
+
+/// The spring with omega = 1, gamma = 2, T = 1: e^(A r) = e^-r (I + r (A + I)), so that the noise adds
+/// 2 int e^-r (r, 1 - r) dB, r = h - s, to (q, v). In terms of W and R = int r dB = h (W/2 + H), int r^2 dB is h R - h^2 W/6 and a rest of
+/// order h^(5/2).
+impl Solved for Underdamped<Harmonic> {
+    const NAME: &'static str = "damped spring";
+    fn start(&self) -> Vec<f64> {
+        vec![1.0, 0.0]
+    }
+    fn solution(&self, path: &Path, x: &mut [[f64; W]]) {
+        let (h, decay) = (path.h(), (-path.h()).exp());
+        [x[0], x[1]] = [[1.0; W], [0.0; W]];
+        for (_, w, area) in path.steps() {
+            for i in 0..W {
+                let (w, first) = (w[0][i], h * (0.5 * w[0][i] + area[0][i]));
+                let second = h * first - h * h * w / 6.0;
+                let (q, v) = (x[0][i], x[1][i]);
+                x[0][i] = decay * (q + h * (q + v)) + 2.0 * (first - second);
+                x[1][i] = decay * (v - h * (q + v)) + 2.0 * (w - 2.0 * first + 1.5 * second);
+            }
+        }
     }
 }

@@ -3,10 +3,11 @@
 use super::paths::{Block, bank, walk_path};
 use super::problem::{LogVerhulst, Solved, Tanh};
 use super::{Effort, measured};
+use crate::Result;
 use crate::audit::{Curve, Row, Slope};
 use crate::sde::kinds::{Commutative, Diagonal, Scalar};
 use crate::sde::method::{self, Visitor};
-use crate::sde::{Claims, Integrator, Ito, Noise, NoiseKind, Stratonovich};
+use crate::sde::{Claims, Harmonic, Integrator, Ito, Noise, NoiseKind, Stratonovich, Underdamped};
 use crate::simd::{W, sum};
 use rayon::prelude::*;
 use std::ops::RangeInclusive;
@@ -27,23 +28,34 @@ struct Size {
 impl Size {
     fn of(effort: Effort) -> Self {
         match effort {
-            Effort::Quick => Size { blocks: 6, powers: 6..=9, finest: 12 },
+            Effort::Quick => Size { blocks: 6, powers: 7..=10, finest: 13 },
             Effort::Full => Size { blocks: 32, powers: 7..=11, finest: 14 },
         }
     }
 }
 
 /// A row for each method and each kind of noise that it claims an order for.
-pub fn rows(effort: Effort) -> Vec<Row> {
+///
+/// # Errors
+/// None for these equations.
+pub fn rows(effort: Effort) -> Result<Vec<Row>> {
     let size = Size::of(effort);
     // The solutions of the tanh equation are functions of where the Brownian motions end.
     let ends = Size { finest: *size.powers.end(), ..Size::of(effort) };
-    let mut rows = measure(&LogVerhulst, &size, 1, method::additive);
-    rows.extend(measure(&Tanh::<Ito, Scalar>::one(), &ends, 2, method::diagonal));
+    let mut rows = measure(&LogVerhulst, &size, 1, |on| {
+        method::additive(on);
+        method::smooth(on);
+        method::semilinear(on);
+    });
+    rows.extend(measure(&Underdamped::<Harmonic>::critically_damped(1, 1.0, 1.0)?, &size, 6, method::kinetic));
+    rows.extend(measure(&Tanh::<Ito, Scalar>::one(), &ends, 2, |on| {
+        method::diagonal(on);
+        method::scalar(on);
+    }));
     rows.extend(measure(&Tanh::<Ito, Diagonal>::diagonal(), &ends, 3, method::diagonal));
     rows.extend(measure(&Tanh::<Stratonovich, Scalar>::one(), &ends, 4, method::commutative));
     rows.extend(measure(&Tanh::<Stratonovich, Commutative>::commuting(), &ends, 5, method::commutative));
-    rows
+    Ok(rows)
 }
 
 /// All methods that `walk` shows, batch by batch on the same paths.

@@ -1,7 +1,7 @@
 //! Weak orders: E phi(x_N) - E phi(X_1), without randomness.
 
 use super::backward::{Line, expectation};
-use super::problem::{Growth, Tanh};
+use super::problem::{Growth, Solved, Tanh};
 use super::{Effort, measured};
 use crate::Result;
 use crate::audit::{Curve, Measured, Row, Slope};
@@ -22,17 +22,25 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
     let well = DoubleWell::new(1, sigma)?;
     let (phi, line) = (|x: f64| x.powi(3), Line::new(-4.0, 4.0, 1601));
     let exact = kolmogorov(|x| x - x.powi(3), sigma, phi, start);
-    method::additive(&mut Weak { sde: &well, name: "double well", line, start, phi, exact, powers, rows: &mut rows });
+    let mut on = Weak { sde: &well, name: "double well", line, start, phi, exact, powers, rows: &mut rows };
+    method::additive(&mut on);
+    method::smooth(&mut on);
+    method::semilinear(&mut on);
 
     let phi = |x: f64| x + x.powi(2);
     let line = Line::new(-1.6, 1.6, 1601);
     let (ito, stratonovich) = (Tanh::<Ito, Scalar>::one(), Tanh::<Stratonovich, Scalar>::one());
     let exact = tanh_mean(phi);
-    let name = "tanh";
-    method::diagonal(&mut Weak { sde: &ito, name, line, start: 0.1, phi, exact, powers, rows: &mut rows });
+    let name = Tanh::<Ito, Scalar>::NAME;
+    let mut on = Weak { sde: &ito, name, line, start: 0.1, phi, exact, powers, rows: &mut rows };
+    method::diagonal(&mut on);
+    method::scalar(&mut on);
+    let name = Tanh::<Stratonovich, Scalar>::NAME;
     method::commutative(&mut Weak { sde: &stratonovich, name, line, start: 0.1, phi, exact, powers, rows: &mut rows });
 
-    method::diagonal(&mut Mean { sde: &Growth::<Ito>(PhantomData), rows: &mut rows });
+    let mut on = Mean { sde: &Growth::<Ito>(PhantomData), rows: &mut rows };
+    method::diagonal(&mut on);
+    method::scalar(&mut on);
     method::commutative(&mut Mean { sde: &Growth::<Stratonovich>(PhantomData), rows: &mut rows });
     rows.into_iter().collect()
 }

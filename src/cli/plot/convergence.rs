@@ -48,7 +48,7 @@ pub fn convergence(title: &str, methods: &[Errors]) -> Canvas {
     let (low, high) = ([130.0, 72.0], [width - LEGEND, height - 88.0]);
     let axes = Axes { low, high, x: range(0, 1.25), y: range(1, 3.0), log_x: true, log_y: true };
     axes.frame(&mut canvas);
-    axes.title(&mut canvas, &format!("{title}: error over step size"));
+    axes.title(&mut canvas, &format!("{title} (error over step size)"));
     for (slope, from, to) in references(&all, methods, shown) {
         canvas.line(&[axes.at(from[0], from[1]), axes.at(to[0], to[1])], 2.0, MUTED, 0.7);
         let [x, y] = axes.at(from[0], from[1]);
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn lines_of_known_order_are_parallel_to_their_reference() {
-        let h = [0.125, 0.25, 0.5];
+        let h: [f64; 3] = [0.125, 0.25, 0.5];
         let curve = |name: &str, p: f64| Errors { name: name.into(), order: p, points: h.iter().map(|h| [*h, 0.1 * h.powf(p)]).collect() };
         let methods = [curve("a", 1.0), curve("b", 2.0)];
         for (p, from, to) in references(&[[0.125, 1.0], [0.5, 1.0]], &methods, |e| e.points.clone()) {
