@@ -1,7 +1,8 @@
 //! Dense factorisations of small and middle-sized matrices, f64.
 //!
 //! [`Cholesky`] for everything with covariances (solves, inverses, log-determinants, square roots), [`symmetric_eigen`] for
-//! functions of a symmetric matrix. Matrix products are ndarray's. With the feature `lapack` both factorisations run through
+//! functions of a symmetric matrix, [`expm`], [`Phi`] and [`LinearStep`] for linear differential equations, and [`lanes`] for the same on
+//! many small matrices at once. Matrix products are ndarray's. With the feature `lapack` both factorisations run through
 //! the system's OpenBLAS instead, behind the same signatures; signs and the order of eigenvalues are the same, the last digits
 //! are not.
 //!
@@ -19,13 +20,18 @@
 
 mod cholesky;
 mod eigen;
+mod exponential;
 pub mod lanes;
 #[cfg(feature = "lapack")]
 mod lapack;
+mod lu;
+mod van_loan;
 mod vector;
 
 pub use cholesky::Cholesky;
 pub use eigen::{Eigen, symmetric_eigen};
+pub use exponential::{Phi, expm, phi_action, phi1, phi2};
+pub use van_loan::LinearStep;
 
 use crate::{Error, Result};
 use ndarray::ArrayView2;

@@ -5,11 +5,13 @@ use crate::Real;
 use crate::simd::W;
 
 /// The Hessian of ln pi and the gradient of its Laplacian. With s_k = C_k^-1 (m_k - x) the score of component k, P_k = C_k^-1,
-/// r_k the responsibilities, s = sum_k r_k s_k the score and phi_k = |s_k|^2 - tr P_k:
+/// r_k the responsibilities, s = sum_k r_k s_k the score and c_k = s_k - s:
 ///
-/// H = sum_k r_k (s_k s_k^T - P_k) - s s^T,
+/// H = sum_k r_k (c_k c_k^T - P_k),
 ///
-/// grad tr H = sum_k r_k (phi_k (s_k - s) - 2 P_k s_k) - 2 H s,   since grad r_k = r_k (s_k - s) and D s_k = -P_k.
+/// grad tr H = sum_k r_k ((|c_k|^2 - tr P_k) c_k - 2 P_k c_k),
+///
+/// from grad r_k = r_k c_k and D s_k = -P_k. Both are sums of centred terms: for one component they are -P and 0 without rounding.
 ///
 /// ```
 /// use ndarray::array;
@@ -39,12 +41,10 @@ pub struct Curvature<R> {
 pub struct CurvatureMemory<R> {
     r: Vec<[R; W]>,
     scratch: Vec<[R; W]>,
-    /// s_k.
-    score: Vec<[R; W]>,
-    /// P_k s_k.
+    /// s_k, then c_k, [k, d].
+    scores: Vec<[R; W]>,
+    /// P_k c_k.
     pulled: Vec<[R; W]>,
-    /// sum_k r_k phi_k.
-    mean: [R; W],
 }
 
 impl<R: Real> Curvature<R> {
@@ -62,13 +62,11 @@ impl<R: Real> Curvature<R> {
 
     /// Working memory.
     pub fn memory(&self) -> CurvatureMemory<R> {
-        let d = vec![[R::zero(); W]; self.pi.dim()];
         CurvatureMemory {
             r: vec![[R::zero(); W]; self.pi.components()],
             scratch: self.pi.scratch(),
-            score: d.clone(),
-            pulled: d,
-            mean: [R::zero(); W],
+            scores: vec![[R::zero(); W]; self.pi.components() * self.pi.dim()],
+            pulled: vec![[R::zero(); W]; self.pi.dim()],
         }
     }
 
@@ -87,49 +85,35 @@ impl<R: Real> Curvature<R> {
         for out in [&mut *score, &mut *hessian, &mut *slope] {
             out.fill([R::zero(); W]);
         }
-        m.mean = [R::zero(); W];
-        let two = R::of(2.0);
-        for k in 0..m.r.len() {
-            let (p, r) = (&self.precisions[k * d * d..][..d * d], m.r[k]);
-            component_score::<R, FMA>(p, &self.means[k * d..][..d], x, &mut m.score);
-            product::<R, FMA>(p, &m.score, &mut m.pulled);
-            let mut phi = [-self.traces[k]; W];
-            for s in &m.score {
+        for (k, s_k) in m.scores.chunks_exact_mut(d).enumerate() {
+            component_score::<R, FMA>(&self.precisions[k * d * d..][..d * d], &self.means[k * d..][..d], x, s_k);
+            for (score, s_k) in score.iter_mut().zip(&*s_k) {
                 for i in 0..W {
-                    phi[i] = s[i].fma::<FMA>(s[i], phi[i]);
+                    score[i] = m.r[k][i].fma::<FMA>(s_k[i], score[i]);
                 }
             }
-            for i in 0..W {
-                m.mean[i] = r[i].fma::<FMA>(phi[i], m.mean[i]);
-            }
-            for a in 0..d {
-                let (s, q) = (m.score[a], m.pulled[a]);
+        }
+        let two = R::of(2.0);
+        for (k, c) in m.scores.chunks_exact_mut(d).enumerate() {
+            let (p, r) = (&self.precisions[k * d * d..][..d * d], m.r[k]);
+            let mut size = [-self.traces[k]; W];
+            for (c, s) in c.iter_mut().zip(&*score) {
                 for i in 0..W {
-                    score[a][i] = r[i].fma::<FMA>(s[i], score[a][i]);
-                    slope[a][i] += r[i] * (phi[i] * s[i] - two * q[i]);
+                    c[i] -= s[i];
+                    size[i] = c[i].fma::<FMA>(c[i], size[i]);
+                }
+            }
+            product::<R, FMA>(p, c, &mut m.pulled);
+            for a in 0..d {
+                let (ca, q) = (c[a], m.pulled[a]);
+                for i in 0..W {
+                    slope[a][i] += r[i] * (size[i] * ca[i] - two * q[i]);
                 }
                 for b in 0..d {
-                    let (h, other) = (&mut hessian[a * d + b], m.score[b]);
+                    let (h, cb) = (&mut hessian[a * d + b], c[b]);
                     for i in 0..W {
-                        h[i] += r[i] * (s[i] * other[i] - p[a * d + b]);
+                        h[i] += r[i] * (ca[i] * cb[i] - p[a * d + b]);
                     }
-                }
-            }
-        }
-        for a in 0..d {
-            for b in 0..d {
-                for i in 0..W {
-                    hessian[a * d + b][i] -= score[a][i] * score[b][i];
-                }
-            }
-        }
-        for a in 0..d {
-            for i in 0..W {
-                slope[a][i] -= m.mean[i] * score[a][i];
-            }
-            for b in 0..d {
-                for i in 0..W {
-                    slope[a][i] -= two * hessian[a * d + b][i] * score[b][i];
                 }
             }
         }

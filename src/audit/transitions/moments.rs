@@ -1,11 +1,13 @@
 //! Local errors of the moments of one-step laws.
 
 use super::{row, three_modes};
+use crate::Result;
 use crate::audit::{Curve, Row, Slope};
+use crate::linalg::{self, lanes::GramianMemory};
 use crate::mixture::{Covariances, Mixture};
 use crate::sde::{ComponentStep, DoubleWell, Langevin};
+use crate::simd::W;
 use crate::transition::{Euler, ItoTaylor, LocalLinear, OneStep, rows as law};
-use crate::{Result, linalg};
 use ndarray::{Array2, array};
 
 pub fn rows() -> Result<Vec<Row>> {
@@ -14,6 +16,7 @@ pub fn rows() -> Result<Vec<Row>> {
     rows.extend(local("ito-taylor", &ItoTaylor(well), 3.0)?);
     rows.extend(local("local-linear", &LocalLinear(well), 3.0)?);
     rows.push(linear()?);
+    rows.push(van_loan()?);
     rows.push(component()?);
     Ok(rows)
 }
@@ -93,6 +96,29 @@ fn linear() -> Result<Row> {
     }
     let errors = [("mean of the linear equation", mean_error, 1e-12), ("covariance of the linear equation", covariance_error, 1e-12)];
     Ok(row("local-linear", "linear drift in the plane, h = 0.001 to 1000", &errors))
+}
+
+/// Van Loan's block exponential against the series and doublings that hot loops use, which share nothing with it: damped oscillators from slow to
+/// stiff, a singular J, a nilpotent one.
+fn van_loan() -> Result<Row> {
+    let mut worst = 0f64;
+    for j in [
+        array![[0.0, 1.0], [-1.0, -0.1]],
+        array![[0.0, 1.0], [-400.0, -500.0]],
+        array![[0.0, 1.0], [0.0, 0.0]],
+        array![[-2.0, 1.0], [-4.0, 2.0]],
+        array![[-1e4, 3.0], [0.0, -1e-3]],
+    ] {
+        for h in [1e-3, 0.5, 3.0] {
+            let reference = linalg::LinearStep::new(j.view(), Array2::eye(2).view(), h)?.covariance;
+            let jacobian: Vec<[f64; W]> = j.iter().map(|v| [*v; W]).collect();
+            let mut q = [[0.0; W]; 4];
+            GramianMemory::new(2).evaluate::<false>(&[h; W], &jacobian, 2, &mut q);
+            let scale = reference.iter().fold(0f64, |w, v| w.max(v.abs()));
+            worst = reference.iter().zip(&q).fold(worst, |w, (a, b)| w.max((a - h * b[0]).abs() / scale));
+        }
+    }
+    Ok(row("van-loan", "5 matrices, h = 0.001 to 3, against series and doublings", &[("covariance", worst, 1e-12)]))
 }
 
 /// The component-wise step (15): its mean sum_k r_k (m_k + e^(-beta h/2v_k) (x - m_k)) against that of local linearisation, which is right

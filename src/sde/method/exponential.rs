@@ -1,4 +1,5 @@
 use super::prelude::*;
+use crate::linalg::phi1;
 
 /// Exponential Euler for a drift that is linear and diagonal up to a rest, f(x, t) = -lambda x + n(x, t), and additive noise
 /// (Lord and Rougemont 2004; Jentzen and Kloeden 2009), coordinate by coordinate:
@@ -51,9 +52,4 @@ impl<R: Real, S: Semilinear<R, Noise = Additive, Calculus = Either>> Integrator<
             }
         }
     }
-}
-
-/// (e^z - 1)/z.
-fn phi1(z: f64) -> f64 {
-    if z == 0.0 { 1.0 } else { z.exp_m1() / z }
 }

@@ -12,7 +12,8 @@ const METHOD: Explicit = Explicit::DORMAND_PRINCE;
 /// b minus the weights of the embedded method of order 4.
 pub(super) const ERROR: [Surd; 7] = [q(71, 57600), q(0, 1), q(-71, 16695), q(71, 1920), q(-17253, 339_200), q(22, 525), q(-1, 40)];
 
-/// What Shampine's (1986) continuous extension of order 4 has beyond Hermite's cubic; in this form by Hairer, Norsett and Wanner (1993, II.6).
+/// What Shampine's (1986) continuous extension of order 4 has beyond Hermite's cubic; in this form by Hairer, Norsett and Wanner
+/// (1993, II.6).
 pub(super) const DENSE: [Surd; 7] = [
     q(-12_715_105_075, 11_282_082_432),
     q(0, 1),
@@ -72,8 +73,8 @@ impl DormandPrince {
         DormandPrince { max_steps: n, ..self }
     }
 
-    /// Moves the rows of `x` [n, dim] from the first to the last of `times`, rising or falling, in place. `seen(i, x)` sees the points at times\[i\], first
-    /// and last too: those between are interpolated to order 4, and do not bind the steps.
+    /// Moves the rows of `x` [n, dim] from the first to the last of `times`, rising or falling, in place. `seen(i, x)` sees the
+    /// points at times\[i\], first and last too: those between are interpolated to order 4, and do not bind the steps.
     ///
     /// # Errors
     /// Points that are not whole finite rows; times that are less than two or do not run one way; a relative tolerance below ten

@@ -38,7 +38,8 @@ impl CoxIngersollRoss {
         2.0 * self.kappa * self.theta >= self.s * self.s
     }
 
-    /// Mean and variance of X_t given X_0 = `x0`. At t = infinity those of the stationary law, Gamma of shape 2 kappa theta / s^2 and scale s^2 / (2 kappa).
+    /// Mean and variance of X_t given X_0 = `x0`. At t = infinity those of the stationary law, Gamma of shape 2 kappa theta / s^2
+    /// and scale s^2 / (2 kappa).
     pub fn moments(&self, x0: f64, t: f64) -> (f64, f64) {
         let e = (-self.kappa * t).exp();
         let mean = self.theta + (x0 - self.theta) * e;

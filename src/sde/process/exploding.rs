@@ -1,7 +1,7 @@
 //! The variance-exploding process: a Brownian motion whose clock runs ever faster.
 
 use super::linear::span;
-use super::{Linear, ScalarLaw, scaled};
+use super::{Linear, ScalarLaw, dimension, scaled};
 use crate::sde::kinds::{Additive, Either};
 use crate::sde::{Isotropic, Paths, Sde, Time, check_rows, positive};
 use crate::simd::W;
@@ -20,9 +20,9 @@ impl VarianceExploding {
     /// The process in `dim` dimensions.
     ///
     /// # Errors
-    /// `beta` not positive.
+    /// No dimension; `beta` not positive.
     pub fn new(dim: usize, beta: f64) -> Result<Self> {
-        Ok(VarianceExploding { dim, beta: positive("beta", beta)? })
+        Ok(VarianceExploding { dim: dimension("variance-exploding process", dim)?, beta: positive("beta", beta)? })
     }
 
     /// Moves the rows of `x` [n, d] from `t` to `t + h`, in place: exactly, X + (beta h (2t + h))^(1/2) Z.

@@ -95,8 +95,8 @@ pub struct Rowwise<R, F> {
     number: PhantomData<fn(R)>,
 }
 
-/// The force that the closure `f`(t, x, out) writes to `out` for one point x; both have `dim` numbers. NaN or infinity ends a simulation with
-/// the error that names path and step.
+/// The force that the closure `f`(t, x, out) writes to `out` for one point x; both have `dim` numbers. NaN or infinity ends a
+/// simulation with the error that names path and step.
 ///
 /// ```
 /// use ndsm::rng::Purpose;
@@ -144,9 +144,9 @@ pub struct Blockwise<R, M, F> {
     number: PhantomData<fn(R)>,
 }
 
-/// The force that the closure `f`(state, t, x, out) writes to `out` for [`W`] points at once, the rows of `x` [W, dim]: for networks, which want
-/// many rows and working memory. `make` makes the state of each thread. A closure that fails writes NaN, and the simulation
-/// ends with the error that names path and step.
+/// The force that the closure `f`(state, t, x, out) writes to `out` for [`W`] points at once, the rows of `x` [W, dim]: for
+/// networks, which want many rows and working memory. `make` makes the state of each thread. A closure that fails writes NaN, and
+/// the simulation ends with the error that names path and step.
 ///
 /// # Errors
 /// No dimension.

@@ -25,6 +25,12 @@ impl GeometricBrownian {
         }
         Ok(GeometricBrownian { mu, s })
     }
+
+    /// X_t, from the coordinates of X_0 and of `b` = B_t.
+    pub fn exact(&self, x0: &[f64], t: f64, b: &[f64]) -> Vec<f64> {
+        let growth = self.mu.iter().zip(&self.s).zip(b).map(|((mu, s), b)| ((mu - 0.5 * s * s) * t + s * b).exp());
+        x0.iter().zip(growth).map(|(x, growth)| x * growth).collect()
+    }
 }
 
 impl<R: Real> Sde<R> for GeometricBrownian {

@@ -149,7 +149,7 @@ pub struct MatrixLaw {
 }
 
 impl MatrixLaw {
-    /// The law with E = `map` [d, d], c = `shift` [d], and `covariance` [d, d], positive semidefinite up to rounding.
+    /// The law with E = `map` [d, d], c = `shift` `[d]`, and `covariance` [d, d], positive semidefinite up to rounding.
     ///
     /// # Errors
     /// `Shape` if they do not fit; a number that is not finite; an eigendecomposition that does not converge.

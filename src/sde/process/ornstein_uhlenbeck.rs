@@ -18,7 +18,7 @@ pub struct OrnsteinUhlenbeck {
 }
 
 impl OrnsteinUhlenbeck {
-    /// The process with drift matrix `a` [d, d], mean `mean` [d] and noise matrix `s` [d, m].
+    /// The process with drift matrix `a` [d, d], mean `mean` `[d]` and noise matrix `s` [d, m].
     ///
     /// # Errors
     /// `Shape` if they do not fit each other, or are empty; a number that is not finite.

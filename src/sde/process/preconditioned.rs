@@ -19,7 +19,8 @@ pub struct Preconditioned<F> {
 }
 
 impl<F> Preconditioned<F> {
-    /// Dynamics at speed `beta` toward the law whose score is `score`, with the mobility matrix `mobility` [d, d]; L is its Cholesky factor.
+    /// Dynamics at speed `beta` toward the law whose score is `score`, with the mobility matrix `mobility` [d, d]; L is its
+    /// Cholesky factor.
     ///
     /// # Errors
     /// `beta` not positive; `Shape` if the mobility is not [d, d]; `NotPositiveDefinite`.

@@ -56,8 +56,9 @@ impl Speed {
         Ok(Speed(Kind::Linear { b0, b1, horizon: positive("linear speed: horizon", horizon)? }))
     }
 
-    /// exp(-int_0^t b) = cos^2 theta(t) / cos^2 theta(0), theta linear in t and theta(0) = (pi/2) s / (1 + s) (Nichol and Dhariwal 2021, s = `offset` =
-    /// 0.008). Theirs runs to pi/2, where b is infinite; here theta(T) is where the integral of b is `total`, say 20.
+    /// exp(-int_0^t b) = cos^2 theta(t) / cos^2 theta(0), theta linear in t and theta(0) = (pi/2) s / (1 + s) (Nichol and Dhariwal
+    /// 2021, s = `offset` = 0.008). Theirs runs to pi/2, where b is infinite; here theta(T) is where the integral of b is `total`,
+    /// say 20.
     ///
     /// # Errors
     /// T or the total not positive; an offset outside of [0, 1].

@@ -100,7 +100,7 @@ fn exact_solutions_satisfy_itos_formula() {
     let gl = GinzburgLandau::new(1, 0.6, 1.3, 0.5).unwrap();
     solves(&gl, |t, b, i| gl.exact(0.8, t, b, i), |t, b| (2.0 * (0.6 * t + 0.5 * b)).exp());
     let gbm = GeometricBrownian::new(vec![0.2], vec![0.4]).unwrap();
-    solves(&gbm, |t, b, _| 1.5 * ((0.2 - 0.08) * t + 0.4 * b).exp(), |_, _| 0.0);
+    solves(&gbm, |t, b, _| gbm.exact(&[1.5], t, &[b])[0], |_, _| 0.0);
 }
 
 /// Mean of `values` and its standard error.
