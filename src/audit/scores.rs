@@ -148,7 +148,7 @@ fn reverse(effort: Effort) -> Result<Vec<Row>> {
     let data = three_modes()?;
     let process = ReverseLangevin(ComponentStep::<f64>::new(&standard, 1.0)?);
     let mut rows = vec![];
-    for (name, method, steps) in [("ode", Method::Ode, 100), ("sde", Method::Sde, 600), ("pc", Method::Pc, 400)] {
+    for (name, method, steps) in [("ode", Method::Ode, 100), ("sde", Method::Sde, 2000), ("pc", Method::Pc, 1200)] {
         let mut u: Vec<f64> = standard.sample(n, 1, Purpose::Start, Draw::Independent)?.0.iter().copied().collect();
         let how = Generation { method, heun: Heun::Yes, steps, horizon: 12.0, t_min: 1e-3, seed: 5 };
         generate(&process, &mut Exact(&data), how, &mut u, &mut |_, _| {})?;
