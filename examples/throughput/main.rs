@@ -10,6 +10,8 @@
 //! | `unet` | the same for images: U-Net 28 x 28 x 1, channels 32-64-64, batch 64, mean of (net(x, t) - z)^2, f32 |
 //! | `infer-1`, `infer-4096` | the network of `mlp-small` on 1 or 4,096 rows, f32 |
 //! | `langevin` | Euler-Maruyama, h = .01, toward 8 spherical components in the plane, 100,000 paths x 100 steps, f32 |
+//! | `langevin-16` | the same toward 10 components with full covariances in 16 dimensions, 10,000 paths |
+//! | `well-em`, `well-sra1` | the double well by Euler-Maruyama or SRA1, 100,000 paths x 1,000 steps, f64 |
 //! | `sample` | the reverse SDE with the network of `mlp-small`, 10,000 samples x 100 steps, f32 |
 //! | `gmm-em` | an iteration of EM, full covariances, n = 100,000, d = 16, k = 10, f64 |
 //! | `gemm-MxKxN` | a matrix product M x K by K x N on the tape, f32 |
@@ -65,7 +67,8 @@ fn gemm_sizes(work: &str) -> Option<[usize; 3]> {
 }
 
 /// What can be asked for.
-const WORKS: &str = "mlp-small, mlp-large, unet, infer-1, infer-4096, sample, langevin, gmm-em or gemm-MxKxN";
+const WORKS: &str =
+    "mlp-small, mlp-large, unet, infer-1, infer-4096, sample, langevin, langevin-16, well-em, well-sra1, gmm-em or gemm-MxKxN";
 
 fn run(work: &str, inputs: &Inputs) -> Result<Timing> {
     match work {
@@ -76,6 +79,9 @@ fn run(work: &str, inputs: &Inputs) -> Result<Timing> {
         "infer-4096" => networks::infer(4096, inputs),
         "sample" => networks::sample(inputs),
         "langevin" => numerics::langevin(inputs),
+        "langevin-16" => numerics::langevin_16(inputs),
+        "well-em" => numerics::well(&ndsm::sde::EulerMaruyama),
+        "well-sra1" => numerics::well(&ndsm::sde::Sra1),
         "gmm-em" => numerics::gmm_em(inputs),
         _ => match gemm_sizes(work) {
             Some([m, k, n]) => numerics::gemm(m, k, n, inputs),

@@ -3,33 +3,63 @@
 use super::inputs::{Inputs, stream};
 use super::{Timing, time};
 use ndarray::{Array1, Array2, Array3, ArrayView2};
-use ndsm::Result;
 use ndsm::mixture::{Covariances, Em, Mixture};
 use ndsm::rng::Purpose;
-use ndsm::sde::{EulerMaruyama, Langevin, Paths, simulate};
+use ndsm::sde::{DoubleWell, EulerMaruyama, Grid, Integrator, Langevin, Paths, Sde, simulate};
 use ndsm::tape::Recorder;
+use ndsm::{Real, Result};
 use std::time::Instant;
 
+/// 8 spherical components on a circle of radius 4.
 pub fn langevin(inputs: &Inputs) -> Result<Timing> {
     const PATHS: usize = 100_000;
-    const STEPS: usize = 100;
     let means = Array2::from_shape_fn((8, 2), |(k, j)| {
         let angle = k as f64 * std::f64::consts::FRAC_PI_4;
         4.0 * if j == 0 { angle.cos() } else { angle.sin() }
     });
     let variances = Array1::linspace(0.4, 0.75, 8).mapv(|s| s * s);
     let pi = Mixture::new(Array1::linspace(1.0, 8.0, 8) / 36.0, means, Covariances::Spherical(variances))?;
-    let sde = Langevin::<f32>::new(&pi, 1.0)?;
-    let grid: Vec<f64> = (0..=STEPS).map(|i| i as f64 / STEPS as f64).collect();
-    let x0: Vec<f32> = inputs.normal("x0", &[PATHS, 2], 4.0)?;
-    let mut x = x0.clone();
+    simulated(&EulerMaruyama, &Langevin::<f32>::new(&pi, 1.0)?, (1.0, 100), &inputs.normal("x0", &[PATHS, 2], 4.0)?, Some(&pi))
+}
+
+/// 10 components with full covariances A A^T in 16 dimensions.
+pub fn langevin_16(inputs: &Inputs) -> Result<Timing> {
+    const PATHS: usize = 10_000;
+    let means = Array2::from_shape_fn((10, 16), |(k, j)| 2.0 * (1.7 * k as f64 + 0.9 * j as f64).sin());
+    let a = Array3::from_shape_fn((10, 16, 16), |(k, i, j)| {
+        (1.3 * k as f64 + 0.7 * i as f64 + 1.1 * j as f64).cos() / 4.0 + if i == j { 0.7 } else { 0.0 }
+    });
+    let mut covariances = Array3::zeros(a.dim());
+    covariances.outer_iter_mut().zip(a.outer_iter()).for_each(|(mut c, a)| c.assign(&a.dot(&a.t())));
+    let pi = Mixture::new(Array1::from_elem(10, 0.1), means, Covariances::Full(covariances))?;
+    simulated(&EulerMaruyama, &Langevin::<f32>::new(&pi, 1.0)?, (1.0, 100), &inputs.normal("x0", &[PATHS, 16], 4.0)?, Some(&pi))
+}
+
+/// The double well with noise 0.8, f64.
+pub fn well<I: Integrator<f64, DoubleWell>>(method: &I) -> Result<Timing> {
+    simulated(method, &DoubleWell::new(1, 0.8)?, (10.0, 1000), &[0.0; 100_000], None)
+}
+
+/// All paths from `x0` to a time in so many steps.
+fn simulated<R: Real, S: Sde<R>, I: Integrator<R, S>>(
+    method: &I,
+    sde: &S,
+    (horizon, steps): (f64, usize),
+    x0: &[R],
+    law: Option<&Mixture>,
+) -> Result<Timing> {
+    let grid = Grid::Uniform.times(horizon, steps)?;
+    let (mut x, n) = (x0.to_vec(), x0.len() / sde.dim());
     let ms = time(1, || {
-        x.copy_from_slice(&x0);
-        simulate(&EulerMaruyama, &sde, &grid, &mut x, Paths { seed: 0, purpose: Purpose::Test, step: 0 }).map(|()| None)
+        x.copy_from_slice(x0);
+        simulate(method, sde, &grid, &mut x, Paths { seed: 0, purpose: Purpose::Test, step: 0 }).map(|()| None)
     })?;
-    let ends = Array2::from_shape_fn((PATHS, 2), |(i, j)| f64::from(x[2 * i + j]));
-    let log_pi = pi.log_density(ends.view())?.sum() / PATHS as f64;
-    Ok(Timing { ms, rate: ("path_steps_per_s", (PATHS * STEPS) as f64), extra: vec![("mean_log_pi", log_pi)] })
+    let ends = Array2::from_shape_fn((n, sde.dim()), |(i, j)| x[i * sde.dim() + j].f64());
+    let mut extra = vec![("mean_square", ends.iter().map(|x| x * x).sum::<f64>() / ends.len() as f64)];
+    if let Some(pi) = law {
+        extra.push(("mean_log_pi", pi.log_density(ends.view())?.sum() / n as f64));
+    }
+    Ok(Timing { ms, rate: ("path_steps_per_s", (n * steps) as f64), extra })
 }
 
 pub fn gmm_em(inputs: &Inputs) -> Result<Timing> {
