@@ -33,10 +33,10 @@ struct Well<'a> {
 impl Visitor<f64, DoubleWell> for Well<'_> {
     fn visit<I: Integrator<f64, DoubleWell>>(&mut self, method: &I) {
         let Some(claim) = I::CLAIMS.invariant else { return };
-        // Both moments together: the error of one alone may change its sign at a step size.
+        // The root mean square of both moments' errors: that of one alone may change its sign at a step size.
         let error = |h: &f64| -> Result<f64> {
             let [square, fourth] = stationary(method, &self.sde, *h)?;
-            Ok((square - gibbs(2)).hypot(fourth - gibbs(4)))
+            Ok((square - gibbs(2)).hypot(fourth - gibbs(4)) / 2f64.sqrt())
         };
         let curve = self.steps.iter().map(error).collect::<Result<_>>().map(|error| Curve { h: self.steps.to_vec(), error });
         self.rows.push(curve.map(|curve| order_of_law(&I::CLAIMS, claim, "double well", curve)));
