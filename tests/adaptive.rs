@@ -42,10 +42,10 @@ fn paths(step: u64) -> Paths {
 fn rejections_do_not_bias_the_law() {
     const N: usize = 100_000;
     let mut x = vec![0.0f64; 2 * N];
-    let tolerance = Tolerance { absolute: 0.02, relative: 0.0 };
+    let tolerance = Tolerance { absolute: 0.1, relative: 0.0 };
     let counts = adaptive(&Sra1, &Cubic, 0.0, 4.0, &mut x, tolerance, paths(0)).unwrap();
     let share = counts.rejected as f64 / (counts.accepted + counts.rejected) as f64;
-    assert!(share >= 0.3, "{share}");
+    assert!(share >= 0.05, "{share}");
     let mean = |f: &dyn Fn(&[f64]) -> f64| x.chunks(2).map(f).sum::<f64>() / N as f64;
     // 99.99 % intervals: 3.89 standard errors. Var W^2 = 2.
     let variance = mean(&|x| x[1] * x[1] / 4.0);

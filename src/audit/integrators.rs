@@ -28,7 +28,7 @@ weak              error of an expectation, by backward iteration with Gauss-Herm
 mean              whether the limit is the Ito or the Stratonovich solution, whose means are 8 % apart
 invariant law     error of the stationary variance, from the coefficients of the step if the drift is linear, else by backward iteration
 A row fails if the order is off by more than 0.1 (or three standard errors), and if the error at the finest step, which stands beside
-its bound h^order, exceeds that. Not measured: orders for noise that does not commute, weak orders for more than one Brownian motion.";
+its bound 2 h^order, exceeds that. Not measured: orders for noise that does not commute, weak orders for more than one Brownian motion.";
 
 /// Checks all methods of the registry.
 pub fn table(effort: Effort) -> Table {
@@ -78,9 +78,9 @@ fn tableaus() -> Vec<(Claims, Tableau)> {
     all.0
 }
 
-/// A row for a measured order. It passes if `right`, and if the limit is too: at the shortest step the error must be below h^order.
+/// A row for a measured order. It passes if `right`, and if the limit is too: at the shortest step the error must be below 2 h^order.
 fn measured(claims: &Claims, what: String, slope: Slope, against: &'static str, right: bool) -> Row {
-    let errors = slope.curve.iter().map(|c| Measured { reference: against, error: c.error[0], bound: c.h[0].powf(slope.claim) });
+    let errors = slope.curve.iter().map(|c| Measured { reference: against, error: c.error[0], bound: 2.0 * c.h[0].powf(slope.claim) });
     let errors: Vec<Measured> = errors.collect();
     let pass = right && errors.iter().all(|e| e.error <= e.bound);
     Row { name: claims.name.to_owned(), tried: vec![what], errors, pass, slope: Some(slope), ..Row::default() }

@@ -44,8 +44,14 @@ pub struct Counts {
 const LEVELS: u32 = 40;
 /// A path that needs more steps than this is given up.
 const MOST_STEPS: u64 = 10_000_000;
-/// The next step is doubled where the estimate, which grows like h^(3/2), should stay below 0.85 after it.
-const DOUBLE_BELOW: f64 = 0.3;
+/// The first step. A path may start where the drift vanishes, and then the estimate of any step can be 0 by chance: long steps must
+/// be grown into (by alignment no step is longer than the way behind it).
+const FIRST: u64 = WAY >> 10;
+/// The step is doubled where the estimate, which grows like h^(3/2), is expected to stay below this.
+const DOUBLE_BELOW: f64 = 0.5;
+/// What is expected is the largest of the path's estimates, each worth less by this factor for every step since. A single estimate can be
+/// small by chance; to lengthen steps on such chances, and to keep some of them by another, biases the law.
+const MEMORY: f64 = 0.9;
 
 /// Moves the paths `x` [n, d] of `sde` from `from` to `to`, each with its own steps, in place.
 ///
@@ -142,6 +148,8 @@ struct Clock {
     at: u64,
     step: u64,
     steps: u64,
+    /// The estimate that is expected, over (step length)^(3/2).
+    rate: f64,
 }
 
 const WAY: u64 = 1 << LEVELS;
@@ -150,6 +158,16 @@ impl Clock {
     /// Start and end of the next step; of a path that has arrived, some step that will not count.
     fn next(&self) -> (u64, u64) {
         if self.at == WAY { (WAY - self.step, WAY) } else { (self.at, self.at + self.step) }
+    }
+
+    /// The estimate to be expected of a step of this length, given this one's.
+    fn learn(&mut self, error: f64) {
+        let rate = error / (self.step as f64).powf(1.5);
+        self.rate = rate.max(MEMORY * self.rate);
+    }
+
+    fn expected(&self, step: u64) -> f64 {
+        self.rate * (step as f64).powf(1.5)
     }
 }
 
@@ -172,7 +190,7 @@ impl<R: Real, S: Sde<R>, I: Embedded<R, S>> Kernel for Run<'_, R, S, I> {
         let time = |k: u64| if k == WAY { to } else { from + (to - from) * (k as f64 / WAY as f64) };
         let b = &mut self.block;
         load(self.rows, &mut b.x);
-        let mut paths = [Clock { at: WAY, step: WAY, steps: 0 }; W];
+        let mut paths = [Clock { at: WAY, step: FIRST, steps: 0, rate: 0.0 }; W];
         for clock in paths.iter_mut().take(self.rows.len() / b.x.len()) {
             clock.at = 0;
         }
@@ -199,13 +217,15 @@ impl<R: Real, S: Sde<R>, I: Embedded<R, S>> Kernel for Run<'_, R, S, I> {
                     continue;
                 }
                 clock.steps += 1;
+                clock.learn(error[i]);
                 if error[i] <= 1.0 {
                     counts.accepted += 1;
                     clock.at += clock.step;
                     for (x, tried) in b.x.iter_mut().zip(&b.tried) {
                         x[i] = tried[i];
                     }
-                    if error[i] < DOUBLE_BELOW && clock.at % (2 * clock.step) == 0 && clock.at < WAY {
+                    let longer = 2 * clock.step;
+                    if clock.at % longer == 0 && clock.at < WAY && clock.expected(longer) < DOUBLE_BELOW {
                         clock.step *= 2;
                     }
                 } else if clock.step > 1 && clock.steps < MOST_STEPS {
