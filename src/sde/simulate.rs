@@ -171,9 +171,11 @@ impl<R: Real> Normals<R> {
 fn scaled<R: Real, const FMA: bool>(normals: &mut NormalLanes<R>, sd: [R; W], out: &mut [[R; W]]) {
     for lanes in out {
         let z = normals.draw::<FMA>();
+        let mut y = [R::zero(); W];
         for i in 0..W {
-            lanes[i] = sd[i] * z[i];
+            y[i] = sd[i] * z[i];
         }
+        *lanes = y;
     }
 }
 

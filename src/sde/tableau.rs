@@ -232,9 +232,12 @@ impl<R: Real, S: Sde<R>> Terms<'_, R, S> {
         for (j, a) in stage.drift {
             let a = R::of(a.f64());
             for (o, f) in out.iter_mut().zip(&self.f[j * d..][..d]) {
+                // By value: slices that might overlap are not vectorised.
+                let (f, mut y) = (*f, *o);
                 for i in 0..W {
-                    o[i] = f[i].fma::<FMA>(a * h[i], o[i]);
+                    y[i] = f[i].fma::<FMA>(a * h[i], y[i]);
                 }
+                *o = y;
             }
         }
         for (j, mix) in stage.noise {
@@ -242,9 +245,11 @@ impl<R: Real, S: Sde<R>> Terms<'_, R, S> {
             let t = self.step.at(self.tableau.stages[*j].c.f64());
             self.sde.diffuse::<FMA>(&t, &self.z[j * d..][..d], mixed, g, scratch);
             for (o, g) in out.iter_mut().zip(&*g) {
+                let (g, mut y) = (*g, *o);
                 for i in 0..W {
-                    o[i] += g[i];
+                    y[i] += g[i];
                 }
+                *o = y;
             }
         }
     }
@@ -255,15 +260,19 @@ impl<R: Real, S: Sde<R>> Terms<'_, R, S> {
         let [cw, ch] = [mix.w, mix.h].map(|c| R::of(c.f64()));
         if mix.h.is_zero() {
             for (o, w) in out.iter_mut().zip(self.path.w) {
+                let (w, mut y) = (*w, [R::zero(); W]);
                 for i in 0..W {
-                    o[i] = cw * w[i];
+                    y[i] = cw * w[i];
                 }
+                *o = y;
             }
         } else {
             for ((o, w), area) in out.iter_mut().zip(self.path.w).zip(self.path.h) {
+                let (w, area, mut y) = (*w, *area, [R::zero(); W]);
                 for i in 0..W {
-                    o[i] = area[i].fma::<FMA>(ch, cw * w[i]);
+                    y[i] = area[i].fma::<FMA>(ch, cw * w[i]);
                 }
+                *o = y;
             }
         }
         if mix.root.is_zero() && mix.i11.is_zero() && mix.i111.is_zero() {

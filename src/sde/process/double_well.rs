@@ -35,9 +35,11 @@ impl<R: Real> Sde<R> for DoubleWell {
     #[inline(always)]
     fn drift<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
         for (f, x) in f.iter_mut().zip(x) {
+            let (x, mut y) = (*x, [R::zero(); W]);
             for i in 0..W {
-                f[i] = (-x[i] * x[i]).fma::<FMA>(x[i], x[i]);
+                y[i] = (-x[i] * x[i]).fma::<FMA>(x[i], x[i]);
             }
+            *f = y;
         }
     }
     #[inline(always)]

@@ -68,9 +68,12 @@ use crate::{Error, Real, Result};
 #[inline(always)]
 pub(crate) fn scaled<R: Real>(sigma: [R; W], w: &[[R; W]], g: &mut [[R; W]]) {
     for (g, w) in g.iter_mut().zip(w) {
+        // By value: slices that might overlap are not vectorised.
+        let (w, mut y) = (*w, [R::zero(); W]);
         for i in 0..W {
-            g[i] = sigma[i] * w[i];
+            y[i] = sigma[i] * w[i];
         }
+        *g = y;
     }
 }
 
