@@ -1,15 +1,73 @@
 //! Calculus and kind of noise, as types: a method that does not fit an equation does not compile.
 //!
 //! An [`Sde`](super::Sde) names its [`Calculus`] and its [`Noise`]; an [`Integrator`](super::Integrator) is implemented for the
-//! equations that it is right for. A Milstein step without the Levy areas of general noise, say, is not there to be called:
+//! equations that it is right for:
 //!
-//! ```compile_fail
-//! use ndsm::sde::{Lorenz, Sriw1, Step, simulate};
-//! # use ndsm::{rng::Purpose, sde::{Paths, Heun, GeometricBrownian}};
-//! # let (grid, paths) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 });
-//! // Heun's method converges to the Stratonovich solution; this equation is Ito's.
-//! let gbm = GeometricBrownian::new(vec![0.1], vec![0.5]).unwrap();
-//! simulate(&Heun, &gbm, &grid, &mut [1.0f64], paths).unwrap();
+//! ```
+//! # use ndsm::{rng::Purpose, sde::*};
+//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! simulate(&Milstein, &GeometricBrownian::new(vec![0.1], vec![0.5])?, &grid, &mut x, paths)?;
+//! simulate(&LocalLinear, &Lorenz::classic(1.0)?, &grid, &mut x, paths)?;
+//! simulate(&ExponentialEuler, &DoubleWell::new(1, 0.5)?, &grid, &mut x, paths)?;
+//! simulate(&Baoab, &Underdamped::critically_damped(1, 1.0, 1.0)?, &grid, &mut x[..2], paths)?;
+//! # Ok::<(), ndsm::Error>(())
+//! ```
+//!
+//! What does not fit is not there to be called. Heun's method converges to the Stratonovich solution, and this equation is Ito's:
+//! ```compile_fail,E0277
+//! # use ndsm::{rng::Purpose, sde::*};
+//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! simulate(&Heun, &GeometricBrownian::new(vec![0.1], vec![0.5])?, &grid, &mut x, paths)?;
+//! # Ok::<(), ndsm::Error>(())
+//! ```
+//! SRA1 and ShARK are for additive noise:
+//! ```compile_fail,E0277
+//! # use ndsm::{rng::Purpose, sde::*};
+//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! simulate(&Sra1, &GeometricBrownian::new(vec![0.1], vec![0.5])?, &grid, &mut x, paths)?;
+//! # Ok::<(), ndsm::Error>(())
+//! ```
+//!
+//! ```compile_fail,E0277
+//! # use ndsm::{rng::Purpose, sde::*};
+//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! simulate(&Shark, &GeometricBrownian::new(vec![0.1], vec![0.5])?, &grid, &mut x, paths)?;
+//! # Ok::<(), ndsm::Error>(())
+//! ```
+//! Leimkuhler and Matthews' method too:
+//! ```compile_fail,E0271
+//! # use ndsm::{rng::Purpose, sde::*};
+//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! simulate(&LeimkuhlerMatthews, &GeometricBrownian::new(vec![0.1], vec![0.5])?, &grid, &mut x, paths)?;
+//! # Ok::<(), ndsm::Error>(())
+//! ```
+//! SPaRK and SlowRK read the equation as Stratonovich's:
+//! ```compile_fail,E0277
+//! # use ndsm::{rng::Purpose, sde::*};
+//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! simulate(&SlowRk, &GeometricBrownian::new(vec![0.1], vec![0.5])?, &grid, &mut x, paths)?;
+//! # Ok::<(), ndsm::Error>(())
+//! ```
+//! Kloeden and Platen's scheme for one equation does not take two with a Brownian motion each:
+//! ```compile_fail,E0271
+//! # use ndsm::{rng::Purpose, sde::*};
+//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! simulate(&KloedenPlatenScalar, &GeometricBrownian::new(vec![0.1, 0.2], vec![0.5, 0.5])?, &grid, &mut x[..2], paths)?;
+//! # Ok::<(), ndsm::Error>(())
+//! ```
+//! Exponential Euler needs a linear part, and BAOAB positions and velocities:
+//! ```compile_fail,E0277
+//! # use ndsm::{rng::Purpose, sde::*};
+//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! simulate(&ExponentialEuler, &Lorenz::classic(1.0)?, &grid, &mut x, paths)?;
+//! # Ok::<(), ndsm::Error>(())
+//! ```
+//!
+//! ```compile_fail,E0277
+//! # use ndsm::{rng::Purpose, sde::*};
+//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! simulate(&Baoab, &DoubleWell::new(1, 0.5)?, &grid, &mut x, paths)?;
+//! # Ok::<(), ndsm::Error>(())
 //! ```
 //!
 //! The same facts are data in [`Claims`](super::Claims), for choices made at run time.
