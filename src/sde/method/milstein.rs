@@ -27,7 +27,7 @@ impl Method for Milstein {
         calculus: CalculusKind::Ito,
         needs: Needs::W,
         orders: ORDERS,
-        invariant: Some(1.0),
+        invariant: None,
         drifts: 1,
         source: "Kloeden and Platen 1992, eq. 10.3.17",
     };
