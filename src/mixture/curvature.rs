@@ -70,7 +70,7 @@ impl<R: Real> Curvature<R> {
         }
     }
 
-    /// The score [d], the Hessian [d, d] and the gradient of its trace [d] at `x`, points last.
+    /// The score `[d]`, the Hessian `[d, d]` and the gradient of its trace `[d]` at `x`, points last.
     #[inline(always)]
     pub fn block<const FMA: bool>(
         &self,

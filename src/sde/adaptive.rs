@@ -9,7 +9,7 @@ use rayon::prelude::*;
 /// A method that estimates the error of its step by a difference of two evaluations of the equation, so that the estimate is 0 where the
 /// equation's coefficients are constant.
 pub trait Embedded<R: Real, S: Sde<R>>: Integrator<R, S> {
-    /// The estimate for the step just taken, `out` [d], paths last.
+    /// The estimate for the step just taken, `out` `[d]`, paths last.
     fn error<const FMA: bool>(
         &self,
         sde: &S,

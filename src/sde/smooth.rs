@@ -14,7 +14,7 @@ pub trait Smooth<R: Real>: Sde<R> {
     type Derivatives: Send;
     /// Makes it.
     fn derivatives_memory(&self) -> Self::Derivatives;
-    /// `f` [d], `jacobian` [d, d] row-major (row i: the gradient of f_i) and `m` [d] at `x`, all paths last.
+    /// `f` `[d]`, `jacobian` `[d, d]` row-major (row i: the gradient of f_i) and `m` `[d]` at `x`, all paths last.
     fn derivatives<const FMA: bool>(
         &self,
         t: &Time,

@@ -29,7 +29,7 @@ pub trait OneStep<R: Real>: Sync {
     fn dim(&self) -> usize;
     /// Makes the working memory.
     fn memory(&self) -> Self::Memory;
-    /// The law of the step from `x` [d], paths last.
+    /// The law of the step from `x` `[d]`, paths last.
     fn law<const FMA: bool>(&self, step: &Step, x: &[[R; W]], mean: &mut [[R; W]], factor: &mut Self::Factor, memory: &mut Self::Memory);
 }
 
@@ -82,7 +82,7 @@ impl<R: Real> Factor<R> for Scalar<R> {
 /// L = diag(s).
 #[derive(Debug, Clone)]
 pub struct Diagonal<R> {
-    /// s, [d].
+    /// s, `[d]`.
     pub s: Vec<[R; W]>,
 }
 
