@@ -12,7 +12,7 @@ use crate::metrics::{self, ModeSpace, nearest};
 use crate::mixture::{Covariances, Mixture};
 use crate::rng::Purpose;
 use crate::sample::Method;
-use crate::sde::{ComponentStep, Paths, VarianceExploding};
+use crate::sde::{ComponentStep, Linear, LinearLaw, Paths, VarianceExploding};
 use crate::train::{Generator, Reference, State, Trainer};
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2, Array3, ArrayView2, Axis, s};
@@ -155,7 +155,7 @@ impl<R: Real> Run<R> {
             if i > 0 {
                 let paths = Paths { seed: c.train.seed, purpose: Purpose::Picture, step: i as u64 };
                 match c.sde.kind {
-                    SdeKind::Ve => exploding.step(time(i - 1), time(i) - time(i - 1), &mut u, paths)?,
+                    SdeKind::Ve => exploding.law(time(i - 1), time(i))?.step(&mut u, paths)?,
                     _ => step.step(time(i) - time(i - 1), &mut u, paths)?,
                 }
             }

@@ -94,22 +94,29 @@ fn first_non_finite<R: Real>(x: &[R]) -> Option<usize> {
     x.iter().position(|v| !v.is_finite())
 }
 
-/// NaN and infinity may arise anywhere and stay: the path's block is run again, watched.
+/// NaN and infinity stay once they are there: the first such step is found by halving, each time with a run of the path's blocks along the
+/// first times of the grid. Memory does not grow with the steps here either.
 fn locate<R, S, I>(method: &I, sde: &S, grid: &[f64], starts: &[R], path: usize, paths: Paths) -> Error
 where
     R: Real,
     S: Sde<R>,
     I: Integrator<R, S>,
 {
-    let chunk = 2 * W * sde.dim();
-    let pairs = path / (2 * W);
-    let mut rows = starts.chunks(chunk).nth(pairs).unwrap_or_default().to_vec();
-    let (size, row) = (rows.len(), (path % (2 * W)) * sde.dim());
-    let mut all = vec![R::zero(); size * grid.len()];
-    let mut seen: Vec<&mut [R]> = all.chunks_mut(size.max(1)).collect();
+    let d = sde.dim();
+    let (pairs, row) = (path / (2 * W), (path % (2 * W)) * d);
+    let starts = starts.chunks(2 * W * d).nth(pairs).unwrap_or_default();
     let blocks = &mut pair(method, sde);
-    dispatch(Run { method, sde, grid, rows: &mut rows, blocks, normals: normals(paths, pairs), seen: Some(&mut seen) });
-    let step = seen.iter().position(|at| first_non_finite(&at[row..row + sde.dim()]).is_some()).unwrap_or(grid.len() - 1);
+    let mut rows = starts.to_vec();
+    let (mut finite, mut step) = (0, grid.len() - 1);
+    while step - finite > 1 {
+        let middle = finite + (step - finite) / 2;
+        rows.copy_from_slice(starts);
+        dispatch(Run { method, sde, grid: &grid[..=middle], rows: &mut rows, blocks, normals: normals(paths, pairs), seen: None });
+        match first_non_finite(&rows[row..row + d]) {
+            None => finite = middle,
+            Some(_) => step = middle,
+        }
+    }
     Error::NonFinite {
         place: format!("path {path} by the method {}, at time {}", I::CLAIMS.name, grid[step]),
         step,

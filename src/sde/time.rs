@@ -72,16 +72,7 @@ impl Step {
     /// f(h) of every path.
     #[inline(always)]
     pub fn size<R: Real>(&self, f: impl Fn(f64) -> f64) -> [R; W] {
-        match (&self.from, &self.to) {
-            (Time::Common(a), Time::Common(b)) => [R::of(f(b - a)); W],
-            (from, to) => {
-                let mut out = [R::zero(); W];
-                for (i, o) in out.iter_mut().enumerate() {
-                    *o = R::of(f(to.of(i) - from.of(i)));
-                }
-                out
-            }
-        }
+        self.both(|_, h| f(h))
     }
 
     /// f(t, h) of every path.

@@ -29,13 +29,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView2};
 /// # Errors
 /// `Shape` if `x` has no d columns; a step that does not end after it starts.
 pub fn mean<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2<R>) -> Result<Array2<R>> {
-    let mut out = Array2::from_elem(x.dim(), R::zero());
-    each(law, from, to, x, x, |block, rows| {
-        for (i, row) in rows.enumerate() {
-            (0..block.mean.len()).for_each(|j| out[[row, j]] = block.mean[j][i]);
-        }
-    })?;
-    Ok(out)
+    Ok(moments(law, from, to, x)?.0)
 }
 
 /// C(x), [n, d, d].
@@ -43,10 +37,21 @@ pub fn mean<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2<R
 /// # Errors
 /// As [`mean`].
 pub fn covariance<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2<R>) -> Result<Array3<R>> {
+    Ok(moments(law, from, to, x)?.1)
+}
+
+/// [`mean`] and [`covariance`] by one evaluation of the law.
+///
+/// # Errors
+/// As [`mean`].
+pub fn moments<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2<R>) -> Result<(Array2<R>, Array3<R>)> {
     let (n, d) = x.dim();
-    let mut out = Array3::from_elem((n, d, d), R::zero());
+    let (mut mean, mut covariance) = (Array2::from_elem((n, d), R::zero()), Array3::from_elem((n, d, d), R::zero()));
     let (mut unit, mut column) = (vec![[R::zero(); W]; d], vec![[R::zero(); W]; d]);
     each(law, from, to, x, x, |block, rows| {
+        for (i, row) in rows.clone().enumerate() {
+            (0..d).for_each(|j| mean[[row, j]] = block.mean[j][i]);
+        }
         // Column by column of L: C = sum_k l_k l_k^T.
         for k in 0..d {
             unit.fill([R::zero(); W]);
@@ -55,13 +60,13 @@ pub fn covariance<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayV
             for (i, row) in rows.clone().enumerate() {
                 for a in 0..d {
                     for b in 0..d {
-                        out[[row, a, b]] += column[a][i] * column[b][i];
+                        covariance[[row, a, b]] += column[a][i] * column[b][i];
                     }
                 }
             }
         }
     })?;
-    Ok(out)
+    Ok((mean, covariance))
 }
 
 /// The transition score grad_y ln p(y | x) = -C^-1 (y - m), [n, d].

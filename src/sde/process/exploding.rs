@@ -3,10 +3,9 @@
 use super::linear::span;
 use super::{Linear, ScalarLaw, dimension, scaled};
 use crate::sde::kinds::{Additive, Either};
-use crate::sde::{Isotropic, Paths, Sde, Time, check_rows, positive};
+use crate::sde::{Isotropic, Sde, Time, positive};
 use crate::simd::W;
 use crate::{Real, Result};
-use rayon::prelude::*;
 
 /// dX = sqrt(2 beta t) dB, so that X_t = X_0 + sqrt(beta) t Z: the standard deviation of the noise grows in proportion to time
 /// (Karras, Aittala, Aila, Laine 2022, with beta = 1).
@@ -23,25 +22,6 @@ impl VarianceExploding {
     /// No dimension; `beta` not positive.
     pub fn new(dim: usize, beta: f64) -> Result<Self> {
         Ok(VarianceExploding { dim: dimension("variance-exploding process", dim)?, beta: positive("beta", beta)? })
-    }
-
-    /// Moves the rows of `x` [n, d] from `t` to `t + h`, in place: exactly, X + (beta h (2t + h))^(1/2) Z.
-    ///
-    /// # Errors
-    /// `Shape` if `x` is not rows of d numbers; a step that is not positive.
-    pub fn step<R: Real>(&self, t: f64, h: f64, x: &mut [R], paths: Paths) -> Result<()> {
-        check_rows("variance-exploding step", x, self.dim)?;
-        positive("variance-exploding step: h", h)?;
-        let sd = R::of(Isotropic::<R>::noise(self, t, h));
-        x.par_chunks_mut(W * self.dim).enumerate().for_each_init(
-            || vec![R::zero(); W * self.dim],
-            |z, (chunk, rows)| {
-                let z = &mut z[..rows.len()];
-                paths.stream(chunk).fill_normal(z);
-                rows.iter_mut().zip(z).for_each(|(x, z)| *x += sd * *z);
-            },
-        );
-        Ok(())
     }
 
     /// sbar(t): the standard deviation of X_t - X_0.

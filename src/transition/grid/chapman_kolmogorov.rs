@@ -48,8 +48,8 @@ impl ChapmanKolmogorov {
     /// As [`ChapmanKolmogorov::step`]; `grid` gives the cells, its density is not used.
     pub fn from_point<T: OneStep<f64>>(law: &T, x: f64, from: f64, to: f64, grid: &Line) -> Result<Self> {
         let start = ndarray::array![[x]];
-        let mean = rows::mean(law, from, to, start.view())?[[0, 0]];
-        let variance = rows::covariance(law, from, to, start.view())?[[0, 0, 0]];
+        let (mean, variance) = rows::moments(law, from, to, start.view())?;
+        let (mean, variance) = (mean[[0, 0]], variance[[0, 0, 0]]);
         let mut chain = ChapmanKolmogorov::new(grid.clone());
         for i in 0..chain.score.len() {
             let z = chain.law.x(i) - mean;
@@ -68,8 +68,7 @@ impl ChapmanKolmogorov {
             return Err(Error::invalid("Chapman-Kolmogorov: dimension of the law", "1", law.dim()));
         }
         let x = Array1::from_shape_fn(self.score.len(), |i| self.law.x(i)).insert_axis(Axis(1));
-        let mean = rows::mean(law, from, to, x.view())?;
-        let variance = rows::covariance(law, from, to, x.view())?;
+        let (mean, variance) = rows::moments(law, from, to, x.view())?;
         let mut from_x = Vec::with_capacity(x.len());
         for (i, (m, v)) in mean.iter().zip(&variance).enumerate() {
             if !(m.is_finite() && *v > 0.0 && v.is_finite()) {

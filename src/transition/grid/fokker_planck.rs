@@ -39,7 +39,7 @@ pub struct FokkerPlanck<'a> {
 }
 
 /// B(z) = z/(e^z - 1), 1 at 0, without overflow.
-pub(super) fn bernoulli(z: f64) -> f64 {
+fn bernoulli(z: f64) -> f64 {
     if z == 0.0 {
         1.0
     } else if z > 700.0 {
@@ -58,13 +58,14 @@ impl FokkerPlanck<'_> {
         check(from, to, steps, self.diffusion)?;
         let h = (to - from) / steps as f64;
         let mut sweep = Sweep::new(p.density().len());
+        let mut rates = vec![Rates::of(0.0); p.density().len() - 1];
         for n in 0..steps {
             // An implicit step takes the drift at its end.
             let t = if n + 1 == steps { to } else { from + (n + 1) as f64 * h };
             if n == 0 || matches!(self.drift, Drift::Field(_)) {
-                self.ratios(p, t, &mut sweep.w)?;
+                self.rates(p, t, &mut rates)?;
             }
-            sweep.solve(h * self.diffusion / (p.spacing() * p.spacing()), p.density_mut());
+            sweep.solve(h * self.diffusion / (p.spacing() * p.spacing()), &rates, p.density_mut());
         }
         Ok(())
     }
@@ -84,17 +85,18 @@ impl FokkerPlanck<'_> {
         Ok(())
     }
 
-    /// w = f dx/D at the faces between the cells.
-    fn ratios(&self, p: &Line, t: f64, w: &mut [f64]) -> Result<()> {
-        for (i, w) in w.iter_mut().enumerate() {
+    /// The rates at time `t`, from w = f dx/D at the faces between the cells.
+    fn rates(&self, p: &Line, t: f64, rates: &mut [Rates]) -> Result<()> {
+        for (i, rate) in rates.iter_mut().enumerate() {
             let (a, b) = (p.x(i), p.x(i + 1));
-            *w = match self.drift {
+            let w = match self.drift {
                 Drift::Potential(v) => (v(a) - v(b)) / self.diffusion,
                 Drift::Field(f) => f(0.5 * (a + b), t) * (b - a) / self.diffusion,
             };
             if !w.is_finite() {
-                return Err(Error::invalid(format!("Fokker-Planck: drift between {a} and {b}"), "finite", *w));
+                return Err(Error::invalid(format!("Fokker-Planck: drift between {a} and {b}"), "finite", w));
             }
+            *rate = Rates::of(w);
         }
         Ok(())
     }
@@ -110,37 +112,48 @@ pub(super) fn check(from: f64, to: f64, steps: usize, diffusion: f64) -> Result<
     crate::sde::positive("Fokker-Planck: D", diffusion).map(|_| ())
 }
 
+/// The rates through a face, in units of D/dx^2: B(-w) from left to right, B(w) back.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rates {
+    right: f64,
+    left: f64,
+}
+
+impl Rates {
+    pub fn of(w: f64) -> Self {
+        Rates { right: bernoulli(-w), left: bernoulli(w) }
+    }
+}
+
 /// One implicit step along a line of cells: (I + h L) p' = p with the fluxes above, by elimination from the left.
 pub(super) struct Sweep {
-    /// w at the n - 1 faces.
-    pub w: Vec<f64>,
     upper: Vec<f64>,
     rest: Vec<f64>,
 }
 
 impl Sweep {
     pub fn new(cells: usize) -> Self {
-        Sweep { w: vec![0.0; cells - 1], upper: vec![0.0; cells], rest: vec![0.0; cells] }
+        Sweep { upper: vec![0.0; cells], rest: vec![0.0; cells] }
     }
 
-    /// `p` becomes p'; `c` = h D/dx^2. With r_i = c B(-w_i) the rate from cell i to i + 1 and l_i = c B(w_i) the rate back, row i reads
+    /// `p` becomes p'; `c` = h D/dx^2, `rates` at the n - 1 faces. With r_i = c B(-w_i) the rate from cell i to i + 1 and l_i = c B(w_i) the rate back, row i reads
     ///
     /// -r_(i-1) p'_(i-1) + (1 + l_(i-1) + r_i) p'_i - l_i p'_(i+1) = p_i.
     ///
     /// Columns sum to 1, so the pivots are e_i + r_i with e_i = 1 + l_(i-1) e_(i-1)/(e_(i-1) + r_(i-1)): nothing is subtracted anywhere
     /// (Grassmann, Taksar and Heyman 1985), and every p'_i has a small relative error for every length of step.
-    pub fn solve(&mut self, c: f64, p: &mut [f64]) {
+    pub fn solve(&mut self, c: f64, rates: &[Rates], p: &mut [f64]) {
         let n = p.len();
         let (mut stay, mut pivot, mut right) = (1.0, 1.0, 0.0);
         for i in 0..n {
-            let left = if i > 0 { c * bernoulli(self.w[i - 1]) } else { 0.0 };
+            let left = if i > 0 { c * rates[i - 1].left } else { 0.0 };
             let before = if i > 0 { self.rest[i - 1] } else { 0.0 };
             let arrived = p[i] + right * before;
             stay = 1.0 + left * stay / pivot;
-            right = if i + 1 < n { c * bernoulli(-self.w[i]) } else { 0.0 };
+            right = if i + 1 < n { c * rates[i].right } else { 0.0 };
             pivot = stay + right;
             self.rest[i] = arrived / pivot;
-            self.upper[i] = if i + 1 < n { c * bernoulli(self.w[i]) / pivot } else { 0.0 };
+            self.upper[i] = if i + 1 < n { c * rates[i].left / pivot } else { 0.0 };
         }
         p[n - 1] = self.rest[n - 1];
         for i in (0..n - 1).rev() {

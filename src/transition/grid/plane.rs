@@ -1,6 +1,6 @@
-use super::fokker_planck::{Sweep, check};
+use super::fokker_planck::{Rates, Sweep, check};
 use crate::{Error, Result};
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 /// A density on a grid of cells of a rectangle, [n_x, n_y], and the Fokker-Planck equation there: dX = -grad V dt + sigma dB, D = sigma^2/2,
 /// with the fluxes of [`super::FokkerPlanck`] along both axes.
@@ -93,18 +93,19 @@ impl Plane {
         if let Some(((i, j), v)) = potential.indexed_iter().find(|(_, v)| !v.is_finite()) {
             return Err(Error::invalid(format!("Fokker-Planck: potential at ({}, {})", self.at(0, i), self.at(1, j)), "finite", v));
         }
+        let mut axes = [0, 1].map(|axis| {
+            let cells = self.p.len_of(Axis(axis));
+            let faces = |v: ArrayView1<f64>| (1..cells).map(|i| Rates::of((v[i - 1] - v[i]) / diffusion)).collect::<Vec<_>>();
+            let rates: Vec<Vec<Rates>> = potential.lanes(Axis(axis)).into_iter().map(faces).collect();
+            let c = h * diffusion / (self.spacing[axis] * self.spacing[axis]);
+            (Axis(axis), c, rates, Sweep::new(cells), vec![0.0; cells])
+        });
         for _ in 0..steps {
-            for axis in 0..2 {
-                let c = h * diffusion / (self.spacing[axis] * self.spacing[axis]);
-                let mut sweep = Sweep::new(self.p.len_of(Axis(axis)));
-                let mut line = vec![0.0; self.p.len_of(Axis(axis))];
-                for (mut p, v) in self.p.lanes_mut(Axis(axis)).into_iter().zip(potential.lanes(Axis(axis))) {
-                    for (i, w) in sweep.w.iter_mut().enumerate() {
-                        *w = (v[i] - v[i + 1]) / diffusion;
-                    }
+            for (axis, c, rates, sweep, line) in &mut axes {
+                for (mut p, rates) in self.p.lanes_mut(*axis).into_iter().zip(rates) {
                     line.iter_mut().zip(&p).for_each(|(l, p)| *l = *p);
-                    sweep.solve(c, &mut line);
-                    p.iter_mut().zip(&line).for_each(|(p, l)| *p = *l);
+                    sweep.solve(*c, rates, line);
+                    p.iter_mut().zip(&*line).for_each(|(p, l)| *p = *l);
                 }
             }
         }
