@@ -7,6 +7,7 @@ mod linear;
 mod paths;
 mod poly;
 mod problem;
+mod reverse;
 mod strong;
 mod tree;
 mod weak;
@@ -26,6 +27,8 @@ strong            root mean square error at t = 1 on paths of which the solution
 weak              error of an expectation, by backward iteration with Gauss-Hermite quadrature: no sampling; the slope at h -> 0, +- how
                   far it is from that at the finest steps
 mean              whether the limit is the Ito or the Stratonovich solution, whose means are 8 % apart
+reverse time      weak order for the reverse equation (3) with the exact score, by the same iteration; and the law of samples after
+                  512 steps (Kolmogorov-Smirnov distance over its 1 % critical value). The drift must not be asked outside of [0, 1]
 invariant law     error of the stationary variance, from the coefficients of the step if the drift is linear, else by backward iteration
 A row fails if the order is off by more than 0.1 (or three standard errors), and if the error at the finest step, which stands beside
 its bound 2 h^order, exceeds that. Not measured: orders for noise that does not commute, weak orders for more than one Brownian motion.";
@@ -33,7 +36,7 @@ its bound 2 h^order, exceeds that. Not measured: orders for noise that does not 
 /// Checks all methods of the registry.
 pub fn table(effort: Effort) -> Table {
     let mut rows = by_conditions();
-    for part in [strong::rows(effort), weak::rows(effort), linear::rows(), invariant::rows(effort)] {
+    for part in [strong::rows(effort), weak::rows(effort), linear::rows(), invariant::rows(effort), reverse::rows(effort)] {
         rows.extend(part.unwrap_or_else(|e| vec![Row { name: "set-up".to_owned(), note: e.to_string(), ..Row::default() }]));
     }
     Table { subject: Subject::Integrators, how: HOW, rows }

@@ -158,7 +158,7 @@ fn reverse(effort: Effort) -> Result<Vec<Row>> {
 }
 
 /// The Kolmogorov-Smirnov distance of points to a mixture in one dimension, over its 1 % critical value.
-fn distance(x: &mut [f64], law: &Mixture) -> Result<f64> {
+pub(super) fn distance(x: &mut [f64], law: &Mixture) -> Result<f64> {
     x.sort_by(f64::total_cmp);
     let n = x.len() as f64;
     let sd: Vec<f64> = (0..law.components()).map(|k| law.covariance(k)[[0, 0]].sqrt()).collect();

@@ -52,7 +52,7 @@ fn nodes(needs: Needs) -> Result<Vec<[f64; 3]>> {
     Ok(w.iter().flat_map(|w| area.iter().map(|a| [w[0], a[0] / 12f64.sqrt(), w[1] * a[1]])).collect())
 }
 
-/// The transfer operator u -> E u(step) of one step of length h.
+/// The transfer operator u -> E u(step) of one step.
 #[derive(Debug)]
 pub struct Transfer {
     line: Line,
@@ -64,11 +64,11 @@ pub struct Transfer {
 }
 
 impl Transfer {
-    /// Of `method` for the scalar autonomous equation `sde`.
+    /// Of `method` for the scalar equation `sde`, over the step of length `h` from time `from`.
     ///
     /// # Errors
     /// None that was ever seen (the eigenvalues of a 12 x 12 matrix).
-    pub fn new<S: Sde<f64>, I: Integrator<f64, S>>(method: &I, sde: &S, h: f64, line: Line) -> Result<Self> {
+    pub fn new<S: Sde<f64>, I: Integrator<f64, S>>(method: &I, sde: &S, from: f64, h: f64, line: Line) -> Result<Self> {
         let (nodes, points, root) = (nodes(I::CLAIMS.needs)?, line.points(), h.sqrt());
         let mut places = vec![0.0; points.len() * nodes.len()];
         let mut reported = places.clone();
@@ -78,8 +78,8 @@ impl Transfer {
                 start[..block.len()].copy_from_slice(block);
                 let (w, area) = ([[root * w; W]], [[root * area; W]]);
                 let [mut x, mut seen] = [[start]; 2];
-                walk(method, sde, h, 1, false, (&w, &area), &mut x);
-                walk(method, sde, h, 0, true, (&w, &area), &mut seen);
+                walk(method, sde, (from, h), 1, false, (&w, &area), &mut x);
+                walk(method, sde, (from, h), 0, true, (&w, &area), &mut seen);
                 for i in 0..block.len() {
                     let at = (b * W + i) * nodes.len() + q;
                     (places[at], reported[at]) = (line.place(x[0][i]), seen[0][i]);
@@ -108,7 +108,7 @@ impl Transfer {
     }
 }
 
-/// E phi(x_N) from x_0 = `start`, with `count` steps of length h = 1/count.
+/// E phi(x_N) from x_0 = `start`, with `count` steps of length h = 1/count; `sde` is autonomous.
 ///
 /// # Errors
 /// As [`Transfer::new`].
@@ -120,7 +120,7 @@ pub fn expectation<S: Sde<f64>, I: Integrator<f64, S>>(
     start: f64,
     phi: impl Fn(f64) -> f64,
 ) -> Result<f64> {
-    let transfer = Transfer::new(method, sde, 1.0 / count as f64, line)?;
+    let transfer = Transfer::new(method, sde, 0.0, 1.0 / count as f64, line)?;
     let u = (0..count).fold(transfer.end(phi), |u, _| transfer.apply(&u));
     Ok(transfer.at(&u, start))
 }

@@ -32,8 +32,8 @@ impl Map {
         let rows = |range: std::ops::Range<usize>| range.map(unit).collect::<Vec<_>>();
         let (w, area) = (rows(d..d + m), rows(d + m..inputs));
         let [mut next, mut seen] = [rows(0..d), rows(0..d)];
-        walk(method, sde, h, 1, false, (&w, &area), &mut next);
-        walk(method, sde, h, 0, true, (&w, &area), &mut seen);
+        walk(method, sde, (0.0, h), 1, false, (&w, &area), &mut next);
+        walk(method, sde, (0.0, h), 0, true, (&w, &area), &mut seen);
         let linear = |x: &[f64; W]| (2.0 * x[..inputs].iter().sum::<f64>() - x[inputs]).abs() <= 1e-13 && x[inputs + 1] == 0.0;
         if !next.iter().chain(&seen).all(linear) {
             return None;

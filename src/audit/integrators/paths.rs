@@ -88,29 +88,30 @@ pub fn bank<S: Solved>(sde: &S, chunks: Range<u32>, powers: RangeInclusive<u32>,
     chunks.into_par_iter().map(one).collect()
 }
 
-/// `method` along `steps` equal steps of length `h` from time 0, and if `report` then to what it reports there. `path`: (W, H), m blocks
+/// `method` along `steps` equal steps of length `h` from time `from`, and if `report` then to what it reports there. `path`: (W, H), m blocks
 /// for each step and m more for the report. `x`: d blocks, in place.
 pub fn walk<S: Sde<f64>, I: Integrator<f64, S>>(
     method: &I,
     sde: &S,
-    h: f64,
+    (from, h): (f64, f64),
     steps: usize,
     report: bool,
     path: (&[[f64; W]], &[[f64; W]]),
     x: &mut [[f64; W]],
 ) {
     let report = report && method.reports();
-    dispatch(Walk { method, sde, h, steps, report, path, x, memory: method.memory(sde), scratch: sde.scratch() });
+    dispatch(Walk { method, sde, from, h, steps, report, path, x, memory: method.memory(sde), scratch: sde.scratch() });
 }
 
 /// [`walk`] over [0, 1].
 pub fn walk_path<S: Sde<f64>, I: Integrator<f64, S>>(method: &I, sde: &S, path: &Path, x: &mut [[f64; W]]) {
-    walk(method, sde, path.h(), path.count, true, (&path.w, &path.area), x);
+    walk(method, sde, (0.0, path.h()), path.count, true, (&path.w, &path.area), x);
 }
 
 struct Walk<'a, S: Sde<f64>, I: Integrator<f64, S>> {
     method: &'a I,
     sde: &'a S,
+    from: f64,
     h: f64,
     steps: usize,
     report: bool,
@@ -131,13 +132,12 @@ impl<S: Sde<f64>, I: Integrator<f64, S>> Kernel for Walk<'_, S, I> {
             w: &self.path.0[n * m..][..m],
             h: if I::CLAIMS.needs == Needs::Wh { &self.path.1[n * m..][..m] } else { &[] },
         };
+        let step = |n: usize| Step::common(self.from + n as f64 * self.h, self.from + (n + 1) as f64 * self.h);
         for n in 0..self.steps {
-            let step = Step::common(n as f64 * self.h, (n + 1) as f64 * self.h);
-            self.method.step::<FMA>(self.sde, &step, path(n), self.x, &mut self.memory, &mut self.scratch);
+            self.method.step::<FMA>(self.sde, &step(n), path(n), self.x, &mut self.memory, &mut self.scratch);
         }
         if self.report {
-            let step = Step::common(self.steps as f64 * self.h, (self.steps + 1) as f64 * self.h);
-            self.method.report::<FMA>(self.sde, &step, path(self.steps), self.x, &mut self.memory, &mut self.scratch);
+            self.method.report::<FMA>(self.sde, &step(self.steps), path(self.steps), self.x, &mut self.memory, &mut self.scratch);
         }
     }
 }
