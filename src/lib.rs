@@ -12,6 +12,7 @@
 //! | [`rng`] | counter-based random numbers, named by (seed, purpose, step, chunk) |
 //! | [`config`] | what a run is: every key with its default and range |
 //! | [`linalg`] | Cholesky and symmetric eigendecomposition |
+//! | [`control`] | expectations with less variance: regression on controls, antithetic pairs, strata, quasi-random points |
 //! | [`tape`] | reverse-mode automatic differentiation: recorded once, replayed every step |
 //! | [`nn`], [`optim`] | the score network; Adam, averages, schedules |
 //! | [`mixture`] | Gaussian mixtures: density, score, Hessian, samples, exact marginals, expectation-maximisation |
@@ -54,6 +55,7 @@ pub mod audit;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod data;
 pub mod error;
 pub mod linalg;
