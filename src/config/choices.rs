@@ -241,6 +241,16 @@ choice! {
 }
 
 choice! {
+    /// Which data points a training step takes.
+    Sampling {
+        /// A rotated lattice over the data, in an order in which neighbours are near, and the times: even in both and in their plane.
+        Lattice = "lattice",
+        /// Epochs: random orders of all points.
+        Shuffled = "shuffled",
+    } later []
+}
+
+choice! {
     /// The architecture of the score network.
     NetworkKind {
         /// A multilayer perceptron with Fourier features of time.

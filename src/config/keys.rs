@@ -164,6 +164,8 @@ tables! {
         batch: usize = |_| 256, from_to(1.0, 1e6);
         /// Times looked at on each path.
         times_per_path: usize = |_| 1, from_to(1.0, 1024.0);
+        /// Which data points a step takes.
+        sampling: Sampling = |_| Sampling::Lattice, ANY;
         /// Learning rate of Adam.
         lr: f64 = |_| 3e-3, positive(10.0);
         /// The learning rate over the run.

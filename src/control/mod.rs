@@ -14,7 +14,7 @@
 //! | Stein's identity | the score of the law is known, and y is smooth | [`stein`] |
 //! | antithetic pairs | y is nearly odd in a symmetric noise; pairs of an even y are one sample twice | [`antithetic`] |
 //! | strata | y depends on something that can be drawn stratum by stratum, such as time | [`stratified`], [`one_per_stratum`] |
-//! | quasi-random points | y is smooth in few uniform numbers | [`Kronecker`], [`replicated`] |
+//! | quasi-random points | y is smooth in few uniform numbers, or in a data set's points | [`Kronecker`], [`space_filling`], [`replicated`] |
 //!
 //! Standard errors are those of the estimator that was used, and [`Estimate::gain`] says what it was worth.
 //!
@@ -39,6 +39,7 @@ mod moments;
 mod regression;
 mod running;
 mod sampling;
+mod space_filling;
 pub mod stein;
 
 pub use estimate::Estimate;
@@ -46,6 +47,7 @@ pub use kronecker::Kronecker;
 pub use regression::{Controlled, Dropped, Grouped, Regression, Why};
 pub use running::Running;
 pub use sampling::{antithetic, one_per_stratum, replicated, stratified};
+pub use space_filling::space_filling;
 
 #[cfg(test)]
 mod tests;

@@ -27,6 +27,7 @@
 
 mod generator;
 mod reference;
+mod starts;
 mod system;
 mod trainer;
 

@@ -1,5 +1,6 @@
 //! The optimiser's loop, one step at a time.
 
+use super::starts::Starts;
 use super::{Generator, Reference, System};
 use crate::config::{Config, Schedule as ScheduleKey};
 use crate::objective::Loss;
@@ -48,23 +49,18 @@ pub struct Trainer<R: Real> {
     loss: Loss<R>,
     /// Data in whitened coordinates, row-major.
     data: Vec<R>,
-    order: Order,
+    starts: Starts,
     batch: Batch<R>,
 }
 
 /// Buffers of a step, made once.
 struct Batch<R> {
+    rows: Vec<usize>,
     starts: Vec<R>,
     u: Vec<f64>,
     draws: Draws<R>,
     values: Vec<R>,
     grad: Vec<R>,
-}
-
-/// The rows of the current epoch, in their order.
-struct Order {
-    epoch: u64,
-    rows: Vec<usize>,
 }
 
 impl<R: Real> Trainer<R> {
@@ -93,21 +89,23 @@ impl<R: Real> Trainer<R> {
         if x.nrows() == 0 {
             return Err(Error::shape("training points", "at least one row", &[x.shape()]));
         }
-        let data: Vec<R> = reference.whitening.whiten(x)?.iter().map(|v| R::of(*v)).collect();
+        let whitened = reference.whitening.whiten(x)?;
+        let starts = Starts::new(config.train.sampling, whitened.view(), &reference.mixture)?;
+        let data: Vec<R> = whitened.iter().map(|v| R::of(*v)).collect();
         let t = &config.train;
         let d = system.model.dim();
         let paths = t.batch * system.paths_per_point;
         let n = paths * system.noising.draws_per_path();
         let loss = Loss::new(&system.model, system.regression, config.objective.control, config.objective.weighting, n)?;
         let batch = Batch {
+            rows: vec![0; t.batch],
             starts: vec![R::zero(); paths * d],
             u: vec![0.0; n],
             draws: Draws::new(n, d),
             values: vec![R::zero(); n],
             grad: vec![R::zero(); expected],
         };
-        let order = Order { epoch: u64::MAX, rows: (0..x.nrows()).collect() };
-        Ok(Trainer { adam: adam(config)?, config: config.clone(), system, state, loss, data, order, batch })
+        Ok(Trainer { adam: adam(config)?, config: config.clone(), system, state, loss, data, starts, batch })
     }
 
     /// What training changes.
@@ -157,8 +155,8 @@ impl<R: Real> Trainer<R> {
     pub fn draw(&mut self, step: u64) -> Result<&Draws<R>> {
         let (seed, d) = (self.config.train.seed, self.system.model.dim());
         let (points, copies) = (self.config.train.batch, self.system.paths_per_point);
-        for i in 0..points {
-            let row = self.order.row(seed, step * points as u64 + i as u64);
+        self.starts.rows(seed, step, &mut self.batch.rows)?;
+        for (i, row) in self.batch.rows.iter().enumerate() {
             for copy in 0..copies {
                 self.batch.starts[(i * copies + copy) * d..][..d].copy_from_slice(&self.data[row * d..][..d]);
             }
@@ -188,19 +186,6 @@ impl<R: Real> Trainer<R> {
     /// None that a trainer can meet.
     pub fn generator(&self, reference: &Reference) -> Result<Generator<R>> {
         Generator::new(&self.config, reference, &self.state)
-    }
-}
-
-impl Order {
-    /// The data row at position `at` of the endless sequence of epochs, each a fresh random order.
-    fn row(&mut self, seed: u64, at: u64) -> usize {
-        let n = self.rows.len() as u64;
-        if self.epoch != at / n {
-            self.epoch = at / n;
-            self.rows.sort_unstable();
-            Stream::new(seed, Purpose::Batch, self.epoch, 0).shuffle(&mut self.rows);
-        }
-        self.rows[(at % n) as usize]
     }
 }
 
