@@ -104,7 +104,7 @@ const ARGUMENTS: &[Case<'static>] = &[
     (&["train", "--set", "sde.horizon=1e5"], &["sde.horizon", "<= 700"]),
     (&["train", "--set", "reference.kind=gaussian", "--set", "reference.components=3"], &["reference.components", "got 3"]),
     (&["train", "--set", "sde.kind=sub-vp"], &["not available yet", "langevin"]),
-    (&["train", "--set", "objective.control=gated"], &["not available yet", "antithetic"]),
+    (&["train", "--set", "data.name=near-c2"], &["not available yet", "four-modes"]),
     (&["train", "--set", "objective.control=slef"], &["\"self\""]),
     (&["train", "--set", "objective.transition=euler", "--set", "sde.grid=per-path"], &["fixed grid"]),
     (&["train", "--set", "reference.floor=1"], &["reference.floor", "< 1"]),

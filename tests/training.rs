@@ -6,7 +6,7 @@ use ndsm::data::law::four_modes;
 use ndsm::data::{Law, law};
 use ndsm::mixture::{Covariances, Evaluator, Mixture};
 use ndsm::nn::{Inference, ScoreNet};
-use ndsm::objective::{ComponentChain, Guide, Loss, Regression, ScoreModel};
+use ndsm::objective::{ComponentChain, Guide, Learned, Loss, Regression, ScoreModel};
 use ndsm::rng::{Purpose, Stream};
 use ndsm::sample::Method;
 use ndsm::sde::{ComponentStep, NoiseScale, Paths};
@@ -43,6 +43,7 @@ fn by_formula(
     regression: Regression,
     control: Control,
     weighting: Weighting,
+    learned: &Learned<f64>,
 ) -> Vec<f64> {
     let mut inference = Inference::new(model.net, params).unwrap();
     (0..draws.len())
@@ -63,10 +64,30 @@ fn by_formula(
             let one = |s: &[f64], y: &[f64]| dot(s, s) - 2.0 * dot(s, y);
             let lambda = if weighting == Weighting::Variance { sbar * sbar } else { 1.0 };
             let plus = one(&s(d.plus), d.target_plus);
+            // The factors of the controls that learn: a network's output at mu, or a coefficient by the time's bin.
+            let factor: Vec<f64> = match learned {
+                Learned::Nothing => vec![1.0; 2],
+                Learned::Network { params, .. } => {
+                    let (mut row, mut out) = (vec![0.0; model.net.inputs()], vec![0.0; 2]);
+                    model.input(t, d.mean, &mut row).unwrap();
+                    Inference::new(ScoreNet::new(2, 32, 2, 3).unwrap(), params).unwrap().run(&row, &mut out).unwrap();
+                    out
+                }
+                Learned::Regression(bins) => {
+                    let bin = (model.scale.log_ratio(t) + 4.0).clamp(0.0, 7.0) as usize;
+                    vec![bins[bin].coefficients().unwrap()[0]; 2]
+                }
+            };
+            let at_mean = s(d.mean);
+            let controlled =
+                |f: &dyn Fn(usize) -> f64| plus + (0..2).map(|j| 2.0 * f(j) * (d.target_plus[j] - d.target_minus[j]) / 2.0).sum::<f64>();
             lambda
                 * match control {
                     Control::None => plus,
-                    Control::SelfControl => plus + 2.0 * dot(&s(d.mean), d.target_plus),
+                    Control::Auto => unreachable!("it stands for another"),
+                    Control::SelfControl | Control::Regression => controlled(&|j| factor[j] * at_mean[j]),
+                    Control::Gated => controlled(&|j| (1.0 + factor[j]) * at_mean[j]),
+                    Control::Network => controlled(&|j| factor[j]),
                     Control::Antithetic => 0.5 * (plus + one(&s(d.minus), d.target_minus)),
                 }
         })
@@ -78,7 +99,7 @@ fn losses_and_gradients_are_the_formulas() {
     let n = 700; // more than one block, and a last one that is not full
     for parametrisation in [Parametrisation::Plain, Parametrisation::Scaled, Parametrisation::Residual] {
         let (model, draws, params) = setting(parametrisation, n);
-        for control in [Control::None, Control::SelfControl, Control::Antithetic] {
+        for control in Control::ALL.iter().copied().filter(|c| *c != Control::Auto) {
             for (regression, weighting) in [
                 (Regression::Score, Weighting::Variance),
                 (Regression::Score, Weighting::Uniform),
@@ -87,8 +108,17 @@ fn losses_and_gradients_are_the_formulas() {
                 let name = format!("{parametrisation:?} {control:?} {regression:?} {weighting:?}");
                 let mut loss = Loss::new(&model, regression, control, weighting, n).unwrap();
                 let (mut values, mut grad) = (vec![0.0; n], vec![0.0; params.len()]);
-                loss.run(&model, &params, &draws, &mut values, &mut grad).unwrap();
-                let expected = by_formula(&model, &draws, &params, regression, control, weighting);
+                let mut learned = loss.start(0).unwrap();
+                if let Learned::Network { params, .. } = &mut learned {
+                    Stream::new(3, Purpose::Test, 0, 0).fill_normal(params);
+                    params.iter_mut().for_each(|p| *p *= 0.3);
+                }
+                if control == Control::Regression {
+                    loss.run(&model, &params, &learned, &draws, &mut values, &mut grad).unwrap();
+                    loss.learn(&model, &mut learned, &draws, &values).unwrap();
+                }
+                loss.run(&model, &params, &learned, &draws, &mut values, &mut grad).unwrap();
+                let expected = by_formula(&model, &draws, &params, regression, control, weighting, &learned);
                 for (a, b) in values.iter().zip(&expected) {
                     assert!((a - b).abs() <= 1e-10 * (1.0 + b.abs()), "{name}: {a} {b}");
                 }
@@ -98,7 +128,7 @@ fn losses_and_gradients_are_the_formulas() {
                 let h = 1e-5;
                 let mean = |sign: f64| {
                     let moved: Vec<f64> = params.iter().zip(&v).map(|(p, v)| p + sign * h * v).collect();
-                    by_formula(&model, &draws, &moved, regression, control, weighting).iter().sum::<f64>() / n as f64
+                    by_formula(&model, &draws, &moved, regression, control, weighting, &learned).iter().sum::<f64>() / n as f64
                 };
                 let (numeric, exact) = ((mean(1.0) - mean(-1.0)) / (2.0 * h), grad.iter().zip(&v).map(|(g, v)| g * v).sum::<f64>());
                 assert!((numeric - exact).abs() <= 1e-6 * (1.0 + exact.abs()), "{name}: {numeric} {exact}");
@@ -183,6 +213,53 @@ fn a_run_that_stops_goes_on_with_the_same_bits_on_any_number_of_threads() {
 }
 
 #[test]
+fn what_a_control_has_learned_is_part_of_the_state() {
+    let x = points(500);
+    for control in ["gated", "regression", "network", "auto"] {
+        let c = config(&[("train.steps", 60usize.into()), ("train.batch", 100usize.into()), ("objective.control", control.into())]);
+        let reference = Reference::fit(x.view(), &c).unwrap();
+        let mut whole = Trainer::<f32>::new(&c, &reference, x.view()).unwrap();
+        let start = whole.state().clone();
+        (0..60).for_each(|_| drop(whole.step().unwrap()));
+        // Stopped before and after the choice of "auto".
+        for stop in [20, 55] {
+            let mut t = Trainer::<f32>::new(&c, &reference, x.view()).unwrap();
+            (0..stop).for_each(|_| drop(t.step().unwrap()));
+            let mut t = Trainer::resume(&c, &reference, x.view(), t.state().clone()).unwrap();
+            (stop..60).for_each(|_| drop(t.step().unwrap()));
+            assert!(t.state() == whole.state(), "{control} after {stop}");
+        }
+        let state = whole.state();
+        assert!(state.control != start.control || control == "auto", "{control} learns");
+        assert_eq!(state.prices.is_some(), control == "auto");
+        // The state of another control is refused.
+        let other = if control == "auto" { "gated" } else { "self" };
+        let c = config(&[("objective.control", other.into())]);
+        let e = Trainer::resume(&c, &reference, x.view(), state.clone()).err().expect("another control").to_string();
+        assert!(e.contains("objective.control"), "{e}");
+    }
+}
+
+#[test]
+fn auto_takes_a_pair_where_steps_are_short() {
+    let c = config(&[
+        ("objective.transition", "euler".into()),
+        ("sde.grid", "uniform".into()),
+        ("sde.horizon", 1.0.into()),
+        ("sde.steps", 200usize.into()),
+        ("train.steps", 51usize.into()),
+    ]);
+    let x = points(1000);
+    let reference = Reference::fit(x.view(), &c).unwrap();
+    let mut t = Trainer::<f32>::new(&c, &reference, x.view()).unwrap();
+    (0..51).for_each(|_| drop(t.step().unwrap()));
+    let prices = t.state().prices.expect("measured");
+    let [pair, own, none] = prices.0;
+    assert!(none > 5.0 * pair.min(own) && prices.choice() != Control::None, "{prices}");
+    assert!(prices.to_string().contains("none"), "{prices}");
+}
+
+#[test]
 fn a_number_that_is_not_finite_stops_training_before_it_does_harm() {
     let c = config(&[("train.steps", 5usize.into())]);
     let x = points(300);
@@ -222,9 +299,12 @@ fn gradient_variance(control: &str, steps: usize) -> f64 {
 
 #[test]
 fn without_a_control_the_gradient_variance_grows_like_one_over_h_and_with_one_it_stays() {
-    let [none, own, pair] = ["none", "self", "antithetic"].map(|c| [20, 200].map(|n| gradient_variance(c, n)));
+    let [none, own, pair, gated, regression] =
+        ["none", "self", "antithetic", "gated", "regression"].map(|c| [20, 200].map(|n| gradient_variance(c, n)));
     assert!(none[1] >= 5.0 * none[0], "none: {none:?}");
     assert!(own[1] <= 2.0 * own[0], "self: {own:?}");
     assert!(pair[1] <= 2.0 * pair[0], "antithetic: {pair:?}");
+    assert!(gated[1] <= 2.0 * gated[0], "gated: {gated:?}");
+    assert!(regression[1] <= 2.0 * regression[0], "regression: {regression:?}");
     assert!(none[1] >= 10.0 * own[1] && none[1] >= 10.0 * pair[1], "{none:?} {own:?} {pair:?}");
 }

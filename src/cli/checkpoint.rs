@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `model.*`, `ema.*` | parameters of the network, and their average |
 //! | `adam.m.*`, `adam.v.*` | Adam's moments |
+//! | `control.params`, `.m`, `.v`; `control.bins` | parameters of a learning control variate and Adam's moments of them; moments by time bin |
+//! | `control.prices` | what `objective.control = "auto"` measured |
 //! | `mixture.weights`, `.means`, `.covariances` | the reference in whitened coordinates; the shape of the covariances tells their kind |
 //! | `whitening.mean`, `.factor`, `.inverse` | whitened coordinates: x = mean + factor u |
 //! | `pca.mean`, `.components`, `.variance`, `.total` | the latent space, where there is one |
@@ -11,12 +13,14 @@
 //! Metadata: `format`, `step`, `seed`, `covariance`, `data` (a hash of the data). Random numbers need none: they are named by the step.
 
 use super::run_dir::write_whole;
+use crate::control::Running;
 use crate::data::Pca;
 use crate::mixture::{CovarianceKind, Covariances, Mixture};
 use crate::nn::ScoreNet;
+use crate::objective::Learned;
 use crate::optim;
 use crate::sde::Whitening;
-use crate::train::{Reference, State};
+use crate::train::{Prices, Reference, State};
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2, ArrayBase, ArrayD, Data, Dimension, IxDyn};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -69,6 +73,21 @@ impl<R: Real> Checkpoint<R> {
             for p in net.parameters().iter().filter(|_| !values.is_empty()) {
                 t.put(format!("{group}.{}", p.name), &p.shape, values[p.range()].iter().copied());
             }
+        }
+        match &self.state.control {
+            Learned::Nothing => {}
+            Learned::Network { params, optimiser } => {
+                for (name, values) in [("params", params), ("m", &optimiser.m), ("v", &optimiser.v)] {
+                    t.put(format!("control.{name}"), &[values.len()], values.iter().copied());
+                }
+            }
+            Learned::Regression(bins) => {
+                let rows: Vec<Vec<f64>> = bins.iter().map(Running::numbers).collect();
+                t.put("control.bins".to_owned(), &[rows.len(), rows.first().map_or(0, Vec::len)], rows.concat());
+            }
+        }
+        if let Some(Prices(prices)) = &self.state.prices {
+            t.put("control.prices".to_owned(), &[prices.len()], prices.iter().copied());
         }
         let (mixture, whitening) = (&self.reference.mixture, &self.reference.whitening);
         t.array("mixture.weights", &mixture.weights());
@@ -125,7 +144,9 @@ impl<R: Real> Checkpoint<R> {
         let optimiser =
             optim::State { step: number("step")?, m: file.parameters("adam.m", &net)?, v: file.parameters("adam.v", &net)?, ema };
         let pca = if file.has("pca.mean") { Some(file.pca()?) } else { None };
-        Ok(Checkpoint { state: State { params, optimiser }, reference, pca, data: number("data")? })
+        let control = file.control(optimiser.step)?;
+        let prices = if file.has("control.prices") { Some(file.prices()?) } else { None };
+        Ok(Checkpoint { state: State { params, optimiser, control, prices }, reference, pca, data: number("data")? })
     }
 }
 
@@ -166,6 +187,27 @@ impl Reader<'_> {
             all.extend(values);
         }
         Ok(all)
+    }
+
+    /// What a control variate has learned; it takes a step with each of the optimiser's.
+    fn control<R: Real>(&self, step: u64) -> Result<Learned<R>> {
+        if self.has("control.bins") {
+            let rows: Array2<f64> = self.of("control.bins")?;
+            let bins = rows.rows().into_iter().map(|row| Running::from_numbers(&row.to_vec())).collect::<Result<_>>();
+            return Ok(Learned::Regression(bins.map_err(|e| Error::bad_file(self.path, format!("`control.bins`: {e}")))?));
+        }
+        if !self.has("control.params") {
+            return Ok(Learned::Nothing);
+        }
+        let numbers = |name: &str| Ok(self.values::<R>(&format!("control.{name}"))?.0);
+        let optimiser = optim::State { step, m: numbers("m")?, v: numbers("v")?, ema: Vec::new() };
+        Ok(Learned::Network { params: numbers("params")?, optimiser })
+    }
+
+    fn prices(&self) -> Result<Prices> {
+        let (values, shape) = self.values::<f64>("control.prices")?;
+        let bad = |_| Error::bad_file(self.path, format!("`control.prices` has the unexpected shape {shape:?}"));
+        values.try_into().map(Prices).map_err(bad)
     }
 
     fn array(&self, name: &str) -> Result<ArrayD<f64>> {

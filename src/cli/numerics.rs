@@ -262,6 +262,7 @@ impl<R: Real> Model for Run<R> {
         ];
         if let Some(trainer) = &self.trainer {
             facts.push(("parameters".to_owned(), trainer.state().params.len().to_string()));
+            facts.extend(trainer.state().prices.map(|prices| ("control chosen".to_owned(), prices.to_string())));
         }
         if let Some(data) = self.data.get() {
             facts.push(("data".to_owned(), format!("{} for training, {} held out", data.points.nrows(), data.held_out.nrows())));

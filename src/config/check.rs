@@ -1,8 +1,6 @@
 //! Combinations that cannot work, each refused with what would.
 
-use super::{
-    Components, Config, Control, DataConfig, DataName, Grid, Integrator, ObjectiveKind, ReferenceKind, SdeKind, TimeSampling, Transition,
-};
+use super::{Components, Config, DataConfig, DataName, Grid, Integrator, ObjectiveKind, ReferenceKind, SdeKind, TimeSampling, Transition};
 use crate::{Error, Result};
 
 /// Most weights of a network: 1 GiB of f32 with Adam's two moments and the average.
@@ -114,9 +112,6 @@ fn objective(c: &Config) -> Result<()> {
     let kind = o.kind.name();
     need(o.kind != ObjectiveKind::ComponentFlow || !c.sde.kind.is_linear(), "objective.kind", || {
         format!("\"component-flow\" needs sde.kind = \"langevin\", got \"{}\"", c.sde.kind.name())
-    })?;
-    need(o.kind == ObjectiveKind::Ndsm || o.control != Control::SelfControl, "objective.control", || {
-        format!("objective.kind = \"{kind}\" takes \"antithetic\" or \"none\", got \"self\"; use objective.kind = \"ndsm\"")
     })?;
     need((o.transition == Transition::Exact) <= c.sde.kind.is_linear(), "objective.transition", || {
         "\"exact\" needs a linear process, sde.kind = \"vp\" or \"ve\"; use another with \"langevin\"".to_owned()

@@ -195,13 +195,21 @@ choice! {
 choice! {
     /// The control variate.
     Control {
+        /// The cheapest of `antithetic`, `self` and `none` at equal evaluations of the network, measured early in the run.
+        Auto = "auto",
         /// Pairs with noise of both signs, eq. (11).
         Antithetic = "antithetic",
         /// The network as its own control, eq. (9).
         SelfControl = "self",
         /// No control.
         None = "none",
-    } later ["gated", "network", "regression", "auto"]
+        /// The network as its own control, multiplied by a gate that learns, eq. (10).
+        Gated = "gated",
+        /// The network as its own control with coefficients by regression, one for each group of times, eq. (12).
+        Regression = "regression",
+        /// A small network of its own, eq. (10): it steadies the loss that is reported, not the gradient.
+        Network = "network",
+    } later []
 }
 
 choice! {

@@ -134,7 +134,7 @@ tables! {
         /// The objective; a linear process takes `dsm`.
         kind: ObjectiveKind = |c| if c.sde.kind.is_linear() { ObjectiveKind::Dsm } else { ObjectiveKind::Ndsm }, ANY;
         /// The control variate.
-        control: Control = |_| Control::Antithetic, ANY;
+        control: Control = |_| Control::Auto, ANY;
         /// Weight of a time in the loss.
         weighting: Weighting = |_| Weighting::Variance, ANY;
         /// The one-step law whose score is the target.

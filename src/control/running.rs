@@ -73,6 +73,33 @@ impl Running {
         Ok(Running { ridge, decay, past: Moments::empty(controls), sums: [Sums::default(); 2] })
     }
 
+    /// All that it has learned as numbers, for a checkpoint; [`Running::from_numbers`] goes on from them.
+    pub fn numbers(&self) -> Vec<f64> {
+        let sums = self.sums.iter().flat_map(|s| [s.n, s.mean, s.square]);
+        let past = [self.past.n].into_iter().chain(self.past.mean.iter().copied()).chain(self.past.square.iter().copied());
+        [self.ridge, self.decay].into_iter().chain(sums).chain(past).collect()
+    }
+
+    /// What [`Running::numbers`] gave.
+    ///
+    /// # Errors
+    /// Numbers that it did not give.
+    pub fn from_numbers(numbers: &[f64]) -> Result<Self> {
+        // 2 + 6 + 1 + (m + 1) + (m + 1)^2 numbers.
+        let m = (1..).find(|m| 11 + 3 * m + m * m >= numbers.len()).unwrap_or(1);
+        if 11 + 3 * m + m * m != numbers.len() || numbers.iter().any(|v| !v.is_finite()) {
+            return Err(Error::shape("running control variates: numbers", "11 + 3 m + m^2 finite numbers, m >= 1", &[&[numbers.len()]]));
+        }
+        let mut running = Running::new(m, numbers[0], numbers[1])?;
+        for (sums, n) in running.sums.iter_mut().zip(numbers[2..8].chunks_exact(3)) {
+            *sums = Sums { n: n[0], mean: n[1], square: n[2] };
+        }
+        running.past.n = numbers[8];
+        running.past.mean.iter_mut().zip(&numbers[9..]).for_each(|(a, b)| *a = *b);
+        running.past.square.iter_mut().zip(&numbers[10 + m..]).for_each(|(a, b)| *a = *b);
+        Ok(running)
+    }
+
     /// b for the next batch, `[m]`: 0 until more than m + 1 samples were seen.
     ///
     /// # Errors

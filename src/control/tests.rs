@@ -165,6 +165,9 @@ fn running_coefficients_come_from_the_past() {
     assert!((first.mean - y.mean().unwrap()).abs() <= 1e-14, "the first batch stays as it is");
     let expected = moments::Moments::of(y.view(), c.view()).coefficients(&[0, 1], 1e-6).unwrap();
     assert!((&running.coefficients().unwrap() - &expected).iter().all(|d| d.abs() <= 1e-12));
+    // Stored and read, it goes on.
+    let again = Running::from_numbers(&running.numbers()).unwrap();
+    assert!(again == running && Running::from_numbers(&running.numbers()[1..]).is_err() && Running::from_numbers(&[]).is_err());
     // Small batches, many of them: no bias.
     let (bias, _) = calibration(3000, |r| {
         let mut running = Running::new(2, 1e-6, 1.0).unwrap();

@@ -10,10 +10,15 @@
 //! | control | points x_e | w | a | b |
 //! |---|---|---|---|---|
 //! | none | X_{n+1} | 1 | 1 | 1 |
-//! | self | X_{n+1}; mu_n | 1; 1 | 1; 0 | 1; -1 (with the target at X_{n+1}) |
+//! | self | X_{n+1}; mu_n | 1; 1 | 1; 0 | 1; -1 (with the odd part of the target at X_{n+1}, which for a score is all of it) |
 //! | antithetic | mu_n + L z; mu_n - L z | 1/2; 1/2 | 1; 1 | 1; 1 |
+//! | gated, regression | as self | 1; 1 | 1; 0 | 1; -A_j for coordinate j, or -b |
+//! | network | as none, and the value moves by 2 w psi . y | 1 | 1 | 1 |
+//!
+//! What A, b and psi are and how they learn is in `variate.rs`.
 
 use super::ScoreModel;
+use super::variate::{Learned, Variate};
 use crate::config::{Control, Parametrisation, Weighting};
 use crate::tape::{Blocks, Program, Recorder, Var, Workspace};
 use crate::transition::Draws;
@@ -42,6 +47,9 @@ pub struct Loss<R: Real> {
     program: Program<R>,
     vars: Vars,
     blocks: Blocks<R>,
+    variate: Option<Variate<R>>,
+    /// For a control that learns, what its factors are multiplied with in the loss, [n, d].
+    parts: Vec<R>,
     /// The adjoint of a block's values: 1/draws each.
     seed: Vec<R>,
 }
@@ -63,15 +71,20 @@ struct Vars {
     target: Var,
     square: Var,
     linear: Var,
+    /// S.
+    score: Var,
     value: Var,
 }
 
 impl<R: Real> Loss<R> {
-    /// An objective on `draws` draws a batch.
+    /// An objective on `draws` draws a batch. [`Control::Auto`] is none itself: who trains must have chosen.
     ///
     /// # Errors
-    /// No draw; sizes for which memory does not suffice.
+    /// No draw, no control; sizes for which memory does not suffice.
     pub fn new(model: &ScoreModel<R>, regression: Regression, control: Control, weighting: Weighting, draws: usize) -> Result<Self> {
+        if control == Control::Auto {
+            return Err(Error::refused("loss: control", "\"auto\" stands for another one, and which is not known here"));
+        }
         let points = points_per_draw(control);
         let rows = draws.checked_mul(points).filter(|n| *n > 0).ok_or_else(|| Error::invalid("loss: draws", "> 0", draws))?;
         let count = rows.div_ceil(BLOCK);
@@ -85,16 +98,21 @@ impl<R: Real> Loss<R> {
         let net = model.net.record(&mut r, input)?;
         let scaled = r.mul(net, factor)?;
         let s = r.add(scaled, offset)?;
+        let variate = Variate::new(control, model, draws)?;
+        if variate.is_some() {
+            r.keep(s)?;
+        }
         let (ss, sy) = (r.row_dot(s, s)?, r.row_dot(s, target)?);
         let (first, second) = (r.mul(ss, square)?, r.mul(sy, linear)?);
         let value = r.sub(first, second)?;
         let program = r.finish();
         let blocks = Blocks::new(&program, count)?;
-        let vars = Vars { input, factor, offset, target, square, linear, value };
+        let vars = Vars { input, factor, offset, target, square, linear, score: s, value };
+        let parts = vec![R::zero(); if variate.is_some() { draws * d } else { 0 }];
         let zero = vec![R::zero(); rows * d];
         let rows = Rows { times: vec![0.0; rows], points: zero.clone(), guide: zero };
         let seed = vec![R::of(1.0 / draws as f64); block];
-        Ok(Loss { regression, control, weighting, draws, rows, program, vars, blocks, seed })
+        Ok(Loss { regression, control, weighting, draws, rows, program, vars, blocks, variate, parts, seed })
     }
 
     /// The recorded program of one block of rows: for audits and pictures.
@@ -102,26 +120,45 @@ impl<R: Real> Loss<R> {
         &self.program
     }
 
+    /// What the control has learned before the first step.
+    ///
+    /// # Errors
+    /// None that was ever seen.
+    pub fn start(&self, seed: u64) -> Result<Learned<R>> {
+        self.variate.as_ref().map_or(Ok(Learned::Nothing), |v| v.start(seed))
+    }
+
     /// The value of each draw, into `values`, and the gradient of their mean, into `grad`.
     ///
     /// # Errors
-    /// Shapes that do not fit the ones given at the start.
-    pub fn run(&mut self, model: &ScoreModel<R>, params: &[R], draws: &Draws<R>, values: &mut [R], grad: &mut [R]) -> Result<()> {
+    /// Shapes that do not fit the ones given at the start; what was learned by another control.
+    pub fn run(
+        &mut self,
+        model: &ScoreModel<R>,
+        params: &[R],
+        learned: &Learned<R>,
+        draws: &Draws<R>,
+        values: &mut [R],
+        grad: &mut [R],
+    ) -> Result<()> {
         let (n, d, points) = (self.draws, model.dim(), points_per_draw(self.control));
         if draws.len() != n || values.len() != n || draws.dim() != d {
             return Err(Error::shape("loss", format!("{n} draws in {d} dimensions"), &[&[draws.len(), draws.dim()], &[values.len()]]));
         }
         self.fill_points(draws, points);
+        if let Some(variate) = &mut self.variate {
+            variate.evaluate(model, learned, draws)?;
+        }
         if self.regression == Regression::Score {
             model.guide(&self.rows.times, &self.rows.points, &mut self.rows.guide)?;
         }
-        let (rows, program, vars, control, regression, weighting) =
-            (&self.rows, &self.program, self.vars, self.control, self.regression, self.weighting);
+        let (rows, program, vars, control, regression, weighting, variate) =
+            (&self.rows, &self.program, self.vars, self.control, self.regression, self.weighting, self.variate.as_ref());
         let seed = &self.seed[..];
         let block = seed.len();
         self.blocks.run(params, grad, |index, params, ws, grad| {
             let first = index * block;
-            let fill = Fill { model, draws, rows, control, regression, weighting, vars };
+            let fill = Fill { model, draws, rows, control, regression, weighting, variate, vars };
             for row in 0..block {
                 fill.row(first + row, row, ws)?;
             }
@@ -133,7 +170,41 @@ impl<R: Real> Loss<R> {
                 *value = rows.iter().copied().sum();
             }
         }
+        if self.variate.is_some() { self.control_values(model, draws, values) } else { Ok(()) }
+    }
+
+    /// The parts of a control that learns, and the values of one that is a network of its own.
+    fn control_values(&mut self, model: &ScoreModel<R>, draws: &Draws<R>, values: &mut [R]) -> Result<()> {
+        let (d, points, per_block) = (model.dim(), points_per_draw(self.control), self.seed.len() / points_per_draw(self.control));
+        for (block, ws) in self.blocks.workspaces().enumerate() {
+            let s = ws.value(self.vars.score)?;
+            for at in 0..per_block.min(draws.len() - (block * per_block).min(draws.len())) {
+                let i = block * per_block + at;
+                let sbar = model.scale.sbar(draws.times()[i]);
+                // The second point of a draw is mu.
+                let at_mean = &s[(at * points + points - 1) * d..][..d];
+                let scale = R::of(2.0 * weight(self.weighting, sbar) * sbar);
+                let psi = self.variate.as_ref().and_then(|v| v.psi(i, d));
+                let draw = draws.draw(i);
+                for j in 0..d {
+                    let part = scale * draw.odd(j) * if psi.is_some() { R::one() } else { at_mean[j] };
+                    self.parts[i * d + j] = part;
+                    values[i] += psi.map_or(R::zero(), |psi| part * psi[j]);
+                }
+            }
+        }
         Ok(())
+    }
+
+    /// Lets the control learn from the batch of the last [`Loss::run`], whose `values` those are.
+    ///
+    /// # Errors
+    /// `NonFinite` if its gradient is; what was learned by another control.
+    pub fn learn(&mut self, model: &ScoreModel<R>, learned: &mut Learned<R>, draws: &Draws<R>, values: &[R]) -> Result<()> {
+        match &mut self.variate {
+            Some(variate) => variate.learn(model, learned, draws, values, &self.parts),
+            None => Ok(()),
+        }
     }
 
     /// Points and times of all rows, draw by draw.
@@ -145,30 +216,39 @@ impl<R: Real> Loss<R> {
             times.fill(draws.times()[i]);
             rows[..d].copy_from_slice(draw.plus);
             match control {
-                Control::None => {}
-                Control::SelfControl => rows[d..].copy_from_slice(draw.mean),
+                Control::None | Control::Network | Control::Auto => {}
+                Control::SelfControl | Control::Gated | Control::Regression => rows[d..].copy_from_slice(draw.mean),
                 Control::Antithetic => rows[d..].copy_from_slice(draw.minus),
             }
         });
     }
 }
 
-/// Network evaluations per draw.
+/// Network evaluations per draw; of [`Control::Auto`], at most.
 pub fn points_per_draw(control: Control) -> usize {
     match control {
-        Control::None => 1,
-        Control::SelfControl | Control::Antithetic => 2,
+        Control::None | Control::Network => 1,
+        Control::SelfControl | Control::Gated | Control::Regression | Control::Antithetic | Control::Auto => 2,
+    }
+}
+
+/// The weight lambda of a time, over sbar^2.
+fn weight(weighting: Weighting, sbar: f64) -> f64 {
+    match weighting {
+        Weighting::Variance => 1.0,                // lambda = sbar^2
+        Weighting::Uniform => 1.0 / (sbar * sbar), // lambda = 1
     }
 }
 
 /// Everything a row is made from.
-struct Fill<'a, R> {
+struct Fill<'a, R: Real> {
     model: &'a ScoreModel<R>,
     draws: &'a Draws<R>,
     rows: &'a Rows<R>,
     control: Control,
     regression: Regression,
     weighting: Weighting,
+    variate: Option<&'a Variate<R>>,
     vars: Vars,
 }
 
@@ -185,16 +265,13 @@ impl<R: Real> Fill<'_, R> {
         let (draw, second) = (self.draws.draw(index / points), index % points == 1);
         // (w, a, b) and the target y of the module's table.
         let (w, a, b, y) = match (self.control, second) {
-            (Control::SelfControl, true) => (1.0, 0.0, -1.0, draw.target_plus),
+            (Control::SelfControl | Control::Gated | Control::Regression, true) => (1.0, 0.0, -1.0, draw.target_plus), // its odd part, below
             (Control::Antithetic, true) => (0.5, 1.0, 1.0, draw.target_minus),
             (Control::Antithetic, false) => (0.5, 1.0, 1.0, draw.target_plus),
             _ => (1.0, 1.0, 1.0, draw.target_plus),
         };
         let sbar = model.scale.sbar(t);
-        let w = match self.weighting {
-            Weighting::Variance => w,                // lambda = sbar^2
-            Weighting::Uniform => w / (sbar * sbar), // lambda = 1
-        };
+        let w = w * weight(self.weighting, sbar);
         let s = R::of(sbar);
         let residual = self.regression == Regression::Score && model.parametrisation == Parametrisation::Residual;
         model.input(t, &self.rows.points[index * d..][..d], &mut ws.input_mut(v.input)?[at * inputs..][..inputs])?;
@@ -207,6 +284,11 @@ impl<R: Real> Fill<'_, R> {
         }
         let target = &mut ws.input_mut(v.target)?[at * d..][..d];
         target.iter_mut().zip(y).for_each(|(t, y)| *t = s * *y);
+        if second && self.control != Control::Antithetic {
+            for (j, t) in target.iter_mut().enumerate() {
+                *t = s * draw.odd(j) * self.variate.map_or(R::one(), |v| v.factor(index / points, j, d));
+            }
+        }
         ws.input_mut(v.square)?[at] = R::of(w * a);
         ws.input_mut(v.linear)?[at] = R::of(2.0 * w * b);
         Ok(())

@@ -4,13 +4,15 @@
 //!
 //! * denoising score matching (DSM): draws of an exact kernel;
 //! * nonlinear denoising score matching (NDSM, eq. 7): draws of single steps of a chain, [`GaussianChain`] or [`ComponentChain`], with the
-//!   control variates `none`, `self` (9) and `antithetic` (11);
+//!   control variates `none`, `self` (9), `gated` and `network` (10), `antithetic` (11) and `regression` (12);
 //! * the component flow (18): draws of the component kernel with the flow's target.
 
 mod chain;
 mod loss;
 mod model;
+mod variate;
 
 pub use chain::{ComponentChain, GaussianChain};
 pub use loss::{Loss, Regression, points_per_draw};
 pub use model::{Guide, ScoreModel};
+pub use variate::Learned;

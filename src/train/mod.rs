@@ -25,12 +25,14 @@
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 
+mod choice;
 mod generator;
 mod reference;
 mod starts;
 mod system;
 mod trainer;
 
+pub use choice::{CANDIDATES, Prices};
 pub use generator::Generator;
 pub use reference::Reference;
 pub use system::{System, network};

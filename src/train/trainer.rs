@@ -1,9 +1,10 @@
 //! The optimiser's loop, one step at a time.
 
+use super::choice::{AT, BATCHES, CANDIDATES, Prices};
 use super::starts::Starts;
 use super::{Generator, Reference, System};
-use crate::config::{Config, Schedule as ScheduleKey};
-use crate::objective::Loss;
+use crate::config::{Config, Control, Schedule as ScheduleKey};
+use crate::objective::{Learned, Loss, points_per_draw};
 use crate::optim::{self, Adam, Decay, Schedule};
 use crate::rng::{Purpose, Stream};
 use crate::sde::Paths;
@@ -21,6 +22,10 @@ pub struct State<R> {
     pub params: Vec<R>,
     /// Adam's moments, the averaged parameters and the number of steps done.
     pub optimiser: optim::State<R>,
+    /// What the control variate has learned.
+    pub control: Learned<R>,
+    /// What `objective.control = "auto"` has measured.
+    pub prices: Option<Prices>,
 }
 
 /// What one step came to.
@@ -71,41 +76,49 @@ impl<R: Real> Trainer<R> {
     pub fn new(config: &Config, reference: &Reference, x: ArrayView2<f64>) -> Result<Self> {
         config.validate()?;
         let system = System::<R>::new(config, reference)?;
-        let params = system.model.net.init::<R>(config.train.seed);
-        let optimiser = adam(config)?.start(&params)?;
-        Self::resume(config, reference, x, State { params, optimiser })
-    }
-
-    /// A model as `state` left it.
-    ///
-    /// # Errors
-    /// As [`Trainer::new`]; a state of another network.
-    pub fn resume(config: &Config, reference: &Reference, x: ArrayView2<f64>, state: State<R>) -> Result<Self> {
-        let system = System::<R>::new(config, reference)?;
-        let expected = system.model.net.parameter_count();
-        if state.params.len() != expected || state.optimiser.m.len() != expected || state.optimiser.v.len() != expected {
-            return Err(Error::shape("training state", format!("{expected} parameters and moments"), &[&[state.params.len()]]));
-        }
         if x.nrows() == 0 {
             return Err(Error::shape("training points", "at least one row", &[x.shape()]));
         }
         let whitened = reference.whitening.whiten(x)?;
         let starts = Starts::new(config.train.sampling, whitened.view(), &reference.mixture)?;
         let data: Vec<R> = whitened.iter().map(|v| R::of(*v)).collect();
-        let t = &config.train;
-        let d = system.model.dim();
+        let (t, d) = (&config.train, system.model.dim());
         let paths = t.batch * system.paths_per_point;
         let n = paths * system.noising.draws_per_path();
-        let loss = Loss::new(&system.model, system.regression, config.objective.control, config.objective.weighting, n)?;
+        let control = if config.objective.control == Control::Auto { CANDIDATES[0] } else { config.objective.control };
+        let loss = Loss::new(&system.model, system.regression, control, config.objective.weighting, n)?;
+        let adam = adam(config)?;
+        let params = system.model.net.init::<R>(t.seed);
         let batch = Batch {
             rows: vec![0; t.batch],
             starts: vec![R::zero(); paths * d],
             u: vec![0.0; n],
             draws: Draws::new(n, d),
             values: vec![R::zero(); n],
-            grad: vec![R::zero(); expected],
+            grad: vec![R::zero(); params.len()],
         };
-        Ok(Trainer { adam: adam(config)?, config: config.clone(), system, state, loss, data, starts, batch })
+        let state = State { optimiser: adam.start(&params)?, control: loss.start(t.seed)?, params, prices: None };
+        Ok(Trainer { adam, config: config.clone(), system, state, loss, data, starts, batch })
+    }
+
+    /// A model as `state` left it.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`]; a state of another network, or of another control variate.
+    pub fn resume(config: &Config, reference: &Reference, x: ArrayView2<f64>, state: State<R>) -> Result<Self> {
+        let fresh = Self::new(config, reference, x)?;
+        let expected = fresh.state.params.len();
+        if state.params.len() != expected || state.optimiser.m.len() != expected || state.optimiser.v.len() != expected {
+            return Err(Error::shape("training state", format!("{expected} parameters and moments"), &[&[state.params.len()]]));
+        }
+        if !state.control.fits(&fresh.state.control) {
+            return Err(Error::refused("training state", "the control variate's state is not that of objective.control"));
+        }
+        let mut trainer = Trainer { state, ..fresh };
+        if let Some(prices) = trainer.state.prices {
+            trainer.loss = trainer.loss(prices.choice())?;
+        }
+        Ok(trainer)
     }
 
     /// What training changes.
@@ -118,9 +131,33 @@ impl<R: Real> Trainer<R> {
         &self.system
     }
 
-    /// The recorded program of the loss, for audits.
-    pub fn loss(&self) -> &Loss<R> {
-        &self.loss
+    /// The loss with `control` on this trainer's batches.
+    fn loss(&self, control: Control) -> Result<Loss<R>> {
+        Loss::new(&self.system.model, self.system.regression, control, self.config.objective.weighting, self.batch.values.len())
+    }
+
+    /// Measures the controls that `auto` chooses from, on batches that no step takes, and takes the cheapest.
+    fn choose(&mut self) -> Result<()> {
+        let mut prices = [0.0; CANDIDATES.len()];
+        for (price, control) in prices.iter_mut().zip(CANDIDATES) {
+            let mut loss = self.loss(control)?;
+            let (mut mean, mut square) = (vec![0.0; self.state.params.len()], 0.0);
+            for batch in 0..BATCHES {
+                // Steps of a run end far below 2^40.
+                self.draw((1 << 40) + batch)?;
+                let b = &mut self.batch;
+                loss.run(&self.system.model, &self.state.params, &Learned::Nothing, &b.draws, &mut b.values, &mut b.grad)?;
+                for (mean, g) in mean.iter_mut().zip(&b.grad) {
+                    *mean += g.f64() / BATCHES as f64;
+                    square += g.f64() * g.f64() / BATCHES as f64;
+                }
+            }
+            *price = (square - mean.iter().map(|m| m * m).sum::<f64>()) * points_per_draw(control) as f64;
+        }
+        let prices = Prices(prices);
+        self.loss = self.loss(prices.choice())?;
+        self.state.prices = Some(prices);
+        Ok(())
     }
 
     /// One optimiser step.
@@ -129,9 +166,13 @@ impl<R: Real> Trainer<R> {
     /// `NonFinite` if the chain, the loss or the gradient is NaN or infinite; the state is then that before the step.
     pub fn step(&mut self) -> Result<StepReport> {
         let step = self.state.optimiser.step;
+        if step >= AT && self.config.objective.control == Control::Auto && self.state.prices.is_none() {
+            self.choose().map_err(|e| at(e, step))?;
+        }
         self.draw(step).map_err(|e| at(e, step))?;
         let b = &mut self.batch;
-        self.loss.run(&self.system.model, &self.state.params, &b.draws, &mut b.values, &mut b.grad)?;
+        let State { params, control, .. } = &mut self.state;
+        self.loss.run(&self.system.model, params, control, &b.draws, &mut b.values, &mut b.grad)?;
         let n = b.values.len() as f64;
         let loss = b.values.iter().map(|v| v.f64()).sum::<f64>() / n;
         if !loss.is_finite() {
@@ -144,6 +185,7 @@ impl<R: Real> Trainer<R> {
             let bad = net.parameters().into_iter().find(|p| b.grad[p.range()].iter().any(|g| !g.is_finite()));
             return Err(non_finite(&format!("the gradient of {}", bad.map_or("the parameters".into(), |p| p.name)), step));
         }
+        self.loss.learn(&self.system.model, &mut self.state.control, &b.draws, &b.values)?;
         let bins = if self.config.train.diagnose { bins(b.draws.times(), &b.values) } else { Vec::new() };
         Ok(StepReport { step: step + 1, loss, deviation, gradient: report.norm, rate: report.rate, bins })
     }
@@ -176,7 +218,7 @@ impl<R: Real> Trainer<R> {
     pub fn gradient(&mut self, step: u64) -> Result<&[R]> {
         self.draw(step)?;
         let b = &mut self.batch;
-        self.loss.run(&self.system.model, &self.state.params, &b.draws, &mut b.values, &mut b.grad)?;
+        self.loss.run(&self.system.model, &self.state.params, &self.state.control, &b.draws, &mut b.values, &mut b.grad)?;
         Ok(&b.grad)
     }
 

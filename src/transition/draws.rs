@@ -27,6 +27,14 @@ pub struct Draw<'a, R> {
     pub target_minus: &'a [R],
 }
 
+impl<R: Real> Draw<'_, R> {
+    /// Coordinate `j` of the odd part in z of the target at `plus`: what of it has mean 0 given mu. For a score it is all of it.
+    #[inline]
+    pub fn odd(&self, j: usize) -> R {
+        R::of(0.5) * (self.target_plus[j] - self.target_minus[j])
+    }
+}
+
 /// The same, to be written.
 #[derive(Debug)]
 pub struct DrawMut<'a, R> {

@@ -1,0 +1,235 @@
+//! Control variates that learn: a gate, a network of their own, or running regression coefficients (method.md, eq. 10 and 12).
+//!
+//! A draw's loss without control is l, and q = 2 lambda s(mu) . y has mean 0 given X_n, whatever s is, because y = -L^-T z is odd in z and mu is a
+//! function of X_n (and of the component drawn there). So does sum_j A_j 2 lambda s_j(mu) y_j with any A(mu, t), and 2 lambda psi(mu, t) . y with any psi.
+//! The loss with control is l plus that. Nothing here biases it: A and psi depend on (mu, t) alone, coefficients on the batches before.
+
+use super::ScoreModel;
+use crate::config::Control;
+use crate::control::Running;
+use crate::nn::ScoreNet;
+use crate::optim::{self, Adam, Decay, Schedule};
+use crate::tape::{Blocks, Program, Recorder, Var};
+use crate::transition::Draws;
+use crate::{Error, Real, Result};
+use ndarray::{Array1, Array2};
+
+/// Units and layers of the network behind a control: small beside the score's.
+const WIDTH: usize = 32;
+const DEPTH: usize = 2;
+/// Its learning rate, constant.
+const RATE: f64 = 3e-3;
+/// Rows of a replay.
+const BLOCK: usize = 512;
+/// Groups of ell = ln(noise/signal)^2 with coefficients of their own, and where the first ends.
+const BINS: usize = 8;
+const FIRST: f64 = -3.0;
+/// Weight of a batch after each later one.
+const FADE: f64 = 0.99;
+const RIDGE: f64 = 1e-3;
+
+/// What a control variate has learned: part of a checkpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Learned<R> {
+    /// Nothing: the control has no parameters.
+    Nothing,
+    /// phi of a gate A or of a network psi.
+    Network {
+        /// The parameters, flat.
+        params: Vec<R>,
+        /// Adam's state.
+        optimiser: optim::State<R>,
+    },
+    /// Moments from which the coefficients come, for each bin of ell.
+    Regression(Vec<Running>),
+}
+
+impl<R> Learned<R> {
+    /// Whether this is the state of the same control, in sizes, as `other`.
+    pub fn fits(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Learned::Nothing, Learned::Nothing) => true,
+            (Learned::Network { params, optimiser }, Learned::Network { params: p, .. }) => {
+                [params.len(), optimiser.m.len(), optimiser.v.len()].iter().all(|n| *n == p.len())
+            }
+            (Learned::Regression(a), Learned::Regression(b)) => a.len() == b.len(),
+            _ => false,
+        }
+    }
+}
+
+/// The learning part of a control on batches of a fixed number of draws.
+pub(super) struct Variate<R: Real> {
+    gate: bool,
+    /// A - 1, or psi: [n, d].
+    out: Vec<R>,
+    /// The coefficient of each draw: regression.
+    coefficients: Vec<R>,
+    network: Option<Companion<R>>,
+}
+
+struct Companion<R: Real> {
+    net: ScoreNet,
+    program: Program<R>,
+    blocks: Blocks<R>,
+    vars: (Var, Var),
+    adam: Adam,
+    /// Derivatives of the second moment by `out`.
+    seeds: Vec<R>,
+    grad: Vec<R>,
+    block: usize,
+}
+
+impl<R: Real> Variate<R> {
+    /// That of `control` for `draws` draws; none if it does not learn.
+    ///
+    /// # Errors
+    /// Memory that does not suffice.
+    pub fn new(control: Control, model: &ScoreModel<R>, draws: usize) -> Result<Option<Self>> {
+        let (network, d) = (matches!(control, Control::Gated | Control::Network), model.dim());
+        if !network && control != Control::Regression {
+            return Ok(None);
+        }
+        let network = if network { Some(Companion::new(model, draws)?) } else { None };
+        let numbers = |there: bool, n: usize| vec![R::zero(); if there { n } else { 0 }];
+        let (out, coefficients) = (numbers(network.is_some(), draws * d), numbers(network.is_none(), draws));
+        Ok(Some(Variate { gate: control == Control::Gated, out, coefficients, network }))
+    }
+
+    /// Before the first step.
+    ///
+    /// # Errors
+    /// None that was ever seen.
+    pub fn start(&self, seed: u64) -> Result<Learned<R>> {
+        let Some(network) = &self.network else {
+            return Ok(Learned::Regression((0..BINS).map(|_| Running::new(1, RIDGE, FADE)).collect::<Result<_>>()?));
+        };
+        // Not the score network's initial weights.
+        let params = network.net.init(seed ^ 0x9e37_79b9_7f4a_7c15);
+        let optimiser = network.adam.start(&params)?;
+        Ok(Learned::Network { params, optimiser })
+    }
+
+    /// Evaluates it at the means of `draws`.
+    ///
+    /// # Errors
+    /// What was learned by another control.
+    pub fn evaluate(&mut self, model: &ScoreModel<R>, learned: &Learned<R>, draws: &Draws<R>) -> Result<()> {
+        match (learned, &mut self.network) {
+            (Learned::Network { params, .. }, Some(network)) => network.forward(model, params, draws, &mut self.out),
+            (Learned::Regression(running), None) => {
+                let b = running.iter().map(|r| Ok(r.coefficients()?[0])).collect::<Result<Vec<f64>>>()?;
+                for (c, t) in self.coefficients.iter_mut().zip(draws.times()) {
+                    *c = R::of(b[bin(model, *t)]);
+                }
+                Ok(())
+            }
+            _ => Err(Error::refused("control variate", "the state is that of another control")),
+        }
+    }
+
+    /// By what s_j(mu) of draw `i` is multiplied: A_j, or b.
+    #[inline]
+    pub fn factor(&self, i: usize, j: usize, d: usize) -> R {
+        if self.gate { R::one() + self.out[i * d + j] } else { self.coefficients[i] }
+    }
+
+    /// psi(mu) of draw `i`, for a control that is a network of its own.
+    pub fn psi(&self, i: usize, d: usize) -> Option<&[R]> {
+        (self.network.is_some() && !self.gate).then(|| &self.out[i * d..][..d])
+    }
+
+    /// Learns from a batch: `values` are the losses with control, `parts` [n, d] what each factor A_j, or psi_j, is multiplied with in them.
+    ///
+    /// A network descends the losses' second moment about their mean over the batch, E (l - m)^2, the gradient of which is that of E l^2, for E l does
+    /// not depend on phi. Coefficients take the batch into their moments.
+    ///
+    /// # Errors
+    /// `NonFinite` if the network's gradient is.
+    pub fn learn(&mut self, model: &ScoreModel<R>, learned: &mut Learned<R>, draws: &Draws<R>, values: &[R], parts: &[R]) -> Result<()> {
+        let (n, d) = (values.len(), model.dim());
+        match (learned, &mut self.network) {
+            (Learned::Network { params, optimiser }, Some(network)) => {
+                let mean: R = values.iter().copied().sum::<R>() / R::of(n as f64);
+                let scale = R::of(2.0 / n as f64);
+                for ((seeds, parts), value) in network.seeds.chunks_exact_mut(d).zip(parts.chunks_exact(d)).zip(values) {
+                    let push = scale * (*value - mean);
+                    seeds.iter_mut().zip(parts).for_each(|(s, p)| *s = push * *p);
+                }
+                network.step(params, optimiser)
+            }
+            (Learned::Regression(running), None) => {
+                let mut rows: Vec<(Vec<f64>, Vec<f64>)> = vec![Default::default(); running.len()];
+                for (i, t) in draws.times().iter().enumerate() {
+                    let q: R = parts[i * d..][..d].iter().copied().sum();
+                    let (y, c) = &mut rows[bin(model, *t)];
+                    y.push((values[i] - self.coefficients[i] * q).f64());
+                    // y - b c with c = -q.
+                    c.push(-q.f64());
+                }
+                for (running, (y, c)) in running.iter_mut().zip(rows).filter(|(_, (y, _))| y.len() > 1) {
+                    let shape = (c.len(), 1);
+                    let c = Array2::from_shape_vec(shape, c).map_err(|e| Error::refused("control variate", e.to_string()))?;
+                    let _ = running.batch(Array1::from(y).view(), c.view())?;
+                }
+                Ok(())
+            }
+            _ => Err(Error::refused("control variate", "the state is that of another control")),
+        }
+    }
+}
+
+/// The group of time `t`.
+fn bin<R: Real>(model: &ScoreModel<R>, t: f64) -> usize {
+    (model.scale.log_ratio(t) - FIRST + 1.0).clamp(0.0, (BINS - 1) as f64) as usize
+}
+
+impl<R: Real> Companion<R> {
+    fn new(model: &ScoreModel<R>, draws: usize) -> Result<Self> {
+        let d = model.dim();
+        let net = ScoreNet::new(d, WIDTH, DEPTH, model.net.frequencies())?;
+        let count = draws.div_ceil(BLOCK).max(1);
+        let block = draws.div_ceil(count);
+        let mut r = Recorder::<R>::new();
+        let x = r.input("input", &[block, net.inputs()])?;
+        let y = net.record(&mut r, x)?;
+        r.keep(y)?;
+        let program = r.finish();
+        let blocks = Blocks::new(&program, count)?;
+        let schedule = Schedule::new(RATE, 0, u64::MAX, Decay::Constant)?;
+        let grad = vec![R::zero(); net.parameter_count()];
+        let seeds = vec![R::zero(); count * block * d];
+        Ok(Companion { net, program, blocks, vars: (x, y), adam: Adam::new(schedule), seeds, grad, block })
+    }
+
+    fn forward(&mut self, model: &ScoreModel<R>, params: &[R], draws: &Draws<R>, out: &mut [R]) -> Result<()> {
+        let (block, inputs, d, (x, y)) = (self.block, self.net.inputs(), model.dim(), self.vars);
+        let program = &self.program;
+        self.blocks.run(params, &mut self.grad, |index, params, ws, _| {
+            for (at, row) in ws.input_mut(x)?.chunks_exact_mut(inputs).enumerate() {
+                // Rows behind the last draw repeat it.
+                let i = (index * block + at).min(draws.len() - 1);
+                model.input(draws.times()[i], draws.draw(i).mean, row)?;
+            }
+            program.forward(params, ws)
+        })?;
+        for (out, ws) in out.chunks_mut(block * d).zip(self.blocks.workspaces()) {
+            out.copy_from_slice(&ws.value(y)?[..out.len()]);
+        }
+        Ok(())
+    }
+
+    /// One step of Adam, after [`Companion::forward`] and with `seeds` set.
+    fn step(&mut self, params: &mut [R], optimiser: &mut optim::State<R>) -> Result<()> {
+        let (size, y, program, seeds) = (self.block * self.net.dim(), self.vars.1, &self.program, &self.seeds);
+        self.blocks.run(params, &mut self.grad, |index, params, ws, grad| {
+            program.backward(params, ws, &[(y, &seeds[index * size..][..size])], grad)
+        })?;
+        let report = self.adam.step(params, &self.grad, optimiser)?;
+        if report.norm.is_finite() {
+            return Ok(());
+        }
+        let remedy = "choose another objective.control; its parameters are those before this step".into();
+        Err(Error::NonFinite { place: "the gradient of the control variate".into(), step: optimiser.step as usize + 1, remedy })
+    }
+}
