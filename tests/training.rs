@@ -87,7 +87,7 @@ fn by_formula(
                     Control::Auto => unreachable!("it stands for another"),
                     Control::SelfControl | Control::Regression => controlled(&|j| factor[j] * at_mean[j]),
                     Control::Gated => controlled(&|j| (1.0 + factor[j]) * at_mean[j]),
-                    Control::Network => controlled(&|j| factor[j]),
+                    Control::Network => controlled(&|j| factor[j] / sbar),
                     Control::Antithetic => 0.5 * (plus + one(&s(d.minus), d.target_minus)),
                 }
         })

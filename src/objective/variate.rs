@@ -1,7 +1,8 @@
 //! Control variates that learn: a gate, a network of their own, or running regression coefficients (method.md, eq. 10 and 12).
 //!
 //! A draw's loss without control is l, and q = 2 lambda s(mu) . y has mean 0 given X_n, whatever s is, because y = -L^-T z is odd in z and mu is a
-//! function of X_n (and of the component drawn there). So does sum_j A_j 2 lambda s_j(mu) y_j with any A(mu, t), and 2 lambda psi(mu, t) . y with any psi.
+//! function of X_n (and of the component drawn there). So does sum_j A_j 2 lambda s_j(mu) y_j with any A(mu, t), and 2 lambda psi(mu, t) . y with any psi, here
+//! net/sbar.
 //! The loss with control is l plus that. Nothing here biases it: A and psi depend on (mu, t) alone, coefficients on the batches before.
 
 use super::ScoreModel;
@@ -61,7 +62,7 @@ impl<R> Learned<R> {
 /// The learning part of a control on batches of a fixed number of draws.
 pub(super) struct Variate<R: Real> {
     gate: bool,
-    /// A - 1, or psi: [n, d].
+    /// A - 1, or sbar psi: [n, d].
     out: Vec<R>,
     /// The coefficient of each draw: regression.
     coefficients: Vec<R>,
@@ -134,7 +135,7 @@ impl<R: Real> Variate<R> {
         if self.gate { R::one() + self.out[i * d + j] } else { self.coefficients[i] }
     }
 
-    /// psi(mu) of draw `i`, for a control that is a network of its own.
+    /// sbar psi(mu) of draw `i`, for a control that is a network of its own.
     pub fn psi(&self, i: usize, d: usize) -> Option<&[R]> {
         (self.network.is_some() && !self.gate).then(|| &self.out[i * d..][..d])
     }
