@@ -1,8 +1,11 @@
 //! One-step laws (13) and laws on grids: densities, moments, scores, conservation.
 
 mod density;
+mod generator;
 mod grids;
 mod moments;
+#[cfg(test)]
+mod planted;
 
 use super::{Measured, Row, Subject, Table};
 use crate::Result;
@@ -12,7 +15,7 @@ Every one-step law N(m(x), C(x)) and every law on a grid, against what does not 
 density   integral, mean and variance of the density by quadrature; the score by differences of the log-density; the score in the start,
           by dual numbers, against the same; f32 against f64
 variance  finite and positive at random starts in [-5, 5] and steps in (0, 2]
-mean, second moment   local error against the generator's series (double well), or the law itself where the drift is linear
+mean, second moment   local error against the generator's series (double well, Lorenz), or the law itself where the drift is linear
 grid      mass, sign and invariant law of Fokker-Planck, its order in space; Fokker-Planck against Chapman-Kolmogorov";
 
 /// Checks them all.

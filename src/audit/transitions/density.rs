@@ -46,7 +46,7 @@ pub fn rows() -> Result<Vec<Row>> {
 const STEPS: [f64; 3] = [0.02, 0.2, 0.7];
 
 /// In one dimension: integral and moments by the midpoint rule over 12 standard deviations to both sides, and the scores.
-fn density<A: OneStep<f64>, B: OneStep<Dual<f64>>, C: OneStep<f32>>(
+pub(super) fn density<A: OneStep<f64>, B: OneStep<Dual<f64>>, C: OneStep<f32>>(
     name: &str,
     plain: &A,
     dual: &B,
@@ -78,7 +78,7 @@ fn density<A: OneStep<f64>, B: OneStep<Dual<f64>>, C: OneStep<f32>>(
 }
 
 /// In any dimension: the scores in both arguments by five-point differences of the log-density, and f32 against f64.
-fn scores<A: OneStep<f64>, B: OneStep<Dual<f64>>, C: OneStep<f32>>(
+pub(super) fn scores<A: OneStep<f64>, B: OneStep<Dual<f64>>, C: OneStep<f32>>(
     name: &str,
     plain: &A,
     dual: &B,
@@ -121,7 +121,7 @@ fn scores<A: OneStep<f64>, B: OneStep<Dual<f64>>, C: OneStep<f32>>(
 }
 
 /// The larger size; NaN stays.
-fn worst(a: f64, b: f64) -> f64 {
+pub(super) fn worst(a: f64, b: f64) -> f64 {
     if b.abs() <= a { a } else { b.abs() }
 }
 

@@ -1,67 +1,34 @@
 //! Local errors of the moments of one-step laws.
 
+use super::generator::{LORENZ, double_well, local, lorenz};
 use super::{row, three_modes};
 use crate::Result;
 use crate::audit::{Curve, Row, Slope};
 use crate::linalg::{self, lanes::GramianMemory};
 use crate::mixture::{Covariances, Mixture};
-use crate::sde::{ComponentStep, DoubleWell, Langevin};
+use crate::sde::{ComponentStep, DoubleWell, Langevin, Lorenz};
 use crate::simd::W;
-use crate::transition::{Euler, ItoTaylor, LocalLinear, OneStep, rows as law};
+use crate::transition::{Euler, ItoTaylor, LocalLinear, rows as law};
 use ndarray::{Array2, array};
 
 pub fn rows() -> Result<Vec<Row>> {
-    let well = DoubleWell::new(1, SIGMA)?;
-    let mut rows = local("euler", &Euler(well), 2.0)?;
-    rows.extend(local("ito-taylor", &ItoTaylor(well), 3.0)?);
-    rows.extend(local("local-linear", &LocalLinear(well), 3.0)?);
+    let (equation, well) = (double_well(), DoubleWell::new(1, 0.8)?);
+    let mut rows = local("euler", &Euler(well), &equation, 2.0)?;
+    rows.extend(local("ito-taylor", &ItoTaylor(well), &equation, 3.0)?);
+    rows.extend(local("local-linear", &LocalLinear(well), &equation, 3.0)?);
+    let [s, rho, beta] = LORENZ;
+    let (equation, sde) = (lorenz(), Lorenz::new(s, rho, beta, 0.8)?);
+    rows.extend(local("euler", &Euler(sde), &equation, 2.0)?);
+    rows.extend(local("ito-taylor", &ItoTaylor(sde), &equation, 3.0)?);
+    rows.extend(local("local-linear", &LocalLinear(sde), &equation, 3.0)?);
     rows.push(linear()?);
     rows.push(van_loan()?);
     rows.push(component()?);
     Ok(rows)
 }
 
-const SIGMA: f64 = 0.8;
-const START: f64 = 0.5;
-
-/// E phi(X_h) for dX = (X - X^3) dt + sigma dB from `START`, phi a polynomial by its coefficients: sum_n (h^n/n!) L^n phi,
-/// L phi = (x - x^3) phi' + (sigma^2/2) phi''. The sum diverges in the end; at the steps used here its tenth term is below 1e-12.
-fn series(mut phi: Vec<f64>, h: f64) -> f64 {
-    let at = |p: &[f64]| p.iter().rev().fold(0.0, |sum, c| sum * START + c);
-    let (mut sum, mut weight) = (at(&phi), 1.0);
-    for n in 1..=10 {
-        let mut next = vec![0.0; phi.len() + 2];
-        for (k, c) in phi.iter().enumerate().skip(1) {
-            let k_f = k as f64;
-            next[k] += k_f * c;
-            next[k + 2] -= k_f * c;
-            if k >= 2 {
-                next[k - 2] += 0.5 * SIGMA * SIGMA * k_f * (k_f - 1.0) * c;
-            }
-        }
-        phi = next;
-        weight *= h / f64::from(n);
-        sum += weight * at(&phi);
-    }
-    sum
-}
-
-/// Mean and second moment of one step: their local errors fall like h^(p + 1), p the weak order.
-fn local<T: OneStep<f64>>(name: &str, one: &T, claim: f64) -> Result<Vec<Row>> {
-    let steps: Vec<f64> = (0..5).map(|k| 0.5f64.powi(10 - k)).collect();
-    let x = array![[START]];
-    let mut curves = [(); 2].map(|()| Curve { h: steps.clone(), error: Vec::new() });
-    for h in &steps {
-        let m = law::mean(one, 0.0, *h, x.view())?[[0, 0]];
-        let v = law::covariance(one, 0.0, *h, x.view())?[[0, 0, 0]];
-        curves[0].error.push((m - series(vec![0.0, 1.0], *h)).abs());
-        curves[1].error.push((v + m * m - series(vec![0.0, 0.0, 1.0], *h)).abs());
-    }
-    Ok(["mean", "second moment"].into_iter().zip(curves).map(|(what, curve)| order(name, what, claim, curve)).collect())
-}
-
 /// A row that passes if the slope is within 0.1 of the claim.
-fn order(name: &str, what: &str, claim: f64, curve: Curve) -> Row {
+pub(super) fn order(name: &str, what: &str, claim: f64, curve: Curve) -> Row {
     let measured = curve.slope();
     let finest = Curve { h: curve.h[..2].to_vec(), error: curve.error[..2].to_vec() }.slope();
     let pass = (measured - claim).abs() <= 0.1;

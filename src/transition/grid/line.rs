@@ -53,7 +53,7 @@ impl Line {
     pub fn density(&self) -> &[f64] {
         &self.p
     }
-    pub(super) fn density_mut(&mut self) -> &mut Vec<f64> {
+    pub(crate) fn density_mut(&mut self) -> &mut Vec<f64> {
         &mut self.p
     }
     /// dx sum p_i.
