@@ -40,12 +40,18 @@ fn paths(step: u64) -> Paths {
 
 #[test]
 fn rejections_do_not_bias_the_law() {
+    // Steps as usual, and steps that are tried although they are likely to be rejected.
+    law_with_rejections(Tolerance { absolute: 0.1, relative: 0.0, ..Tolerance::default() }, 0.05);
+    law_with_rejections(Tolerance { absolute: 0.003, relative: 0.0, safety: 100.0 }, 0.3);
+}
+
+/// The law of the paths, of which at least `least` of the steps are rejected.
+fn law_with_rejections(tolerance: Tolerance, least: f64) {
     const N: usize = 100_000;
     let mut x = vec![0.0f64; 2 * N];
-    let tolerance = Tolerance { absolute: 0.1, relative: 0.0 };
     let counts = adaptive(&Sra1, &Cubic, 0.0, 4.0, &mut x, tolerance, paths(0)).unwrap();
     let share = counts.rejected as f64 / (counts.accepted + counts.rejected) as f64;
-    assert!(share >= 0.05, "{share}");
+    assert!(share >= least, "{share}");
     let mean = |f: &dyn Fn(&[f64]) -> f64| x.chunks(2).map(f).sum::<f64>() / N as f64;
     // 99.99 % intervals: 3.89 standard errors. Var W^2 = 2.
     let variance = mean(&|x| x[1] * x[1] / 4.0);
@@ -67,7 +73,7 @@ fn a_path_alone_is_the_path_in_a_crowd() {
     let run = |n: usize, threads: usize| {
         let mut x: Vec<f32> = (0..2 * n).map(|i| (i as f32).sin() * 3.0).collect();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let tolerance = Tolerance { absolute: 1e-3, relative: 1e-3 };
+        let tolerance = Tolerance::default();
         pool.install(|| adaptive(&Sra1, &DoubleWell::new(2, 1.0).unwrap(), 0.0, 1.0, &mut x, tolerance, paths(1))).unwrap();
         x
     };
@@ -106,7 +112,8 @@ fn the_error_follows_the_tolerance() {
     let mut ratios = Vec::new();
     for tolerance in [1e-2, 1e-3, 1e-4, 1e-5] {
         let mut x = start.clone();
-        adaptive(&Sra1, &sde, 0.0, 1.0, &mut x, Tolerance { absolute: tolerance, relative: 0.0 }, paths(2)).unwrap();
+        adaptive(&Sra1, &sde, 0.0, 1.0, &mut x, Tolerance { absolute: tolerance, relative: 0.0, ..Tolerance::default() }, paths(2))
+            .unwrap();
         let square: f64 = x.iter().zip(&exact).map(|(a, b)| (a - b) * (a - b)).sum();
         ratios.push((square / N as f64).sqrt() / tolerance);
     }
@@ -126,10 +133,11 @@ fn superlinear_drifts_are_survived_or_reported() {
     simulate(&ndsm::sde::TamedEuler, &sde, &grid, &mut x, paths(3)).unwrap();
     assert!(x.iter().all(|x| x.abs() < 10.0));
     let mut x = start;
-    adaptive(&Sra1, &sde, 0.0, 50.0, &mut x, Tolerance { absolute: 1e-2, relative: 1e-2 }, paths(3)).unwrap();
+    adaptive(&Sra1, &sde, 0.0, 50.0, &mut x, Tolerance { absolute: 1e-2, relative: 1e-2, ..Tolerance::default() }, paths(3)).unwrap();
     assert!(x.iter().all(|x| x.abs() < 10.0));
     // A drift that is not a number is not the integrator's fault, and is said.
     let mut x = vec![f64::MAX; 3];
-    let e = adaptive(&Sra1, &sde, 0.0, 1.0, &mut x, Tolerance { absolute: 1e-2, relative: 0.0 }, paths(3)).unwrap_err();
+    let e =
+        adaptive(&Sra1, &sde, 0.0, 1.0, &mut x, Tolerance { absolute: 1e-2, relative: 0.0, ..Tolerance::default() }, paths(3)).unwrap_err();
     assert!(e.to_string().contains("path 0") && e.to_string().contains("no step is short enough"), "{e}");
 }

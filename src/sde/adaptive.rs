@@ -23,12 +23,22 @@ pub trait Embedded<R: Real, S: Sde<R>>: Integrator<R, S> {
 
 /// How large the estimated error of a step may be: the root mean square over the coordinates of error_j / (absolute + relative |x_j|)
 /// must not exceed 1, |x_j| the larger one of the step's two ends.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tolerance {
     /// In units of x.
     pub absolute: f64,
     /// Relative to x.
     pub relative: f64,
+    /// The step is doubled where the longer one's error, in units of what is allowed, is expected to stay below this. Small values
+    /// reject few steps, values above 1 try steps that are likely to be rejected; both have the same law up to the tolerance.
+    pub safety: f64,
+}
+
+/// A thousandth, absolute and relative, with a safety of 1/2.
+impl Default for Tolerance {
+    fn default() -> Self {
+        Tolerance { absolute: 1e-3, relative: 1e-3, safety: 0.5 }
+    }
 }
 
 /// Steps taken by all paths together.
@@ -47,10 +57,9 @@ const MOST_STEPS: u64 = 10_000_000;
 /// The first step. A path may start where the drift vanishes, and then the estimate of any step can be 0 by chance: long steps must
 /// be grown into (by alignment no step is longer than the way behind it).
 const FIRST: u64 = WAY >> 10;
-/// The step is doubled where the estimate, which grows like h^(3/2), is expected to stay below this.
-const DOUBLE_BELOW: f64 = 0.5;
-/// What is expected is the largest of the path's estimates, each worth less by this factor for every step since. A single estimate can be
-/// small by chance; to lengthen steps on such chances, and to keep some of them by another, biases the law.
+/// What is expected of a step, by the growth of estimates like h^(3/2), is the largest of the path's estimates, each worth less by this
+/// factor for every step since. A single estimate can be small by chance; to lengthen steps on such chances, and to keep some of them by
+/// another, biases the law.
 const MEMORY: f64 = 0.9;
 
 /// Moves the paths `x` [n, d] of `sde` from `from` to `to`, each with its own steps, in place.
@@ -64,7 +73,7 @@ const MEMORY: f64 = 0.9;
 /// use ndsm::rng::Purpose;
 /// use ndsm::sde::{DoubleWell, Paths, Sra1, Tolerance, adaptive};
 /// let mut x = vec![30.0f64; 100]; // far up the wall: steps must be short at first
-/// let tolerance = Tolerance { absolute: 1e-3, relative: 1e-3 };
+/// let tolerance = Tolerance { absolute: 1e-3, relative: 1e-3, ..Tolerance::default() };
 /// let paths = Paths { seed: 0, purpose: Purpose::Test, step: 0 };
 /// let counts = adaptive(&Sra1, &DoubleWell::new(1, 0.5)?, 0.0, 4.0, &mut x, tolerance, paths)?;
 /// assert!(x.iter().all(|x| x.abs() < 3.0) && counts.accepted > counts.rejected);
@@ -86,6 +95,7 @@ where
     if !(tolerance.relative >= 0.0 && tolerance.relative.is_finite()) {
         return Err(Error::invalid("adaptive: tolerance.relative", "a finite number >= 0", tolerance.relative));
     }
+    positive("adaptive: tolerance.safety", tolerance.safety)?;
     let tree = Tree::new(paths, &[from, to])?;
     let blocks: Vec<_> = x
         .par_chunks_mut(W * d)
@@ -225,7 +235,7 @@ impl<R: Real, S: Sde<R>, I: Embedded<R, S>> Kernel for Run<'_, R, S, I> {
                         x[i] = tried[i];
                     }
                     let longer = 2 * clock.step;
-                    if clock.at % longer == 0 && clock.at < WAY && clock.expected(longer) < DOUBLE_BELOW {
+                    if clock.at % longer == 0 && clock.at < WAY && clock.expected(longer) < self.tolerance.safety {
                         clock.step *= 2;
                     }
                 } else if clock.step > 1 && clock.steps < MOST_STEPS {

@@ -40,71 +40,111 @@ impl Line {
 
 /// Nodes and weights of Gauss-Hermite quadrature for N(0, 1): eigenvalues of the Jacobi matrix of the Hermite polynomials, and the squared
 /// first entries of its eigenvectors (Golub and Welsch 1969).
-fn gauss_hermite(n: usize) -> Result<Vec<[f64; 2]>> {
+pub fn gauss_hermite(n: usize) -> Result<Vec<[f64; 2]>> {
     let jacobi = Array2::from_shape_fn((n, n), |(i, j)| if i.abs_diff(j) == 1 { (i.max(j) as f64).sqrt() } else { 0.0 });
     let eigen = symmetric_eigen(jacobi.view())?;
     Ok((0..n).map(|q| [eigen.values[q], eigen.vectors[[0, q]].powi(2)]).collect())
 }
 
-/// (W / h^(1/2), H / h^(1/2), weight): 12 nodes for W, and for each 7 for H, where the method uses that.
-fn nodes(needs: Needs) -> Result<Vec<[f64; 3]>> {
+/// (W / h^(1/2), H / h^(1/2), weight).
+pub type Node = [f64; 3];
+
+/// 12 nodes for W, and for each 7 for H, where the method uses that.
+fn nodes(needs: Needs) -> Result<Vec<Node>> {
     let (w, area) = (gauss_hermite(12)?, if needs == Needs::Wh { gauss_hermite(7)? } else { vec![[0.0, 1.0]] });
     Ok(w.iter().flat_map(|w| area.iter().map(|a| [w[0], a[0] / 12f64.sqrt(), w[1] * a[1]])).collect())
+}
+
+/// One step of length `h` at time `from` from each of `points` with each of its nodes, as many for every point: `seen`(number of the point, node, where
+/// it leads, what is reported of the point).
+///
+/// # Errors
+/// Those of `nodes`.
+pub fn steps<S: Sde<f64>, I: Integrator<f64, S>>(
+    method: &I,
+    sde: &S,
+    (from, h): (f64, f64),
+    points: &[f64],
+    nodes: &dyn Fn(f64) -> Result<Vec<Node>>,
+    mut seen: impl FnMut(usize, Node, f64, f64),
+) -> Result<()> {
+    let root = h.sqrt();
+    for (b, block) in points.chunks(W).enumerate() {
+        let nodes = block.iter().map(|x| nodes(*x)).collect::<Result<Vec<_>>>()?;
+        let mut start = [block[0]; W];
+        start[..block.len()].copy_from_slice(block);
+        for q in 0..nodes[0].len() {
+            let (mut w, mut area) = ([[0.0; W]], [[0.0; W]]);
+            for (i, nodes) in nodes.iter().enumerate() {
+                (w[0][i], area[0][i]) = (root * nodes[q][0], root * nodes[q][1]);
+            }
+            let [mut next, mut reported] = [[start]; 2];
+            walk(method, sde, (from, h), 1, false, (&w, &area), &mut next);
+            walk(method, sde, (from, h), 0, true, (&w, &area), &mut reported);
+            for (i, nodes) in nodes.iter().enumerate() {
+                seen(b * W + i, nodes[q], next[0][i], reported[0][i]);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The transfer operator u -> E u(step) of one step.
 #[derive(Debug)]
 pub struct Transfer {
     line: Line,
-    weights: Vec<f64>,
-    /// Where the step leads from point i with node q, [i][q].
-    places: Vec<f64>,
-    /// What is reported there, [i][q].
-    reported: Vec<f64>,
+    /// For each point, for each node: the weight, where the step leads, and what is reported of the point.
+    nodes: Vec<Vec<[f64; 3]>>,
 }
 
 impl Transfer {
-    /// Of `method` for the scalar equation `sde`, over the step of length `h` from time `from`.
+    /// Of `method` for the scalar equation `sde`, over a step from a time and of a length, `time`.
     ///
     /// # Errors
     /// None that was ever seen (the eigenvalues of a 12 x 12 matrix).
-    pub fn new<S: Sde<f64>, I: Integrator<f64, S>>(method: &I, sde: &S, from: f64, h: f64, line: Line) -> Result<Self> {
-        let (nodes, points, root) = (nodes(I::CLAIMS.needs)?, line.points(), h.sqrt());
-        let mut places = vec![0.0; points.len() * nodes.len()];
-        let mut reported = places.clone();
-        for (b, block) in points.chunks(W).enumerate() {
-            for (q, [w, area, _]) in nodes.iter().enumerate() {
-                let mut start = [block[0]; W];
-                start[..block.len()].copy_from_slice(block);
-                let (w, area) = ([[root * w; W]], [[root * area; W]]);
-                let [mut x, mut seen] = [[start]; 2];
-                walk(method, sde, (from, h), 1, false, (&w, &area), &mut x);
-                walk(method, sde, (from, h), 0, true, (&w, &area), &mut seen);
-                for i in 0..block.len() {
-                    let at = (b * W + i) * nodes.len() + q;
-                    (places[at], reported[at]) = (line.place(x[0][i]), seen[0][i]);
-                }
-            }
-        }
-        Ok(Transfer { line, weights: nodes.iter().map(|n| n[2]).collect(), places, reported })
+    pub fn new<S: Sde<f64>, I: Integrator<f64, S>>(method: &I, sde: &S, time: (f64, f64), line: Line) -> Result<Self> {
+        let nodes = nodes(I::CLAIMS.needs)?;
+        Self::with(method, sde, time, line, &|_| Ok(nodes.clone()))
+    }
+
+    /// By nodes that depend on where a step starts.
+    ///
+    /// # Errors
+    /// Those of `nodes`.
+    pub fn with<S: Sde<f64>, I: Integrator<f64, S>>(
+        method: &I,
+        sde: &S,
+        time: (f64, f64),
+        line: Line,
+        nodes: &dyn Fn(f64) -> Result<Vec<Node>>,
+    ) -> Result<Self> {
+        let points = line.points();
+        let mut all = vec![vec![]; points.len()];
+        steps(method, sde, time, &points, nodes, |i, node, next, reported| all[i].push([node[2], line.place(next), reported]))?;
+        Ok(Transfer { line, nodes: all })
     }
 
     /// u_N(x) = E phi(what is reported of x).
     pub fn end(&self, phi: impl Fn(f64) -> f64) -> Vec<f64> {
-        let mean = |seen: &[f64]| seen.iter().zip(&self.weights).map(|(x, w)| w * phi(*x)).sum();
-        self.reported.chunks_exact(self.weights.len()).map(mean).collect()
+        self.nodes.iter().map(|nodes| nodes.iter().map(|[weight, _, x]| weight * phi(*x)).sum()).collect()
     }
 
     /// u_n from u_{n+1}.
     pub fn apply(&self, u: &[f64]) -> Vec<f64> {
         let spline = Spline::new(u);
-        let mean = |places: &[f64]| places.iter().zip(&self.weights).map(|(p, w)| w * spline.at(*p)).sum();
-        self.places.par_chunks_exact(self.weights.len()).with_min_len(256).map(mean).collect()
+        let mean = |nodes: &Vec<[f64; 3]>| nodes.iter().map(|[weight, place, _]| weight * spline.at(*place)).sum();
+        self.nodes.par_iter().with_min_len(256).map(mean).collect()
     }
 
     /// u(x).
     pub fn at(&self, u: &[f64], x: f64) -> f64 {
         Spline::new(u).at(self.line.place(x))
+    }
+
+    /// E phi(x_N) from x_0 = `start` after `count` steps.
+    pub fn expectation(&self, count: usize, start: f64, phi: impl Fn(f64) -> f64) -> f64 {
+        let u = (0..count).fold(self.end(phi), |u, _| self.apply(&u));
+        self.at(&u, start)
     }
 }
 
@@ -120,9 +160,7 @@ pub fn expectation<S: Sde<f64>, I: Integrator<f64, S>>(
     start: f64,
     phi: impl Fn(f64) -> f64,
 ) -> Result<f64> {
-    let transfer = Transfer::new(method, sde, 0.0, 1.0 / count as f64, line)?;
-    let u = (0..count).fold(transfer.end(phi), |u, _| transfer.apply(&u));
-    Ok(transfer.at(&u, start))
+    Ok(Transfer::new(method, sde, (0.0, 1.0 / count as f64), line)?.expectation(count, start, phi))
 }
 
 /// A natural cubic spline through the values at 0, 1, 2, ...: each with a sixth of its second derivative.

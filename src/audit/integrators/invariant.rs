@@ -45,7 +45,7 @@ impl Visitor<f64, DoubleWell> for Well<'_> {
 
 /// E x^2 and E x^4 under the stationary law of the method: the constants to which the backward iteration tends.
 fn stationary<I: Integrator<f64, DoubleWell>>(method: &I, sde: &DoubleWell, h: f64) -> Result<[f64; 2]> {
-    let transfer = Transfer::new(method, sde, 0.0, h, Line::new(-4.0, 4.0, 1601))?;
+    let transfer = Transfer::new(method, sde, (0.0, h), Line::new(-4.0, 4.0, 1601))?;
     // Even functions relax at a rate of about 2: e^(-2 . 15) = 1e-13.
     let limit = |power: i32| (0..(15.0 / h) as usize).fold(transfer.end(|x| x.powi(power)), |u, _| transfer.apply(&u));
     Ok([2, 4].map(|power| transfer.at(&limit(power), 0.5)))
