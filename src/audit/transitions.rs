@@ -1,6 +1,7 @@
 //! One-step laws (13) and laws on grids: densities, moments, scores, conservation.
 
 mod density;
+mod exact;
 mod generator;
 mod grids;
 mod moments;
@@ -16,12 +17,13 @@ density   integral, mean and variance of the density by quadrature; the score by
           by dual numbers, against the same; f32 against f64
 variance  finite and positive at random starts in [-5, 5] and steps in (0, 2]
 mean, second moment   local error against the generator's series (double well, Lorenz), or the law itself where the drift is linear
+exact     laws of linear equations: against the process, two steps against one, scores by differences, the integral of the density
 grid      mass, sign and invariant law of Fokker-Planck, its order in space; Fokker-Planck against Chapman-Kolmogorov";
 
 /// Checks them all.
 pub fn table() -> Table {
     let mut rows = vec![];
-    for (name, part) in [("densities", density::rows()), ("moments", moments::rows()), ("grids", grids::rows())] {
+    for (name, part) in [("densities", density::rows()), ("moments", moments::rows()), ("exact", exact::rows()), ("grids", grids::rows())] {
         rows.extend(part.unwrap_or_else(|e| vec![failed(name, &e)]));
     }
     Table { subject: Subject::Transitions, how: HOW, rows }

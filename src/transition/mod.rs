@@ -7,7 +7,7 @@
 //!   kernel of the variance-preserving process. Its targets are the conditional score, or the component flow's (18).
 //! * [`ExplodingKernel`]: the exact kernel of the variance-exploding process.
 //!
-//! For steps of the nonlinear processes themselves, the rows of (13): [`Euler`], [`ItoTaylor`] and [`LocalLinear`] are [`OneStep`] laws
+//! For steps of the processes themselves, the rows of (13): [`Euler`], [`ItoTaylor`], [`LocalLinear`] and, for linear equations, [`Exact`] are [`OneStep`] laws
 //! N(m(x), C(x)) for hot loops, and [`rows`] gives their means, covariances, scores, log-densities and draws for whole batches.
 //!
 //! Where nothing is in closed form, [`FokkerPlanck`], [`Plane`] and [`ChapmanKolmogorov`] have the law on a grid.
@@ -16,6 +16,7 @@
 
 mod component;
 mod draws;
+mod exact;
 mod exploding;
 mod grid;
 pub mod law;
@@ -27,6 +28,7 @@ pub(crate) use component::write_pair;
 pub use component::{ComponentKernel, Target};
 pub use draws::{Draw, DrawMut, Draws, Noising};
 pub(crate) use draws::{FIELDS, check};
+pub use exact::{Exact, Factored};
 pub use exploding::ExplodingKernel;
 pub use grid::{ChapmanKolmogorov, Drift, FokkerPlanck, Line, Plane};
 pub use law::{Factor, OneStep};

@@ -1,0 +1,104 @@
+//! Exact laws of linear equations as one-step laws.
+
+use super::row;
+use crate::Result;
+use crate::audit::Row;
+use crate::real::Dual;
+use crate::sde::{
+    Linear, LinearLaw, OrnsteinUhlenbeck, Sde, Speed, SubVariancePreserving, Underdamped, VarianceExploding, VariancePreserving,
+};
+use crate::transition::law::OneStep;
+use crate::transition::{Exact, Factored, rows as law};
+use ndarray::{Array1, Array2, Axis, array};
+
+/// A row for each kind of linear equation.
+///
+/// # Errors
+/// None that was ever seen.
+pub fn rows() -> Result<Vec<Row>> {
+    let speed = Speed::linear(0.1, 20.0, 1.0)?;
+    // A rotation with damping, and a drift that has no eigenvectors.
+    let ou = |a: Array2<f64>, m: Array1<f64>, noise: Array2<f64>| OrnsteinUhlenbeck::new(a.view(), m.view(), noise.view());
+    let rotating = ou(array![[0.5, 2.0], [-2.0, 0.5]], array![0.3, -0.2], array![[1.0, 0.0], [0.4, 0.7]])?;
+    let defective = ou(array![[1.0, 3.0], [0.0, 1.0]], array![0.0, 0.0], array![[0.0], [1.0]])?;
+    Ok(vec![
+        check("vp, linear schedule", VariancePreserving::new(2, speed)?)?,
+        check("sub-vp, linear schedule", SubVariancePreserving::new(2, speed)?)?,
+        check("ve", VarianceExploding::new(2, 0.7)?)?,
+        check("ou, rotating", rotating)?,
+        check("ou, defective, noise in one coordinate", defective)?,
+        check("critically damped", Underdamped::critically_damped(1, 1.0, 1.0)?)?,
+    ])
+}
+
+/// Where laws are looked at: (start of the step, its end).
+const STEPS: [(f64, f64); 3] = [(0.1, 0.11), (0.1, 0.6), (0.4, 1.0)];
+
+/// Two steps against one (Chapman and Kolmogorov), covariance by the process itself, scores by differences of the log-density, the integral of the
+/// density by the covariance's determinant on a grid of standard deviations.
+fn check<S>(name: &str, sde: S) -> Result<Row>
+where
+    S: Linear<Law: Factored> + Sde<f64> + Sde<Dual<f64>> + Clone,
+    Exact<S>: OneStep<f64> + OneStep<Dual<f64>>,
+{
+    let one = Exact(sde.clone());
+    let x = array![[0.8, -0.5], [-1.5, 0.4]];
+    let [mut composed, mut covariance, mut score, mut start, mut integral] = [0f64; 5];
+    for (from, to) in STEPS {
+        let (m, c) = law::moments(&one, from, to, x.view())?;
+        let exact = sde.law(from, to)?.covariance();
+        let scale = exact.diag().fold(0f64, |w, v| w.max(*v));
+        covariance = c.outer_iter().flat_map(|c| (&c - &exact).into_iter()).fold(covariance, |w, e| w.max(e.abs() / scale));
+        // Halfway, and on: m2(m1(x)), E2 C1 E2^T + C2.
+        let middle = 0.5 * (from + to);
+        let (first, second) = (sde.law(from, middle)?, sde.law(middle, to)?);
+        let (half, _) = law::moments(&one, from, middle, x.view())?;
+        let (whole, _) = law::moments(&one, middle, to, half.view())?;
+        let e = second.map();
+        let both = e.dot(&first.covariance()).dot(&e.t()) + second.covariance();
+        composed = (&whole - &m).iter().fold(composed, |w, e| w.max(e.abs()));
+        composed = (&both - &exact).iter().fold(composed, |w, e| w.max(e.abs() / scale));
+        // Points at 1.3 standard deviations, and differences there.
+        let sd: Vec<f64> = (0..2).map(|j| exact[[j, j]].sqrt()).collect();
+        let y = Array2::from_shape_fn((2, 2), |(i, j)| m[[i, j]] + 1.3 * sd[j] * if i == j { 1.0 } else { -0.5 });
+        let density = |x: &Array2<f64>, y: &Array2<f64>| law::log_density(&one, from, to, x.view(), y.view());
+        let by_score = law::score(&one, from, to, x.view(), y.view())?;
+        let by_start = law::start_score(&one, from, to, x.view(), y.view())?;
+        for j in 0..2 {
+            // The log-density is quadratic: central differences of any length are exact.
+            let h = 0.5 * sd[j];
+            let moved = |z: &Array2<f64>, h: f64| {
+                let mut z = z.clone();
+                z.column_mut(j).mapv_inplace(|v| v + h);
+                z
+            };
+            let in_y = (density(&x, &moved(&y, h))? - density(&x, &moved(&y, -h))?) / (2.0 * h);
+            let in_x = (density(&moved(&x, h), &y)? - density(&moved(&x, -h), &y)?) / (2.0 * h);
+            let size = |s: &Array2<f64>| s.iter().fold(1e-300, |w: f64, v| w.max(v.abs()));
+            score = in_y.iter().zip(by_score.column(j)).fold(score, |w, (a, b)| w.max((a - b).abs() / size(&by_score)));
+            start = in_x.iter().zip(by_start.column(j)).fold(start, |w, (a, b)| w.max((a - b).abs() / size(&by_start)));
+        }
+        integral = (mass(&one, from, to, &x.slice(ndarray::s![..1, ..]).to_owned(), &m, &exact)? - 1.0).abs().max(integral);
+    }
+    let errors = [
+        ("covariance of the process", covariance, 1e-12),
+        ("two steps for one", composed, 1e-12),
+        ("differences of the log-density", score, 1e-9),
+        ("differences in the start", start, 1e-9),
+        ("integral 1", integral, 1e-12),
+    ];
+    Ok(row("exact", name, &errors))
+}
+
+/// The density's integral by the trapezoidal rule along the columns of the symmetric root of C: exact to rounding for a Gaussian.
+fn mass<T: OneStep<f64>>(one: &T, from: f64, to: f64, x: &Array2<f64>, mean: &Array2<f64>, covariance: &Array2<f64>) -> Result<f64> {
+    let root = crate::linalg::symmetric_eigen(covariance.view())?.map(f64::sqrt);
+    let (count, gap) = (41usize, 0.4);
+    let at = |i: usize| gap * (i as f64 - 0.5 * (count - 1) as f64);
+    let z = Array2::from_shape_fn((count * count, 2), |(q, j)| at(if j == 0 { q / count } else { q % count }));
+    let y = z.dot(&root) + mean.row(0);
+    let x = x.broadcast(y.dim()).map_or_else(|| y.clone(), |x| x.to_owned());
+    let determinant = root[[0, 0]] * root[[1, 1]] - root[[0, 1]] * root[[1, 0]];
+    let density = law::log_density(one, from, to, x.view(), y.view())?.mapv(f64::exp);
+    Ok(density.sum_axis(Axis(0)).into_scalar() * gap * gap * determinant)
+}
