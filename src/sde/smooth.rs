@@ -3,6 +3,7 @@
 use super::kinds::Additive;
 use super::{Sde, Time};
 use crate::Real;
+use crate::linalg::lanes::{self, PhiMemory};
 use crate::real::Dual;
 use crate::simd::W;
 
@@ -24,6 +25,50 @@ pub trait Smooth<R: Real>: Sde<R> {
         m: &mut [[R; W]],
         memory: &mut Self::Derivatives,
     );
+}
+
+/// f, J and M at the start of a step.
+#[derive(Debug)]
+pub struct Expansion<R, D> {
+    /// f, `[d]`.
+    pub f: Vec<[R; W]>,
+    /// J, [d, d].
+    pub jacobian: Vec<[R; W]>,
+    /// M, `[d]`.
+    pub m: Vec<[R; W]>,
+    derivatives: D,
+}
+
+impl<R: Real, D> Expansion<R, D> {
+    /// Room for those of `sde`.
+    pub fn new<S: Smooth<R, Derivatives = D>>(sde: &S) -> Self {
+        let (d, zero) = (sde.dim(), |n| vec![[R::zero(); W]; n]);
+        Expansion { f: zero(d), jacobian: zero(d * d), m: zero(d), derivatives: sde.derivatives_memory() }
+    }
+
+    /// Those of `sde` at `x` and time `t`.
+    #[inline(always)]
+    pub fn evaluate<S: Smooth<R, Derivatives = D>, const FMA: bool>(&mut self, sde: &S, t: &Time, x: &[[R; W]]) {
+        sde.derivatives::<FMA>(t, x, &mut self.f, &mut self.jacobian, &mut self.m, &mut self.derivatives);
+    }
+
+    /// `mean` += h phi_1(hJ) f + h^2 phi_2(hJ) M: the drift's part of a step of local linearisation. `u`: room for d numbers.
+    #[inline(always)]
+    pub fn add_linearised<const FMA: bool>(&self, h: &[R; W], phi: &mut PhiMemory<R>, u: &mut [[R; W]], mean: &mut [[R; W]]) {
+        phi.evaluate::<FMA>(h, &self.jacobian, mean.len());
+        lanes::apply::<R, FMA>(&phi.phi1, &self.f, u);
+        for (m, u) in mean.iter_mut().zip(&*u) {
+            for i in 0..W {
+                m[i] = u[i].fma::<FMA>(h[i], m[i]);
+            }
+        }
+        lanes::apply::<R, FMA>(&phi.phi2, &self.m, u);
+        for (m, u) in mean.iter_mut().zip(&*u) {
+            for i in 0..W {
+                m[i] = u[i].fma::<FMA>(h[i] * h[i], m[i]);
+            }
+        }
+    }
 }
 
 /// Numbers with a first, and with two independent first derivatives.

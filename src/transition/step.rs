@@ -3,6 +3,7 @@
 use super::law::{Full, OneStep, Scalar};
 use crate::Real;
 use crate::linalg::lanes::{self, GramianMemory, PhiMemory};
+use crate::sde::smooth::Expansion;
 use crate::sde::{Isotropic, Smooth, Step};
 use crate::simd::W;
 
@@ -39,29 +40,6 @@ impl<R: Real, S: Isotropic<R>> OneStep<R> for Euler<S> {
     }
 }
 
-/// Working memory of the laws that differentiate the drift.
-#[derive(Debug)]
-pub struct Differentiated<R, D> {
-    f: Vec<[R; W]>,
-    jacobian: Vec<[R; W]>,
-    m: Vec<[R; W]>,
-    u: Vec<[R; W]>,
-    derivatives: D,
-}
-
-impl<R: Real, D> Differentiated<R, D> {
-    fn new<S: Smooth<R, Derivatives = D>>(sde: &S) -> Self {
-        let zero = |n| vec![[R::zero(); W]; n];
-        let d = sde.dim();
-        Differentiated { f: zero(d), jacobian: zero(d * d), m: zero(d), u: zero(d), derivatives: sde.derivatives_memory() }
-    }
-
-    #[inline(always)]
-    fn evaluate<S: Smooth<R, Derivatives = D>, const FMA: bool>(&mut self, sde: &S, step: &Step, x: &[[R; W]]) {
-        sde.derivatives::<FMA>(step.start(), x, &mut self.f, &mut self.jacobian, &mut self.m, &mut self.derivatives);
-    }
-}
-
 /// Ito-Taylor 1.5 (Kloeden and Platen 1992, ch. 10.4), with a = sigma^2 I at the middle of the step:
 /// m = x + h f + (h^2/2) (J f + M),   C = h a + (h^2/2) (J a + a J^T) + (h^3/3) J a J^T = int_0^h (I + sJ) a (I + sJ)^T ds,
 /// positive definite for every h.
@@ -70,21 +48,21 @@ pub struct ItoTaylor<S>(pub S);
 
 impl<R: Real, S: Isotropic<R> + Smooth<R>> OneStep<R> for ItoTaylor<S> {
     type Factor = Full<R>;
-    type Memory = Differentiated<R, S::Derivatives>;
+    type Memory = (Expansion<R, S::Derivatives>, Vec<[R; W]>);
     fn dim(&self) -> usize {
         self.0.dim()
     }
     fn memory(&self) -> Self::Memory {
-        Differentiated::new(&self.0)
+        (Expansion::new(&self.0), vec![[R::zero(); W]; self.0.dim()])
     }
     #[inline(always)]
-    fn law<const FMA: bool>(&self, step: &Step, x: &[[R; W]], mean: &mut [[R; W]], factor: &mut Full<R>, v: &mut Self::Memory) {
-        v.evaluate::<S, FMA>(&self.0, step, x);
+    fn law<const FMA: bool>(&self, step: &Step, x: &[[R; W]], mean: &mut [[R; W]], factor: &mut Full<R>, (v, u): &mut Self::Memory) {
+        v.evaluate::<S, FMA>(&self.0, step.start(), x);
         let (d, h, half) = (x.len(), step.size::<R>(|h| h), R::of(0.5));
-        lanes::apply::<R, FMA>(&v.jacobian, &v.f, &mut v.u);
+        lanes::apply::<R, FMA>(&v.jacobian, &v.f, u);
         for (j, m) in mean.iter_mut().enumerate() {
             for i in 0..W {
-                let drift = f_plus::<R, FMA>(v.f[j][i], half * h[i], v.u[j][i] + v.m[j][i]);
+                let drift = (half * h[i]).fma::<FMA>(u[j][i] + v.m[j][i], v.f[j][i]);
                 m[i] = drift.fma::<FMA>(h[i], x[j][i]);
             }
         }
@@ -111,11 +89,6 @@ impl<R: Real, S: Isotropic<R> + Smooth<R>> OneStep<R> for ItoTaylor<S> {
     }
 }
 
-#[inline(always)]
-fn f_plus<R: Real, const FMA: bool>(f: R, factor: R, rest: R) -> R {
-    factor.fma::<FMA>(rest, f)
-}
-
 /// Local linearisation (Shoji and Ozaki 1998): m = x + h phi_1(hJ) f + h^2 phi_2(hJ) M, C = int_0^h e^(Js) a e^(J^T s) ds, a = sigma^2 I
 /// averaged over the step. Exact where the drift is linear; never inverts J, and stays positive where J is stiff.
 #[derive(Debug, Clone)]
@@ -123,13 +96,13 @@ pub struct LocalLinear<S>(pub S);
 
 impl<R: Real, S: Isotropic<R> + Smooth<R>> OneStep<R> for LocalLinear<S> {
     type Factor = Full<R>;
-    type Memory = (Differentiated<R, S::Derivatives>, PhiMemory<R>, GramianMemory<R>);
+    type Memory = (Expansion<R, S::Derivatives>, PhiMemory<R>, GramianMemory<R>, Vec<[R; W]>);
     fn dim(&self) -> usize {
         self.0.dim()
     }
     fn memory(&self) -> Self::Memory {
         let d = self.0.dim();
-        (Differentiated::new(&self.0), PhiMemory::new(d), GramianMemory::new(d))
+        (Expansion::new(&self.0), PhiMemory::new(d), GramianMemory::new(d), vec![[R::zero(); W]; d])
     }
     #[inline(always)]
     fn law<const FMA: bool>(
@@ -138,23 +111,12 @@ impl<R: Real, S: Isotropic<R> + Smooth<R>> OneStep<R> for LocalLinear<S> {
         x: &[[R; W]],
         mean: &mut [[R; W]],
         factor: &mut Full<R>,
-        (v, phi, gramian): &mut Self::Memory,
+        (v, phi, gramian, u): &mut Self::Memory,
     ) {
-        v.evaluate::<S, FMA>(&self.0, step, x);
+        v.evaluate::<S, FMA>(&self.0, step.start(), x);
         let (d, h) = (x.len(), step.size::<R>(|h| h));
-        phi.evaluate::<FMA>(&h, &v.jacobian, d);
-        lanes::apply::<R, FMA>(&phi.phi1, &v.f, &mut v.u);
-        for ((m, x), u) in mean.iter_mut().zip(x).zip(&v.u) {
-            for i in 0..W {
-                m[i] = u[i].fma::<FMA>(h[i], x[i]);
-            }
-        }
-        lanes::apply::<R, FMA>(&phi.phi2, &v.m, &mut v.u);
-        for (m, u) in mean.iter_mut().zip(&v.u) {
-            for i in 0..W {
-                m[i] = u[i].fma::<FMA>(h[i] * h[i], m[i]);
-            }
-        }
+        mean.copy_from_slice(x);
+        v.add_linearised::<FMA>(&h, phi, u, mean);
         // With time in units of h: int_0^1 e^(hJs) e^(hJ^T s) ds, times int sigma^2.
         gramian.evaluate::<FMA>(&h, &v.jacobian, d, &mut factor.l);
         let variance: [R; W] = step.both(|t, h| self.0.noise(t, h).powi(2));

@@ -40,14 +40,14 @@ impl<R: Real, S: Smooth<R, Noise = Additive, Calculus = Either>> Integrator<R, S
         v.evaluate::<S, FMA>(sde, step, path, x, scratch);
         let (h, half): ([R; W], _) = (step.size(|h| h), R::of(0.5));
         // J (h f/2 + sigma (W/2 + H)) h: the drift changes along the path's mean.
-        for ((u, f), area) in v.u.iter_mut().zip(&v.f).zip(&v.area) {
+        for ((u, f), area) in v.u.iter_mut().zip(&v.at.f).zip(&v.area) {
             for i in 0..W {
                 u[i] = (half * h[i]).fma::<FMA>(f[i], area[i]);
             }
         }
-        lanes::apply::<R, FMA>(&v.jacobian, &v.u, &mut v.ju);
+        lanes::apply::<R, FMA>(&v.at.jacobian, &v.u, &mut v.ju);
         for (j, x) in x.iter_mut().enumerate() {
-            let (f, ju, m, noise) = (&v.f[j], &v.ju[j], &v.m[j], &v.noise[j]);
+            let (f, ju, m, noise) = (&v.at.f[j], &v.ju[j], &v.at.m[j], &v.noise[j]);
             for i in 0..W {
                 let drift = f[i] + ju[i] + half * h[i] * m[i];
                 x[i] = drift.fma::<FMA>(h[i], x[i]) + noise[i];

@@ -39,23 +39,11 @@ impl<R: Real, S: Smooth<R, Noise = Additive, Calculus = Either>> Integrator<R, S
         let (v, phi) = memory;
         v.evaluate::<S, FMA>(sde, step, path, x, scratch);
         let h: [R; W] = step.size(|h| h);
-        phi.evaluate::<FMA>(&h, &v.jacobian, x.len());
-        let add = |term: &[[R; W]], x: &mut [[R; W]], square: bool| {
-            for (x, term) in x.iter_mut().zip(term) {
-                for i in 0..W {
-                    x[i] += if square { h[i] * h[i] * term[i] } else { h[i] * term[i] };
-                }
-            }
-        };
-        lanes::apply::<R, FMA>(&phi.phi1, &v.f, &mut v.ju);
-        add(&v.ju, x, false);
-        lanes::apply::<R, FMA>(&phi.phi2, &v.m, &mut v.ju);
-        add(&v.ju, x, true);
-        lanes::apply::<R, FMA>(&v.jacobian, &v.area, &mut v.ju);
-        add(&v.ju, x, false);
-        for (x, noise) in x.iter_mut().zip(&v.noise) {
+        v.at.add_linearised::<FMA>(&h, phi, &mut v.u, x);
+        lanes::apply::<R, FMA>(&v.at.jacobian, &v.area, &mut v.ju);
+        for ((x, ju), noise) in x.iter_mut().zip(&v.ju).zip(&v.noise) {
             for i in 0..W {
-                x[i] += noise[i];
+                x[i] = ju[i].fma::<FMA>(h[i], x[i]) + noise[i];
             }
         }
     }

@@ -43,7 +43,7 @@ pub use sriw2::Sriw2;
 pub use tamed_euler::TamedEuler;
 
 use super::kinds::{Additive, Commutative, Diagonal, Scalar};
-use super::smooth::Second;
+use super::smooth::{Expansion, Second};
 use super::{Claims, Either, Increment, Integrator, Ito, Kinetic, Method, ReadsAs, Sde, Semilinear, Smooth, Step, Stratonovich, Within};
 use crate::Real;
 use crate::real::Dual;
@@ -92,9 +92,8 @@ impl<R: Real> Vectors<R> {
 /// The working memory of the methods that differentiate the drift.
 #[derive(Debug)]
 pub struct SmoothVectors<R, D> {
-    f: Vec<[R; W]>,
-    jacobian: Vec<[R; W]>,
-    m: Vec<[R; W]>,
+    /// f, J and M.
+    at: Expansion<R, D>,
     /// int sigma dB, and sigma (W/2 + H).
     noise: Vec<[R; W]>,
     area: Vec<[R; W]>,
@@ -102,25 +101,13 @@ pub struct SmoothVectors<R, D> {
     /// A vector and J times it.
     u: Vec<[R; W]>,
     ju: Vec<[R; W]>,
-    derivatives: D,
 }
 
 impl<R: Real, D> SmoothVectors<R, D> {
     fn new<S: Smooth<R, Derivatives = D>>(sde: &S) -> Self {
-        let d = sde.dim();
         let zero = |n| vec![[R::zero(); W]; n];
-        let (mixed, derivatives) = (zero(sde.noises()), sde.derivatives_memory());
-        SmoothVectors {
-            f: zero(d),
-            jacobian: zero(d * d),
-            m: zero(d),
-            noise: zero(d),
-            area: zero(d),
-            mixed,
-            u: zero(d),
-            ju: zero(d),
-            derivatives,
-        }
+        let (d, mixed) = (sde.dim(), zero(sde.noises()));
+        SmoothVectors { at: Expansion::new(sde), noise: zero(d), area: zero(d), mixed, u: zero(d), ju: zero(d) }
     }
 
     /// f, J, M and both integrals of the noise at the start of a step.
@@ -133,7 +120,7 @@ impl<R: Real, D> SmoothVectors<R, D> {
         x: &[[R; W]],
         scratch: &mut S::Scratch,
     ) {
-        sde.derivatives::<FMA>(step.start(), x, &mut self.f, &mut self.jacobian, &mut self.m, &mut self.derivatives);
+        self.at.evaluate::<S, FMA>(sde, step.start(), x);
         let half = R::of(0.5);
         // sigma(t + h) (W/2 - H), then sigma(t) (W/2 + H).
         for (sign, t, out) in [(-R::one(), step.end(), &mut self.noise), (R::one(), step.start(), &mut self.area)] {
