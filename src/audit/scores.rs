@@ -1,7 +1,7 @@
 //! Scores: the chain's own, the equation's, a network's, and what the samplers make of an exact one.
 
-use super::transitions::{failed, row, three_modes};
-use super::{Curve, Effort, Row, Slope, Subject, Table};
+use super::transitions::{failed, order, row, three_modes};
+use super::{Curve, Effort, Row, Subject, Table};
 use crate::config::{Config, Setting};
 use crate::mixture::{Covariances, Draw, Mixture};
 use crate::rng::Purpose;
@@ -53,11 +53,7 @@ fn chain<S: Isotropic<f64>>(tried: &str, one: &Euler<S>, potential: &dyn Fn(f64)
         (0..steps).try_for_each(|n| law.step(one, n as f64 * h, (n + 1) as f64 * h))?;
         curve.error.push(relative(&exact, law.score(), &reference));
     }
-    let (measured, claim) = (curve.slope(), 1.0);
-    let finest = Curve { h: curve.h[..2].to_vec(), error: curve.error[..2].to_vec() }.slope();
-    let pass = (measured - claim).abs() <= 0.15;
-    let slope = Some(Slope { claim, measured, error: (measured - finest).abs(), curve: Some(curve) });
-    Ok(Row { name: "chain".to_owned(), tried: vec![tried.to_owned()], pass, slope, ..Row::default() })
+    Ok(order("chain", tried, 1.0, 0.15, curve))
 }
 
 /// (E |a - b|^2 / E |b|^2)^(1/2) under p, where p is not negligible.

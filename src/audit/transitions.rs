@@ -8,7 +8,7 @@ mod moments;
 #[cfg(test)]
 mod planted;
 
-use super::{Measured, Row, Subject, Table};
+use super::{Curve, Measured, Row, Slope, Subject, Table};
 use crate::Result;
 
 const HOW: &str = "\
@@ -47,6 +47,15 @@ pub(super) fn row(name: &str, tried: &str, errors: &[(&'static str, f64, f64)]) 
 
 fn ratio(e: &Measured) -> f64 {
     if e.error.is_nan() { f64::INFINITY } else { e.error / e.bound.max(1e-300) }
+}
+
+/// A row for the order of an error, which passes if its slope is within `margin` of the claim; what the finest two errors say instead is the uncertainty.
+pub(super) fn order(name: &str, tried: &str, claim: f64, margin: f64, curve: Curve) -> Row {
+    let measured = curve.slope();
+    let finest = Curve { h: curve.h[..2].to_vec(), error: curve.error[..2].to_vec() }.slope();
+    let pass = (measured - claim).abs() <= margin;
+    let slope = Some(Slope { claim, measured, error: (measured - finest).abs(), curve: Some(curve) });
+    Row { name: name.to_owned(), tried: vec![tried.to_owned()], pass, slope, ..Row::default() }
 }
 
 /// What the checks are tried on.

@@ -4,7 +4,7 @@
 
 use super::{check_square, lu};
 use crate::{Error, Result};
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, s};
+use ndarray::{Array2, ArrayView2, s};
 
 /// Degrees m of the diagonal Pade approximant and the 1-norms theta_m up to which its backward error stays below 2^-53
 /// (Higham, "The scaling and squaring method for the matrix exponential revisited", SIAM J. Matrix Anal. Appl. 26, 2005, table 2.3).
@@ -131,30 +131,6 @@ impl Phi {
     }
 }
 
-/// phi_1(A) b_1 + phi_2(A) b_2, `[n]`: the mean of a locally linear step is x + phi_1(hJ) hf + phi_2(hJ) h^2 M. It is the top of the
-/// last column of exp [[A, b_2, b_1], [0, 0, 1], [0, 0, 0]], only two rows larger than A (Al-Mohy and Higham, "Computing the action of
-/// the matrix exponential", SIAM J. Sci. Comput. 33, 2011, theorem 2.1).
-///
-/// # Errors
-/// As [`expm`]; `Shape` unless `b1` and `b2` have length n, `Invalid` if one is not finite.
-pub fn phi_action(a: ArrayView2<f64>, b1: ArrayView1<f64>, b2: ArrayView1<f64>) -> Result<Array1<f64>> {
-    let n = check_square("phi action", a)?;
-    if b1.len() != n || b2.len() != n {
-        return Err(Error::shape("phi action", "vectors as long as the matrix", &[a.shape(), b1.shape(), b2.shape()]));
-    }
-    if !b1.iter().chain(b2).all(|v| v.is_finite()) {
-        return Err(Error::invalid("phi action", "applied to finite vectors", "NaN or infinity"));
-    }
-    // The result is linear in b: a power of two brings b to at most 1, so that it does not add to the squarings.
-    let scale = power_of_two(b1.iter().chain(b2).fold(0.0, |m, v| v.abs().max(m)));
-    let mut block = Array2::zeros((n + 2, n + 2));
-    block.slice_mut(s![..n, ..n]).assign(&a);
-    block.slice_mut(s![..n, n]).assign(&(&b2 / scale));
-    block.slice_mut(s![..n, n + 1]).assign(&(&b1 / scale));
-    block[[n, n + 1]] = 1.0;
-    Ok(expm(block.view())?.slice(s![..n, n + 1]).mapv(|v| v * scale))
-}
-
 /// A power of two near x >= 0, for exact scaling; 1 for 0.
 pub(super) fn power_of_two(x: f64) -> f64 {
     if x > 0.0 { 2f64.powi(x.log2().clamp(-1000.0, 1000.0) as i32) } else { 1.0 }
@@ -164,7 +140,7 @@ pub(super) fn power_of_two(x: f64) -> f64 {
 mod tests {
     use super::super::tests::{largest, normal};
     use super::*;
-    use ndarray::array;
+    use ndarray::{Array1, array};
 
     /// sum_j A^j / (j + k)!, term by term: phi_k(A) with phi_0 = exp. Independent of Pade and squaring; for norms up to about 2.
     fn series(a: &Array2<f64>, k: i32) -> Array2<f64> {
@@ -232,18 +208,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_action_is_the_functions_times_the_vectors() {
-        for scale in [1e-30, 1.0, 1e30] {
-            let (a, b) = (normal(4, 2) * 3.0 - Array2::<f64>::eye(4) * 5.0, normal(4, 3) * scale);
-            let phi = Phi::new(a.view()).unwrap();
-            let expected = phi.phi1.dot(&b.row(0)) + phi.phi2.dot(&b.row(1));
-            let got = phi_action(a.view(), b.row(0), b.row(1)).unwrap();
-            let err = (got - &expected).iter().fold(0.0, |m, v| v.abs().max(m));
-            assert!(err <= 1e-13 * scale, "{err:e}");
-        }
-    }
-
     /// References from 40-digit arithmetic.
     #[test]
     #[allow(clippy::excessive_precision)]
@@ -279,7 +243,5 @@ mod tests {
         assert!(expm(Array2::zeros((2, 3)).view()).unwrap_err().to_string().contains("square"));
         assert_eq!(expm(Array2::zeros((0, 0)).view()).unwrap().dim(), (0, 0));
         assert_eq!(expm(array![[-f64::MAX]].view()).unwrap()[[0, 0]], 0.0);
-        let two = Array1::zeros(2);
-        assert!(phi_action(Array2::eye(3).view(), two.view(), two.view()).unwrap_err().to_string().contains("as long as"));
     }
 }

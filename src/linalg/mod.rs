@@ -30,7 +30,7 @@ mod vector;
 
 pub use cholesky::Cholesky;
 pub use eigen::{Eigen, symmetric_eigen};
-pub use exponential::{Phi, expm, phi_action, phi1, phi2};
+pub use exponential::{Phi, expm, phi1, phi2};
 pub use van_loan::LinearStep;
 
 use crate::{Error, Result};

@@ -1,6 +1,6 @@
 //! Local errors of the moments of one-step laws, against the series of the generator.
 
-use super::moments::order;
+use super::order;
 use crate::Result;
 use crate::audit::{Curve, Row};
 use crate::transition::{OneStep, rows as law};
@@ -103,7 +103,7 @@ pub fn local<T: OneStep<f64>, const D: usize>(name: &str, one: &T, equation: &Eq
         curves[1].error.push(moment.sqrt());
     }
     let what = ["mean", "second moment"].map(|what| format!("{what}, {}", equation.name));
-    Ok(what.iter().zip(curves).map(|(what, curve)| order(name, what, claim, curve)).collect())
+    Ok(what.iter().zip(curves).map(|(what, curve)| order(name, &format!("{what}, local error"), claim, 0.1, curve)).collect())
 }
 
 #[cfg(test)]

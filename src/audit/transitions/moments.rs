@@ -1,10 +1,11 @@
 //! Local errors of the moments of one-step laws.
 
 use super::generator::{LORENZ, double_well, local, lorenz};
-use super::{row, three_modes};
+use super::{order, row, three_modes};
 use crate::Result;
-use crate::audit::{Curve, Row, Slope};
-use crate::linalg::{self, lanes::GramianMemory};
+use crate::audit::{Curve, Row};
+use crate::linalg;
+use crate::linalg::lanes::{GramianMemory, PhiMemory};
 use crate::mixture::{Covariances, Mixture};
 use crate::sde::{ComponentStep, DoubleWell, Langevin, Lorenz};
 use crate::simd::W;
@@ -23,22 +24,9 @@ pub fn rows() -> Result<Vec<Row>> {
     rows.extend(local("local-linear", &LocalLinear(sde), &equation, 3.0)?);
     rows.push(linear()?);
     rows.push(van_loan()?);
+    rows.push(phi()?);
     rows.push(component()?);
     Ok(rows)
-}
-
-/// A row that passes if the slope is within 0.1 of the claim.
-pub(super) fn order(name: &str, what: &str, claim: f64, curve: Curve) -> Row {
-    let measured = curve.slope();
-    let finest = Curve { h: curve.h[..2].to_vec(), error: curve.error[..2].to_vec() }.slope();
-    let pass = (measured - claim).abs() <= 0.1;
-    Row {
-        name: name.to_owned(),
-        tried: vec![format!("{what}, local error")],
-        pass,
-        slope: Some(Slope { claim, measured, error: (measured - finest).abs(), curve: Some(curve) }),
-        ..Row::default()
-    }
 }
 
 /// Local linearisation of a linear equation is its law: dX = -(beta/2) P (X - m) dt + beta^(1/2) dB, P with eigenvalues 1/v:
@@ -65,18 +53,46 @@ fn linear() -> Result<Row> {
     Ok(row("local-linear", "linear drift in the plane, h = 0.001 to 1000", &errors))
 }
 
-/// Van Loan's block exponential against the series and doublings that hot loops use, which share nothing with it: damped oscillators from slow to
-/// stiff, a singular J, a nilpotent one.
-fn van_loan() -> Result<Row> {
-    let mut worst = 0f64;
-    for j in [
+/// Damped oscillators, slow and stiff, a nilpotent J, another one, and one of two very different rates.
+fn matrices() -> [Array2<f64>; 5] {
+    [
         array![[0.0, 1.0], [-1.0, -0.1]],
         array![[0.0, 1.0], [-400.0, -500.0]],
         array![[0.0, 1.0], [0.0, 0.0]],
         array![[-2.0, 1.0], [-4.0, 2.0]],
         array![[-1e3, 3.0], [0.0, -1.0]],
-    ] {
-        for h in [1e-3, 0.5, 3.0] {
+    ]
+}
+
+/// Lengths of steps over which [`matrices`] act.
+const TIMES: [f64; 3] = [1e-3, 0.5, 3.0];
+
+/// e^A, phi_1(A) and phi_2(A) of one block exponential (Pade and squaring) against the series and doublings that hot loops use.
+fn phi() -> Result<Row> {
+    let mut worst = [0f64; 3];
+    for j in matrices() {
+        for h in TIMES {
+            let reference = linalg::Phi::new((&j * h).view())?;
+            let jacobian: Vec<[f64; W]> = j.iter().map(|v| [*v; W]).collect();
+            let mut hot = PhiMemory::new(2);
+            hot.evaluate::<false>(&[h; W], &jacobian, 2);
+            let minus_one = &reference.exp - &Array2::<f64>::eye(2);
+            let pairs = [(&minus_one, &hot.expm1), (&reference.phi1, &hot.phi1), (&reference.phi2, &hot.phi2)];
+            for (worst, (reference, hot)) in worst.iter_mut().zip(pairs) {
+                let scale = reference.iter().fold(0f64, |w, v| w.max(v.abs()));
+                *worst = reference.iter().zip(hot).fold(*worst, |w, (a, b)| w.max((a - b[0]).abs() / scale));
+            }
+        }
+    }
+    let [exp, one, two] = worst;
+    Ok(row("phi", "5 matrices, h = 0.001 to 3", &[("e^A - I", exp, 1e-12), ("phi_1", one, 1e-12), ("phi_2", two, 1e-12)]))
+}
+
+/// Van Loan's block exponential against the series and doublings that hot loops use, which share nothing with it.
+fn van_loan() -> Result<Row> {
+    let mut worst = 0f64;
+    for j in matrices() {
+        for h in TIMES {
             let reference = linalg::LinearStep::new(j.view(), Array2::eye(2).view(), h)?.covariance;
             let jacobian: Vec<[f64; W]> = j.iter().map(|v| [*v; W]).collect();
             let mut q = [[0.0; W]; 4];
@@ -106,5 +122,5 @@ fn component() -> Result<Row> {
             .sum();
         curve.error.push((mean - law::mean(&one, 0.0, *h, x.view())?[[0, 0]]).abs());
     }
-    Ok(order("component", "mean on three modes", 2.0, curve))
+    Ok(order("component", "mean on three modes, local error", 2.0, 0.1, curve))
 }

@@ -61,6 +61,17 @@ mod prelude {
     pub(super) use crate::linalg::lanes;
     pub(super) use crate::simd::W;
 
+    /// What Euler's method and its stabilised relatives have: order 1 where Milstein's correction is 0, else 1/2.
+    pub(super) const EULER_ORDERS: &[Orders] = &[
+        Orders::of(NoiseKind::Additive, 1.0, 1.0),
+        Orders::of(NoiseKind::Scalar, 0.5, 1.0),
+        Orders::of(NoiseKind::Diagonal, 0.5, 1.0),
+        Orders::of(NoiseKind::Commutative, 0.5, 1.0),
+    ];
+    /// Roessler's strong methods of order 1.5: of weak order 2 for additive noise alone.
+    pub(super) const SRIW_ORDERS: &[Orders] =
+        &[Orders::of(NoiseKind::Additive, 1.5, 2.0), Orders::of(NoiseKind::Scalar, 1.5, 1.5), Orders::of(NoiseKind::Diagonal, 1.5, 1.5)];
+
     /// n / d.
     pub(super) const fn q(n: i64, d: i64) -> Surd {
         Surd::new(n, d)

@@ -10,11 +10,7 @@ impl Method for Sriw2 {
         name: "sriw2",
         calculus: CalculusKind::Ito,
         needs: Self::TABLEAU.needs(),
-        orders: &[
-            Orders::of(NoiseKind::Additive, 1.5, 2.0),
-            Orders::of(NoiseKind::Scalar, 1.5, 1.5),
-            Orders::of(NoiseKind::Diagonal, 1.5, 1.5),
-        ],
+        orders: SRIW_ORDERS,
         invariant: None,
         drifts: Self::TABLEAU.drifts(),
         source: "Roessler 2010, table 6.2",
