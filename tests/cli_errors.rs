@@ -103,7 +103,7 @@ const ARGUMENTS: &[Case<'static>] = &[
     (&["train", "--set", "sde.t_min=1e-30"], &["sde.t_min", "1e-16"]),
     (&["train", "--set", "sde.horizon=1e5"], &["sde.horizon", "<= 700"]),
     (&["train", "--set", "reference.kind=gaussian", "--set", "reference.components=3"], &["reference.components", "got 3"]),
-    (&["train", "--set", "sde.kind=sub-vp"], &["not available yet", "langevin"]),
+    (&["train", "--set", "sde.kind=sub-vp", "--set", "objective.kind=component-flow"], &["component-flow", "langevin"]),
     (&["train", "--set", "data.name=near-c2"], &["not available yet", "four-modes"]),
     (&["train", "--set", "objective.control=slef"], &["\"self\""]),
     (&["train", "--set", "objective.transition=euler", "--set", "sde.grid=per-path"], &["fixed grid"]),

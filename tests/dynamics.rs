@@ -8,7 +8,7 @@ use ndsm::mixture::{Covariances, Mixture};
 use ndsm::objective::{ComponentChain, GaussianChain};
 use ndsm::rng::{Purpose, Stream};
 use ndsm::sde::{ComponentStep, EulerMaruyama, Grid, Langevin, NoiseScale, Paths, VarianceExploding, simulate};
-use ndsm::transition::{ComponentKernel, Draws, Euler, ExplodingKernel, Noising, Target, TimeLaw, stratified};
+use ndsm::transition::{ComponentKernel, Draws, Euler, IsotropicKernel, Noising, Target, TimeLaw, stratified};
 
 const N: usize = 40_000;
 
@@ -186,7 +186,7 @@ fn targets_are_conditional_scores_with_mean_zero_controls() {
         ("kernel", Box::new(ComponentKernel::new(step(), times, Target::Score))),
         ("per-path chain", Box::new(ComponentChain::per_path(step(), 4, times).unwrap())),
         ("Euler chain", Box::new(GaussianChain::fixed(Euler(Langevin::<f64>::new(&pi, 1.0).unwrap()), grid, uniform, 1).unwrap())),
-        ("exploding kernel", Box::new(ExplodingKernel::new(VarianceExploding::new(2, 1.0).unwrap(), 2, times))),
+        ("exploding kernel", Box::new(IsotropicKernel::new(NoiseScale::Exploding { beta: 1.0 }, 2, times))),
     ];
     for (name, noising) in kinds {
         let out = draws(noising.as_ref(), &[0.5, -1.0], 40_000);

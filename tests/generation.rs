@@ -9,25 +9,23 @@ use ndsm::config::{Config, Setting};
 use ndsm::metrics::w2_to_quantile;
 use ndsm::mixture::{Covariances, Draw, Mixture};
 use ndsm::rng::Purpose;
-use ndsm::sample::{Field, Generation, Heun, Method, Reverse, ReverseExploding, ReverseLangevin, generate};
-use ndsm::sde::ComponentStep;
+use ndsm::sample::{Field, Generation, Heun, Method, Reverse, ReverseIsotropic, ReverseLangevin, generate};
+use ndsm::sde::{ComponentStep, NoiseScale};
 use ndsm::train::Reference;
 
 /// The exact residual of a linear process: data are a mixture, so p_t is one too.
 struct ExactLinear {
     data: Mixture,
-    exploding: bool,
+    scale: NoiseScale,
 }
 
 impl Field<f64> for ExactLinear {
     fn residual(&mut self, t: f64, u: &[f64], out: &mut [f64]) -> Result<()> {
         let x = ArrayView2::from_shape((u.len(), 1), u).unwrap();
-        let (law, precision) = if self.exploding {
-            (self.data.marginal(1.0, t * t)?, 1.0 / (1.0 + t * t))
-        } else {
-            (self.data.marginal((-t / 2.0).exp(), -(-t).exp_m1())?, 1.0)
-        };
-        let s = law.score(x)?;
+        let (alpha, sbar) = (self.scale.alpha(t), self.scale.sbar(t));
+        // The residual beside the score of N(0, I) data.
+        let precision = 1.0 / (alpha * alpha + sbar * sbar);
+        let s = self.data.marginal(alpha, sbar * sbar)?.score(x)?;
         out.iter_mut().zip(&s).zip(u).for_each(|((o, s), u)| *o = s + precision * u);
         Ok(())
     }
@@ -38,14 +36,14 @@ fn two_modes() -> Mixture {
 }
 
 /// The KS ratio between generated points and data.
-fn distance(reverse: &dyn Reverse<f64>, exploding: bool, horizon: f64, how: (Method, Heun, usize)) -> f64 {
+fn distance(reverse: &dyn Reverse<f64>, horizon: f64, how: (Method, Heun, usize)) -> f64 {
     let data = two_modes();
     let n = 20_000;
     let wide = Mixture::new(array![1.0], array![[0.0]], Covariances::Spherical(array![1.0])).unwrap();
-    let scale = if exploding { horizon.hypot(1.0) } else { 1.0 };
+    let scale = reverse.scale().total_std(1.0, horizon);
     let mut u: Vec<f64> = wide.sample(n, 1, Purpose::Start, Draw::Independent).unwrap().0.iter().map(|v| scale * v).collect();
     let how = Generation { method: how.0, heun: how.1, steps: how.2, horizon, t_min: 1e-3, seed: 5 };
-    generate(reverse, &mut ExactLinear { data: data.clone(), exploding }, how, &mut u, &mut |_, _| {}).unwrap();
+    generate(reverse, &mut ExactLinear { data: data.clone(), scale: reverse.scale() }, how, &mut u, &mut |_, _| {}).unwrap();
     let exact: Vec<f64> = data.sample(n, 2, Purpose::Test, Draw::Independent).unwrap().0.iter().copied().collect();
     ks_ratio(&u, &exact)
 }
@@ -54,15 +52,18 @@ fn distance(reverse: &dyn Reverse<f64>, exploding: bool, horizon: f64, how: (Met
 fn all_methods_bring_linear_noise_back_to_the_data() {
     let standard = Mixture::new(array![1.0], array![[0.0]], Covariances::Spherical(array![1.0])).unwrap();
     let vp = ReverseLangevin(ComponentStep::<f64>::new(&standard, 1.0).unwrap());
-    let ve = ReverseExploding::new(1, 1.0).unwrap();
+    let ve = ReverseIsotropic::new(1, NoiseScale::Exploding { beta: 1.0 });
+    let sub = ReverseIsotropic::new(1, NoiseScale::SubPreserving { beta: 1.0 });
     for (method, heun, steps) in [(Method::Ode, Heun::Yes, 100), (Method::Sde, Heun::Yes, 600), (Method::Pc, Heun::Yes, 400)] {
-        let ks = distance(&vp, false, 12.0, (method, heun, steps));
+        let ks = distance(&vp, 12.0, (method, heun, steps));
         assert!(ks <= 1.0, "vp {method:?}: {ks} of the critical value");
-        let ks = distance(&ve, true, 60.0, (method, heun, steps));
+        let ks = distance(&ve, 60.0, (method, heun, steps));
         assert!(ks <= 1.0, "ve {method:?}: {ks} of the critical value");
+        let ks = distance(&sub, 12.0, (method, heun, steps));
+        assert!(ks <= 1.0, "sub-vp {method:?}: {ks} of the critical value");
     }
     // Too few steps are seen.
-    assert!(distance(&vp, false, 12.0, (Method::Sde, Heun::Yes, 6)) > 1.0);
+    assert!(distance(&vp, 12.0, (Method::Sde, Heun::Yes, 6)) > 1.0);
 }
 
 #[test]
@@ -73,7 +74,8 @@ fn heun_is_of_second_order_and_euler_of_first() {
     let end = |heun, steps| {
         let mut u = vec![-1.7, -0.6, 0.2, 0.9, 2.0];
         let how = Generation { method: Method::Ode, heun, steps, horizon: 6.0, t_min: 0.1, seed: 0 };
-        generate(&vp, &mut ExactLinear { data: two_modes(), exploding: false }, how, &mut u, &mut |_, _| {}).unwrap();
+        generate(&vp, &mut ExactLinear { data: two_modes(), scale: NoiseScale::Preserving { beta: 1.0 } }, how, &mut u, &mut |_, _| {})
+            .unwrap();
         u
     };
     let fine = end(Heun::Yes, 20_000);
@@ -183,7 +185,7 @@ fn the_component_flow_with_exact_fields_brings_the_reference_back_to_the_data() 
 fn nonsense_is_refused() {
     let pi = two_modes();
     let reverse = ReverseLangevin(ComponentStep::<f64>::new(&pi, 1.0).unwrap());
-    let mut field = ExactLinear { data: pi, exploding: false };
+    let mut field = ExactLinear { data: pi, scale: NoiseScale::Preserving { beta: 1.0 } };
     let how = Generation { method: Method::Ode, heun: Heun::Yes, steps: 0, horizon: 1.0, t_min: 0.1, seed: 0 };
     let mut run = |how, u: &mut [f64]| generate(&reverse, &mut field, how, u, &mut |_, _| {});
     assert!(run(how, &mut [0.0]).unwrap_err().to_string().contains("steps"));

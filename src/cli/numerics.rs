@@ -12,7 +12,7 @@ use crate::metrics::{self, ModeSpace, nearest};
 use crate::mixture::{Covariances, Mixture};
 use crate::rng::Purpose;
 use crate::sample::Method;
-use crate::sde::{ComponentStep, Linear, LinearLaw, Paths, VarianceExploding};
+use crate::sde::{ComponentStep, Linear, LinearLaw, Paths, Speed, SubVariancePreserving, VarianceExploding};
 use crate::train::{Generator, Reference, State, Trainer};
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2, Array3, ArrayView2, Axis, s};
@@ -149,6 +149,7 @@ impl<R: Real> Run<R> {
         let mut forward = Array3::zeros((FRAMES + 1, n, d));
         let step = ComponentStep::<f64>::new(&self.reference.mixture, c.sde.beta)?;
         let exploding = VarianceExploding::new(d, c.sde.beta)?;
+        let sub_preserving = SubVariancePreserving::new(d, Speed::constant(c.sde.beta)?)?;
         // Later steps are longer: most of the way is gone early.
         let time = |i: usize| c.sde.horizon * (i as f64 / FRAMES as f64).powi(2);
         for i in 0..=FRAMES {
@@ -156,6 +157,7 @@ impl<R: Real> Run<R> {
                 let paths = Paths { seed: c.train.seed, purpose: Purpose::Picture, step: i as u64 };
                 match c.sde.kind {
                     SdeKind::Ve => exploding.law(time(i - 1), time(i))?.step(&mut u, paths)?,
+                    SdeKind::SubVp => sub_preserving.law(time(i - 1), time(i))?.step(&mut u, paths)?,
                     _ => step.step(time(i) - time(i - 1), &mut u, paths)?,
                 }
             }

@@ -84,11 +84,12 @@ fn sde(c: &Config) -> Result<()> {
     need(s.t_min < s.horizon, "sde.t_min", || format!("must be < sde.horizon = {}, got {}", s.horizon, s.t_min))?;
     let noise = match s.kind {
         SdeKind::Ve => s.beta * s.t_min * s.t_min,
-        SdeKind::Langevin | SdeKind::Vp => {
+        SdeKind::Langevin | SdeKind::Vp | SdeKind::SubVp => {
             need(s.beta * s.horizon <= MAX_DECAY, "sde.horizon", || {
                 format!("sde.beta x sde.horizon must be <= {MAX_DECAY}, where nothing of the data is left, got {}", s.beta * s.horizon)
             })?;
-            s.beta * s.t_min
+            // The variance of "sub-vp" is the square of that of "vp".
+            (s.beta * s.t_min).powi(if s.kind == SdeKind::SubVp { 2 } else { 1 })
         }
     };
     need(noise >= MIN_NOISE, "sde.t_min", || {
@@ -114,7 +115,7 @@ fn objective(c: &Config) -> Result<()> {
         format!("\"component-flow\" needs sde.kind = \"langevin\", got \"{}\"", c.sde.kind.name())
     })?;
     need((o.transition == Transition::Exact) <= c.sde.kind.is_linear(), "objective.transition", || {
-        "\"exact\" needs a linear process, sde.kind = \"vp\" or \"ve\"; use another with \"langevin\"".to_owned()
+        "\"exact\" needs a linear process, sde.kind = \"vp\", \"sub-vp\" or \"ve\"; use another with \"langevin\"".to_owned()
     })?;
     need((o.transition == Transition::Component) <= !c.sde.kind.is_linear(), "objective.transition", || {
         format!("\"component\" needs sde.kind = \"langevin\"; use \"exact\" with \"{}\"", c.sde.kind.name())

@@ -140,7 +140,9 @@ choice! {
         Vp = "vp",
         /// The variance-exploding process.
         Ve = "ve",
-    } later ["sub-vp"], also "ou" = Vp
+        /// The sub-variance-preserving process: its mean is that of `vp`, its variance given the data the square.
+        SubVp = "sub-vp",
+    } later [], also "ou" = Vp
 }
 
 impl SdeKind {

@@ -109,7 +109,7 @@ tables! {
         /// Noise rate, in 1/time.
         beta: f64 = |_| 1.0, positive(1e6);
         /// Final time T of the noising.
-        horizon: f64 = |c| match c.sde.kind { SdeKind::Langevin => 3.0, SdeKind::Vp => 7.0, SdeKind::Ve => 100.0 }, positive(1e6);
+        horizon: f64 = |c| match c.sde.kind { SdeKind::Langevin => 3.0, SdeKind::Vp | SdeKind::SubVp => 7.0, SdeKind::Ve => 100.0 }, positive(1e6);
         /// Smallest time that is learned, where generation ends.
         t_min: f64 = |_| 0.02, positive(1e6);
         /// Steps of the noising chain.

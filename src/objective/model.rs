@@ -11,8 +11,8 @@ use crate::{Error, Real, Result};
 pub enum Guide<R> {
     /// grad log pi of the reference mixture, at every time.
     Reference(Evaluator<R>),
-    /// -u / (1 + sbar^2): the score of N(0, I) data under variance-exploding noise.
-    Exploding,
+    /// -u / (alpha^2 + sbar^2): the score of N(0, I) data in a linear process.
+    Standard,
 }
 
 /// How a network's output becomes a score in whitened coordinates:
@@ -69,9 +69,9 @@ impl<R: Real> ScoreModel<R> {
     pub fn guide(&self, times: &[f64], u: &[R], out: &mut [R]) -> Result<()> {
         match &self.guide {
             Guide::Reference(pi) => pi.score(u, out),
-            Guide::Exploding => {
+            Guide::Standard => {
                 for ((o, u), t) in out.chunks_exact_mut(self.dim()).zip(u.chunks_exact(self.dim())).zip(times) {
-                    let precision = R::of(-1.0 / (1.0 + self.scale.sbar(*t).powi(2)));
+                    let precision = R::of(-1.0 / (self.scale.alpha(*t).powi(2) + self.scale.sbar(*t).powi(2)));
                     o.iter_mut().zip(u).for_each(|(o, u)| *o = *u * precision);
                 }
                 Ok(())

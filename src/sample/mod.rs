@@ -15,4 +15,4 @@ mod generate;
 mod reverse;
 
 pub use generate::{Field, Generation, Heun, Method, generate};
-pub use reverse::{Reverse, ReverseExploding, ReverseLangevin};
+pub use reverse::{Reverse, ReverseIsotropic, ReverseLangevin};

@@ -1,7 +1,7 @@
 //! Processes run backwards: what one step does with the residual of a score.
 
 use crate::rng::Purpose;
-use crate::sde::{ComponentStep, NoiseScale, Paths, VarianceExploding};
+use crate::sde::{ComponentStep, NoiseScale, Paths};
 use crate::{Real, Result};
 use rayon::prelude::*;
 
@@ -54,67 +54,73 @@ impl<R: Real> Reverse<R> for ReverseLangevin<R> {
     }
 }
 
-/// The variance-exploding process. g = -u / (1 + sbar^2), the score of N(0, I) data.
+/// A linear process that treats all coordinates alike, X_t = alpha X_0 + sbar Z. g = -u / (alpha^2 + sbar^2), the score of N(0, I) data.
 #[derive(Debug, Clone, Copy)]
-pub struct ReverseExploding {
-    sde: VarianceExploding,
+pub struct ReverseIsotropic {
+    scale: NoiseScale,
     dim: usize,
-    beta: f64,
 }
 
-impl ReverseExploding {
-    /// The reverse of X_t = X_0 + sqrt(beta) t Z in `dim` dimensions.
-    ///
-    /// # Errors
-    /// `beta` not positive.
-    pub fn new(dim: usize, beta: f64) -> Result<Self> {
-        Ok(ReverseExploding { sde: VarianceExploding::new(dim, beta)?, dim, beta })
+impl ReverseIsotropic {
+    /// The reverse of the process with the noise level `scale`, in `dim` dimensions.
+    pub fn new(dim: usize, scale: NoiseScale) -> Self {
+        ReverseIsotropic { scale, dim }
+    }
+
+    /// -(d/dt) ln alpha, and sigma^2.
+    fn rates(self, t: f64) -> (f64, f64) {
+        match self.scale {
+            NoiseScale::Preserving { beta } => (0.5 * beta, beta),
+            NoiseScale::SubPreserving { beta } => (0.5 * beta, -beta * (-2.0 * beta * t).exp_m1()),
+            NoiseScale::Exploding { beta } => (0.0, 2.0 * beta * t),
+        }
     }
 
     /// s = r + g.
     fn score<R: Real>(self, t: f64, u: R, residual: R) -> R {
-        residual - u * R::of(1.0 / (1.0 + self.sde.sbar(t).powi(2)))
+        residual - u * R::of(1.0 / (self.scale.alpha(t).powi(2) + self.scale.sbar(t).powi(2)))
     }
 
-    /// u += step s + sqrt(variance) z.
-    fn move_by<R: Real>(self, t: f64, step: f64, variance: f64, residual: &[R], u: &mut [R], paths: Paths) {
+    /// u = scale (u + step s) + sqrt(variance) z.
+    fn move_by<R: Real>(self, t: f64, [scale, step, variance]: [f64; 3], residual: &[R], u: &mut [R], paths: Paths) {
         const ROWS: usize = 256;
-        let (step, sd) = (R::of(step), R::of(variance.sqrt()));
+        let [scale, step, sd] = [scale, step, variance.sqrt()].map(R::of);
         u.par_chunks_mut(ROWS * self.dim).zip(residual.par_chunks(ROWS * self.dim)).enumerate().for_each(|(chunk, (u, r))| {
             let mut z = vec![R::zero(); u.len()];
             paths.stream(chunk).fill_normal(&mut z);
             for ((u, r), z) in u.iter_mut().zip(r).zip(&z) {
-                *u += step * self.score(t, *u, *r) + sd * *z;
+                *u = scale * (*u + step * self.score(t, *u, *r)) + sd * *z;
             }
         });
     }
 }
 
-impl<R: Real> Reverse<R> for ReverseExploding {
+impl<R: Real> Reverse<R> for ReverseIsotropic {
     fn dim(&self) -> usize {
         self.dim
     }
 
     fn scale(&self) -> NoiseScale {
-        NoiseScale::Exploding { beta: self.beta }
+        self.scale
     }
 
     fn velocity(&self, t: f64, u: &[R], residual: &mut [R]) {
-        // f = 0 and sigma^2 = 2 beta t, so (4) is beta t s.
-        let rate = R::of(self.beta * t);
-        residual.par_iter_mut().with_min_len(4096).zip(u).for_each(|(v, u)| *v = rate * self.score(t, *u, *v));
+        let (decay, half) = (R::of(self.rates(t).0), R::of(0.5 * self.rates(t).1));
+        residual.par_iter_mut().with_min_len(4096).zip(u).for_each(|(v, u)| *v = decay * *u + half * self.score(t, *u, *v));
     }
 
+    /// Ancestral sampling: given X_t and the mean of X_0 that the score implies (Tweedie), X_s, s = t - h, is Gaussian. With a = alpha_t/alpha_s and
+    /// v = sbar_t^2 - a^2 sbar_s^2 the variance of X_t given X_s: mean (x + v score)/a, variance v sbar_s^2/sbar_t^2.
     fn reverse_step(&self, t: f64, h: f64, residual: &[R], u: &mut [R], paths: Paths) -> Result<()> {
-        // The exact variance of the step, in place of h sigma^2(t): ancestral sampling.
-        let variance = self.sde.sbar(t).powi(2) - self.sde.sbar(t - h).powi(2);
-        self.move_by(t, variance, variance * (self.sde.sbar(t - h) / self.sde.sbar(t)).powi(2), residual, u, paths);
+        let (a, from, to) = (self.scale.alpha(t) / self.scale.alpha(t - h), self.scale.sbar(t), self.scale.sbar(t - h));
+        let v = from.powi(2) - (a * to).powi(2);
+        self.move_by(t, [1.0 / a, v, v * (to / from).powi(2)], residual, u, paths);
         Ok(())
     }
 
     fn correct(&self, t: f64, h: f64, residual: &[R], u: &mut [R], paths: Paths) -> Result<()> {
-        let variance = 2.0 * self.beta * t * h;
-        self.move_by(t, variance / 2.0, variance, residual, u, paths);
+        let variance = self.rates(t).1 * h;
+        self.move_by(t, [1.0, variance / 2.0, variance], residual, u, paths);
         Ok(())
     }
 }

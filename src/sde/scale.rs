@@ -8,6 +8,11 @@ pub enum NoiseScale {
         /// Speed, 1 / time.
         beta: f64,
     },
+    /// Sub-variance-preserving: sbar(t) = 1 - e^(-beta t), the square of the former.
+    SubPreserving {
+        /// Speed, 1 / time.
+        beta: f64,
+    },
     /// Variance-exploding: sbar(t) = sqrt(beta) t.
     Exploding {
         /// Squared growth of the standard deviation per time.
@@ -16,19 +21,28 @@ pub enum NoiseScale {
 }
 
 impl NoiseScale {
+    /// alpha(t): what is left of the data at time t in a linear process, X_t = alpha X_0 + sbar Z.
+    pub fn alpha(self, t: f64) -> f64 {
+        match self {
+            NoiseScale::Preserving { beta } | NoiseScale::SubPreserving { beta } => (-0.5 * beta * t).exp(),
+            NoiseScale::Exploding { .. } => 1.0,
+        }
+    }
+
     /// sbar(t): the standard deviation of the noise at time t.
     pub fn sbar(self, t: f64) -> f64 {
         match self {
             NoiseScale::Preserving { beta } => (-(-beta * t).exp_m1()).sqrt(),
+            NoiseScale::SubPreserving { beta } => -(-beta * t).exp_m1(),
             NoiseScale::Exploding { beta } => beta.sqrt() * t,
         }
     }
 
-    /// ell(t) = ln(noise variance / remaining signal variance): ln(sbar^2 / (1 - sbar^2)), or ln sbar^2 where the signal does not
-    /// decay.
+    /// ell(t) = ln(noise variance / remaining signal variance) = ln(sbar^2 / alpha^2).
     pub fn log_ratio(self, t: f64) -> f64 {
         match self {
             NoiseScale::Preserving { beta } => (beta * t).exp_m1().ln(),
+            NoiseScale::SubPreserving { beta } => 2.0 * (2.0 * (0.5 * beta * t).sinh()).ln(),
             NoiseScale::Exploding { beta } => (beta * t * t).ln(),
         }
     }
@@ -37,6 +51,7 @@ impl NoiseScale {
     pub fn time(self, ell: f64) -> f64 {
         match self {
             NoiseScale::Preserving { beta } => (ell.max(0.0) + (-ell.abs()).exp().ln_1p()) / beta,
+            NoiseScale::SubPreserving { beta } => 2.0 * (0.5 * (0.5 * ell).exp()).asinh() / beta,
             NoiseScale::Exploding { beta } => (0.5 * ell).exp() / beta.sqrt(),
         }
     }
@@ -45,7 +60,7 @@ impl NoiseScale {
     pub fn total_std(self, data: f64, t: f64) -> f64 {
         match self {
             NoiseScale::Preserving { .. } => data,
-            NoiseScale::Exploding { .. } => data.hypot(self.sbar(t)),
+            NoiseScale::SubPreserving { .. } | NoiseScale::Exploding { .. } => (self.alpha(t) * data).hypot(self.sbar(t)),
         }
     }
 
@@ -70,12 +85,12 @@ mod tests {
 
     #[test]
     fn time_inverts_log_ratio_and_sbar_agrees() {
-        for scale in [NoiseScale::Preserving { beta: 0.7 }, NoiseScale::Exploding { beta: 2.0 }] {
+        let scales = [NoiseScale::Preserving { beta: 0.7 }, NoiseScale::SubPreserving { beta: 0.7 }, NoiseScale::Exploding { beta: 2.0 }];
+        for scale in scales {
             for t in [1e-6, 1e-3, 0.1, 1.0, 8.0] {
                 let ell = scale.log_ratio(t);
                 assert!((scale.time(ell) - t).abs() <= 1e-9 * t, "{scale:?} {t}");
-                let s2 = scale.sbar(t).powi(2);
-                let ratio = if matches!(scale, NoiseScale::Preserving { .. }) { s2 / (1.0 - s2) } else { s2 };
+                let ratio = (scale.sbar(t) / scale.alpha(t)).powi(2);
                 assert!((ratio.ln() - ell).abs() <= 1e-6, "{scale:?} {t}");
             }
             let times = scale.generation_times(3.0, 0.02, 16);

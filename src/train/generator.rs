@@ -116,7 +116,7 @@ impl<R: Real> Generator<R> {
         let sde = &self.config.sde;
         let z = self.start.sample(n, seed, Purpose::Start, Draw::Systematic)?.0;
         let widen = match sde.kind {
-            SdeKind::Ve => self.reverse.scale().total_std(1.0, sde.horizon),
+            SdeKind::Ve | SdeKind::SubVp => self.reverse.scale().total_std(1.0, sde.horizon),
             _ => 1.0,
         };
         Ok(z.iter().map(|v| R::of(*v * widen)).collect())

@@ -6,9 +6,9 @@ use crate::linalg::symmetric_eigen;
 use crate::mixture::Evaluator;
 use crate::nn::ScoreNet;
 use crate::objective::{ComponentChain, GaussianChain, Guide, Regression, ScoreModel};
-use crate::sample::{Reverse, ReverseExploding, ReverseLangevin};
-use crate::sde::{ComponentStep, Grid, Langevin, NoiseScale, VarianceExploding};
-use crate::transition::{ComponentKernel, Euler, ExplodingKernel, ItoTaylor, LocalLinear, Noising, Target, TimeLaw};
+use crate::sample::{Reverse, ReverseIsotropic, ReverseLangevin};
+use crate::sde::{ComponentStep, Grid, Langevin, NoiseScale, Speed, SubVariancePreserving, VarianceExploding};
+use crate::transition::{ComponentKernel, Euler, Exact, IsotropicKernel, ItoTaylor, LocalLinear, Noising, Target, TimeLaw};
 use crate::{Error, Real, Result};
 
 /// Frequencies of the time's Fourier features.
@@ -52,7 +52,13 @@ impl<R: Real> System<R> {
                 let guide = Guide::Reference(Evaluator::new(&reference.mixture));
                 (NoiseScale::Preserving { beta: s.beta }, guide, Box::new(ReverseLangevin(step)))
             }
-            SdeKind::Ve => (NoiseScale::Exploding { beta: s.beta }, Guide::Exploding, Box::new(ReverseExploding::new(d, s.beta)?)),
+            SdeKind::Ve | SdeKind::SubVp => {
+                let scale = match s.kind {
+                    SdeKind::Ve => NoiseScale::Exploding { beta: s.beta },
+                    _ => NoiseScale::SubPreserving { beta: s.beta },
+                };
+                (scale, Guide::Standard, Box::new(ReverseIsotropic::new(d, scale)))
+            }
         };
         let model = ScoreModel::new(net, config.network.parametrisation, scale, guide, &reference.std.to_vec())?;
         let times = match o.time_sampling {
@@ -65,9 +71,7 @@ impl<R: Real> System<R> {
         let m = config.train.times_per_path;
         let (noising, paths_per_point): (Box<dyn Noising<R>>, usize) = match o.kind {
             ObjectiveKind::Ndsm => chain(config, reference, times)?,
-            ObjectiveKind::Dsm if s.kind == SdeKind::Ve => {
-                (Box::new(ExplodingKernel::new(VarianceExploding::new(d, s.beta)?, d, times)), m)
-            }
+            ObjectiveKind::Dsm if matches!(s.kind, SdeKind::Ve | SdeKind::SubVp) => (Box::new(IsotropicKernel::new(scale, d, times)), m),
             ObjectiveKind::Dsm | ObjectiveKind::ComponentFlow => {
                 let target = if o.kind == ObjectiveKind::Dsm { Target::Score } else { Target::Flow };
                 (Box::new(ComponentKernel::new(ComponentStep::new(&reference.mixture, s.beta)?, times, target)), m)
@@ -95,6 +99,10 @@ fn chain<R: Real>(config: &Config, reference: &Reference, times: TimeLaw) -> Res
         // Without a drift Euler's step is exact.
         let sde = VarianceExploding::new(reference.whitening.dim(), s.beta)?;
         return Ok((Box::new(GaussianChain::fixed(Euler(sde), grid, times, m)?), 1));
+    }
+    if s.kind == SdeKind::SubVp {
+        let sde = SubVariancePreserving::new(reference.whitening.dim(), Speed::constant(s.beta)?)?;
+        return Ok((Box::new(GaussianChain::fixed(Exact(sde), grid, times, m)?), 1));
     }
     let langevin = || Langevin::<R>::new(&reference.mixture, s.beta);
     let chain: Box<dyn Noising<R>> = match config.objective.transition {

@@ -5,7 +5,7 @@
 //!
 //! * [`ComponentKernel`]: from x_0 straight to t by one component's exact Ornstein-Uhlenbeck law. With one component it is the exact
 //!   kernel of the variance-preserving process. Its targets are the conditional score, or the component flow's (18).
-//! * [`ExplodingKernel`]: the exact kernel of the variance-exploding process.
+//! * [`IsotropicKernel`]: the exact kernel of the variance-exploding and the sub-variance-preserving process.
 //!
 //! For steps of the processes themselves, the rows of (13): [`Euler`], [`ItoTaylor`], [`LocalLinear`] and, for linear equations, [`Exact`] are [`OneStep`] laws
 //! N(m(x), C(x)) for hot loops, and [`rows`] gives their means, covariances, scores, log-densities and draws for whole batches.
@@ -17,8 +17,8 @@
 mod component;
 mod draws;
 mod exact;
-mod exploding;
 mod grid;
+mod isotropic;
 pub mod law;
 pub mod rows;
 mod step;
@@ -29,8 +29,9 @@ pub use component::{ComponentKernel, Target};
 pub use draws::{Draw, DrawMut, Draws, Noising};
 pub(crate) use draws::{FIELDS, check};
 pub use exact::{Exact, Factored};
-pub use exploding::ExplodingKernel;
+
 pub use grid::{ChapmanKolmogorov, Drift, FokkerPlanck, Line, Plane};
+pub use isotropic::IsotropicKernel;
 pub use law::{Factor, OneStep};
 pub use step::{Euler, ItoTaylor, LocalLinear};
 pub use time::{TimeLaw, normal_quantile, stratified};

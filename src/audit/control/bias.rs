@@ -7,8 +7,8 @@ use crate::mixture::{Covariances, Evaluator, Mixture};
 use crate::nn::ScoreNet;
 use crate::objective::{ComponentChain, GaussianChain, Guide, Learned, Loss, Regression, ScoreModel};
 use crate::rng::{Purpose, Stream};
-use crate::sde::{ComponentStep, Grid, Langevin, NoiseScale, Paths, VarianceExploding};
-use crate::transition::{ComponentKernel, Draws, Euler, ExplodingKernel, ItoTaylor, LocalLinear, Noising, Target, TimeLaw, stratified};
+use crate::sde::{ComponentStep, Grid, Langevin, NoiseScale, Paths};
+use crate::transition::{ComponentKernel, Draws, Euler, IsotropicKernel, ItoTaylor, LocalLinear, Noising, Target, TimeLaw, stratified};
 use crate::{Error, Result};
 use ndarray::array;
 
@@ -56,7 +56,7 @@ pub(super) fn sources() -> Result<Vec<Source>> {
     let step = || ComponentStep::<f64>::new(&pi, 1.0);
     let net = ScoreNet::new(2, 16, 1, 3)?;
     let model = |scale, guide, pi: &Mixture| {
-        let guide = if guide { Guide::Reference(Evaluator::new(pi)) } else { Guide::Exploding };
+        let guide = if guide { Guide::Reference(Evaluator::new(pi)) } else { Guide::Standard };
         ScoreModel::new(net, Parametrisation::Residual, scale, guide, &[2.0, 1.5])
     };
     let source = |name, noising: Box<dyn Noising<f64>>, regression| {
@@ -78,7 +78,7 @@ pub(super) fn sources() -> Result<Vec<Source>> {
         source("langevin, component flow", Box::new(ComponentKernel::new(step()?, normal, Target::Flow)), Regression::Residual)?,
         Source {
             name: "ve, exact",
-            noising: Box::new(ExplodingKernel::new(VarianceExploding::new(2, 1.0)?, 2, times)),
+            noising: Box::new(IsotropicKernel::new(exploding, 2, times)),
             model: model(exploding, false, &one)?,
             regression: Regression::Score,
         },

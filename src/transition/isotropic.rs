@@ -1,28 +1,28 @@
-//! The exact kernel of the variance-exploding process.
+//! The exact kernel of the linear processes that treat all coordinates alike.
 
 use super::TimeLaw;
 use super::draws::{DrawMut, Draws, FIELDS, Noising, check};
-use crate::sde::{Paths, VarianceExploding};
+use crate::sde::{NoiseScale, Paths};
 use crate::simd::W;
 use crate::{Real, Result};
 use rayon::prelude::*;
 
-/// X_t = x_0 + sbar(t) z.
+/// X_t = alpha(t) x_0 + sbar(t) z: variance-exploding, preserving and sub-preserving processes.
 #[derive(Debug, Clone)]
-pub struct ExplodingKernel {
-    sde: VarianceExploding,
+pub struct IsotropicKernel {
+    scale: NoiseScale,
     dim: usize,
     times: TimeLaw,
 }
 
-impl ExplodingKernel {
-    /// The kernel of `sde` in `dim` dimensions, at times drawn from `times`.
-    pub fn new(sde: VarianceExploding, dim: usize, times: TimeLaw) -> Self {
-        ExplodingKernel { sde, dim, times }
+impl IsotropicKernel {
+    /// The kernel of the process with the noise level `scale`, in `dim` dimensions, at times drawn from `times`.
+    pub fn new(scale: NoiseScale, dim: usize, times: TimeLaw) -> Self {
+        IsotropicKernel { scale, dim, times }
     }
 }
 
-impl<R: Real> Noising<R> for ExplodingKernel {
+impl<R: Real> Noising<R> for IsotropicKernel {
     fn dim(&self) -> usize {
         self.dim
     }
@@ -32,7 +32,7 @@ impl<R: Real> Noising<R> for ExplodingKernel {
     }
 
     fn draw(&self, x0: &[R], u: &[f64], paths: Paths, out: &mut Draws<R>) -> Result<()> {
-        check("variance-exploding kernel", self, x0, u, out)?;
+        check("isotropic kernel", self, x0, u, out)?;
         let d = self.dim;
         let (values, times) = out.parts_mut();
         times.iter_mut().zip(u).for_each(|(t, u)| *t = self.times.quantile(*u));
@@ -41,13 +41,13 @@ impl<R: Real> Noising<R> for ExplodingKernel {
                 let mut normals = paths.stream(chunk);
                 for (i, (row, t)) in rows.chunks_exact(d).zip(times).enumerate() {
                     let draw = DrawMut::of(values, i, d);
-                    let sd = R::of(self.sde.sbar(*t));
+                    let (alpha, sd) = (R::of(self.scale.alpha(*t)), R::of(self.scale.sbar(*t)));
                     normals.fill_normal(draw.target_plus);
                     for j in 0..d {
                         let z = draw.target_plus[j];
-                        draw.mean[j] = row[j];
-                        draw.plus[j] = row[j] + sd * z;
-                        draw.minus[j] = row[j] - sd * z;
+                        draw.mean[j] = alpha * row[j];
+                        draw.plus[j] = draw.mean[j] + sd * z;
+                        draw.minus[j] = draw.mean[j] - sd * z;
                         draw.target_plus[j] = -z / sd;
                         draw.target_minus[j] = z / sd;
                     }
