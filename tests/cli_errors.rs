@@ -106,7 +106,7 @@ const ARGUMENTS: &[Case<'static>] = &[
     (&["train", "--set", "sde.kind=sub-vp", "--set", "objective.kind=component-flow"], &["component-flow", "langevin"]),
     (&["train", "--set", "data.name=near-c2"], &["not available yet", "four-modes"]),
     (&["train", "--set", "objective.control=slef"], &["\"self\""]),
-    (&["train", "--set", "objective.transition=euler", "--set", "sde.grid=per-path"], &["fixed grid"]),
+    (&["train", "--set", "objective.transition=euler", "--set", "sde.grid=per-path"], &["unstable", "sde.grid = \"uniform\""]),
     (&["train", "--set", "reference.floor=1"], &["reference.floor", "< 1"]),
     (&["train", "--set", "reference.components=0"], &["reference.components", ">= 1"]),
     (

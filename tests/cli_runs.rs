@@ -154,6 +154,7 @@ fn every_grid_transition_parametrisation_and_precision_trains_and_generates() {
         ("uniform", format!("{euler} sde.grid=uniform")),
         ("quadratic", format!("{euler} sde.grid=quadratic objective.control=self")),
         ("geometric", "sde.grid=geometric objective.time_sampling=grid sde.steps=6".to_owned()),
+        ("linearised", "objective.transition=local-linear sde.grid=per-path train.times_per_path=2".to_owned()),
         ("f64", "train.precision=f64 train.ema=0 train.clip=0 train.weight_decay=0.1".to_owned()),
         ("plain", "network.parametrisation=plain".to_owned()),
         ("scaled", "network.parametrisation=scaled objective.weighting=uniform train.schedule=constant".to_owned()),

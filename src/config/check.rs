@@ -122,9 +122,6 @@ fn objective(c: &Config) -> Result<()> {
     })?;
     if o.kind == ObjectiveKind::Ndsm {
         let per_path = c.sde.grid == Grid::PerPath;
-        need(!per_path || o.transition == Transition::Component, "objective.transition", || {
-            format!("\"{}\" needs a fixed grid; use sde.grid = \"uniform\", \"quadratic\" or \"geometric\"", o.transition.name())
-        })?;
         need(per_path == (o.time_sampling == TimeSampling::LogitNormal), "objective.time_sampling", || {
             let (grid, other) = (c.sde.grid.name(), if per_path { "logit-normal" } else { "grid" });
             format!("sde.grid = \"{grid}\" of the chain takes \"{other}\", got \"{}\"", o.time_sampling.name())
@@ -136,8 +133,9 @@ fn objective(c: &Config) -> Result<()> {
         need(matches!(o.transition, Transition::Component | Transition::Exact), "objective.transition", || {
             format!("objective.kind = \"{kind}\" needs an exact kernel; with \"{}\" use objective.kind = \"ndsm\"", o.transition.name())
         })?;
-        need(o.time_sampling != TimeSampling::Grid || c.sde.grid != Grid::PerPath, "objective.time_sampling", || {
-            "\"grid\" needs a fixed grid; use sde.grid = \"uniform\", \"quadratic\" or \"geometric\"".to_owned()
+        need(o.time_sampling != TimeSampling::Grid || c.sde.grid == Grid::Uniform, "sde.grid", || {
+            let (kind, grid) = (o.kind.name(), c.sde.grid.name());
+            format!("objective.kind = \"{kind}\" takes no steps, and times from a \"grid\" are uniform: use \"uniform\", got \"{grid}\"")
         })
     }
 }

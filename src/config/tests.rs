@@ -22,7 +22,7 @@ fn the_defaults_are_the_best_measured() {
     assert!(c.validate().is_ok() && resolve(&[]).unwrap() == c);
     assert_eq!((c.sde.kind, c.sde.beta, c.sde.horizon, c.sde.t_min, c.sde.steps), (SdeKind::Langevin, 1.0, 3.0, 0.02, 4));
     assert_eq!((c.sde.grid, c.sde.integrator, c.objective.kind), (Grid::PerPath, Integrator::Component, ObjectiveKind::Ndsm));
-    assert_eq!((c.objective.control, c.objective.transition), (Control::Antithetic, Transition::Component));
+    assert_eq!((c.objective.control, c.objective.transition), (Control::Auto, Transition::Component));
     assert_eq!((c.objective.time_sampling, c.network.parametrisation), (TimeSampling::LogitNormal, Parametrisation::Residual));
     assert_eq!((c.network.width, c.network.depth, c.train.steps, c.train.batch), (256, 3, 2000, 256));
 }
@@ -92,15 +92,11 @@ fn numbers_out_of_range_are_refused_by_every_key() {
 #[test]
 fn impossible_combinations_say_what_would_work() {
     let cases: &[(&[(&str, Value)], &str)] = &[
-        (&[("objective.transition", "euler".into()), ("sde.grid", "per-path".into())], "uniform"),
-        (&[("objective.kind", "dsm".into()), ("objective.control", "self".into())], "ndsm"),
-        (&[("objective.kind", "component-flow".into()), ("objective.control", "self".into())], "ndsm"),
+        (&[("objective.kind", "dsm".into()), ("objective.time_sampling", "grid".into()), ("sde.grid", "quadratic".into())], "uniform"),
         (&[("objective.kind", "component-flow".into()), ("sde.kind", "vp".into())], "langevin"),
         (&[("objective.kind", "dsm".into()), ("objective.transition", "euler".into())], "ndsm"),
         (&[("objective.transition", "exact".into())], "vp"),
         (&[("objective.transition", "component".into()), ("sde.kind", "ve".into())], "exact"),
-        (&[("objective.control", "gated".into())], "not available yet; use one of \"antithetic\""),
-        (&[("objective.transition", "ito-taylor".into()), ("sde.grid", "per-path".into())], "uniform"),
         (&[("objective.transition", "local-linear".into()), ("objective.kind", "dsm".into())], "ndsm"),
         (&[("sde.integrator", "euler".into())], "objective.transition = \"component\""),
         (&[("sde.kind", "vp".into()), ("reference.kind", "mixture".into())], "langevin"),

@@ -8,7 +8,7 @@ use crate::nn::ScoreNet;
 use crate::objective::{ComponentChain, GaussianChain, Guide, Regression, ScoreModel};
 use crate::sample::{Reverse, ReverseIsotropic, ReverseLangevin};
 use crate::sde::{ComponentStep, Grid, Langevin, NoiseScale, Speed, SubVariancePreserving, VarianceExploding};
-use crate::transition::{ComponentKernel, Euler, Exact, IsotropicKernel, ItoTaylor, LocalLinear, Noising, Target, TimeLaw};
+use crate::transition::{ComponentKernel, Euler, Exact, IsotropicKernel, ItoTaylor, LocalLinear, Noising, OneStep, Target, TimeLaw};
 use crate::{Error, Real, Result};
 
 /// Frequencies of the time's Fourier features.
@@ -84,48 +84,69 @@ impl<R: Real> System<R> {
 
 /// The noising chain of NDSM.
 fn chain<R: Real>(config: &Config, reference: &Reference, times: TimeLaw) -> Result<(Box<dyn Noising<R>>, usize)> {
-    let (s, m) = (&config.sde, config.train.times_per_path);
-    let grid = match s.grid {
-        GridKey::PerPath => {
-            let step = ComponentStep::new(&reference.mixture, s.beta)?;
-            return Ok((Box::new(ComponentChain::per_path(step, s.steps, times)?), m));
-        }
-        GridKey::Uniform => Grid::Uniform,
-        GridKey::Quadratic => Grid::Quadratic,
-        GridKey::Geometric => Grid::Geometric,
-    }
-    .times(s.horizon, s.steps)?;
-    if s.kind == SdeKind::Ve {
-        // Without a drift Euler's step is exact.
-        let sde = VarianceExploding::new(reference.whitening.dim(), s.beta)?;
-        return Ok((Box::new(GaussianChain::fixed(Euler(sde), grid, times, m)?), 1));
-    }
-    if s.kind == SdeKind::SubVp {
-        let sde = SubVariancePreserving::new(reference.whitening.dim(), Speed::constant(s.beta)?)?;
-        return Ok((Box::new(GaussianChain::fixed(Exact(sde), grid, times, m)?), 1));
-    }
+    let (s, m, d) = (&config.sde, config.train.times_per_path, reference.whitening.dim());
+    let kind = match s.grid {
+        GridKey::PerPath => None,
+        GridKey::Uniform => Some(Grid::Uniform),
+        GridKey::Quadratic => Some(Grid::Quadratic),
+        GridKey::Geometric => Some(Grid::Geometric),
+    };
+    // A path of its own grid is drawn from once, at its end: it takes m of them.
+    let paths_per_point = if kind.is_none() { m } else { 1 };
+    let grid = kind.map(|g| g.times(s.horizon, s.steps)).transpose()?;
     let langevin = || Langevin::<R>::new(&reference.mixture, s.beta);
-    let chain: Box<dyn Noising<R>> = match config.objective.transition {
-        Transition::Euler => {
-            check_stable(config, reference, &grid)?;
-            Box::new(GaussianChain::fixed(Euler(langevin()?), grid, times, m)?)
+    let along = Along { grid, steps: s.steps, per_path: m, times };
+    let chain = match (s.kind, config.objective.transition) {
+        // Without a drift Euler's step is exact.
+        (SdeKind::Ve, _) => along.gaussian(Euler(VarianceExploding::new(d, s.beta)?))?,
+        (SdeKind::SubVp, _) => along.gaussian(Exact(SubVariancePreserving::new(d, Speed::constant(s.beta)?)?))?,
+        (_, Transition::Euler) => {
+            check_stable(config, reference, along.longest(s.horizon)?)?;
+            along.gaussian(Euler(langevin()?))?
         }
-        Transition::ItoTaylor => {
-            check_stable(config, reference, &grid)?;
-            Box::new(GaussianChain::fixed(ItoTaylor(langevin()?), grid, times, m)?)
+        (_, Transition::ItoTaylor) => {
+            check_stable(config, reference, along.longest(s.horizon)?)?;
+            along.gaussian(ItoTaylor(langevin()?))?
         }
-        Transition::LocalLinear => Box::new(GaussianChain::fixed(LocalLinear(langevin()?), grid, times, m)?),
+        (_, Transition::LocalLinear) => along.gaussian(LocalLinear(langevin()?))?,
         // With one component (15) is the exact step of the linear process.
-        Transition::Component | Transition::Exact => {
-            Box::new(ComponentChain::fixed(ComponentStep::new(&reference.mixture, s.beta)?, grid, times, m)?)
+        (_, Transition::Component | Transition::Exact) => {
+            let step = ComponentStep::new(&reference.mixture, s.beta)?;
+            match &along.grid {
+                Some(grid) => Box::new(ComponentChain::fixed(step, grid.clone(), times, m)?),
+                None => Box::new(ComponentChain::per_path(step, s.steps, times)?),
+            }
         }
     };
-    Ok((chain, 1))
+    Ok((chain, paths_per_point))
+}
+
+/// When a chain's steps are: on a fixed grid, or on each path's own.
+struct Along {
+    grid: Option<Vec<f64>>,
+    steps: usize,
+    per_path: usize,
+    times: TimeLaw,
+}
+
+impl Along {
+    /// The chain of a Gaussian one-step law.
+    fn gaussian<R: Real, T: OneStep<R> + Send + 'static>(&self, law: T) -> Result<Box<dyn Noising<R>>> {
+        Ok(match &self.grid {
+            Some(grid) => Box::new(GaussianChain::fixed(law, grid.clone(), self.times, self.per_path)?),
+            None => Box::new(GaussianChain::per_path(law, self.steps, self.times)?),
+        })
+    }
+
+    /// The longest step.
+    fn longest(&self, horizon: f64) -> Result<f64> {
+        let own = Grid::Geometric.times(horizon, self.steps)?;
+        Ok(self.grid.as_ref().unwrap_or(&own).windows(2).map(|w| w[1] - w[0]).fold(0.0, f64::max))
+    }
 }
 
 /// Explicit steps need h < 2 v_min / beta (the real interval of stability of the Taylor polynomials of degree 1 and 2 is [-2, 0]), v_min the least variance of a component along any direction of u.
-fn check_stable(config: &Config, reference: &Reference, grid: &[f64]) -> Result<()> {
-    let longest = grid.windows(2).map(|w| w[1] - w[0]).fold(0.0, f64::max);
+fn check_stable(config: &Config, reference: &Reference, longest: f64) -> Result<()> {
     let mut least = f64::INFINITY;
     for k in 0..reference.mixture.components() {
         least = symmetric_eigen(reference.mixture.covariance(k).view())?.values.iter().copied().fold(least, f64::min);
@@ -134,14 +155,17 @@ fn check_stable(config: &Config, reference: &Reference, grid: &[f64]) -> Result<
     if longest < limit {
         return Ok(());
     }
-    let needed = config.sde.steps as f64 * longest / limit;
+    // On grids whose steps grow by a factor more of them do not make the longest shorter.
+    let remedy = match config.sde.grid {
+        GridKey::Uniform => format!("more than {:.0} steps", (config.sde.steps as f64 * longest / limit).ceil()),
+        _ => "sde.grid = \"uniform\" and more steps".to_owned(),
+    };
     Err(Error::refused(
         "sde.steps",
         format!(
-            "{} explicit steps are unstable: the longest is {longest:.3}, and the narrowest component allows less than {limit:.3}; use more than \
-             {:.0} steps, or objective.transition = \"component\", which is stable for every step",
-            config.sde.steps,
-            needed.ceil()
+            "{} explicit steps are unstable: the longest is {longest:.3}, and the narrowest component allows less than {limit:.3}; use {remedy}, \
+             or objective.transition = \"component\", which is stable for every step",
+            config.sde.steps
         ),
     ))
 }
