@@ -264,6 +264,13 @@ impl<R: Real> Model for Run<R> {
         ];
         if let Some(trainer) = &self.trainer {
             facts.push(("parameters".to_owned(), trainer.state().params.len().to_string()));
+            let (hits, bytes) = trainer.bank();
+            if hits > 0.0 {
+                facts.push((
+                    "trajectory bank".to_owned(),
+                    format!("{:.0} % of the steps take paths that are there, {:.1} MB", 100.0 * hits, bytes as f64 / 1e6),
+                ));
+            }
             facts.extend(trainer.state().prices.map(|prices| ("control chosen".to_owned(), prices.to_string())));
         }
         if let Some(data) = self.data.get() {

@@ -166,6 +166,8 @@ tables! {
         times_per_path: usize = |_| 1, from_to(1.0, 1024.0);
         /// Which data points a step takes.
         sampling: Sampling = |_| Sampling::Lattice, ANY;
+        /// Steps that simulated paths are used for, each time with a fresh last step.
+        reuse: usize = |c| if c.objective.kind == ObjectiveKind::Ndsm { 4 } else { 1 }, from_to(1.0, 1000.0);
         /// Learning rate of Adam.
         lr: f64 = |_| 3e-3, positive(10.0);
         /// The learning rate over the run.

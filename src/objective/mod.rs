@@ -10,6 +10,7 @@
 mod chain;
 mod loss;
 mod model;
+mod steps;
 mod variate;
 
 pub use chain::{ComponentChain, GaussianChain};

@@ -84,6 +84,8 @@ pub enum Purpose {
     OtherArea = 21,
     /// Brownian paths as functions of time.
     Brownian = 22,
+    /// The component k of the component-wise steps of a noising path before its last.
+    PathComponent = 23,
 }
 
 impl Purpose {

@@ -196,6 +196,7 @@ impl<R: Real> Draw<R> {
         let components = match paths.purpose {
             Purpose::Reverse => Purpose::ReverseComponent,
             Purpose::Corrector => Purpose::CorrectorComponent,
+            Purpose::Path => Purpose::PathComponent,
             _ => Purpose::Component,
         };
         Draw { normals: paths.stream(chunk).normal_lanes(), uniforms: Paths { purpose: components, ..paths }.stream(chunk) }

@@ -25,10 +25,12 @@
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 
+mod bank;
 mod choice;
 mod generator;
 mod reference;
-mod starts;
+mod rows;
+
 mod system;
 mod trainer;
 

@@ -1,14 +1,15 @@
 //! The optimiser's loop, one step at a time.
 
+use super::bank::Bank;
 use super::choice::{AT, BATCHES, CANDIDATES, Prices};
-use super::starts::Starts;
+use super::rows::Rows;
 use super::{Generator, Reference, System};
 use crate::config::{Config, Control, Schedule as ScheduleKey};
 use crate::objective::{Learned, Loss, points_per_draw};
 use crate::optim::{self, Adam, Decay, Schedule};
 use crate::rng::{Purpose, Stream};
 use crate::sde::Paths;
-use crate::transition::{Draws, stratified};
+use crate::transition::{Draws, Starts, stratified};
 use crate::{Error, Real, Result};
 use ndarray::ArrayView2;
 
@@ -54,7 +55,8 @@ pub struct Trainer<R: Real> {
     loss: Loss<R>,
     /// Data in whitened coordinates, row-major.
     data: Vec<R>,
-    starts: Starts,
+    starts: Rows,
+    bank: Bank<R>,
     batch: Batch<R>,
 }
 
@@ -66,6 +68,22 @@ struct Batch<R> {
     draws: Draws<R>,
     values: Vec<R>,
     grad: Vec<R>,
+}
+
+impl<R: Real> Batch<R> {
+    /// Runs the paths of batch number `batch`, from its data points, to its times.
+    fn simulate(&mut self, system: &System<R>, rows: &mut Rows, data: &[R], noise: Paths, batch: u64, out: &mut Starts<R>) -> Result<()> {
+        let (d, copies) = (system.model.dim(), system.paths_per_point);
+        rows.rows(noise.seed, batch, &mut self.rows)?;
+        for (i, row) in self.rows.iter().enumerate() {
+            for copy in 0..copies {
+                self.starts[(i * copies + copy) * d..][..d].copy_from_slice(&data[row * d..][..d]);
+            }
+        }
+        let per_point = self.u.len() / self.rows.len();
+        stratified(&mut Stream::new(noise.seed, Purpose::Time, batch, 0), per_point, &mut self.u);
+        system.noising.start(&self.starts, &self.u, Paths { purpose: Purpose::Path, step: batch, ..noise }, out)
+    }
 }
 
 impl<R: Real> Trainer<R> {
@@ -80,7 +98,7 @@ impl<R: Real> Trainer<R> {
             return Err(Error::shape("training points", "at least one row", &[x.shape()]));
         }
         let whitened = reference.whitening.whiten(x)?;
-        let starts = Starts::new(config.train.sampling, whitened.view(), &reference.mixture)?;
+        let starts = Rows::new(config.train.sampling, whitened.view(), &reference.mixture)?;
         let data: Vec<R> = whitened.iter().map(|v| R::of(*v)).collect();
         let (t, d) = (&config.train, system.model.dim());
         let paths = t.batch * system.paths_per_point;
@@ -98,7 +116,8 @@ impl<R: Real> Trainer<R> {
             grad: vec![R::zero(); params.len()],
         };
         let state = State { optimiser: adam.start(&params)?, control: loss.start(t.seed)?, params, prices: None };
-        Ok(Trainer { adam, config: config.clone(), system, state, loss, data, starts, batch })
+        let bank = Bank::new(n, d, t.reuse);
+        Ok(Trainer { adam, config: config.clone(), system, state, loss, data, starts, bank, batch })
     }
 
     /// A model as `state` left it.
@@ -131,6 +150,11 @@ impl<R: Real> Trainer<R> {
         &self.system
     }
 
+    /// Share of the steps whose paths were simulated for an earlier one, and the memory of these paths in bytes.
+    pub fn bank(&self) -> (f64, usize) {
+        (self.bank.hits(), self.bank.bytes())
+    }
+
     /// The loss with `control` on this trainer's batches.
     fn loss(&self, control: Control) -> Result<Loss<R>> {
         Loss::new(&self.system.model, self.system.regression, control, self.config.objective.weighting, self.batch.values.len())
@@ -144,7 +168,7 @@ impl<R: Real> Trainer<R> {
             let (mut mean, mut square) = (vec![0.0; self.state.params.len()], 0.0);
             for batch in 0..BATCHES {
                 // Steps of a run end far below 2^40.
-                self.draw((1 << 40) + batch)?;
+                self.draw_alone((1 << 40) + batch)?;
                 let b = &mut self.batch;
                 loss.run(&self.system.model, &self.state.params, &Learned::Nothing, &b.draws, &mut b.values, &mut b.grad)?;
                 for (mean, g) in mean.iter_mut().zip(&b.grad) {
@@ -195,19 +219,19 @@ impl<R: Real> Trainer<R> {
     /// # Errors
     /// A chain that reaches NaN or infinity.
     pub fn draw(&mut self, step: u64) -> Result<&Draws<R>> {
-        let (seed, d) = (self.config.train.seed, self.system.model.dim());
-        let (points, copies) = (self.config.train.batch, self.system.paths_per_point);
-        self.starts.rows(seed, step, &mut self.batch.rows)?;
-        for (i, row) in self.batch.rows.iter().enumerate() {
-            for copy in 0..copies {
-                self.batch.starts[(i * copies + copy) * d..][..d].copy_from_slice(&self.data[row * d..][..d]);
-            }
-        }
-        let per_point = self.batch.u.len() / points;
-        stratified(&mut Stream::new(seed, Purpose::Time, step, 0), per_point, &mut self.batch.u);
-        let paths = Paths { seed, purpose: Purpose::Noise, step };
-        self.system.noising.draw(&self.batch.starts, &self.batch.u, paths, &mut self.batch.draws)?;
+        let noise = Paths { seed: self.config.train.seed, purpose: Purpose::Noise, step };
+        let starts =
+            self.bank.paths(step, |batch, out| self.batch.simulate(&self.system, &mut self.starts, &self.data, noise, batch, out))?;
+        self.system.noising.finish(starts, noise, &mut self.batch.draws)?;
         Ok(&self.batch.draws)
+    }
+
+    /// Draws with paths of their own, which the bank does not keep: independent of those of every other step.
+    fn draw_alone(&mut self, step: u64) -> Result<()> {
+        let noise = Paths { seed: self.config.train.seed, purpose: Purpose::Noise, step };
+        let mut starts = Starts::new(self.batch.u.len(), self.system.model.dim());
+        self.batch.simulate(&self.system, &mut self.starts, &self.data, noise, step, &mut starts)?;
+        self.system.noising.finish(&starts, noise, &mut self.batch.draws)
     }
 
     /// The gradient of the mean loss over the draws of step `step`, at the present parameters, which stay as they are: for
@@ -216,7 +240,7 @@ impl<R: Real> Trainer<R> {
     /// # Errors
     /// As [`Trainer::draw`].
     pub fn gradient(&mut self, step: u64) -> Result<&[R]> {
-        self.draw(step)?;
+        self.draw_alone(step)?;
         let b = &mut self.batch;
         self.loss.run(&self.system.model, &self.state.params, &self.state.control, &b.draws, &mut b.values, &mut b.grad)?;
         Ok(&b.grad)

@@ -1,7 +1,7 @@
 //! The component kernel and the component flow (method.md, eq. 15 taken in one step, and eq. 18).
 
 use super::TimeLaw;
-use super::draws::{DrawMut, Draws, FIELDS, Noising, check};
+use super::draws::{DrawMut, Draws, FIELDS, Noising, Starts, check_finish, check_start};
 use crate::sde::component::{Block, Draw, begin, lane};
 use crate::sde::{ComponentLaw, ComponentStep, Paths};
 use crate::simd::{Kernel, W, dispatch, load};
@@ -41,12 +41,18 @@ impl<R: Real> Noising<R> for ComponentKernel<R> {
         1
     }
 
-    fn draw(&self, x0: &[R], u: &[f64], paths: Paths, out: &mut Draws<R>) -> Result<()> {
-        check("component kernel", self, x0, u, out)?;
+    fn start(&self, x0: &[R], u: &[f64], _paths: Paths, out: &mut Starts<R>) -> Result<()> {
+        check_start("component kernel", self, x0, u, out)?;
+        out.from_data(x0, u, &self.times);
+        Ok(())
+    }
+
+    fn finish(&self, starts: &Starts<R>, paths: Paths, out: &mut Draws<R>) -> Result<()> {
+        check_finish("component kernel", self, starts, out)?;
         let d = self.dim();
-        let (values, times) = out.parts_mut();
-        times.iter_mut().zip(u).for_each(|(t, u)| *t = self.times.quantile(*u));
-        (values.par_chunks_mut(W * FIELDS * d), x0.par_chunks(W * d), times.par_chunks(W)).into_par_iter().enumerate().for_each_init(
+        let ((rows, spans), (values, times)) = (starts.parts(), out.parts_mut());
+        times.iter_mut().zip(spans).for_each(|(t, [_, to])| *t = *to);
+        (values.par_chunks_mut(W * FIELDS * d), rows.par_chunks(W * d), times.par_chunks(W)).into_par_iter().enumerate().for_each_init(
             || Block::new(&self.step),
             |block, (chunk, (values, rows, times))| {
                 load(rows, &mut block.x);

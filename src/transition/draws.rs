@@ -1,5 +1,7 @@
 //! Draws from one-step laws, with the targets that their conditional scores give.
 
+use super::TimeLaw;
+use crate::rng::Purpose;
 use crate::sde::Paths;
 use crate::{Real, Result};
 
@@ -105,22 +107,98 @@ impl<'a, R> DrawMut<'a, R> {
     }
 }
 
+/// Where the paths of `n` draws are before the steps that are drawn from: what a simulated path leaves behind, and all that a fresh draw of its last
+/// step needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Starts<R> {
+    dim: usize,
+    points: Vec<R>,
+    /// (from, to) of each step.
+    times: Vec<[f64; 2]>,
+}
+
+impl<R: Real> Starts<R> {
+    /// Room for `n` draws.
+    pub fn new(n: usize, dim: usize) -> Self {
+        Starts { dim, points: vec![R::zero(); n * dim], times: vec![[0.0; 2]; n] }
+    }
+
+    /// The dimension d.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The number of draws.
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// The data themselves at time 0, with the times that `u` gives: the start of an exact kernel.
+    pub(crate) fn from_data(&mut self, x0: &[R], u: &[f64], law: &TimeLaw) {
+        self.points.copy_from_slice(x0);
+        self.times.iter_mut().zip(u).for_each(|(t, u)| *t = [0.0, law.quantile(*u)]);
+    }
+
+    /// Points [n, d] and times.
+    pub(crate) fn parts(&self) -> (&[R], &[[f64; 2]]) {
+        (&self.points, &self.times)
+    }
+
+    /// The same, to be filled block by block.
+    pub(crate) fn parts_mut(&mut self) -> (&mut [R], &mut [[f64; 2]]) {
+        (&mut self.points, &mut self.times)
+    }
+}
+
 /// A way to noise data and learn from it: exact kernels and simulated chains alike.
+///
+/// A draw is made in two parts: [`Noising::start`] runs a path up to the step that is drawn from, [`Noising::finish`] takes that step. Identity (6) and
+/// the controls (8)-(12) ask of the first part only that the last step's noise is independent of it. So one path may be finished any number of times,
+/// each time with fresh noise: every draw has the law that it should have, and draws of one path are dependent.
 pub trait Noising<R: Real>: Send + Sync {
     /// The dimension d.
     fn dim(&self) -> usize;
     /// Draws taken from each path.
     fn draws_per_path(&self) -> usize;
-    /// Noises the paths that start at the rows of `x0` [n, d] and writes draw j of path i at index i * draws_per_path + j of `out`.
+    /// Runs the paths that start at the rows of `x0` [n, d] up to the steps that are drawn from, for draw j of path i at index
+    /// i * draws_per_path + j. `u`: for each draw a number in (0, 1) from which its time is made by the inverse of the law of times.
+    ///
+    /// # Errors
+    /// Shapes that do not fit; a path that reaches NaN or infinity.
+    fn start(&self, x0: &[R], u: &[f64], paths: Paths, out: &mut Starts<R>) -> Result<()>;
+    /// Takes the steps that are drawn from.
+    ///
+    /// # Errors
+    /// Shapes that do not fit; a draw that is NaN or infinite.
+    fn finish(&self, starts: &Starts<R>, paths: Paths, out: &mut Draws<R>) -> Result<()>;
+    /// Both, the first with the purpose [`Purpose::Path`]. Noises the paths that start at the rows of `x0` [n, d] and writes draw j of path i at index i * draws_per_path + j of `out`.
     /// `u`: for each draw a number in (0, 1) from which its time is made by the inverse of the law of times.
     ///
     /// # Errors
     /// Shapes that do not fit; a path that reaches NaN or infinity.
-    fn draw(&self, x0: &[R], u: &[f64], paths: Paths, out: &mut Draws<R>) -> Result<()>;
+    fn draw(&self, x0: &[R], u: &[f64], paths: Paths, out: &mut Draws<R>) -> Result<()> {
+        let mut starts = Starts::new(u.len(), self.dim());
+        self.start(x0, u, Paths { purpose: Purpose::Path, ..paths }, &mut starts)?;
+        self.finish(&starts, paths, out)
+    }
 }
 
-/// Checks the arguments of [`Noising::draw`].
-pub(crate) fn check<R: Real>(place: &str, noising: &impl Noising<R>, x0: &[R], u: &[f64], out: &Draws<R>) -> Result<()> {
+/// Checks the arguments of [`Noising::finish`].
+pub(crate) fn check_finish<R: Real>(place: &str, noising: &impl Noising<R>, starts: &Starts<R>, out: &Draws<R>) -> Result<()> {
+    if starts.len() == out.len() && [starts.dim(), out.dim()] == [noising.dim(); 2] {
+        return Ok(());
+    }
+    let expected = format!("as many starts and draws in {} dimensions", noising.dim());
+    Err(crate::Error::shape(place, expected, &[&[starts.len(), starts.dim()], &[out.len(), out.dim()]]))
+}
+
+/// Checks the arguments of [`Noising::start`].
+pub(crate) fn check_start<R: Real>(place: &str, noising: &impl Noising<R>, x0: &[R], u: &[f64], out: &Starts<R>) -> Result<()> {
     let (d, m) = (noising.dim(), noising.draws_per_path());
     crate::sde::check_rows(place, x0, d)?;
     let n = x0.len() / d * m;

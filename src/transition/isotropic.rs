@@ -1,7 +1,7 @@
 //! The exact kernel of the linear processes that treat all coordinates alike.
 
 use super::TimeLaw;
-use super::draws::{DrawMut, Draws, FIELDS, Noising, check};
+use super::draws::{DrawMut, Draws, FIELDS, Noising, Starts, check_finish, check_start};
 use crate::sde::{NoiseScale, Paths};
 use crate::simd::W;
 use crate::{Real, Result};
@@ -31,12 +31,18 @@ impl<R: Real> Noising<R> for IsotropicKernel {
         1
     }
 
-    fn draw(&self, x0: &[R], u: &[f64], paths: Paths, out: &mut Draws<R>) -> Result<()> {
-        check("isotropic kernel", self, x0, u, out)?;
+    fn start(&self, x0: &[R], u: &[f64], _paths: Paths, out: &mut Starts<R>) -> Result<()> {
+        check_start("isotropic kernel", self, x0, u, out)?;
+        out.from_data(x0, u, &self.times);
+        Ok(())
+    }
+
+    fn finish(&self, starts: &Starts<R>, paths: Paths, out: &mut Draws<R>) -> Result<()> {
+        check_finish("isotropic kernel", self, starts, out)?;
         let d = self.dim;
-        let (values, times) = out.parts_mut();
-        times.iter_mut().zip(u).for_each(|(t, u)| *t = self.times.quantile(*u));
-        (values.par_chunks_mut(W * FIELDS * d), x0.par_chunks(W * d), times.par_chunks(W)).into_par_iter().enumerate().for_each(
+        let ((rows, spans), (values, times)) = (starts.parts(), out.parts_mut());
+        times.iter_mut().zip(spans).for_each(|(t, [_, to])| *t = *to);
+        (values.par_chunks_mut(W * FIELDS * d), rows.par_chunks(W * d), times.par_chunks(W)).into_par_iter().enumerate().for_each(
             |(chunk, (values, rows, times))| {
                 let mut normals = paths.stream(chunk);
                 for (i, (row, t)) in rows.chunks_exact(d).zip(times).enumerate() {

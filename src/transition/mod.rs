@@ -26,8 +26,8 @@ mod time;
 
 pub(crate) use component::write_pair;
 pub use component::{ComponentKernel, Target};
-pub use draws::{Draw, DrawMut, Draws, Noising};
-pub(crate) use draws::{FIELDS, check};
+pub use draws::{Draw, DrawMut, Draws, Noising, Starts};
+pub(crate) use draws::{FIELDS, check_finish, check_start};
 pub use exact::{Exact, Factored};
 
 pub use grid::{ChapmanKolmogorov, Drift, FokkerPlanck, Line, Plane};
