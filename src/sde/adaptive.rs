@@ -30,7 +30,8 @@ pub struct Tolerance {
     /// Relative to x.
     pub relative: f64,
     /// The step is doubled where the longer one's error, in units of what is allowed, is expected to stay below this. Small values
-    /// reject few steps, values above 1 try steps that are likely to be rejected; both have the same law up to the tolerance.
+    /// reject few steps. Values above 1 try steps that are likely to be rejected, and keep those that pass by luck: that biases the law, by several
+    /// times the tolerance where it is loose, and less and less as it gets smaller.
     pub safety: f64,
 }
 

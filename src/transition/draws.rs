@@ -176,7 +176,8 @@ pub trait Noising<R: Real>: Send + Sync {
     /// # Errors
     /// Shapes that do not fit; a draw that is NaN or infinite.
     fn finish(&self, starts: &Starts<R>, paths: Paths, out: &mut Draws<R>) -> Result<()>;
-    /// Both, the first with the purpose [`Purpose::Path`]. Noises the paths that start at the rows of `x0` [n, d] and writes draw j of path i at index i * draws_per_path + j of `out`.
+    /// Both, with the purposes [`Purpose::Path`] and [`Purpose::Noise`] whatever that of `paths` is: with one stream for both, the last step's noise
+    /// would be that of the first. Noises the paths that start at the rows of `x0` [n, d] and writes draw j of path i at index i * draws_per_path + j of `out`.
     /// `u`: for each draw a number in (0, 1) from which its time is made by the inverse of the law of times.
     ///
     /// # Errors
@@ -184,7 +185,7 @@ pub trait Noising<R: Real>: Send + Sync {
     fn draw(&self, x0: &[R], u: &[f64], paths: Paths, out: &mut Draws<R>) -> Result<()> {
         let mut starts = Starts::new(u.len(), self.dim());
         self.start(x0, u, Paths { purpose: Purpose::Path, ..paths }, &mut starts)?;
-        self.finish(&starts, paths, out)
+        self.finish(&starts, Paths { purpose: Purpose::Noise, ..paths }, out)
     }
 }
 

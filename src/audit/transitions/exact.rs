@@ -1,8 +1,10 @@
 //! Exact laws of linear equations as one-step laws.
 
+use super::density::worst;
 use super::row;
 use crate::Result;
 use crate::audit::Row;
+use crate::linalg::LinearStep;
 use crate::real::Dual;
 use crate::sde::{
     Linear, LinearLaw, OrnsteinUhlenbeck, Sde, Speed, SubVariancePreserving, Underdamped, VarianceExploding, VariancePreserving,
@@ -19,36 +21,45 @@ pub fn rows() -> Result<Vec<Row>> {
     let speed = Speed::linear(0.1, 20.0, 1.0)?;
     // A rotation with damping, and a drift that has no eigenvectors.
     let ou = |a: Array2<f64>, m: Array1<f64>, noise: Array2<f64>| OrnsteinUhlenbeck::new(a.view(), m.view(), noise.view());
-    let rotating = ou(array![[0.5, 2.0], [-2.0, 0.5]], array![0.3, -0.2], array![[1.0, 0.0], [0.4, 0.7]])?;
-    let defective = ou(array![[1.0, 3.0], [0.0, 1.0]], array![0.0, 0.0], array![[0.0], [1.0]])?;
+    let (a, noise) = (array![[0.5, 2.0], [-2.0, 0.5]], array![[1.0, 0.0], [0.4, 0.7]]);
+    let (rotating, first) = (ou(a.clone(), array![0.3, -0.2], noise.clone())?, [-a, noise.dot(&noise.t())]);
+    let (a, noise) = (array![[1.0, 3.0], [0.0, 1.0]], array![[0.0], [1.0]]);
+    let (defective, second) = (ou(a.clone(), array![0.0, 0.0], noise.clone())?, [-a, noise.dot(&noise.t())]);
+    // dq = v dt, dv = (-q - 2 v) dt + 2 dB.
+    let third = [array![[0.0, 1.0], [-1.0, -2.0]], array![[0.0, 0.0], [0.0, 4.0]]];
     Ok(vec![
-        check("vp, linear schedule", VariancePreserving::new(2, speed)?)?,
-        check("sub-vp, linear schedule", SubVariancePreserving::new(2, speed)?)?,
-        check("ve", VarianceExploding::new(2, 0.7)?)?,
-        check("ou, rotating", rotating)?,
-        check("ou, defective, noise in one coordinate", defective)?,
-        check("critically damped", Underdamped::critically_damped(1, 1.0, 1.0)?)?,
+        check("vp, linear schedule", VariancePreserving::new(2, speed)?, None)?,
+        check("sub-vp, linear schedule", SubVariancePreserving::new(2, speed)?, None)?,
+        check("ve", VarianceExploding::new(2, 0.7)?, None)?,
+        check("ou, rotating", rotating, Some(&first))?,
+        check("ou, defective, noise in one coordinate", defective, Some(&second))?,
+        check("critically damped", Underdamped::critically_damped(1, 1.0, 1.0)?, Some(&third))?,
     ])
 }
 
 /// Where laws are looked at: (start of the step, its end).
 const STEPS: [(f64, f64); 3] = [(0.1, 0.11), (0.1, 0.6), (0.4, 1.0)];
 
-/// Two steps against one (Chapman and Kolmogorov), covariance by the process itself, scores by differences of the log-density, the integral of the
+/// Two steps against one (Chapman and Kolmogorov), map and covariance by Van Loan's exponential where the equation has constant `matrices` J and a, scores by differences of the log-density, the integral of the
 /// density by the covariance's determinant on a grid of standard deviations.
-fn check<S>(name: &str, sde: S) -> Result<Row>
+fn check<S>(name: &str, sde: S, matrices: Option<&[Array2<f64>; 2]>) -> Result<Row>
 where
     S: Linear<Law: Factored> + Sde<f64> + Sde<Dual<f64>> + Clone,
     Exact<S>: OneStep<f64> + OneStep<Dual<f64>>,
 {
     let one = Exact(sde.clone());
     let x = array![[0.8, -0.5], [-1.5, 0.4]];
-    let [mut composed, mut covariance, mut score, mut start, mut integral] = [0f64; 5];
+    let [mut composed, mut covariance, mut van_loan, mut score, mut start, mut integral] = [0f64; 6];
     for (from, to) in STEPS {
         let (m, c) = law::moments(&one, from, to, x.view())?;
         let exact = sde.law(from, to)?.covariance();
         let scale = exact.diag().fold(0f64, |w, v| w.max(*v));
-        covariance = c.outer_iter().flat_map(|c| (&c - &exact).into_iter()).fold(covariance, |w, e| w.max(e.abs() / scale));
+        covariance = c.outer_iter().flat_map(|c| (&c - &exact).into_iter()).fold(covariance, |w, e| worst(w, e / scale));
+        if let Some([j, a]) = matrices {
+            let reference = LinearStep::new(j.view(), a.view(), to - from)?;
+            van_loan = (&reference.covariance - &exact).iter().fold(van_loan, |w, e| worst(w, e / scale));
+            van_loan = (&reference.propagator - &sde.law(from, to)?.map()).iter().fold(van_loan, |w, e| worst(w, *e));
+        }
         // Halfway, and on: m2(m1(x)), E2 C1 E2^T + C2.
         let middle = 0.5 * (from + to);
         let (first, second) = (sde.law(from, middle)?, sde.law(middle, to)?);
@@ -56,8 +67,8 @@ where
         let (whole, _) = law::moments(&one, middle, to, half.view())?;
         let e = second.map();
         let both = e.dot(&first.covariance()).dot(&e.t()) + second.covariance();
-        composed = (&whole - &m).iter().fold(composed, |w, e| w.max(e.abs()));
-        composed = (&both - &exact).iter().fold(composed, |w, e| w.max(e.abs() / scale));
+        composed = (&whole - &m).iter().fold(composed, |w, e| worst(w, *e));
+        composed = (&both - &exact).iter().fold(composed, |w, e| worst(w, e / scale));
         // Points at 1.3 standard deviations, and differences there.
         let sd: Vec<f64> = (0..2).map(|j| exact[[j, j]].sqrt()).collect();
         let y = Array2::from_shape_fn((2, 2), |(i, j)| m[[i, j]] + 1.3 * sd[j] * if i == j { 1.0 } else { -0.5 });
@@ -75,13 +86,14 @@ where
             let in_y = (density(&x, &moved(&y, h))? - density(&x, &moved(&y, -h))?) / (2.0 * h);
             let in_x = (density(&moved(&x, h), &y)? - density(&moved(&x, -h), &y)?) / (2.0 * h);
             let size = |s: &Array2<f64>| s.iter().fold(1e-300, |w: f64, v| w.max(v.abs()));
-            score = in_y.iter().zip(by_score.column(j)).fold(score, |w, (a, b)| w.max((a - b).abs() / size(&by_score)));
-            start = in_x.iter().zip(by_start.column(j)).fold(start, |w, (a, b)| w.max((a - b).abs() / size(&by_start)));
+            score = in_y.iter().zip(by_score.column(j)).fold(score, |w, (a, b)| worst(w, (a - b) / size(&by_score)));
+            start = in_x.iter().zip(by_start.column(j)).fold(start, |w, (a, b)| worst(w, (a - b) / size(&by_start)));
         }
-        integral = (mass(&one, from, to, &x.slice(ndarray::s![..1, ..]).to_owned(), &m, &exact)? - 1.0).abs().max(integral);
+        integral = worst(integral, mass(&one, from, to, &x.slice(ndarray::s![..1, ..]).to_owned(), &m, &exact)? - 1.0);
     }
     let errors = [
         ("covariance of the process", covariance, 1e-12),
+        ("Van Loan's exponential", van_loan, 1e-12),
         ("two steps for one", composed, 1e-12),
         ("differences of the log-density", score, 1e-9),
         ("differences in the start", start, 1e-9),

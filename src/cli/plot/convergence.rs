@@ -28,6 +28,12 @@ const COLORS: [Color; 10] = [
     [30, 160, 180],
 ];
 
+/// The colour of curve `i`: behind the last one they come again, darker.
+fn color(i: usize) -> Color {
+    let c = COLORS[i % COLORS.len()];
+    if i < COLORS.len() { c } else { c.map(|v| v / 2) }
+}
+
 /// Room right of the panel, for the legend.
 const LEGEND: f64 = 440.0;
 
@@ -55,7 +61,7 @@ pub fn convergence(title: &str, methods: &[Errors]) -> Canvas {
         canvas.text([x - 8.0, y + 6.0], 13.0, Anchor::Right, MUTED, &slope.to_string());
     }
     for (i, method) in methods.iter().enumerate() {
-        let color = COLORS[i % COLORS.len()];
+        let color = color(i);
         let points: Vec<[f64; 2]> = shown(method).iter().map(|p| axes.at(p[0], p[1])).collect();
         canvas.line(&points, 3.5, color, 0.85);
         points.iter().for_each(|p| canvas.disc(*p, 6.0, color, 1.0));
