@@ -14,7 +14,8 @@ bias       each control on draws of each process and one-step law, at random par
 minimiser  a score that is linear in its parameters: the normal equations of its least squares fit have the same mean with and without control, and
            hold on average at the projection of the chain's own score (Chapman-Kolmogorov). Largest deviation in standard errors
 variance   trace of the gradient's covariance over batches, four modes, fixed parameters, Euler chains of N = 20..1,000 steps on [0, 1]: its order in
-           N without control; the largest value over that at N = 20 with one; how many times less the network as its own control has";
+           N without control; the largest value over that at N = 20 with one; the share that the network as its own control
+           leaves; and the share that the lattice over data and times leaves of the variance with pairs";
 
 /// Checks them all.
 pub fn table(effort: Effort) -> Table {

@@ -3,10 +3,11 @@
 use crate::Result;
 use crate::audit::transitions::{order, row};
 use crate::audit::{Curve, Effort, Row};
-use crate::config::{Config, Control, Setting};
-use crate::data::Law;
+use crate::config::{Config, Control, Setting, Value};
 use crate::data::law::{self, four_modes};
-use crate::train::{Reference, Trainer};
+use crate::data::{Law, Request};
+use crate::train::{Reference, State, Trainer};
+use ndarray::ArrayView2;
 
 /// A row for the growth without control, one for each control's constancy, and one for the ratio.
 ///
@@ -33,45 +34,79 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
             }
         }
     }
+    for data in ["four-modes", "moons"] {
+        rows.push(lattice(data, 2 * batches)?);
+    }
     Ok(rows)
 }
 
 /// The trace of the gradient's covariance over batches of 64 paths with 4 draws, at parameters that do not depend on the control: those after 100
 /// steps with pairs.
 fn trace(control: Control, steps: usize, batches: u64) -> Result<f64> {
-    let config = |control: Control| {
-        Config::resolve(&[
-            Setting::new("data.name", "four-modes"),
-            Setting::new("reference.components", 4usize),
-            Setting::new("objective.transition", "euler"),
-            Setting::new("sde.grid", "uniform"),
-            Setting::new("sde.horizon", 1.0),
-            Setting::new("sde.steps", steps),
-            Setting::new("objective.control", control.name()),
-            Setting::new("network.width", 64usize),
-            Setting::new("network.depth", 2usize),
-            Setting::new("train.times_per_path", 4usize),
-            Setting::new("train.batch", 64usize),
+    let config = |control: Control, steps: usize| {
+        configuration(&[
+            ("data.name", "four-modes".into()),
+            ("objective.transition", "euler".into()),
+            ("sde.grid", "uniform".into()),
+            ("sde.horizon", 1.0.into()),
+            ("sde.steps", steps.into()),
+            ("objective.control", control.name().into()),
+            ("train.times_per_path", 4usize.into()),
+            ("train.batch", 64usize.into()),
         ])
     };
     let x = four_modes()?.sample(1000, 0, law::TRAINING);
-    let first = config(Control::Antithetic)?;
+    let first = config(Control::Antithetic, 100)?;
     let reference = Reference::fit(x.view(), &first)?;
-    let mut trained =
-        Trainer::<f64>::new(&Config { sde: crate::config::SdeConfig { steps: 100, ..first.sde.clone() }, ..first }, &reference, x.view())?;
-    for _ in 0..100 {
-        trained.step()?;
-    }
-    let second = config(control)?;
-    let mut trainer = Trainer::<f64>::new(&second, &reference, x.view())?;
+    let trained = train(&first, &reference, x.view(), 100)?;
     // What learns, learns for 200 steps; then the score's parameters are put in place.
-    for _ in 0..if matches!(control, Control::Gated | Control::Regression) { 200 } else { 0 } {
+    let learn = if matches!(control, Control::Gated | Control::Regression) { 200 } else { 0 };
+    let second = config(control, steps)?;
+    let mut state = train(&second, &reference, x.view(), learn)?;
+    state.params = trained.params;
+    covariance(&second, &reference, x.view(), state, batches)
+}
+
+/// The variance with the lattice over data and times as a share of that with random orders of the data and stratified times; pairs and component-wise
+/// steps, after 300 steps.
+fn lattice(data: &str, batches: u64) -> Result<Row> {
+    let config = |sampling: &str| {
+        configuration(&[
+            ("data.name", data.into()),
+            ("reference.components", if data == "moons" { 8usize } else { 4 }.into()),
+            ("objective.control", "antithetic".into()),
+            ("train.sampling", sampling.into()),
+        ])
+    };
+    let x = crate::data::load(&Request { name: data.to_owned(), n: Some(1000), ..Request::default() })?.points;
+    let both = ["shuffled", "lattice"].map(config);
+    let [shuffled, lattice] = [both[0].clone()?, both[1].clone()?];
+    let reference = Reference::fit(x.view(), &shuffled)?;
+    let state = train(&shuffled, &reference, x.view(), 300)?;
+    let [before, after] =
+        [covariance(&shuffled, &reference, x.view(), state.clone(), batches)?, covariance(&lattice, &reference, x.view(), state, batches)?];
+    Ok(row("variance", &format!("antithetic, lattice over shuffled, {data}"), &[("the share asked for", after / before, 1.0 / 1.15)]))
+}
+
+fn configuration(set: &[(&str, Value)]) -> Result<Config> {
+    let common = [("reference.components", 4usize.into()), ("network.width", 64usize.into()), ("network.depth", 2usize.into())];
+    let all: Vec<Setting> = common.iter().chain(set).map(|(key, value)| Setting::new(key, value.clone())).collect();
+    Config::resolve(&all)
+}
+
+/// The state after `steps` steps.
+fn train(config: &Config, reference: &Reference, x: ArrayView2<f64>, steps: usize) -> Result<State<f64>> {
+    let mut trainer = Trainer::<f64>::new(config, reference, x)?;
+    for _ in 0..steps {
         trainer.step()?;
     }
-    let mut state = trainer.state().clone();
-    state.params.clone_from(&trained.state().params);
-    let mut trainer = Trainer::resume(&second, &reference, x.view(), state)?;
-    let (mut mean, mut square) = (vec![0.0; trained.state().params.len()], 0.0);
+    Ok(trainer.state().clone())
+}
+
+/// The trace of the gradient's covariance at `state`.
+fn covariance(config: &Config, reference: &Reference, x: ArrayView2<f64>, state: State<f64>, batches: u64) -> Result<f64> {
+    let (mut mean, mut square) = (vec![0.0; state.params.len()], 0.0);
+    let mut trainer = Trainer::resume(config, reference, x, state)?;
     for batch in 0..batches {
         let gradient = trainer.gradient(100_000 + batch)?;
         for (mean, g) in mean.iter_mut().zip(gradient) {
