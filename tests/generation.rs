@@ -9,7 +9,8 @@ use ndsm::config::{Config, Setting};
 use ndsm::metrics::w2_to_quantile;
 use ndsm::mixture::{Covariances, Draw, Mixture};
 use ndsm::rng::Purpose;
-use ndsm::sample::{Field, Generation, Heun, Method, Reverse, ReverseIsotropic, ReverseLangevin, generate};
+use ndsm::sample::{Field, Generation, Method, Reverse, ReverseIsotropic, ReverseLangevin, generate};
+use ndsm::sde::ode::Explicit;
 use ndsm::sde::{ComponentStep, NoiseScale};
 use ndsm::train::Reference;
 
@@ -36,13 +37,13 @@ fn two_modes() -> Mixture {
 }
 
 /// The KS ratio between generated points and data.
-fn distance(reverse: &dyn Reverse<f64>, horizon: f64, how: (Method, Heun, usize)) -> f64 {
+fn distance(reverse: &dyn Reverse<f64>, horizon: f64, how: (Method, Explicit, usize)) -> f64 {
     let data = two_modes();
     let n = 20_000;
     let wide = Mixture::new(array![1.0], array![[0.0]], Covariances::Spherical(array![1.0])).unwrap();
     let scale = reverse.scale().total_std(1.0, horizon);
     let mut u: Vec<f64> = wide.sample(n, 1, Purpose::Start, Draw::Independent).unwrap().0.iter().map(|v| scale * v).collect();
-    let how = Generation { method: how.0, heun: how.1, steps: how.2, horizon, t_min: 1e-3, seed: 5 };
+    let how = Generation { method: how.0, flow: how.1, steps: how.2, horizon, t_min: 1e-3, seed: 5 };
     generate(reverse, &mut ExactLinear { data: data.clone(), scale: reverse.scale() }, how, &mut u, &mut |_, _| {}).unwrap();
     let exact: Vec<f64> = data.sample(n, 2, Purpose::Test, Draw::Independent).unwrap().0.iter().copied().collect();
     ks_ratio(&u, &exact)
@@ -54,35 +55,36 @@ fn all_methods_bring_linear_noise_back_to_the_data() {
     let vp = ReverseLangevin(ComponentStep::<f64>::new(&standard, 1.0).unwrap());
     let ve = ReverseIsotropic::new(1, NoiseScale::Exploding { beta: 1.0 });
     let sub = ReverseIsotropic::new(1, NoiseScale::SubPreserving { beta: 1.0 });
-    for (method, heun, steps) in [(Method::Ode, Heun::Yes, 100), (Method::Sde, Heun::Yes, 600), (Method::Pc, Heun::Yes, 400)] {
-        let ks = distance(&vp, 12.0, (method, heun, steps));
+    for (method, flow, steps) in [(Method::Ode, Explicit::HEUN, 100), (Method::Sde, Explicit::HEUN, 600), (Method::Pc, Explicit::HEUN, 400)]
+    {
+        let ks = distance(&vp, 12.0, (method, flow, steps));
         assert!(ks <= 1.0, "vp {method:?}: {ks} of the critical value");
-        let ks = distance(&ve, 60.0, (method, heun, steps));
+        let ks = distance(&ve, 60.0, (method, flow, steps));
         assert!(ks <= 1.0, "ve {method:?}: {ks} of the critical value");
-        let ks = distance(&sub, 12.0, (method, heun, steps));
+        let ks = distance(&sub, 12.0, (method, flow, steps));
         assert!(ks <= 1.0, "sub-vp {method:?}: {ks} of the critical value");
     }
     // Too few steps are seen.
-    assert!(distance(&vp, 12.0, (Method::Sde, Heun::Yes, 6)) > 1.0);
+    assert!(distance(&vp, 12.0, (Method::Sde, Explicit::HEUN, 6)) > 1.0);
 }
 
 #[test]
-fn heun_is_of_second_order_and_euler_of_first() {
+fn the_flow_is_solved_at_the_order_of_its_method() {
     // The flow of one path is deterministic: errors against a fine solution fall by 2^order when the step is halved.
     let standard = Mixture::new(array![1.0], array![[0.0]], Covariances::Spherical(array![1.0])).unwrap();
     let vp = ReverseLangevin(ComponentStep::<f64>::new(&standard, 1.0).unwrap());
-    let end = |heun, steps| {
+    let end = |flow, steps| {
         let mut u = vec![-1.7, -0.6, 0.2, 0.9, 2.0];
-        let how = Generation { method: Method::Ode, heun, steps, horizon: 6.0, t_min: 0.1, seed: 0 };
+        let how = Generation { method: Method::Ode, flow, steps, horizon: 6.0, t_min: 0.1, seed: 0 };
         generate(&vp, &mut ExactLinear { data: two_modes(), scale: NoiseScale::Preserving { beta: 1.0 } }, how, &mut u, &mut |_, _| {})
             .unwrap();
         u
     };
-    let fine = end(Heun::Yes, 20_000);
-    let error = |heun, steps| end(heun, steps).iter().zip(&fine).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
-    for (heun, order) in [(Heun::No, 1.0), (Heun::Yes, 2.0)] {
-        let slope = (error(heun, 400) / error(heun, 800)).log2();
-        assert!((slope - order).abs() <= 0.15, "{heun:?}: order {slope}");
+    let fine = end(Explicit::RK4, 4_000);
+    let error = |flow, steps| end(flow, steps).iter().zip(&fine).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+    for flow in [Explicit::EULER, Explicit::HEUN, Explicit::RK4] {
+        let slope = (error(flow, 400) / error(flow, 800)).log2();
+        assert!((slope - flow.order() as f64).abs() <= 0.15, "{}: order {slope}", flow.name());
     }
 }
 
@@ -167,7 +169,7 @@ fn flow_error(refit: bool) -> f64 {
     let mut field = ExactFlow { pi: pi.clone(), data: u.iter().copied().collect(), responsibilities };
     let reverse = ReverseLangevin(ComponentStep::<f64>::new(&pi, 1.0).unwrap());
     let mut y = quantiles(&pi, 2000);
-    let how = Generation { method: Method::Ode, heun: Heun::Yes, steps: 120, horizon: 12.0, t_min: 2e-5, seed: 0 };
+    let how = Generation { method: Method::Ode, flow: Explicit::HEUN, steps: 120, horizon: 12.0, t_min: 2e-5, seed: 0 };
     generate(&reverse, &mut field, how, &mut y, &mut |_, _| {}).unwrap();
     let x = reference.whitening.unwhiten(Array2::from_shape_vec((y.len(), 1), y).unwrap().view()).unwrap();
     let x: Vec<f64> = x.iter().copied().collect();
@@ -186,7 +188,7 @@ fn nonsense_is_refused() {
     let pi = two_modes();
     let reverse = ReverseLangevin(ComponentStep::<f64>::new(&pi, 1.0).unwrap());
     let mut field = ExactLinear { data: pi, scale: NoiseScale::Preserving { beta: 1.0 } };
-    let how = Generation { method: Method::Ode, heun: Heun::Yes, steps: 0, horizon: 1.0, t_min: 0.1, seed: 0 };
+    let how = Generation { method: Method::Ode, flow: Explicit::HEUN, steps: 0, horizon: 1.0, t_min: 0.1, seed: 0 };
     let mut run = |how, u: &mut [f64]| generate(&reverse, &mut field, how, u, &mut |_, _| {});
     assert!(run(how, &mut [0.0]).unwrap_err().to_string().contains("steps"));
     assert!(run(Generation { steps: 5, t_min: 2.0, ..how }, &mut [0.0]).unwrap_err().to_string().contains("t_min"));

@@ -25,7 +25,7 @@ pub fn write(dir: &Path, report: &Report) -> Result<()> {
     for part in &report.tables {
         body += &format!("<h2>{}</h2>\n<p class=\"how\">{}</p>\n", escape(part.subject.name()), escape(part.how));
         for (title, methods) in pictures(&part.rows) {
-            let canvas = convergence(&title, &methods);
+            let canvas = convergence(&format!("{title} (error over step size)"), &methods);
             canvas.save(&dir.join(format!("{}.png", slug(&title))))?;
             body += &picture(&canvas.png(), &title);
         }

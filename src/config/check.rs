@@ -120,6 +120,14 @@ fn objective(c: &Config) -> Result<()> {
     need((o.transition == Transition::Component) <= !c.sde.kind.is_linear(), "objective.transition", || {
         format!("\"component\" needs sde.kind = \"langevin\"; use \"exact\" with \"{}\"", c.sde.kind.name())
     })?;
+    let smooth = matches!(o.transition, Transition::ItoTaylor | Transition::LocalLinear);
+    need(smooth <= matches!(c.sde.kind, SdeKind::Langevin | SdeKind::Vp), "objective.transition", || {
+        format!(
+            "\"{}\" approximates a drift of the state alone; use \"exact\" or \"euler\" with \"{}\"",
+            o.transition.name(),
+            c.sde.kind.name()
+        )
+    })?;
     if o.kind == ObjectiveKind::Ndsm {
         let per_path = c.sde.grid == Grid::PerPath;
         need(per_path == (o.time_sampling == TimeSampling::LogitNormal), "objective.time_sampling", || {

@@ -98,6 +98,7 @@ fn impossible_combinations_say_what_would_work() {
         (&[("objective.transition", "exact".into())], "vp"),
         (&[("objective.transition", "component".into()), ("sde.kind", "ve".into())], "exact"),
         (&[("objective.transition", "local-linear".into()), ("objective.kind", "dsm".into())], "ndsm"),
+        (&[("objective.transition", "ito-taylor".into()), ("sde.kind", "sub-vp".into())], "exact"),
         (&[("sde.integrator", "euler".into())], "objective.transition = \"component\""),
         (&[("sde.kind", "vp".into()), ("reference.kind", "mixture".into())], "langevin"),
         (&[("sde.kind", "vp".into()), ("sde.integrator", "component".into())], "exact"),

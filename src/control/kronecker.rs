@@ -18,7 +18,7 @@ use ndarray::Array2;
 ///     row.iter_mut().zip(points.rows()).for_each(|(y, u)| *y = u[0] * u[1]);
 /// }
 /// let estimate = replicated(y.view())?;
-/// assert!((estimate.mean - 0.25).abs() < 4.0 * estimate.standard_error && estimate.gain() > 20.0);
+/// assert!((estimate.mean - 0.25).abs() < 4.0 * estimate.standard_error && estimate.gain() > 8.0);
 /// # Ok::<(), ndsm::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]

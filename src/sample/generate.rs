@@ -3,6 +3,7 @@
 use super::reverse::{Reverse, paths};
 use crate::rng::Purpose;
 use crate::sde::check_rows;
+use crate::sde::ode::{Explicit, Velocity};
 use crate::{Error, Real, Result};
 use rayon::prelude::*;
 
@@ -27,23 +28,13 @@ pub enum Method {
     Pc,
 }
 
-/// Order of the probability flow's integrator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Heun {
-    /// Explicit Euler: one evaluation a step, order 1.
-    No,
-    /// Heun's method: two evaluations a step, order 2.
-    #[default]
-    Yes,
-}
-
 /// Times and noise of a generation.
 #[derive(Debug, Clone, Copy)]
 pub struct Generation {
     /// The method.
     pub method: Method,
     /// The integrator of `ode`.
-    pub heun: Heun,
+    pub flow: Explicit,
     /// Steps from `horizon` to `t_min`.
     pub steps: usize,
     /// Where it starts.
@@ -74,70 +65,70 @@ pub fn generate<R: Real>(
         return Err(Error::invalid("generate: t_min", format!("in (0, horizon = {})", how.horizon), how.t_min));
     }
     let times = process.scale().generation_times(how.horizon, how.t_min, how.steps);
-    let mut memory = Memory { first: vec![R::zero(); u.len()], second: vec![R::zero(); u.len()], moved: u.to_vec() };
-    seen(how.horizon, u);
-    for (i, t) in times.windows(2).enumerate() {
-        let (t, h) = (t[0], t[0] - t[1]);
-        match how.method {
-            Method::Ode => flow_step(process, field, how.heun, t, h, u, &mut memory)?,
-            Method::Sde | Method::Pc => {
-                field.residual(t, u, &mut memory.first)?;
-                process.reverse_step(t, h, &memory.first, u, paths(how.seed, Purpose::Reverse, i))?;
-                if how.method == Method::Pc {
-                    // As long as the step it corrects, but no longer than the time that is left: the field changes with it.
-                    let h = h.min(t - h);
-                    field.residual(t - h, u, &mut memory.first)?;
-                    process.correct(t - h, h, &memory.first, u, paths(how.seed, Purpose::Corrector, i))?;
-                }
-            }
-        }
-        finite(u, process.dim(), i)?;
-        seen(t - h, u);
+    let d = process.dim();
+    if how.method == Method::Ode {
+        let flow = &mut Flow { process, field: &mut *field };
+        how.flow.solve(flow, d, u, &times, &mut |i, u| seen(times[i], u)).map_err(|e| advise(e, 0))?;
+    } else {
+        seen(how.horizon, u);
+        backward(process, field, how, &times, u, seen)?;
     }
-    flow_step(process, field, Heun::No, how.t_min, how.t_min, u, &mut memory)?;
-    finite(u, process.dim(), how.steps)?;
+    // Explicit Euler looks at the field only where the step begins.
+    Explicit::EULER.solve(&mut Flow { process, field }, d, u, &[how.t_min, 0.0], &mut |_, _| ()).map_err(|e| advise(e, how.steps))?;
     seen(0.0, u);
     Ok(())
 }
 
-struct Memory<R> {
-    first: Vec<R>,
-    second: Vec<R>,
-    moved: Vec<R>,
+/// dx/dt of the probability flow.
+struct Flow<'a, R: Real> {
+    process: &'a dyn Reverse<R>,
+    field: &'a mut dyn Field<R>,
 }
 
-/// One step of the probability flow from `t` to `t - h`.
-fn flow_step<R: Real>(
+impl<R: Real> Velocity<R> for Flow<'_, R> {
+    fn velocity(&mut self, t: f64, u: &[R], v: &mut [R]) -> Result<()> {
+        self.field.residual(t, u, v)?;
+        self.process.velocity(t, u, v);
+        Ok(())
+    }
+}
+
+/// The reverse SDE, with a corrector or without.
+fn backward<R: Real>(
     process: &dyn Reverse<R>,
     field: &mut dyn Field<R>,
-    heun: Heun,
-    t: f64,
-    h: f64,
+    how: Generation,
+    times: &[f64],
     u: &mut [R],
-    m: &mut Memory<R>,
+    seen: &mut dyn FnMut(f64, &[R]),
 ) -> Result<()> {
-    field.residual(t, u, &mut m.first)?;
-    process.velocity(t, u, &mut m.first);
-    let step = R::of(h);
-    if heun == Heun::No {
-        u.par_iter_mut().with_min_len(4096).zip(&m.first).for_each(|(u, v)| *u += step * *v);
-        return Ok(());
+    let mut residual = vec![R::zero(); u.len()];
+    for (i, t) in times.windows(2).enumerate() {
+        let (t, h) = (t[0], t[0] - t[1]);
+        field.residual(t, u, &mut residual)?;
+        process.reverse_step(t, h, &residual, u, paths(how.seed, Purpose::Reverse, i))?;
+        if how.method == Method::Pc {
+            // As long as the step it corrects, but no longer than the time that is left: the field changes with it.
+            let h = h.min(t - h);
+            field.residual(t - h, u, &mut residual)?;
+            process.correct(t - h, h, &residual, u, paths(how.seed, Purpose::Corrector, i))?;
+        }
+        if let Some(at) = u.par_iter().position_first(|v| !v.is_finite()) {
+            return Err(Error::NonFinite { place: format!("generated point {}", at / process.dim()), step: i, remedy: REMEDY.into() });
+        }
+        seen(t - h, u);
     }
-    m.moved.par_iter_mut().with_min_len(4096).zip(&*u).zip(&m.first).for_each(|((w, u), v)| *w = *u + step * *v);
-    field.residual(t - h, &m.moved, &mut m.second)?;
-    process.velocity(t - h, &m.moved, &mut m.second);
-    let half = R::of(0.5 * h);
-    u.par_iter_mut().with_min_len(4096).zip(&m.first).zip(&m.second).for_each(|((u, a), b)| *u += half * (*a + *b));
     Ok(())
 }
 
-fn finite<R: Real>(u: &[R], d: usize, step: usize) -> Result<()> {
-    match u.par_iter().position_first(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(i) => Err(Error::NonFinite {
-            place: format!("generated point {}", i / d),
-            step,
-            remedy: "take more steps, or train the model for longer".into(),
-        }),
+const REMEDY: &str = "take more steps, or train the model for longer";
+
+/// What helps where the probability flow ended in a number that is not finite, `before` steps after the start.
+fn advise(e: Error, before: usize) -> Error {
+    match e {
+        Error::NonFinite { place, step, .. } => {
+            Error::NonFinite { place: format!("generated points: {place}"), step: before + step, remedy: REMEDY.into() }
+        }
+        e => e,
     }
 }

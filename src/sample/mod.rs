@@ -3,8 +3,8 @@
 //! A [`Field`] gives the residual r(u, t) = s(u, t) - g(u) of a score over the guide's; a [`Reverse`] process turns it into steps back in
 //! time; [`generate`] runs them by one of three [`Method`]s:
 //!
-//! * `ode`: probability flow (4) by Heun's method. Toward a reference pi it reads dY/dtau = (beta/2) (s - grad log pi) (eq. 16): the
-//!   stiff reference drift cancels.
+//! * `ode`: probability flow (4) by an explicit method of [`crate::sde::ode`]. Toward a reference pi it reads
+//!   dY/dtau = (beta/2) (s - grad log pi) (eq. 16): the stiff reference drift cancels.
 //! * `sde`: the reverse SDE (3), split into a component-wise step (15), which keeps pi invariant, and the drift beta (s - grad log pi).
 //! * `pc`: after each `sde` step a corrector, Langevin dynamics toward p_t, split in the same way.
 //!
@@ -14,5 +14,5 @@
 mod generate;
 mod reverse;
 
-pub use generate::{Field, Generation, Heun, Method, generate};
+pub use generate::{Field, Generation, Method, generate};
 pub use reverse::{Reverse, ReverseIsotropic, ReverseLangevin};

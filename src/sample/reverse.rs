@@ -11,7 +11,7 @@ pub trait Reverse<R: Real>: Sync {
     fn dim(&self) -> usize;
     /// The noise level over time.
     fn scale(&self) -> NoiseScale;
-    /// Velocity of the probability flow (4) in reverse time, from the residual r = s - g, in place.
+    /// dx/dt of the probability flow (4), from the residual r = s - g, in place.
     fn velocity(&self, t: f64, u: &[R], residual: &mut [R]);
     /// One step of the reverse SDE (3) from `t` to `t - h`, given the residual at (u, t).
     ///
@@ -39,7 +39,7 @@ impl<R: Real> Reverse<R> for ReverseLangevin<R> {
     }
 
     fn velocity(&self, _t: f64, _u: &[R], residual: &mut [R]) {
-        let half = R::of(self.0.beta() / 2.0);
+        let half = R::of(-self.0.beta() / 2.0);
         residual.par_iter_mut().with_min_len(4096).for_each(|v| *v *= half);
     }
 
@@ -76,20 +76,20 @@ impl ReverseIsotropic {
         }
     }
 
-    /// s = r + g.
-    fn score<R: Real>(self, t: f64, u: R, residual: R) -> R {
-        residual - u * R::of(1.0 / (self.scale.alpha(t).powi(2) + self.scale.sbar(t).powi(2)))
+    /// g(u, t) / u, so that s = r + g: the score of data N(0, I).
+    fn guide(self, t: f64) -> f64 {
+        -1.0 / (self.scale.alpha(t).powi(2) + self.scale.sbar(t).powi(2))
     }
 
     /// u = scale (u + step s) + sqrt(variance) z.
     fn move_by<R: Real>(self, t: f64, [scale, step, variance]: [f64; 3], residual: &[R], u: &mut [R], paths: Paths) {
         const ROWS: usize = 256;
-        let [scale, step, sd] = [scale, step, variance.sqrt()].map(R::of);
+        let [scale, step, sd, guide] = [scale, step, variance.sqrt(), self.guide(t)].map(R::of);
         u.par_chunks_mut(ROWS * self.dim).zip(residual.par_chunks(ROWS * self.dim)).enumerate().for_each(|(chunk, (u, r))| {
             let mut z = vec![R::zero(); u.len()];
             paths.stream(chunk).fill_normal(&mut z);
             for ((u, r), z) in u.iter_mut().zip(r).zip(&z) {
-                *u = scale * (*u + step * self.score(t, *u, *r)) + sd * *z;
+                *u = scale * (*u + step * (*r + guide * *u)) + sd * *z;
             }
         });
     }
@@ -105,8 +105,9 @@ impl<R: Real> Reverse<R> for ReverseIsotropic {
     }
 
     fn velocity(&self, t: f64, u: &[R], residual: &mut [R]) {
-        let (decay, half) = (R::of(self.rates(t).0), R::of(0.5 * self.rates(t).1));
-        residual.par_iter_mut().with_min_len(4096).zip(u).for_each(|(v, u)| *v = decay * *u + half * self.score(t, *u, *v));
+        let (decay, half) = (R::of(-self.rates(t).0), R::of(-0.5 * self.rates(t).1));
+        let guide = R::of(self.guide(t));
+        residual.par_iter_mut().with_min_len(4096).zip(u).for_each(|(v, u)| *v = decay * *u + half * (*v + guide * *u));
     }
 
     /// Ancestral sampling: given X_t and the mean of X_0 that the score implies (Tweedie), X_s, s = t - h, is Gaussian. With a = alpha_t/alpha_s and

@@ -72,7 +72,11 @@ mod tests {
             for step in 0..960 {
                 let batch = bank.batch(step).1;
                 *used.entry(batch).or_insert(0) += 1;
-                bank.paths(step, |batch, _| Ok(made.push(batch))).unwrap();
+                let make = |batch, _: &mut _| {
+                    made.push(batch);
+                    Ok(())
+                };
+                bank.paths(step, make).unwrap();
             }
             // No batch is made twice; all but the first and the last ones of each slot are used `reuse` times.
             let mut unique = made.clone();
@@ -88,7 +92,11 @@ mod tests {
         let mut bank = Bank::<f32>::new(8, 2, 2);
         assert!(bank.paths(0, |_, _| Err(crate::Error::refused("here", "no"))).is_err());
         let mut again = false;
-        bank.paths(0, |_, _| Ok(again = true)).unwrap();
+        let make = |_, _: &mut _| {
+            again = true;
+            Ok(())
+        };
+        bank.paths(0, make).unwrap();
         assert!(again);
     }
 }

@@ -6,8 +6,9 @@ use crate::mixture::{Draw, Mixture};
 use crate::nn::Inference;
 use crate::objective::{Regression, ScoreModel};
 use crate::rng::Purpose;
-use crate::sample::{Field, Generation, Heun, Method, Reverse, generate};
+use crate::sample::{Field, Generation, Method, Reverse, generate};
 use crate::sde::Whitening;
+use crate::sde::ode::Explicit;
 use crate::{Error, Real, Result};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
@@ -67,7 +68,7 @@ impl<R: Real> Generator<R> {
             (Method::Ode, _) => STEPS_LINEAR,
             _ => STEPS_STOCHASTIC,
         });
-        let how = Generation { method, heun: Heun::Yes, steps, horizon: sde.horizon, t_min: sde.t_min, seed };
+        let how = Generation { method, flow: Explicit::HEUN, steps, horizon: sde.horizon, t_min: sde.t_min, seed };
         generate(self.reverse.as_ref(), &mut self.field, how, &mut u, &mut |_, _| {})?;
         self.in_data_units(&u, n, d)
     }
@@ -105,7 +106,7 @@ impl<R: Real> Generator<R> {
         let sde = &self.config.sde;
         let mut u = self.start(n, seed)?;
         let method = if self.config.objective.kind == ObjectiveKind::ComponentFlow { Method::Ode } else { Method::Sde };
-        let how = Generation { method, heun: Heun::Yes, steps, horizon: sde.horizon, t_min: sde.t_min, seed };
+        let how = Generation { method, flow: Explicit::HEUN, steps, horizon: sde.horizon, t_min: sde.t_min, seed };
         let mut positions = Vec::with_capacity(steps + 2);
         generate(self.reverse.as_ref(), &mut self.field, how, &mut u, &mut |_, u| positions.push(u.to_vec()))?;
         positions.iter().map(|u| self.in_data_units(u, n, self.whitening.dim())).collect()

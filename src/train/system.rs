@@ -99,7 +99,15 @@ fn chain<R: Real>(config: &Config, reference: &Reference, times: TimeLaw) -> Res
     let chain = match (s.kind, config.objective.transition) {
         // Without a drift Euler's step is exact.
         (SdeKind::Ve, _) => along.gaussian(Euler(VarianceExploding::new(d, s.beta)?))?,
-        (SdeKind::SubVp, _) => along.gaussian(Exact(SubVariancePreserving::new(d, Speed::constant(s.beta)?)?))?,
+        (SdeKind::SubVp, transition) => {
+            let process = SubVariancePreserving::new(d, Speed::constant(s.beta)?)?;
+            if transition == Transition::Euler {
+                check_stable(config, reference, along.longest(s.horizon)?)?;
+                along.gaussian(Euler(process))?
+            } else {
+                along.gaussian(Exact(process))?
+            }
+        }
         (_, Transition::Euler) => {
             check_stable(config, reference, along.longest(s.horizon)?)?;
             along.gaussian(Euler(langevin()?))?
@@ -145,11 +153,16 @@ impl Along {
     }
 }
 
-/// Explicit steps need h < 2 v_min / beta (the real interval of stability of the Taylor polynomials of degree 1 and 2 is [-2, 0]), v_min the least variance of a component along any direction of u.
+/// Explicit steps need h < 2 / rate (the real interval of stability of the Taylor polynomials of degree 1 and 2 is [-2, 0]); the rate is beta / v_min,
+/// v_min the least variance of a component along any direction of u, and beta / 2 of "sub-vp".
 fn check_stable(config: &Config, reference: &Reference, longest: f64) -> Result<()> {
     let mut least = f64::INFINITY;
-    for k in 0..reference.mixture.components() {
-        least = symmetric_eigen(reference.mixture.covariance(k).view())?.values.iter().copied().fold(least, f64::min);
+    if config.sde.kind == SdeKind::SubVp {
+        least = 2.0;
+    } else {
+        for k in 0..reference.mixture.components() {
+            least = symmetric_eigen(reference.mixture.covariance(k).view())?.values.iter().copied().fold(least, f64::min);
+        }
     }
     let limit = 2.0 * least / config.sde.beta;
     if longest < limit {
@@ -163,9 +176,10 @@ fn check_stable(config: &Config, reference: &Reference, longest: f64) -> Result<
     Err(Error::refused(
         "sde.steps",
         format!(
-            "{} explicit steps are unstable: the longest is {longest:.3}, and the narrowest component allows less than {limit:.3}; use {remedy}, \
-             or objective.transition = \"component\", which is stable for every step",
-            config.sde.steps
+            "{} explicit steps are unstable: the longest is {longest:.3}, and the drift allows less than {limit:.3}; use {remedy}, \
+             or objective.transition = \"{}\", which is stable for every step",
+            config.sde.steps,
+            if config.sde.kind.is_linear() { "exact" } else { "component" }
         ),
     ))
 }

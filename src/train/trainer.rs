@@ -134,7 +134,7 @@ impl<R: Real> Trainer<R> {
             return Err(Error::refused("training state", "the control variate's state is not that of objective.control"));
         }
         let mut trainer = Trainer { state, ..fresh };
-        if let Some(prices) = trainer.state.prices {
+        if let (Some(prices), Control::Auto) = (trainer.state.prices, config.objective.control) {
             trainer.loss = trainer.loss(prices.choice())?;
         }
         Ok(trainer)

@@ -43,7 +43,7 @@ impl<R: Real> Noising<R> for ComponentKernel<R> {
 
     fn start(&self, x0: &[R], u: &[f64], _paths: Paths, out: &mut Starts<R>) -> Result<()> {
         check_start("component kernel", self, x0, u, out)?;
-        out.from_data(x0, u, &self.times);
+        out.set_starts(x0, u, &self.times);
         Ok(())
     }
 

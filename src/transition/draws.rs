@@ -139,7 +139,7 @@ impl<R: Real> Starts<R> {
     }
 
     /// The data themselves at time 0, with the times that `u` gives: the start of an exact kernel.
-    pub(crate) fn from_data(&mut self, x0: &[R], u: &[f64], law: &TimeLaw) {
+    pub(crate) fn set_starts(&mut self, x0: &[R], u: &[f64], law: &TimeLaw) {
         self.points.copy_from_slice(x0);
         self.times.iter_mut().zip(u).for_each(|(t, u)| *t = [0.0, law.quantile(*u)]);
     }

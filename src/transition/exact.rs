@@ -19,7 +19,7 @@ use std::ops::Range;
 /// // Position and velocity of a critically damped spring; after a long time both are N(0, 1), independent.
 /// let law = Exact(Underdamped::critically_damped(1, 1.0, 1.0)?);
 /// let (x, y) = (array![[2.0, 0.0]], array![[0.5, -1.0]]);
-/// let score = rows::score(&law, 0.0, 50.0, x.view(), y.view())?;
+/// let score: ndarray::Array2<f64> = rows::score(&law, 0.0, 50.0, x.view(), y.view())?;
 /// assert!((score[[0, 0]] + 0.5).abs() < 1e-12 && (score[[0, 1]] - 1.0).abs() < 1e-12);
 /// # Ok::<(), ndsm::Error>(())
 /// ```

@@ -54,7 +54,7 @@ pub fn convergence(title: &str, methods: &[Errors]) -> Canvas {
     let (low, high) = ([130.0, 72.0], [width - LEGEND, height - 88.0]);
     let axes = Axes { low, high, x: range(0, 1.25), y: range(1, 3.0), log_x: true, log_y: true };
     axes.frame(&mut canvas);
-    axes.title(&mut canvas, &format!("{title} (error over step size)"));
+    axes.title(&mut canvas, title);
     for (slope, from, to) in references(&all, methods, shown) {
         canvas.line(&[axes.at(from[0], from[1]), axes.at(to[0], to[1])], 2.0, MUTED, 0.7);
         let [x, y] = axes.at(from[0], from[1]);
