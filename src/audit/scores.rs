@@ -1,5 +1,7 @@
 //! Scores: the chain's own, the equation's, a network's, and what the samplers make of an exact one.
 
+mod trained;
+
 use super::transitions::{failed, order, row, three_modes};
 use super::{Curve, Effort, Row, Subject, Table};
 use crate::config::{Config, Setting};
@@ -23,7 +25,17 @@ reverse  100,000 (quick: 20,000) points taken back by the exact score: Kolmogoro
 /// Checks them all.
 pub fn table(effort: Effort) -> Table {
     let mut rows = vec![];
-    let parts = [("chain", chains()), ("linear", linear()), ("network", network(effort)), ("reverse", reverse(effort))];
+    let parts = if std::env::var("TR").is_ok() {
+        vec![("trained", trained::rows(effort))]
+    } else {
+        vec![
+            ("chain", chains()),
+            ("linear", linear()),
+            ("network", network(effort)),
+            ("reverse", reverse(effort)),
+            ("trained", trained::rows(effort)),
+        ]
+    };
     for (name, part) in parts {
         rows.extend(part.unwrap_or_else(|e| vec![failed(name, &e)]));
     }

@@ -5,6 +5,7 @@
 //! | `model.*`, `ema.*` | parameters of the network, and their average |
 //! | `adam.m.*`, `adam.v.*` | Adam's moments |
 //! | `control.params`, `.m`, `.v`; `control.bins` | parameters of a learning control variate and Adam's moments of them; moments by time bin |
+//! | `weights` | what a weighting that learns has seen, by time bin |
 //! | `control.prices` | what `objective.control = "auto"` measured |
 //! | `mixture.weights`, `.means`, `.covariances` | the reference in whitened coordinates; the shape of the covariances tells their kind |
 //! | `whitening.mean`, `.factor`, `.inverse` | whitened coordinates: x = mean + factor u |
@@ -17,7 +18,7 @@ use crate::control::Running;
 use crate::data::Pca;
 use crate::mixture::{CovarianceKind, Covariances, Mixture};
 use crate::nn::ScoreNet;
-use crate::objective::Learned;
+use crate::objective::{Learned, Seen};
 use crate::optim;
 use crate::sde::Whitening;
 use crate::train::{Prices, Reference, State};
@@ -86,6 +87,10 @@ impl<R: Real> Checkpoint<R> {
                 t.put("control.bins".to_owned(), &[rows.len(), rows.first().map_or(0, Vec::len)], rows.concat());
             }
         }
+        let weights = self.state.weights.numbers();
+        if !weights.is_empty() {
+            t.put("weights".to_owned(), &[weights.len(), 3], weights.concat());
+        }
         if let Some(Prices(prices)) = &self.state.prices {
             t.put("control.prices".to_owned(), &[prices.len()], prices.iter().copied());
         }
@@ -146,7 +151,8 @@ impl<R: Real> Checkpoint<R> {
         let pca = if file.has("pca.mean") { Some(file.pca()?) } else { None };
         let control = file.control(optimiser.step)?;
         let prices = if file.has("control.prices") { Some(file.prices()?) } else { None };
-        Ok(Checkpoint { state: State { params, optimiser, control, prices }, reference, pca, data: number("data")? })
+        let weights = if file.has("weights") { file.weights()? } else { Seen::default() };
+        Ok(Checkpoint { state: State { params, optimiser, control, weights, prices }, reference, pca, data: number("data")? })
     }
 }
 
@@ -202,6 +208,15 @@ impl Reader<'_> {
         let numbers = |name: &str| Ok(self.values::<R>(&format!("control.{name}"))?.0);
         let optimiser = optim::State { step, m: numbers("m")?, v: numbers("v")?, ema: Vec::new() };
         Ok(Learned::Network { params: numbers("params")?, optimiser })
+    }
+
+    fn weights(&self) -> Result<Seen> {
+        let (values, shape) = self.values::<f64>("weights")?;
+        if shape.len() != 2 || shape[1] != 3 {
+            return Err(Error::bad_file(self.path, format!("`weights` has the unexpected shape {shape:?}")));
+        }
+        let rows = values.chunks_exact(3).map(|row| [row[0], row[1], row[2]]).collect();
+        Seen::from_numbers(rows).map_err(|e| Error::bad_file(self.path, format!("`weights`: {e}")))
     }
 
     fn prices(&self) -> Result<Prices> {

@@ -1,5 +1,6 @@
 //! `metrics.jsonl`: one JSON object a line, one line a step.
 
+use crate::train::Group;
 use crate::{Error, Result};
 use serde_json::{Map, Value};
 use std::fs::{File, OpenOptions};
@@ -15,7 +16,13 @@ pub struct Step {
     pub loss: f64,
     /// More numbers under their names: learning rate, gradient norm, variances.
     pub more: Vec<(&'static str, f64)>,
+    /// With `train.diagnose`, at some steps: what the control is worth at each time.
+    pub groups: Vec<Group>,
 }
+
+/// The names of the numbers of a group of draws in the order of time: mean time, mean length of a step, variance of the loss with the run's control and
+/// without any, trace of the covariance of a draw's gradient with and without.
+const GROUP: [&str; 6] = ["time", "step", "loss_variance", "loss_variance_none", "gradient_variance", "gradient_variance_none"];
 
 /// The open log.
 pub struct MetricsLog {
@@ -50,6 +57,14 @@ impl MetricsLog {
         line.insert("step".into(), step.step.into());
         line.insert("loss".into(), step.loss.into());
         line.extend(step.more.iter().map(|(name, x)| ((*name).to_owned(), (*x).into())));
+        if !step.groups.is_empty() {
+            let groups = step.groups.iter().map(|g| {
+                let [loss, gradient] = g.plain;
+                let values = [g.time, g.step, g.loss, loss, g.gradient, gradient];
+                Value::Object(GROUP.iter().zip(values).map(|(name, x)| ((*name).to_owned(), x.into())).collect())
+            });
+            line.insert("groups".into(), groups.collect());
+        }
         writeln!(self.file, "{}", Value::Object(line)).map_err(|e| Error::io(&self.path, "cannot be written", &e))
     }
 
@@ -78,6 +93,24 @@ pub fn losses(path: &Path) -> Result<(Vec<f64>, Vec<f64>)> {
     Ok(text.lines().filter_map(pair).unzip())
 }
 
+/// The mean of each group of draws over the second half of the diagnoses of a log; none where there is no diagnosis.
+/// # Errors
+/// `File` where reading fails.
+pub fn groups(path: &Path) -> Result<Vec<Group>> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "cannot be read", &e))?;
+    let numbers = |group: &Value| GROUP.map(|name| group.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN));
+    let of = |line: &str| {
+        let value: Value = serde_json::from_str(line).ok()?;
+        Some(value.get("groups")?.as_array()?.iter().map(numbers).collect::<Vec<_>>())
+    };
+    let all: Vec<Vec<[f64; 6]>> = text.lines().filter_map(of).collect();
+    let late = &all[all.len() / 2..];
+    let count = late.iter().map(Vec::len).min().unwrap_or(0);
+    let mean = |k: usize, i: usize| late.iter().map(|groups| groups[k][i]).sum::<f64>() / late.len() as f64;
+    let group = |k| Group { time: mean(k, 0), step: mean(k, 1), loss: mean(k, 2), gradient: mean(k, 4), plain: [mean(k, 3), mean(k, 5)] };
+    Ok((0..count).map(group).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,7 +121,8 @@ mod tests {
         let path = dir.path().join("metrics.jsonl");
         let write = |from: usize, to: usize| {
             let mut log = MetricsLog::open(&path, from).unwrap();
-            (from + 1..=to).for_each(|s| log.append(&Step { step: s, loss: 1.0 / s as f64, more: vec![("lr", 0.1)] }).unwrap());
+            (from + 1..=to)
+                .for_each(|s| log.append(&Step { step: s, loss: 1.0 / s as f64, more: vec![("lr", 0.1)], groups: vec![] }).unwrap());
             log.flush().unwrap();
         };
         write(0, 10);
@@ -101,7 +135,7 @@ mod tests {
         let (steps, losses) = losses(&path).unwrap();
         assert_eq!((steps.len(), steps[9], losses[3]), (10, 10.0, 0.25));
         let mut log = MetricsLog::open(&path, 10).unwrap();
-        log.append(&Step { step: 11, loss: f64::NAN, more: vec![] }).unwrap();
+        log.append(&Step { step: 11, loss: f64::NAN, more: vec![], groups: vec![] }).unwrap();
         log.flush().unwrap();
         assert!(std::fs::read_to_string(&path).unwrap().ends_with("{\"loss\":null,\"step\":11}\n"));
         assert_eq!(super::losses(&path).unwrap().0.len(), 10);

@@ -179,9 +179,8 @@ impl<R: Real> Model for Run<R> {
     fn step(&mut self) -> Result<Step> {
         let trainer = self.trainer.as_mut().ok_or_else(|| Error::refused("model", "was loaded to generate, not to be trained"))?;
         let r = trainer.step()?;
-        let mut more = vec![("deviation", r.deviation), ("gradient", r.gradient), ("rate", r.rate)];
-        more.extend(BIN_NAMES.iter().zip(&r.bins).flat_map(|([time, variance], (t, v))| [(*time, *t), (*variance, *v)]));
-        Ok(Step { step: r.step as usize, loss: r.loss, more })
+        let more = vec![("deviation", r.deviation), ("gradient", r.gradient), ("rate", r.rate)];
+        Ok(Step { step: r.step as usize, loss: r.loss, more, groups: r.groups })
     }
 
     fn save(&self, checkpoint: &Path) -> Result<()> {
@@ -283,18 +282,6 @@ impl<R: Real> Model for Run<R> {
         facts
     }
 }
-
-/// Names of the groups of draws in `metrics.jsonl` with `train.diagnose`.
-const BIN_NAMES: [[&str; 2]; 8] = [
-    ["time_0", "variance_0"],
-    ["time_1", "variance_1"],
-    ["time_2", "variance_2"],
-    ["time_3", "variance_3"],
-    ["time_4", "variance_4"],
-    ["time_5", "variance_5"],
-    ["time_6", "variance_6"],
-    ["time_7", "variance_7"],
-];
 
 /// The data that the configuration names.
 fn read(config: &Config) -> Result<Dataset> {

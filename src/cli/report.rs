@@ -5,7 +5,14 @@ use super::run_dir::{RunDir, write_whole};
 use super::summary::{Metric, Summary};
 use super::{config_file, metrics_log, plot};
 use crate::config::{Config, KEYS};
+use crate::train::Group;
 use crate::{Error, Result};
+
+/// A number of a group.
+type Of = fn(&Group) -> f64;
+
+/// The pictures of a diagnosis.
+const VARIANCES: [&str; 2] = ["variance-time", "variance-step"];
 
 /// Pictures that the page knows, in its order, with their captions.
 const PICTURES: &[(&str, &str)] = &[
@@ -13,6 +20,11 @@ const PICTURES: &[(&str, &str)] = &[
     ("score", "The learned score over the density of the samples."),
     ("paths", "Paths of the noising and of the denoising process."),
     ("loss", "The loss of every step, pale, and its running mean."),
+    (
+        VARIANCES[0],
+        "Variance of a draw's loss and trace of the covariance of its gradient over the time, with the run's control and without.",
+    ),
+    (VARIANCES[1], "The same over the length of the step whose score is learned."),
 ];
 
 /// Writes `report.html` from the run's files, and the loss curve from its log. Pictures that are not there are left out.
@@ -25,11 +37,34 @@ pub fn write(run: &RunDir) -> Result<()> {
     if !steps.is_empty() {
         std::fs::create_dir_all(run.path().join("pictures")).map_err(io)?;
         plot::loss_curve(&steps, &losses).save(&run.picture("loss"))?;
+        let groups = metrics_log::groups(&run.metrics())?;
+        // On a uniform grid all steps are of one length.
+        let shown: [(&str, Of); 2] = [("time", |g| g.time), ("the step's length", |g| g.step)];
+        for (name, (what, x)) in VARIANCES.iter().zip(shown) {
+            if groups.windows(2).any(|g| x(&g[1]) > 1.001 * x(&g[0])) {
+                plot::convergence(&format!("Variances over {what}"), &variances(&groups, x)).save(&run.picture(name))?;
+            }
+        }
     }
     let pictures: Vec<(Vec<u8>, &str)> =
         PICTURES.iter().filter_map(|(name, caption)| Some((std::fs::read(run.picture(name)).ok()?, *caption))).collect();
     let page = page(&config, &Summary::read(&run.summary())?, steps.last().copied(), &pictures);
     write_whole(&run.report(), page.as_bytes()).map_err(io)
+}
+
+/// The curves of [`VARIANCES`].
+fn variances(groups: &[Group], x: Of) -> Vec<plot::Errors> {
+    let of: [(&str, Of); 4] = [
+        ("loss, no control", |g| g.plain[0]),
+        ("loss, the run's control", |g| g.loss),
+        ("gradient, no control", |g| g.plain[1]),
+        ("gradient, the run's control", |g| g.gradient),
+    ];
+    let curve = |(name, y): (&str, Of)| {
+        let points: Vec<[f64; 2]> = groups.iter().map(|g| [x(g), y(g)]).filter(|p| p[1].is_finite()).collect();
+        plot::Errors { name: name.to_owned(), order: f64::INFINITY, points }
+    };
+    of.map(curve).into_iter().filter(|curve| !curve.points.is_empty()).collect()
 }
 
 /// The page.
@@ -105,7 +140,7 @@ mod tests {
         run.create(&config).unwrap();
         let mut log = metrics_log::MetricsLog::open(&run.metrics(), 0).unwrap();
         for step in 1..=200 {
-            log.append(&metrics_log::Step { step, loss: 1.0 / step as f64, more: vec![] }).unwrap();
+            log.append(&metrics_log::Step { step, loss: 1.0 / step as f64, more: vec![], groups: vec![] }).unwrap();
         }
         log.flush().unwrap();
         let metrics = vec![

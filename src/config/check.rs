@@ -1,6 +1,8 @@
 //! Combinations that cannot work, each refused with what would.
 
-use super::{Components, Config, DataConfig, DataName, Grid, Integrator, ObjectiveKind, ReferenceKind, SdeKind, TimeSampling, Transition};
+use super::{
+    Components, Config, Control, DataConfig, DataName, Grid, Integrator, ObjectiveKind, ReferenceKind, SdeKind, TimeSampling, Transition,
+};
 use crate::{Error, Result};
 
 /// Most weights of a network: 1 GiB of f32 with Adam's two moments and the average.
@@ -9,6 +11,8 @@ const MAX_WEIGHTS: f64 = (1u64 << 26) as f64;
 const MAX_DECAY: f64 = 700.0;
 /// Smallest noise variance, in units of the data's, at t_min: what is below is lost in the data's own rounding.
 const MIN_NOISE: f64 = 1e-16;
+/// Fewest draws of a step that can be diagnosed: eight groups of four micro-batches of two draws.
+const DIAGNOSED: usize = 64;
 /// Most hidden activations of a training step, 4 GiB of f32.
 const MAX_ACTIVATIONS: f64 = (1u64 << 30) as f64;
 
@@ -96,7 +100,7 @@ fn sde(c: &Config) -> Result<()> {
         format!("the noise's variance there must be >= {MIN_NOISE:e} of the data's, got {noise:.1e}; use a larger sde.t_min or sde.beta")
     })?;
     let (step, transition) = (s.integrator.name(), c.objective.transition.name());
-    if c.objective.kind == ObjectiveKind::Ndsm {
+    if c.has_chain() {
         return need(step == transition, "sde.integrator", || {
             format!("the chain takes the steps whose score it learns, objective.transition = \"{transition}\", got \"{step}\"")
         });
@@ -128,7 +132,10 @@ fn objective(c: &Config) -> Result<()> {
             c.sde.kind.name()
         )
     })?;
-    if o.kind == ObjectiveKind::Ndsm {
+    need(!o.kind.is_implicit() || o.control == Control::None, "objective.control", || {
+        format!("objective.kind = \"{kind}\" has no target that could be controlled: use \"none\", got \"{}\"", o.control.name())
+    })?;
+    if c.has_chain() {
         let per_path = c.sde.grid == Grid::PerPath;
         need(per_path == (o.time_sampling == TimeSampling::LogitNormal), "objective.time_sampling", || {
             let (grid, other) = (c.sde.grid.name(), if per_path { "logit-normal" } else { "grid" });
@@ -153,6 +160,10 @@ fn sizes(c: &Config) -> Result<()> {
     let weights = width * width * (depth - 1.0);
     need(weights <= MAX_WEIGHTS, "network.width", || {
         format!("with network.depth = {depth} the network would have {weights:.1e} weights; at most {MAX_WEIGHTS:.1e} are allowed")
+    })?;
+    let draws = c.train.batch * c.train.times_per_path;
+    need(!c.train.diagnose || draws >= DIAGNOSED, "train.diagnose", || {
+        format!("needs train.batch x train.times_per_path >= {DIAGNOSED}, got {draws}")
     })?;
     let activations = (c.train.batch * c.train.times_per_path) as f64 * width * depth;
     need(activations <= MAX_ACTIVATIONS, "train.batch", || {

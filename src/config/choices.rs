@@ -191,7 +191,20 @@ choice! {
         Dsm = "dsm",
         /// The exact component flow, eq. (18).
         ComponentFlow = "component-flow",
+        /// Score matching without a target, the divergence of the score exact: a baseline.
+        Implicit = "implicit",
+        /// The same with the divergence by a random probe: a baseline.
+        Hutchinson = "hutchinson",
+        /// The same with the score projected on the probe too: a baseline.
+        Sliced = "sliced",
     } later []
+}
+
+impl ObjectiveKind {
+    /// Whether there is no target: score matching by derivatives of the network.
+    pub fn is_implicit(self) -> bool {
+        matches!(self, ObjectiveKind::Implicit | ObjectiveKind::Hutchinson | ObjectiveKind::Sliced)
+    }
 }
 
 choice! {
@@ -221,6 +234,10 @@ choice! {
         Variance = "variance",
         /// lambda = 1.
         Uniform = "uniform",
+        /// lambda = sigma^2 over the density of the times: a bound on the likelihood.
+        Likelihood = "likelihood",
+        /// lambda = sbar^2 over the running variance of the loss at about that time.
+        InverseVariance = "inverse-variance",
     } later []
 }
 

@@ -117,7 +117,7 @@ tables! {
         /// Where the chain's times lie.
         grid: Grid = |c| {
             let fixed = c.objective.time_sampling == TimeSampling::Grid
-                || (c.objective.kind == ObjectiveKind::Ndsm && c.objective.transition != Transition::Component);
+                || (c.has_chain() && c.objective.transition != Transition::Component);
             if fixed { Grid::Uniform } else { Grid::PerPath }
         }, ANY;
         /// How the chain is simulated.
@@ -134,14 +134,14 @@ tables! {
         /// The objective; a linear process takes `dsm`.
         kind: ObjectiveKind = |c| if c.sde.kind.is_linear() { ObjectiveKind::Dsm } else { ObjectiveKind::Ndsm }, ANY;
         /// The control variate.
-        control: Control = |_| Control::Auto, ANY;
+        control: Control = |c| if c.objective.kind.is_implicit() { Control::None } else { Control::Auto }, ANY;
         /// Weight of a time in the loss.
         weighting: Weighting = |_| Weighting::Variance, ANY;
         /// The one-step law whose score is the target.
         transition: Transition = |c| if c.sde.kind.is_linear() { Transition::Exact } else { Transition::Component }, ANY;
         /// Which times a step looks at.
         time_sampling: TimeSampling = |c| {
-            let chain = c.objective.kind == ObjectiveKind::Ndsm && c.sde.grid != Grid::PerPath;
+            let chain = c.has_chain() && c.sde.grid != Grid::PerPath;
             if chain { TimeSampling::Grid } else { TimeSampling::LogitNormal }
         }, ANY;
     }
@@ -167,7 +167,7 @@ tables! {
         /// Which data points a step takes.
         sampling: Sampling = |_| Sampling::Lattice, ANY;
         /// Steps that simulated paths are used for, each time with a fresh last step.
-        reuse: usize = |c| if c.objective.kind == ObjectiveKind::Ndsm { 4 } else { 1 }, from_to(1.0, 1000.0);
+        reuse: usize = |c| if c.has_chain() { 4 } else { 1 }, from_to(1.0, 1000.0);
         /// Learning rate of Adam.
         lr: f64 = |_| 3e-3, positive(10.0);
         /// The learning rate over the run.

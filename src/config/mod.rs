@@ -52,6 +52,15 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whether draws are taken from the steps of a chain; otherwise from a kernel that goes to any time at once.
+    pub fn has_chain(&self) -> bool {
+        match self.objective.kind {
+            ObjectiveKind::Ndsm => true,
+            ObjectiveKind::Dsm | ObjectiveKind::ComponentFlow => false,
+            ObjectiveKind::Implicit | ObjectiveKind::Hutchinson | ObjectiveKind::Sliced => !self.sde.kind.is_linear(),
+        }
+    }
+
     /// The settings (of two for one key the later wins), and the defaults that belong to them.
     /// # Errors
     /// `Invalid` for an unknown key, a value of the wrong type or out of its range, and for a combination that cannot work.

@@ -61,6 +61,14 @@ impl<R: Real, T: OneStep<R> + Send> Noising<R> for GaussianChain<T> {
         self.law.dim()
     }
 
+    fn importance(&self, t: f64) -> f64 {
+        self.grid.importance(&self.times, t)
+    }
+
+    fn step_length(&self, t: f64) -> f64 {
+        self.grid.step_length(t)
+    }
+
     fn draws_per_path(&self) -> usize {
         self.grid.draws_per_path()
     }
@@ -214,6 +222,14 @@ impl<R: Real> ComponentChain<R> {
 impl<R: Real> Noising<R> for ComponentChain<R> {
     fn dim(&self) -> usize {
         self.step.dim()
+    }
+
+    fn importance(&self, t: f64) -> f64 {
+        self.grid.importance(&self.times, t)
+    }
+
+    fn step_length(&self, t: f64) -> f64 {
+        self.grid.step_length(t)
     }
 
     fn draws_per_path(&self) -> usize {

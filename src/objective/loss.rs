@@ -19,14 +19,14 @@
 
 use super::ScoreModel;
 use super::variate::{Learned, Variate};
-use crate::config::{Control, Parametrisation, Weighting};
+use crate::config::{Control, Parametrisation};
 use crate::tape::{Blocks, Program, Recorder, Var, Workspace};
 use crate::transition::Draws;
 use crate::{Error, Real, Result};
 use rayon::prelude::*;
 
 /// Rows of a replay of the tape: enough to keep the matrix products busy, few enough to stay in cache and to share.
-const BLOCK: usize = 512;
+const BLOCK: usize = 256;
 
 /// What is regressed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,6 @@ pub enum Regression {
 pub struct Loss<R: Real> {
     regression: Regression,
     control: Control,
-    weighting: Weighting,
     draws: usize,
     rows: Rows<R>,
     program: Program<R>,
@@ -81,7 +80,7 @@ impl<R: Real> Loss<R> {
     ///
     /// # Errors
     /// No draw, no control; sizes for which memory does not suffice.
-    pub fn new(model: &ScoreModel<R>, regression: Regression, control: Control, weighting: Weighting, draws: usize) -> Result<Self> {
+    pub fn new(model: &ScoreModel<R>, regression: Regression, control: Control, draws: usize) -> Result<Self> {
         if control == Control::Auto {
             return Err(Error::refused("loss: control", "\"auto\" stands for another one, and which is not known here"));
         }
@@ -112,7 +111,7 @@ impl<R: Real> Loss<R> {
         let zero = vec![R::zero(); rows * d];
         let rows = Rows { times: vec![0.0; rows], points: zero.clone(), guide: zero };
         let seed = vec![R::of(1.0 / draws as f64); block];
-        Ok(Loss { regression, control, weighting, draws, rows, program, vars, blocks, variate, parts, seed })
+        Ok(Loss { regression, control, draws, rows, program, vars, blocks, variate, parts, seed })
     }
 
     /// The recorded program of one block of rows: for audits and pictures.
@@ -128,7 +127,7 @@ impl<R: Real> Loss<R> {
         self.variate.as_ref().map_or(Ok(Learned::Nothing), |v| v.start(seed))
     }
 
-    /// The value of each draw, into `values`, and the gradient of their mean, into `grad`.
+    /// With `weights` [n], lambda/sbar^2 of each draw ([`Weights`](super::Weights)): the value of each draw, into `values`, and the gradient of their mean, into `grad`.
     ///
     /// # Errors
     /// Shapes that do not fit the ones given at the start; what was learned by another control.
@@ -138,12 +137,17 @@ impl<R: Real> Loss<R> {
         params: &[R],
         learned: &Learned<R>,
         draws: &Draws<R>,
+        weights: &[f64],
         values: &mut [R],
         grad: &mut [R],
     ) -> Result<()> {
         let (n, d, points) = (self.draws, model.dim(), points_per_draw(self.control));
-        if draws.len() != n || values.len() != n || draws.dim() != d {
-            return Err(Error::shape("loss", format!("{n} draws in {d} dimensions"), &[&[draws.len(), draws.dim()], &[values.len()]]));
+        if [draws.len(), weights.len(), values.len()] != [n; 3] || draws.dim() != d {
+            return Err(Error::shape(
+                "loss",
+                format!("{n} draws in {d} dimensions, their weights and values"),
+                &[&[draws.len(), draws.dim()], &[weights.len()], &[values.len()]],
+            ));
         }
         self.fill_points(draws, points);
         if let Some(variate) = &mut self.variate {
@@ -152,13 +156,13 @@ impl<R: Real> Loss<R> {
         if self.regression == Regression::Score {
             model.guide(&self.rows.times, &self.rows.points, &mut self.rows.guide)?;
         }
-        let (rows, program, vars, control, regression, weighting, variate) =
-            (&self.rows, &self.program, self.vars, self.control, self.regression, self.weighting, self.variate.as_ref());
+        let (rows, program, vars, control, regression, variate) =
+            (&self.rows, &self.program, self.vars, self.control, self.regression, self.variate.as_ref());
         let seed = &self.seed[..];
         let block = seed.len();
         self.blocks.run(params, grad, |index, params, ws, grad| {
             let first = index * block;
-            let fill = Fill { model, draws, rows, control, regression, weighting, variate, vars };
+            let fill = Fill { model, draws, rows, weights, control, regression, variate, vars };
             for row in 0..block {
                 fill.row(first + row, row, ws)?;
             }
@@ -170,11 +174,11 @@ impl<R: Real> Loss<R> {
                 *value = rows.iter().copied().sum();
             }
         }
-        if self.variate.is_some() { self.control_values(model, draws, values) } else { Ok(()) }
+        if self.variate.is_some() { self.control_values(model, draws, weights, values) } else { Ok(()) }
     }
 
     /// The parts of a control that learns, and the values of one that is a network of its own.
-    fn control_values(&mut self, model: &ScoreModel<R>, draws: &Draws<R>, values: &mut [R]) -> Result<()> {
+    fn control_values(&mut self, model: &ScoreModel<R>, draws: &Draws<R>, weights: &[f64], values: &mut [R]) -> Result<()> {
         let (d, points, per_block) = (model.dim(), points_per_draw(self.control), self.seed.len() / points_per_draw(self.control));
         for (block, ws) in self.blocks.workspaces().enumerate() {
             let s = ws.value(self.vars.score)?;
@@ -183,7 +187,7 @@ impl<R: Real> Loss<R> {
                 let sbar = model.scale.sbar(draws.times()[i]);
                 // The second point of a draw is mu.
                 let at_mean = &s[(at * points + points - 1) * d..][..d];
-                let scale = R::of(2.0 * weight(self.weighting, sbar) * sbar);
+                let scale = R::of(2.0 * weights[i] * sbar);
                 let psi = self.variate.as_ref().and_then(|v| v.psi(i, d));
                 let draw = draws.draw(i);
                 for j in 0..d {
@@ -232,22 +236,14 @@ pub fn points_per_draw(control: Control) -> usize {
     }
 }
 
-/// The weight lambda of a time, over sbar^2.
-fn weight(weighting: Weighting, sbar: f64) -> f64 {
-    match weighting {
-        Weighting::Variance => 1.0,                // lambda = sbar^2
-        Weighting::Uniform => 1.0 / (sbar * sbar), // lambda = 1
-    }
-}
-
 /// Everything a row is made from.
 struct Fill<'a, R: Real> {
     model: &'a ScoreModel<R>,
     draws: &'a Draws<R>,
     rows: &'a Rows<R>,
+    weights: &'a [f64],
     control: Control,
     regression: Regression,
-    weighting: Weighting,
     variate: Option<&'a Variate<R>>,
     vars: Vars,
 }
@@ -271,7 +267,7 @@ impl<R: Real> Fill<'_, R> {
             _ => (1.0, 1.0, 1.0, draw.target_plus),
         };
         let sbar = model.scale.sbar(t);
-        let w = w * weight(self.weighting, sbar);
+        let w = w * self.weights[index / points];
         let s = R::of(sbar);
         let residual = self.regression == Regression::Score && model.parametrisation == Parametrisation::Residual;
         model.input(t, &self.rows.points[index * d..][..d], &mut ws.input_mut(v.input)?[at * inputs..][..inputs])?;

@@ -5,15 +5,22 @@
 //! * denoising score matching (DSM): draws of an exact kernel;
 //! * nonlinear denoising score matching (NDSM, eq. 7): draws of single steps of a chain, [`GaussianChain`] or [`ComponentChain`], with the
 //!   control variates `none`, `self` (9), `gated` and `network` (10), `antithetic` (11) and `regression` (12);
-//! * the component flow (18): draws of the component kernel with the flow's target.
+//! * the component flow (18): draws of the component kernel with the flow's target;
+//! * [`Implicit`] score matching, exact, by Hutchinson's probes or sliced: the points alone, and derivatives of the network.
 
 mod chain;
+mod implicit;
+mod kinds;
 mod loss;
 mod model;
 mod steps;
 mod variate;
+mod weights;
 
 pub use chain::{ComponentChain, GaussianChain};
+pub use implicit::{Divergence, Implicit};
+pub use kinds::Objective;
 pub use loss::{Loss, Regression, points_per_draw};
 pub use model::{Guide, ScoreModel};
 pub use variate::Learned;
+pub use weights::{Seen, Weights};

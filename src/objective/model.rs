@@ -55,9 +55,16 @@ impl<R: Real> ScoreModel<R> {
     /// The network's input row for `u` at time `t`: u over its standard deviation, then the features of ell(t).
     #[inline]
     pub fn input(&self, t: f64, u: &[R], row: &mut [R]) -> Result<()> {
+        row[..self.dim()].copy_from_slice(u);
+        self.scale_input(t, row)
+    }
+
+    /// The same in place, for any kind of number: the row begins with u.
+    #[inline]
+    pub(super) fn scale_input<N: Real>(&self, t: f64, row: &mut [N]) -> Result<()> {
         let (point, time) = row.split_at_mut(self.dim());
-        for ((p, u), std) in point.iter_mut().zip(u).zip(&self.std) {
-            *p = *u / R::of(self.scale.total_std(*std, t));
+        for (p, std) in point.iter_mut().zip(&self.std) {
+            *p /= N::of(self.scale.total_std(*std, t));
         }
         self.net.features(self.scale.log_ratio(t), time)
     }

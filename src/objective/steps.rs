@@ -76,6 +76,29 @@ impl ChainGrid {
         }
     }
 
+    /// The step's share of [0, T] over the probability that it is drawn from, t its end; on grids of their own, T of the law.
+    pub fn importance(&self, law: &TimeLaw, t: f64) -> f64 {
+        match self {
+            ChainGrid::Fixed(grid, _) => {
+                let n = last_before(grid, t);
+                let p = law.probability(n, grid);
+                if p > 0.0 { (grid[n + 1] - grid[n]) / (grid[grid.len() - 1] * p) } else { 0.0 }
+            }
+            ChainGrid::PerPath(_) => law.importance(t),
+        }
+    }
+
+    /// The length of the step that ends at time `t`.
+    pub fn step_length(&self, t: f64) -> f64 {
+        match self {
+            ChainGrid::Fixed(grid, _) => {
+                let n = last_before(grid, t);
+                grid[n + 1] - grid[n]
+            }
+            ChainGrid::PerPath(grid) => t * (1.0 - grid[grid.len() - 2]),
+        }
+    }
+
     /// Step n of paths that end at `ends`.
     pub fn step(&self, n: usize, ends: &[f64; W]) -> Step {
         match self {
@@ -83,6 +106,11 @@ impl ChainGrid {
             ChainGrid::PerPath(t) => Step::lanes(ends.map(|end| end * t[n]), ends.map(|end| end * t[n + 1])),
         }
     }
+}
+
+/// The step of a grid that ends at `t`.
+fn last_before(grid: &[f64], t: f64) -> usize {
+    grid[1..].partition_point(|end| *end < t).min(grid.len() - 2)
 }
 
 /// Those of `left` that are drawn from after step `n`; `left` keeps the rest.

@@ -6,6 +6,7 @@
 //! The loss with control is l plus that. Nothing here biases it: A and psi depend on (mu, t) alone, coefficients on the batches before.
 
 use super::ScoreModel;
+use super::weights::{bin, bins};
 use crate::config::Control;
 use crate::control::Running;
 use crate::nn::ScoreNet;
@@ -22,9 +23,6 @@ const DEPTH: usize = 2;
 const RATE: f64 = 3e-3;
 /// Rows of a replay.
 const BLOCK: usize = 512;
-/// Groups of ell = ln(noise/signal)^2 with coefficients of their own, and where the first ends.
-const BINS: usize = 8;
-const FIRST: f64 = -3.0;
 /// Weight of a batch after each later one.
 const FADE: f64 = 0.99;
 const RIDGE: f64 = 1e-3;
@@ -103,7 +101,7 @@ impl<R: Real> Variate<R> {
     /// None that was ever seen.
     pub fn start(&self, seed: u64) -> Result<Learned<R>> {
         let Some(network) = &self.network else {
-            return Ok(Learned::Regression((0..BINS).map(|_| Running::new(1, RIDGE, FADE)).collect::<Result<_>>()?));
+            return Ok(Learned::Regression((0..bins()).map(|_| Running::new(1, RIDGE, FADE)).collect::<Result<_>>()?));
         };
         // Not the score network's initial weights.
         let params = network.net.init(seed ^ 0x9e37_79b9_7f4a_7c15);
@@ -121,7 +119,7 @@ impl<R: Real> Variate<R> {
             (Learned::Regression(running), None) => {
                 let b = running.iter().map(|r| Ok(r.coefficients()?[0])).collect::<Result<Vec<f64>>>()?;
                 for (c, t) in self.coefficients.iter_mut().zip(draws.times()) {
-                    *c = R::of(b[bin(model, *t)]);
+                    *c = R::of(b[bin(model.scale, *t)]);
                 }
                 Ok(())
             }
@@ -163,7 +161,7 @@ impl<R: Real> Variate<R> {
                 let mut rows: Vec<(Vec<f64>, Vec<f64>)> = vec![Default::default(); running.len()];
                 for (i, t) in draws.times().iter().enumerate() {
                     let q: R = parts[i * d..][..d].iter().copied().sum();
-                    let (y, c) = &mut rows[bin(model, *t)];
+                    let (y, c) = &mut rows[bin(model.scale, *t)];
                     y.push((values[i] - self.coefficients[i] * q).f64());
                     // y - b c with c = -q.
                     c.push(-q.f64());
@@ -178,11 +176,6 @@ impl<R: Real> Variate<R> {
             _ => Err(Error::refused("control variate", "the state is that of another control")),
         }
     }
-}
-
-/// The group of time `t`.
-fn bin<R: Real>(model: &ScoreModel<R>, t: f64) -> usize {
-    (model.scale.log_ratio(t) - FIRST + 1.0).clamp(0.0, (BINS - 1) as f64) as usize
 }
 
 impl<R: Real> Companion<R> {

@@ -69,11 +69,11 @@ impl ReverseIsotropic {
 
     /// -(d/dt) ln alpha, and sigma^2.
     fn rates(self, t: f64) -> (f64, f64) {
-        match self.scale {
-            NoiseScale::Preserving { beta } => (0.5 * beta, beta),
-            NoiseScale::SubPreserving { beta } => (0.5 * beta, -beta * (-2.0 * beta * t).exp_m1()),
-            NoiseScale::Exploding { beta } => (0.0, 2.0 * beta * t),
-        }
+        let decay = match self.scale {
+            NoiseScale::Preserving { beta } | NoiseScale::SubPreserving { beta } => 0.5 * beta,
+            NoiseScale::Exploding { .. } => 0.0,
+        };
+        (decay, self.scale.diffusion(t).powi(2))
     }
 
     /// g(u, t) / u, so that s = r + g: the score of data N(0, I).

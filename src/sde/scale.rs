@@ -38,6 +38,24 @@ impl NoiseScale {
         }
     }
 
+    /// sigma(t): the coefficient of the noise in the equation.
+    pub fn diffusion(self, t: f64) -> f64 {
+        match self {
+            NoiseScale::Preserving { beta } => beta.sqrt(),
+            NoiseScale::SubPreserving { beta } => (-beta * (-2.0 * beta * t).exp_m1()).sqrt(),
+            NoiseScale::Exploding { beta } => (2.0 * beta * t).sqrt(),
+        }
+    }
+
+    /// d ell / dt, for [`NoiseScale::log_ratio`].
+    pub fn log_ratio_rate(self, t: f64) -> f64 {
+        match self {
+            NoiseScale::Preserving { beta } => -beta / (-beta * t).exp_m1(),
+            NoiseScale::SubPreserving { beta } => beta / (0.5 * beta * t).tanh(),
+            NoiseScale::Exploding { .. } => 2.0 / t,
+        }
+    }
+
     /// ell(t) = ln(noise variance / remaining signal variance) = ln(sbar^2 / alpha^2).
     pub fn log_ratio(self, t: f64) -> f64 {
         match self {
@@ -92,6 +110,9 @@ mod tests {
                 assert!((scale.time(ell) - t).abs() <= 1e-9 * t, "{scale:?} {t}");
                 let ratio = (scale.sbar(t) / scale.alpha(t)).powi(2);
                 assert!((ratio.ln() - ell).abs() <= 1e-6, "{scale:?} {t}");
+                let h = 1e-4 * t;
+                let rate = (scale.log_ratio(t + h) - scale.log_ratio(t - h)) / (2.0 * h);
+                assert!((rate - scale.log_ratio_rate(t)).abs() <= 1e-6 * rate, "{scale:?} {t}");
             }
             let times = scale.generation_times(3.0, 0.02, 16);
             assert!(times[0] == 3.0 && times[16] == 0.02 && times.windows(2).all(|w| w[1] < w[0]));

@@ -27,6 +27,7 @@
 
 mod bank;
 mod choice;
+mod diagnosis;
 mod generator;
 mod reference;
 mod rows;
@@ -35,6 +36,7 @@ mod system;
 mod trainer;
 
 pub use choice::{CANDIDATES, Prices};
+pub use diagnosis::Group;
 pub use generator::Generator;
 pub use reference::Reference;
 pub use system::{System, network};

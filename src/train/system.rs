@@ -70,19 +70,19 @@ impl<R: Real> System<R> {
         };
         let m = config.train.times_per_path;
         let (noising, paths_per_point): (Box<dyn Noising<R>>, usize) = match o.kind {
-            ObjectiveKind::Ndsm => chain(config, reference, times)?,
-            ObjectiveKind::Dsm if matches!(s.kind, SdeKind::Ve | SdeKind::SubVp) => (Box::new(IsotropicKernel::new(scale, d, times)), m),
-            ObjectiveKind::Dsm | ObjectiveKind::ComponentFlow => {
-                let target = if o.kind == ObjectiveKind::Dsm { Target::Score } else { Target::Flow };
-                (Box::new(ComponentKernel::new(ComponentStep::new(&reference.mixture, s.beta)?, times, target)), m)
+            _ if config.has_chain() => chain(config, reference, times)?,
+            ObjectiveKind::ComponentFlow => {
+                (Box::new(ComponentKernel::new(ComponentStep::new(&reference.mixture, s.beta)?, times, Target::Flow)), m)
             }
+            _ if matches!(s.kind, SdeKind::Ve | SdeKind::SubVp) => (Box::new(IsotropicKernel::new(scale, d, times)), m),
+            _ => (Box::new(ComponentKernel::new(ComponentStep::new(&reference.mixture, s.beta)?, times, Target::Score)), m),
         };
         let regression = if o.kind == ObjectiveKind::ComponentFlow { Regression::Residual } else { Regression::Score };
         Ok(System { model, noising, regression, reverse, paths_per_point })
     }
 }
 
-/// The noising chain of NDSM.
+/// The noising chain.
 fn chain<R: Real>(config: &Config, reference: &Reference, times: TimeLaw) -> Result<(Box<dyn Noising<R>>, usize)> {
     let (s, m, d) = (&config.sde, config.train.times_per_path, reference.whitening.dim());
     let kind = match s.grid {

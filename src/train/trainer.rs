@@ -2,19 +2,17 @@
 
 use super::bank::Bank;
 use super::choice::{AT, BATCHES, CANDIDATES, Prices};
+use super::diagnosis::{Diagnosis, Group, due, micro};
 use super::rows::Rows;
 use super::{Generator, Reference, System};
-use crate::config::{Config, Control, Schedule as ScheduleKey};
-use crate::objective::{Learned, Loss, points_per_draw};
+use crate::config::{Config, Control, ObjectiveKind, Schedule as ScheduleKey};
+use crate::objective::{Divergence, Implicit, Learned, Loss, Objective, Seen, Weights, points_per_draw};
 use crate::optim::{self, Adam, Decay, Schedule};
 use crate::rng::{Purpose, Stream};
 use crate::sde::Paths;
 use crate::transition::{Draws, Starts, stratified};
 use crate::{Error, Real, Result};
 use ndarray::ArrayView2;
-
-/// Bins of time in [`StepReport::bins`].
-const BINS: usize = 8;
 
 /// Everything that training changes: what a checkpoint holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +23,8 @@ pub struct State<R> {
     pub optimiser: optim::State<R>,
     /// What the control variate has learned.
     pub control: Learned<R>,
+    /// What a weighting that learns has seen.
+    pub weights: Seen,
     /// What `objective.control = "auto"` has measured.
     pub prices: Option<Prices>,
 }
@@ -42,8 +42,8 @@ pub struct StepReport {
     pub gradient: f64,
     /// Learning rate.
     pub rate: f64,
-    /// With `train.diagnose`: for eight groups of draws in the order of their times (mean time, variance of the loss).
-    pub bins: Vec<(f64, f64)>,
+    /// With `train.diagnose`, at about 40 steps of a run: what the control is worth at each time.
+    pub groups: Vec<Group>,
 }
 
 /// A model in training.
@@ -52,7 +52,8 @@ pub struct Trainer<R: Real> {
     system: System<R>,
     state: State<R>,
     adam: Adam,
-    loss: Loss<R>,
+    loss: Objective<R>,
+    weights: Weights,
     /// Data in whitened coordinates, row-major.
     data: Vec<R>,
     starts: Rows,
@@ -104,7 +105,7 @@ impl<R: Real> Trainer<R> {
         let paths = t.batch * system.paths_per_point;
         let n = paths * system.noising.draws_per_path();
         let control = if config.objective.control == Control::Auto { CANDIDATES[0] } else { config.objective.control };
-        let loss = Loss::new(&system.model, system.regression, control, config.objective.weighting, n)?;
+        let loss = objective(config, &system, control, n)?;
         let adam = adam(config)?;
         let params = system.model.net.init::<R>(t.seed);
         let batch = Batch {
@@ -115,9 +116,12 @@ impl<R: Real> Trainer<R> {
             values: vec![R::zero(); n],
             grad: vec![R::zero(); params.len()],
         };
-        let state = State { optimiser: adam.start(&params)?, control: loss.start(t.seed)?, params, prices: None };
+        let weighting = config.objective.weighting;
+        let weights = Weights::new(weighting, system.model.scale, n);
+        let state =
+            State { optimiser: adam.start(&params)?, control: loss.start(t.seed)?, weights: Seen::start(weighting), params, prices: None };
         let bank = Bank::new(n, d, t.reuse);
-        Ok(Trainer { adam, config: config.clone(), system, state, loss, data, starts, bank, batch })
+        Ok(Trainer { adam, config: config.clone(), system, state, loss, weights, data, starts, bank, batch })
     }
 
     /// A model as `state` left it.
@@ -130,13 +134,14 @@ impl<R: Real> Trainer<R> {
         if state.params.len() != expected || state.optimiser.m.len() != expected || state.optimiser.v.len() != expected {
             return Err(Error::shape("training state", format!("{expected} parameters and moments"), &[&[state.params.len()]]));
         }
+        if state.weights.numbers().len() != fresh.state.weights.numbers().len() {
+            return Err(Error::refused("training state", "the weights' state is not that of objective.weighting"));
+        }
         if !state.control.fits(&fresh.state.control) {
             return Err(Error::refused("training state", "the control variate's state is not that of objective.control"));
         }
         let mut trainer = Trainer { state, ..fresh };
-        if let (Some(prices), Control::Auto) = (trainer.state.prices, config.objective.control) {
-            trainer.loss = trainer.loss(prices.choice())?;
-        }
+        trainer.loss = trainer.loss(trainer.control())?;
         Ok(trainer)
     }
 
@@ -156,8 +161,13 @@ impl<R: Real> Trainer<R> {
     }
 
     /// The loss with `control` on this trainer's batches.
-    fn loss(&self, control: Control) -> Result<Loss<R>> {
-        Loss::new(&self.system.model, self.system.regression, control, self.config.objective.weighting, self.batch.values.len())
+    fn loss(&self, control: Control) -> Result<Objective<R>> {
+        objective(&self.config, &self.system, control, self.batch.values.len())
+    }
+
+    /// The streams of step `step`.
+    fn noise(&self, step: u64) -> Paths {
+        Paths { seed: self.config.train.seed, purpose: Purpose::Noise, step }
     }
 
     /// Measures the controls that `auto` chooses from, on batches that no step takes, and takes the cheapest.
@@ -168,9 +178,11 @@ impl<R: Real> Trainer<R> {
             let (mut mean, mut square) = (vec![0.0; self.state.params.len()], 0.0);
             for batch in 0..BATCHES {
                 // Steps of a run end far below 2^40.
-                self.draw_alone((1 << 40) + batch)?;
+                let noise = self.noise((1 << 40) + batch);
+                self.draw_alone(noise)?;
                 let b = &mut self.batch;
-                loss.run(&self.system.model, &self.state.params, &Learned::Nothing, &b.draws, &mut b.values, &mut b.grad)?;
+                let weights = self.weights.at(b.draws.times(), self.system.noising.as_ref(), &self.state.weights);
+                loss.run(&self.system.model, &self.state.params, &Learned::Nothing, &b.draws, weights, noise, &mut b.values, &mut b.grad)?;
                 for (mean, g) in mean.iter_mut().zip(&b.grad) {
                     *mean += g.f64() / BATCHES as f64;
                     square += g.f64() * g.f64() / BATCHES as f64;
@@ -194,9 +206,13 @@ impl<R: Real> Trainer<R> {
             self.choose().map_err(|e| at(e, step))?;
         }
         self.draw(step).map_err(|e| at(e, step))?;
+        let noise = Paths { purpose: Purpose::Probe, ..self.noise(step) };
+        let groups =
+            if self.config.train.diagnose && due(step, self.config.train.steps as u64) { self.diagnose(noise)? } else { Vec::new() };
         let b = &mut self.batch;
-        let State { params, control, .. } = &mut self.state;
-        self.loss.run(&self.system.model, params, control, &b.draws, &mut b.values, &mut b.grad)?;
+        let State { params, control, weights: seen, .. } = &mut self.state;
+        let weights = self.weights.at(b.draws.times(), self.system.noising.as_ref(), seen);
+        self.loss.run(&self.system.model, params, control, &b.draws, weights, noise, &mut b.values, &mut b.grad)?;
         let n = b.values.len() as f64;
         let loss = b.values.iter().map(|v| v.f64()).sum::<f64>() / n;
         if !loss.is_finite() {
@@ -210,8 +226,30 @@ impl<R: Real> Trainer<R> {
             return Err(non_finite(&format!("the gradient of {}", bad.map_or("the parameters".into(), |p| p.name)), step));
         }
         self.loss.learn(&self.system.model, &mut self.state.control, &b.draws, &b.values)?;
-        let bins = if self.config.train.diagnose { bins(b.draws.times(), &b.values) } else { Vec::new() };
-        Ok(StepReport { step: step + 1, loss, deviation, gradient: report.norm, rate: report.rate, bins })
+        self.weights.learn(&mut self.state.weights, b.draws.times(), &b.values);
+        Ok(StepReport { step: step + 1, loss, deviation, gradient: report.norm, rate: report.rate, groups })
+    }
+
+    /// What the control is worth on the present draws, time by time.
+    fn diagnose(&mut self, noise: Paths) -> Result<Vec<Group>> {
+        let (draws, size) = (&self.batch.draws, micro(self.batch.draws.len()));
+        let mut run = objective(&self.config, &self.system, self.control(), size)?;
+        let mut plain = match run {
+            Objective::Regression(_) => Some(objective(&self.config, &self.system, Control::None, size)?),
+            Objective::Implicit(_) => None,
+        };
+        let noising = self.system.noising.as_ref();
+        let weights = self.weights.at(draws.times(), noising, &self.state.weights);
+        let diagnosis = Diagnosis { model: &self.system.model, noising, params: &self.state.params, draws, weights, noise };
+        diagnosis.groups((&mut run, &self.state.control), plain.as_mut())
+    }
+
+    /// The control of the next step.
+    fn control(&self) -> Control {
+        match (self.config.objective.control, self.state.prices) {
+            (Control::Auto, prices) => prices.map_or(CANDIDATES[0], |prices| prices.choice()),
+            (control, _) => control,
+        }
     }
 
     /// Makes the draws of optimiser step `step` without using them: for measurements.
@@ -219,7 +257,7 @@ impl<R: Real> Trainer<R> {
     /// # Errors
     /// A chain that reaches NaN or infinity.
     pub fn draw(&mut self, step: u64) -> Result<&Draws<R>> {
-        let noise = Paths { seed: self.config.train.seed, purpose: Purpose::Noise, step };
+        let noise = self.noise(step);
         let starts =
             self.bank.paths(step, |batch, out| self.batch.simulate(&self.system, &mut self.starts, &self.data, noise, batch, out))?;
         self.system.noising.finish(starts, noise, &mut self.batch.draws)?;
@@ -227,10 +265,9 @@ impl<R: Real> Trainer<R> {
     }
 
     /// Draws with paths of their own, which the bank does not keep: independent of those of every other step.
-    fn draw_alone(&mut self, step: u64) -> Result<()> {
-        let noise = Paths { seed: self.config.train.seed, purpose: Purpose::Noise, step };
+    fn draw_alone(&mut self, noise: Paths) -> Result<()> {
         let mut starts = Starts::new(self.batch.u.len(), self.system.model.dim());
-        self.batch.simulate(&self.system, &mut self.starts, &self.data, noise, step, &mut starts)?;
+        self.batch.simulate(&self.system, &mut self.starts, &self.data, noise, noise.step, &mut starts)?;
         self.system.noising.finish(&starts, noise, &mut self.batch.draws)
     }
 
@@ -240,9 +277,12 @@ impl<R: Real> Trainer<R> {
     /// # Errors
     /// As [`Trainer::draw`].
     pub fn gradient(&mut self, step: u64) -> Result<&[R]> {
-        self.draw_alone(step)?;
+        let noise = self.noise(step);
+        self.draw_alone(noise)?;
+        let noise = Paths { purpose: Purpose::Probe, ..noise };
         let b = &mut self.batch;
-        self.loss.run(&self.system.model, &self.state.params, &self.state.control, &b.draws, &mut b.values, &mut b.grad)?;
+        let weights = self.weights.at(b.draws.times(), self.system.noising.as_ref(), &self.state.weights);
+        self.loss.run(&self.system.model, &self.state.params, &self.state.control, &b.draws, weights, noise, &mut b.values, &mut b.grad)?;
         Ok(&b.grad)
     }
 
@@ -253,6 +293,20 @@ impl<R: Real> Trainer<R> {
     pub fn generator(&self, reference: &Reference) -> Result<Generator<R>> {
         Generator::new(&self.config, reference, &self.state)
     }
+}
+
+/// What `draws` draws a step are made into, with `control`.
+fn objective<R: Real>(config: &Config, system: &System<R>, control: Control, draws: usize) -> Result<Objective<R>> {
+    let (model, regression) = (&system.model, system.regression);
+    let divergence = match config.objective.kind {
+        ObjectiveKind::Ndsm | ObjectiveKind::Dsm | ObjectiveKind::ComponentFlow => {
+            return Ok(Objective::Regression(Box::new(Loss::new(model, regression, control, draws)?)));
+        }
+        ObjectiveKind::Implicit => Divergence::Exact,
+        ObjectiveKind::Hutchinson => Divergence::Hutchinson,
+        ObjectiveKind::Sliced => Divergence::Sliced,
+    };
+    Ok(Objective::Implicit(Box::new(Implicit::new(model, regression, divergence, draws)?)))
 }
 
 fn adam(config: &Config) -> Result<Adam> {
@@ -277,18 +331,4 @@ fn at(e: Error, now: u64) -> Error {
         Error::NonFinite { place, remedy, .. } => Error::NonFinite { place, step: now as usize + 1, remedy },
         other => other,
     }
-}
-
-/// (mean time, variance of the values) of equal groups in the order of time.
-fn bins<R: Real>(times: &[f64], values: &[R]) -> Vec<(f64, f64)> {
-    let mut order: Vec<usize> = (0..times.len()).collect();
-    order.sort_by(|a, b| times[*a].total_cmp(&times[*b]));
-    order
-        .chunks(times.len().div_ceil(BINS))
-        .map(|group| {
-            let mean = |f: &dyn Fn(usize) -> f64| group.iter().map(|i| f(*i)).sum::<f64>() / group.len() as f64;
-            let m = mean(&|i| values[i].f64());
-            (mean(&|i| times[i]), mean(&|i| (values[i].f64() - m).powi(2)))
-        })
-        .collect()
 }

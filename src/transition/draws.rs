@@ -88,6 +88,17 @@ impl<R: Real> Draws<R> {
         Draw { mean: &v[..d], plus: &v[d..2 * d], minus: &v[2 * d..3 * d], target_plus: &v[3 * d..4 * d], target_minus: &v[4 * d..] }
     }
 
+    /// The draws `rows` of `from`, of the same dimension, instead of the ones that are here.
+    pub(crate) fn copy_rows(&mut self, from: &Draws<R>, rows: &[usize]) {
+        let width = FIELDS * self.dim;
+        self.values.clear();
+        self.times.clear();
+        for i in rows {
+            self.values.extend_from_slice(&from.values[i * width..][..width]);
+            self.times.push(from.times[*i]);
+        }
+    }
+
     /// All values and all times, to be filled block by block.
     pub(crate) fn parts_mut(&mut self) -> (&mut [R], &mut [f64]) {
         (&mut self.values, &mut self.times)
@@ -165,6 +176,11 @@ pub trait Noising<R: Real>: Send + Sync {
     fn dim(&self) -> usize;
     /// Draws taken from each path.
     fn draws_per_path(&self) -> usize;
+    /// 1/(T q(t)), q the density of the draws' times: what a function of the time is multiplied with so that its mean over draws is that over [0, T]. On
+    /// a fixed grid the integral is the sum over the steps with the function at their ends.
+    fn importance(&self, t: f64) -> f64;
+    /// The length of the step that ends at time `t`.
+    fn step_length(&self, t: f64) -> f64;
     /// Runs the paths that start at the rows of `x0` [n, d] up to the steps that are drawn from, for draw j of path i at index
     /// i * draws_per_path + j. `u`: for each draw a number in (0, 1) from which its time is made by the inverse of the law of times.
     ///

@@ -27,6 +27,14 @@ impl<R: Real> Noising<R> for IsotropicKernel {
         self.dim
     }
 
+    fn importance(&self, t: f64) -> f64 {
+        self.times.importance(t)
+    }
+
+    fn step_length(&self, t: f64) -> f64 {
+        t
+    }
+
     fn draws_per_path(&self) -> usize {
         1
     }

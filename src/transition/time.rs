@@ -2,7 +2,7 @@
 
 use crate::rng::Stream;
 use crate::sde::NoiseScale;
-use crate::{Error, Result};
+use crate::{Error, Real, Result};
 
 /// The law of the time at which the score is learned.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +48,45 @@ impl TimeLaw {
             None => self.t_min + (self.horizon - self.t_min) * u,
             Some((mu, sigma)) => self.scale.time(2.0 * (mu + sigma * normal_quantile(u))).clamp(self.t_min, self.horizon),
         }
+    }
+
+    /// The density of the law at time `t`; 0 where it is clipped, at the ends.
+    pub fn density(&self, t: f64) -> f64 {
+        match self.logit {
+            _ if !(t >= self.t_min && t <= self.horizon) => 0.0,
+            None => 1.0 / (self.horizon - self.t_min),
+            Some(_) if t == self.t_min || t == self.horizon => 0.0,
+            Some((mu, sigma)) => {
+                let z = (0.5 * self.scale.log_ratio(t) - mu) / sigma;
+                z.normal_law_lane::<false>().1 / sigma * 0.5 * self.scale.log_ratio_rate(t)
+            }
+        }
+    }
+
+    /// 1/(T q(t)): what a function of the time is multiplied with so that its mean over the law is that over [0, T]. 0 at the ends where the law is
+    /// clipped, which are no interval.
+    pub fn importance(&self, t: f64) -> f64 {
+        let q = self.density(t);
+        if q > 0.0 { 1.0 / (self.horizon * q) } else { 0.0 }
+    }
+
+    /// The probability that [`TimeLaw::step`] is `n`.
+    pub fn probability(&self, n: usize, times: &[f64]) -> f64 {
+        let steps = times.len() - 1;
+        let Some((mu, sigma)) = self.logit else { return 1.0 / steps as f64 };
+        let ell = |t: f64| self.scale.log_ratio(t);
+        let (least, most) = (ell(self.t_min), ell(self.horizon));
+        // The share below the middle between the ends of two steps.
+        let below = |n: usize| match n {
+            0 => 0.0,
+            _ if n == steps => 1.0,
+            _ => match 0.5 * (ell(times[n]) + ell(times[n + 1])) {
+                middle if middle <= least => 0.0,
+                middle if middle > most => 1.0,
+                middle => ((0.5 * middle - mu) / sigma).normal_law_lane::<false>().0,
+            },
+        };
+        below(n + 1) - below(n)
     }
 
     /// The index of the step whose end the law picks on a fixed grid `times` = t_0..t_N: uniform over the steps, or the step whose
@@ -196,6 +235,19 @@ mod tests {
         let uniform = TimeLaw::uniform(scale, 0.0, 3.0).unwrap();
         assert!((0..10).all(|n| uniform.step((n as f64 + 0.5) / 10.0, &grid) == n));
         assert!(law.step(1e-9, &grid) == 0 && law.step(1.0 - 1e-9, &grid) == 9);
+        // Densities and probabilities: of f(t) = t^2, the mean over [t_min, T] by draws, and on the grid by steps.
+        for (law, low) in [(law, 0.02f64), (uniform, 0.0)] {
+            let n = 400_000;
+            let sum: f64 = (0..n).map(|i| law.quantile((i as f64 + 0.5) / n as f64)).map(|t| t * t * law.importance(t)).sum();
+            let exact = (27.0 - low.powi(3)) / 9.0;
+            assert!((sum / n as f64 - exact).abs() <= 1e-4 * exact, "{} {exact}", sum / n as f64);
+            let mut counts = [0.0; 10];
+            (0..n).for_each(|i| counts[law.step((i as f64 + 0.5) / n as f64, &grid)] += 1.0 / n as f64);
+            for (step, count) in counts.iter().enumerate() {
+                assert!((law.probability(step, &grid) - count).abs() <= 1e-5, "{step}: {count}");
+            }
+        }
+        assert!(law.density(3.0) == 0.0 && law.density(4.0) == 0.0 && uniform.density(3.0) == 1.0 / 3.0);
         assert!(TimeLaw::uniform(scale, 3.0, 3.0).is_err() && TimeLaw::logit_normal(scale, 0.0, 1.0, 0.0, 0.0).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::audit::transitions::row;
 use crate::audit::{Effort, Row};
-use crate::config::{Control, Parametrisation, Weighting};
+use crate::config::{Control, Parametrisation};
 use crate::mixture::{Covariances, Evaluator, Mixture};
 use crate::nn::ScoreNet;
 use crate::objective::{ComponentChain, GaussianChain, Guide, Learned, Loss, Regression, ScoreModel};
@@ -99,7 +99,7 @@ pub(super) fn deviations(source: &Source, controls: &[Control], batches: u64, pl
     let directions: Vec<Vec<f64>> = (0..DIRECTIONS).map(|j| normals(params.len(), 1 + j as u32, 1.0)).collect();
     let mut losses = vec![];
     for control in [Control::None].iter().chain(controls) {
-        let loss = Loss::new(model, source.regression, *control, Weighting::Variance, BATCH)?;
+        let loss = Loss::new(model, source.regression, *control, BATCH)?;
         let mut learned = loss.start(0)?;
         if let Learned::Network { params, .. } = &mut learned {
             *params = normals(params.len(), 100, 0.3);
@@ -108,6 +108,7 @@ pub(super) fn deviations(source: &Source, controls: &[Control], batches: u64, pl
     }
     let starts: Vec<f64> = [0.5, -0.3, -1.0, 1.2].repeat(BATCH / per_path / 2);
     let (mut u, mut draws) = (vec![0.0; BATCH], Draws::new(BATCH, 2));
+    let weights = vec![1.0; BATCH];
     let (mut plain, mut values) = (vec![0.0; BATCH], vec![0.0; BATCH]);
     let (mut plain_grad, mut grad) = (vec![0.0; params.len()], vec![0.0; params.len()]);
     let mut sums = vec![[[0.0f64; 2]; DIRECTIONS + 1]; controls.len()];
@@ -116,10 +117,10 @@ pub(super) fn deviations(source: &Source, controls: &[Control], batches: u64, pl
         stratified(&mut Stream::new(22, Purpose::Time, batch, 0), per_path, &mut u);
         source.noising.draw(&starts, &u, Paths { seed: 22, purpose: Purpose::Noise, step: batch }, &mut draws)?;
         let [(none, nothing), rest @ ..] = &mut losses[..] else { return Ok(vec![]) };
-        none.run(model, &params, nothing, &draws, &mut plain, &mut plain_grad)?;
+        none.run(model, &params, nothing, &draws, &weights, &mut plain, &mut plain_grad)?;
         plant(&mut draws);
         for ((loss, learned), sums) in rest.iter_mut().zip(&mut sums) {
-            loss.run(model, &params, learned, &draws, &mut values, &mut grad)?;
+            loss.run(model, &params, learned, &draws, &weights, &mut values, &mut grad)?;
             if batch == 0 {
                 if matches!(learned, Learned::Regression(_)) {
                     loss.learn(model, learned, &draws, &values)?;
