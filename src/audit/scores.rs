@@ -1,6 +1,6 @@
 //! Scores: the chain's own, the equation's, a network's, and what the samplers make of an exact one.
 
-mod trained;
+pub(super) mod trained;
 
 use super::transitions::{failed, order, row, three_modes};
 use super::{Curve, Effort, Row, Subject, Table};

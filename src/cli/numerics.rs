@@ -270,6 +270,9 @@ impl<R: Real> Model for Run<R> {
                     format!("{:.0} % of the steps take paths that are there, {:.1} MB", 100.0 * hits, bytes as f64 / 1e6),
                 ));
             }
+            if trainer.simulation_share().is_finite() {
+                facts.push(("noising the data".to_owned(), format!("{:.0} % of the training time", 100.0 * trainer.simulation_share())));
+            }
             facts.extend(trainer.state().prices.map(|prices| ("control chosen".to_owned(), prices.to_string())));
         }
         if let Some(data) = self.data.get() {

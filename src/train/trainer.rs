@@ -13,6 +13,7 @@ use crate::sde::Paths;
 use crate::transition::{Draws, Starts, stratified};
 use crate::{Error, Real, Result};
 use ndarray::ArrayView2;
+use std::time::{Duration, Instant};
 
 /// Everything that training changes: what a checkpoint holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +60,8 @@ pub struct Trainer<R: Real> {
     starts: Rows,
     bank: Bank<R>,
     batch: Batch<R>,
+    /// Spent on draws, and on whole steps.
+    spent: [Duration; 2],
 }
 
 /// Buffers of a step, made once.
@@ -121,7 +124,7 @@ impl<R: Real> Trainer<R> {
         let state =
             State { optimiser: adam.start(&params)?, control: loss.start(t.seed)?, weights: Seen::start(weighting), params, prices: None };
         let bank = Bank::new(n, d, t.reuse);
-        Ok(Trainer { adam, config: config.clone(), system, state, loss, weights, data, starts, bank, batch })
+        Ok(Trainer { adam, config: config.clone(), system, state, loss, weights, data, starts, bank, batch, spent: Default::default() })
     }
 
     /// A model as `state` left it.
@@ -153,6 +156,11 @@ impl<R: Real> Trainer<R> {
     /// Process, objective and score model.
     pub fn system(&self) -> &System<R> {
         &self.system
+    }
+
+    /// Share of the time of the steps so far that noising the data took: paths and the steps that are drawn from. NaN before the first step.
+    pub fn simulation_share(&self) -> f64 {
+        self.spent[0].as_secs_f64() / self.spent[1].as_secs_f64()
     }
 
     /// Share of the steps whose paths were simulated for an earlier one, and the memory of these paths in bytes.
@@ -201,11 +209,13 @@ impl<R: Real> Trainer<R> {
     /// # Errors
     /// `NonFinite` if the chain, the loss or the gradient is NaN or infinite; the state is then that before the step.
     pub fn step(&mut self) -> Result<StepReport> {
-        let step = self.state.optimiser.step;
+        let (step, began) = (self.state.optimiser.step, Instant::now());
         if step >= AT && self.config.objective.control == Control::Auto && self.state.prices.is_none() {
             self.choose().map_err(|e| at(e, step))?;
         }
+        let drawing = Instant::now();
         self.draw(step).map_err(|e| at(e, step))?;
+        self.spent[0] += drawing.elapsed();
         let noise = Paths { purpose: Purpose::Probe, ..self.noise(step) };
         let groups =
             if self.config.train.diagnose && due(step, self.config.train.steps as u64) { self.diagnose(noise)? } else { Vec::new() };
@@ -227,6 +237,7 @@ impl<R: Real> Trainer<R> {
         }
         self.loss.learn(&self.system.model, &mut self.state.control, &b.draws, &b.values)?;
         self.weights.learn(&mut self.state.weights, b.draws.times(), &b.values);
+        self.spent[1] += began.elapsed();
         Ok(StepReport { step: step + 1, loss, deviation, gradient: report.norm, rate: report.rate, groups })
     }
 

@@ -5,7 +5,7 @@ use crate::audit::{Effort, Row};
 use crate::config::{Control, Parametrisation};
 use crate::mixture::{Covariances, Evaluator, Mixture};
 use crate::nn::ScoreNet;
-use crate::objective::{ComponentChain, GaussianChain, Guide, Learned, Loss, Regression, ScoreModel};
+use crate::objective::{ComponentChain, Divergence, GaussianChain, Guide, Implicit, Learned, Loss, Objective, Regression, ScoreModel};
 use crate::rng::{Purpose, Stream};
 use crate::sde::{ComponentStep, Grid, Langevin, NoiseScale, Paths};
 use crate::transition::{ComponentKernel, Draws, Euler, IsotropicKernel, ItoTaylor, LocalLinear, Noising, Target, TimeLaw, stratified};
@@ -25,15 +25,45 @@ const BOUND: f64 = 4.4;
 /// None that was ever seen.
 pub fn rows(effort: Effort) -> Result<Vec<Row>> {
     let batches = if effort == Effort::Quick { 50 } else { 500 };
-    let controls: Vec<Control> = Control::ALL.iter().copied().filter(|c| !matches!(c, Control::Auto | Control::None)).collect();
+    let controls = Control::ALL.iter().copied().filter(|c| !matches!(c, Control::Auto | Control::None)).map(Rival::Control);
+    let implicit = [Divergence::Exact, Divergence::Hutchinson, Divergence::Sliced].map(Rival::Implicit);
+    let all: Vec<Rival> = controls.chain(implicit).collect();
     let mut rows = vec![];
     for source in sources()? {
-        let found = deviations(&source, &controls, batches, &|_| {})?;
+        // The flow is no score: it has controls alone.
+        let rivals: Vec<Rival> =
+            all.iter().copied().filter(|r| matches!(r, Rival::Control(_)) || source.regression == Regression::Score).collect();
+        let found = deviations(&source, &rivals, batches, &|_| {})?;
         rows.extend(
-            controls.iter().zip(found).map(|(control, z)| row("bias", &format!("{}, {}", control.name(), source.name), &[("0", z, BOUND)])),
+            rivals.iter().zip(found).map(|(rival, z)| row("bias", &format!("{}, {}", rival.name(), source.name), &[("0", z, BOUND)])),
         );
     }
     Ok(rows)
+}
+
+/// What has the mean of the loss without control, or, without a target, that of its gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rival {
+    Control(Control),
+    Implicit(Divergence),
+}
+
+impl Rival {
+    fn name(self) -> String {
+        match self {
+            Rival::Control(control) => control.name().to_owned(),
+            Rival::Implicit(divergence) => format!("implicit ({divergence:?})").to_lowercase(),
+        }
+    }
+
+    fn objective(self, source: &Source) -> Result<Objective<f64>> {
+        Ok(match self {
+            Rival::Control(control) => Objective::Regression(Box::new(Loss::new(&source.model, source.regression, control, BATCH)?)),
+            Rival::Implicit(divergence) => {
+                Objective::Implicit(Box::new(Implicit::new(&source.model, source.regression, divergence, BATCH)?))
+            }
+        })
+    }
 }
 
 /// Draws, and the model that learns from them.
@@ -85,9 +115,9 @@ pub(super) fn sources() -> Result<Vec<Source>> {
     ])
 }
 
-/// For each control, the largest of |mean|/standard error of the differences in loss and gradient to no control. `plant` may spoil the draws that
+/// For each rival, the largest of |mean|/standard error of the differences in loss and gradient to no control. `plant` may spoil the draws that
 /// the controls see, for tests of this function.
-pub(super) fn deviations(source: &Source, controls: &[Control], batches: u64, plant: &dyn Fn(&mut Draws<f64>)) -> Result<Vec<f64>> {
+pub(super) fn deviations(source: &Source, rivals: &[Rival], batches: u64, plant: &dyn Fn(&mut Draws<f64>)) -> Result<Vec<f64>> {
     let (model, per_path) = (&source.model, source.noising.draws_per_path());
     let normals = |n: usize, chunk: u32, scale: f64| {
         let mut v = vec![0.0; n];
@@ -98,8 +128,8 @@ pub(super) fn deviations(source: &Source, controls: &[Control], batches: u64, pl
     let params = normals(model.net.parameter_count(), 0, 0.3);
     let directions: Vec<Vec<f64>> = (0..DIRECTIONS).map(|j| normals(params.len(), 1 + j as u32, 1.0)).collect();
     let mut losses = vec![];
-    for control in [Control::None].iter().chain(controls) {
-        let loss = Loss::new(model, source.regression, *control, BATCH)?;
+    for rival in [Rival::Control(Control::None)].iter().chain(rivals) {
+        let loss = rival.objective(source)?;
         let mut learned = loss.start(0)?;
         if let Learned::Network { params, .. } = &mut learned {
             *params = normals(params.len(), 100, 0.3);
@@ -111,16 +141,17 @@ pub(super) fn deviations(source: &Source, controls: &[Control], batches: u64, pl
     let weights = vec![1.0; BATCH];
     let (mut plain, mut values) = (vec![0.0; BATCH], vec![0.0; BATCH]);
     let (mut plain_grad, mut grad) = (vec![0.0; params.len()], vec![0.0; params.len()]);
-    let mut sums = vec![[[0.0f64; 2]; DIRECTIONS + 1]; controls.len()];
+    let mut sums = vec![[[0.0f64; 2]; DIRECTIONS + 1]; rivals.len()];
     // The first batch is for coefficients to be learned from.
     for batch in 0..=batches {
         stratified(&mut Stream::new(22, Purpose::Time, batch, 0), per_path, &mut u);
         source.noising.draw(&starts, &u, Paths { seed: 22, purpose: Purpose::Noise, step: batch }, &mut draws)?;
         let [(none, nothing), rest @ ..] = &mut losses[..] else { return Ok(vec![]) };
-        none.run(model, &params, nothing, &draws, &weights, &mut plain, &mut plain_grad)?;
+        let probes = Paths { seed: 22, purpose: Purpose::Probe, step: batch };
+        none.run(model, &params, nothing, &draws, &weights, probes, &mut plain, &mut plain_grad)?;
         plant(&mut draws);
-        for ((loss, learned), sums) in rest.iter_mut().zip(&mut sums) {
-            loss.run(model, &params, learned, &draws, &weights, &mut values, &mut grad)?;
+        for (((loss, learned), sums), rival) in rest.iter_mut().zip(&mut sums).zip(rivals) {
+            loss.run(model, &params, learned, &draws, &weights, probes, &mut values, &mut grad)?;
             if batch == 0 {
                 if matches!(learned, Learned::Regression(_)) {
                     loss.learn(model, learned, &draws, &values)?;
@@ -128,7 +159,11 @@ pub(super) fn deviations(source: &Source, controls: &[Control], batches: u64, pl
                 continue;
             }
             let along = |v: &Vec<f64>| v.iter().zip(grad.iter().zip(&plain_grad)).map(|(v, (g, p))| v * (g - p)).sum::<f64>();
-            let value = values.iter().zip(&plain).map(|(a, b)| a - b).sum::<f64>() / BATCH as f64;
+            let value = match rival {
+                Rival::Control(_) => values.iter().zip(&plain).map(|(a, b)| a - b).sum::<f64>() / BATCH as f64,
+                // Its values are those of the loss up to a constant.
+                Rival::Implicit(_) => 0.0,
+            };
             for (sum, x) in sums.iter_mut().zip([value].into_iter().chain(directions.iter().map(along))) {
                 *sum = [sum[0] + x, sum[1] + x * x];
             }
@@ -157,7 +192,7 @@ mod tests {
                 draw.copy_within(d..2 * d, 0);
             }
         };
-        let controls = [Control::SelfControl, Control::Gated, Control::Regression];
+        let controls = [Control::SelfControl, Control::Gated, Control::Regression].map(Rival::Control);
         for source in sources.iter().filter(|s| ["langevin, euler", "langevin, component"].contains(&s.name)) {
             let z = deviations(source, &controls, 40, &wrong).unwrap();
             assert!(z.iter().all(|z| *z > 2.0 * BOUND), "{}: {z:?}", source.name);

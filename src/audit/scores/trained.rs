@@ -5,7 +5,7 @@ use crate::audit::{Effort, Row};
 use crate::config::{Control, Parametrisation, Weighting};
 use crate::mixture::{Covariances, Draw, Evaluator, Mixture};
 use crate::nn::{Inference, ScoreNet};
-use crate::objective::{GaussianChain, Guide, Learned, Loss, Regression, ScoreModel, Seen, Weights};
+use crate::objective::{GaussianChain, Guide, Loss, Regression, ScoreModel, Seen, Weights, points_per_draw};
 use crate::optim::{Adam, Decay, Schedule};
 use crate::rng::{Purpose, Stream};
 use crate::sde::{DoubleWell, Grid, Isotropic, Langevin, NoiseScale, Paths};
@@ -29,16 +29,36 @@ const POINTS: usize = 601;
 /// # Errors
 /// None that was ever seen.
 pub fn rows(effort: Effort) -> Result<Vec<Row>> {
-    let narrow = Mixture::new(array![1.0], array![[0.3]], Covariances::Spherical(array![0.25]))?;
     let data = Mixture::new(array![0.3, 0.5, 0.2], array![[-1.8], [0.1], [2.4]], Covariances::Spherical(array![0.4, 0.6, 0.4]))?;
     let pi = three_modes()?;
     let (well, well_exact) = (Euler(DoubleWell::new(1, 0.8)?), Euler(DoubleWell::new(1, 0.8)?));
     let (modes, modes_exact) = (Euler(Langevin::<f32>::new(&pi, 1.0)?), Euler(Langevin::<f64>::new(&pi, 1.0)?));
     let guide = Guide::Reference(Evaluator::new(&pi));
     Ok(vec![
-        one("double well", well, &well_exact, &narrow, Guide::Standard, effort)?,
+        one("double well", well, &well_exact, &narrow()?, Guide::Standard, effort)?,
         one("three modes", modes, &modes_exact, &data, guide, effort)?,
     ])
+}
+
+fn narrow() -> Result<Mixture> {
+    Mixture::new(array![1.0], array![[0.3]], Covariances::Spherical(array![0.25]))
+}
+
+/// The mean of the bins' errors after so many evaluations of the network with `control`: double well.
+///
+/// # Errors
+/// None that was ever seen.
+pub fn by_control(control: Control, evaluations: u64) -> Result<f64> {
+    let (well, exact) = (Euler(DoubleWell::new(1, 0.8)?), Euler(DoubleWell::new(1, 0.8)?));
+    let model = model(&exact, Guide::Standard)?;
+    let steps = evaluations / (PATHS * PER_PATH * points_per_draw(control)) as u64;
+    let params = train(&model, well, &narrow()?, control, steps)?;
+    Ok(errors(&model, &params, &exact, &narrow()?)?.iter().sum::<f64>() / BINS as f64)
+}
+
+fn model<E: Isotropic<f64>>(exact: &Euler<E>, guide: Guide<f32>) -> Result<ScoreModel<f32>> {
+    let scale = NoiseScale::Preserving { beta: exact.0.sigma(0.0).powi(2) };
+    ScoreModel::new(ScoreNet::new(1, 64, 3, 6)?, Parametrisation::Residual, scale, guide, &[1.0])
 }
 
 /// The chain of `law`, and of the same law in f64, from `data`.
@@ -48,12 +68,9 @@ where
     E: Isotropic<f64>,
 {
     let (steps, bound) = if effort == Effort::Quick { (500, 0.25) } else { (20_000, 0.03) };
-    let beta = exact.0.sigma(0.0).powi(2);
-    let scale = NoiseScale::Preserving { beta };
-    let net = ScoreNet::new(1, 64, 3, 6)?;
-    let model = ScoreModel::new(net, Parametrisation::Residual, scale, guide, &[1.0])?;
+    let model = model(exact, guide)?;
     let began = Instant::now();
-    let params = train(&model, law, data, steps)?;
+    let params = train(&model, law, data, Control::Antithetic, steps)?;
     let seconds = began.elapsed().as_secs_f64();
     let errors = errors(&model, &params, exact, data)?;
     let worst = errors.iter().copied().fold(0.0, f64::max);
@@ -62,12 +79,19 @@ where
     Ok(row("trained", &tried, &[("chain's score, worst of 10 time bins", if worst.is_nan() { f64::INFINITY } else { worst }, bound)]))
 }
 
-/// NDSM with pairs (11), lambda = 1, more draws at early times.
-fn train<T: OneStep<f32> + Send + 'static>(model: &ScoreModel<f32>, law: T, data: &Mixture, steps: u64) -> Result<Vec<f32>> {
+/// NDSM with `control`, lambda = 1, more draws at early times.
+fn train<T: OneStep<f32> + Send + 'static>(
+    model: &ScoreModel<f32>,
+    law: T,
+    data: &Mixture,
+    control: Control,
+    steps: u64,
+) -> Result<Vec<f32>> {
     let times = TimeLaw::logit_normal(model.scale, 0.5 / STEPS as f64, 1.0, -1.1, 1.6)?;
     let noising = GaussianChain::fixed(law, Grid::Uniform.times(1.0, STEPS)?, times, PER_PATH)?;
     let n = PATHS * PER_PATH;
-    let mut loss = Loss::new(model, Regression::Score, Control::Antithetic, n)?;
+    let mut loss = Loss::new(model, Regression::Score, control, n)?;
+    let mut learned = loss.start(0)?;
     let mut weights = Weights::new(Weighting::Uniform, model.scale, n);
     let adam = Adam { ema: Some(0.999), ..Adam::new(Schedule::new(5e-3, 100, steps, Decay::Cosine)?) };
     let mut params = model.net.init::<f32>(0);
@@ -78,7 +102,8 @@ fn train<T: OneStep<f32> + Send + 'static>(model: &ScoreModel<f32>, law: T, data
         stratified(&mut Stream::new(0, Purpose::Time, step, 0), PER_PATH, &mut u);
         noising.draw(&x0, &u, Paths { seed: 0, purpose: Purpose::Noise, step }, &mut draws)?;
         let weights = weights.at(draws.times(), &noising, &Seen::default());
-        loss.run(model, &params, &Learned::Nothing, &draws, weights, &mut values, &mut grad)?;
+        loss.run(model, &params, &learned, &draws, weights, &mut values, &mut grad)?;
+        loss.learn(model, &mut learned, &draws, &values)?;
         if !adam.step(&mut params, &grad, &mut state)?.norm.is_finite() {
             return Err(Error::NonFinite { place: "the gradient".into(), step: step as usize, remedy: "it should be finite".into() });
         }

@@ -1,0 +1,130 @@
+//! What each control variate of score matching is worth at equal evaluations of the network, and at equal wall time: medians over five seeds.
+//!
+//!     cargo run --release --example controls_compared            # about fifteen minutes on two cores
+//!     cargo run --release --example controls_compared -- 1       # one seed
+//!
+//! Three settings: four modes in the plane, and four with the weights .55, .25, .15 and .05 of an almost fourfold symmetry, both on Euler chains of 200
+//! steps; the latent space of handwritten digits, with the component-wise step in four steps. The budget is that of the steps that pairs take.
+
+use ndarray::{Array1, Array2, array};
+use ndsm::config::{Config, Control, Setting};
+use ndsm::data::{Pca, Request, load};
+use ndsm::metrics::evaluate;
+use ndsm::mixture::{Covariances, Mixture};
+use ndsm::objective::points_per_draw;
+use ndsm::sample::Method;
+use ndsm::train::{Reference, Trainer};
+use ndsm::{Error, Result};
+use std::time::Instant;
+
+const CONTROLS: [Control; 6] =
+    [Control::None, Control::SelfControl, Control::Gated, Control::Regression, Control::Network, Control::Antithetic];
+const SAMPLES: usize = 10_000;
+
+struct Task {
+    name: &'static str,
+    request: Request,
+    settings: Vec<Setting>,
+    latent: usize,
+    /// Optimiser steps with pairs.
+    steps: usize,
+}
+
+fn tasks(seed: u64) -> Result<Vec<Task>> {
+    let chain = vec![
+        Setting::new("data.name", "four-modes"),
+        Setting::new("reference.components", 4usize),
+        Setting::new("sde.horizon", 1.0),
+        Setting::new("sde.steps", 200usize),
+        Setting::new("sde.grid", "uniform"),
+        Setting::new("objective.transition", "euler"),
+        Setting::new("objective.time_sampling", "grid"),
+        Setting::new("network.width", 128usize),
+        Setting::new("network.parametrisation", "scaled"),
+        Setting::new("train.times_per_path", 4usize),
+    ];
+    let near_c4 = Mixture::new(
+        array![0.55, 0.25, 0.15, 0.05],
+        array![[4.0, 0.0], [0.0, 4.0], [-4.0, 0.0], [0.0, -4.0]],
+        Covariances::Spherical(Array1::from_elem(4, 0.25)),
+    )?;
+    let request = |name: &str, n, mixture| Request { name: name.to_owned(), n, seed, mixture, path: None };
+    Ok(vec![
+        Task { name: "four modes", request: request("four-modes", Some(1000), None), settings: chain.clone(), latent: 0, steps: 500 },
+        Task { name: "near-C4", request: request("mixture", Some(1000), Some(near_c4)), settings: chain, latent: 0, steps: 500 },
+        Task { name: "digits", request: request("digits", None, None), settings: vec![], latent: 24, steps: 2000 },
+    ])
+}
+
+/// Outliers and sliced W2 of a model trained for `steps` steps, and the seconds of a step.
+fn run(task: &Task, control: Control, steps: usize, seed: u64) -> Result<[f64; 3]> {
+    let data = load(&task.request)?;
+    let mut settings = task.settings.clone();
+    settings.extend([
+        Setting::new("objective.control", control.name()),
+        Setting::new("train.steps", steps),
+        Setting::new("train.seed", seed as usize),
+    ]);
+    let config = Config::resolve(&settings)?;
+    let pca = if task.latent > 0 { Some(Pca::fit(data.points.view(), task.latent)?) } else { None };
+    let points = pca.as_ref().map_or(Ok(data.points.clone()), |pca| pca.encode(data.points.view()))?;
+    let reference = Reference::fit(points.view(), &config)?;
+    let mut trainer = Trainer::<f32>::new(&config, &reference, points.view())?;
+    let began = Instant::now();
+    for _ in 0..steps {
+        trainer.step()?;
+    }
+    let seconds = began.elapsed().as_secs_f64() / steps as f64;
+    let samples: Array2<f64> = trainer.generator(&reference)?.sample(SAMPLES, seed, Method::Ode, None)?;
+    let samples = pca.map_or(Ok(samples.clone()), |pca| pca.decode(samples.view()))?;
+    let metrics = evaluate(samples.view(), &data, None, seed)?;
+    Ok([metrics.outlier_share.unwrap_or(f64::NAN), metrics.sliced_w2, seconds])
+}
+
+fn median(mut x: Vec<f64>) -> f64 {
+    x.sort_by(f64::total_cmp);
+    x[x.len() / 2]
+}
+
+fn main() -> Result<()> {
+    let seeds = std::env::args().nth(1).map_or(Ok(5), |s| s.parse::<u64>());
+    let seeds = seeds.ok().filter(|n| *n > 0).ok_or_else(|| Error::refused("seeds", "expected a number > 0"))?;
+    println!(
+        "| | control | ms a step | outliers, equal evaluations | sliced W2 | outliers, equal time | sliced W2 |\n|---|---|---|---|---|---|---|"
+    );
+    for (at, task) in tasks(0)?.iter().enumerate() {
+        // The time of a step, each in its turn, so that a slow minute of the machine meets all of them.
+        let mut seconds = vec![vec![]; CONTROLS.len()];
+        for _ in 0..3 {
+            for (control, seconds) in CONTROLS.iter().zip(&mut seconds) {
+                seconds.push(run(task, *control, 100, 0)?[2]);
+            }
+        }
+        let seconds: Vec<f64> = seconds.into_iter().map(median).collect();
+        let pairs = seconds[CONTROLS.len() - 1];
+        for (control, seconds) in CONTROLS.iter().zip(seconds) {
+            let by_evaluations = task.steps * 2 / points_per_draw(*control);
+            let by_time = (task.steps as f64 * pairs / seconds) as usize;
+            let mut found = [vec![], vec![], vec![], vec![]];
+            for seed in 0..seeds {
+                let task = &tasks(seed)?[at];
+                for (half, steps) in [by_evaluations, by_time].into_iter().enumerate() {
+                    let [outliers, w2, _] = run(task, *control, steps, seed)?;
+                    found[2 * half].push(outliers);
+                    found[2 * half + 1].push(w2);
+                }
+            }
+            let [outliers, w2, timed_outliers, timed_w2] = found.map(median);
+            let share = |x: f64| if x.is_nan() { "".to_owned() } else { format!("{:.2} %", 100.0 * x) };
+            println!(
+                "| {} | `{}` | {:.2} | {} | {w2:.4} | {} | {timed_w2:.4} |",
+                task.name,
+                control.name(),
+                1e3 * seconds,
+                share(outliers),
+                share(timed_outliers)
+            );
+        }
+    }
+    Ok(())
+}
