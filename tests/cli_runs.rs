@@ -142,8 +142,8 @@ fn every_process_objective_and_control_that_fit_train_and_generate() {
         }
         counts.push((sde.name(), fitting));
     }
-    // Only "langevin" has a flow.
-    assert_eq!(counts, [("langevin", Control::ALL.len() + 6), ("vp", 6), ("ve", 6), ("sub-vp", 6)]);
+    // Only "langevin" has a flow; the three implicit objectives have no control.
+    assert_eq!(counts, [("langevin", Control::ALL.len() + 9), ("vp", 9), ("ve", 9), ("sub-vp", 9)]);
 }
 
 #[test]

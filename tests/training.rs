@@ -327,6 +327,64 @@ fn what_a_control_has_learned_is_part_of_the_state() {
 }
 
 #[test]
+fn what_weights_have_seen_is_part_of_the_state_and_a_diagnosis_changes_nothing() {
+    let x = points(500);
+    let settings = |diagnose: bool| {
+        config(&[
+            ("train.steps", 60usize.into()),
+            ("train.batch", 100usize.into()),
+            ("objective.weighting", "inverse-variance".into()),
+            ("train.diagnose", diagnose.into()),
+        ])
+    };
+    let reference = Reference::fit(x.view(), &settings(false)).unwrap();
+    let run = |diagnose, stop: Option<usize>| {
+        let c = settings(diagnose);
+        let mut t = Trainer::<f32>::new(&c, &reference, x.view()).unwrap();
+        for step in 0..60 {
+            if Some(step) == stop {
+                t = Trainer::resume(&c, &reference, x.view(), t.state().clone()).unwrap();
+            }
+            t.step().unwrap();
+        }
+        t.state().clone()
+    };
+    let whole = run(false, None);
+    assert!(whole == run(false, Some(37)) && whole == run(true, None) && whole == run(true, Some(52)));
+    assert_eq!(whole.weights.numbers().len(), 8);
+    let other = config(&[("train.steps", 60usize.into()), ("train.batch", 100usize.into())]);
+    let e = Trainer::resume(&other, &reference, x.view(), whole).err().expect("another weighting").to_string();
+    assert!(e.contains("objective.weighting"), "{e}");
+}
+
+#[test]
+fn a_diagnosis_shows_what_a_control_is_worth() {
+    let x = points(1000);
+    let c = config(&[
+        ("objective.transition", "euler".into()),
+        ("sde.grid", "quadratic".into()),
+        ("sde.horizon", 1.0.into()),
+        ("objective.control", "antithetic".into()),
+        ("train.times_per_path", 4usize.into()),
+        ("train.diagnose", true.into()),
+        ("train.steps", 80usize.into()),
+    ]);
+    let reference = Reference::fit(x.view(), &c).unwrap();
+    let mut t = Trainer::<f64>::new(&c, &reference, x.view()).unwrap();
+    let reports: Vec<_> = (0..80).map(|_| t.step().unwrap()).collect();
+    let diagnosed: Vec<_> = reports.iter().filter(|r| !r.groups.is_empty()).collect();
+    assert_eq!(diagnosed.len(), 40);
+    let groups = &diagnosed[39].groups;
+    assert!(groups.len() == 8 && groups.windows(2).all(|g| g[1].time > g[0].time && g[1].step > g[0].step));
+    // 200 steps of at most 0.01: pairs take off all but a small part of the variance at every time.
+    for g in groups {
+        assert!(g.gradient > 0.0 && g.gradient < 0.2 * g.plain[1] && g.loss < 0.2 * g.plain[0], "{g:?}");
+        // Steps of (i^2 - (i - 1)^2)/200^2 that end at t = (i/200)^2.
+        assert!((g.step - 2.0 * g.time.sqrt() / 200.0).abs() <= 0.1 * g.step, "{g:?}");
+    }
+}
+
+#[test]
 fn auto_takes_a_pair_where_steps_are_short() {
     let c = config(&[
         ("objective.transition", "euler".into()),

@@ -99,6 +99,8 @@ fn impossible_combinations_say_what_would_work() {
         (&[("objective.transition", "component".into()), ("sde.kind", "ve".into())], "exact"),
         (&[("objective.transition", "local-linear".into()), ("objective.kind", "dsm".into())], "ndsm"),
         (&[("objective.transition", "ito-taylor".into()), ("sde.kind", "sub-vp".into())], "exact"),
+        (&[("objective.kind", "sliced".into()), ("objective.control", "self".into())], "none"),
+        (&[("train.diagnose", true.into()), ("train.batch", 8.into())], ">= 64"),
         (&[("sde.integrator", "euler".into())], "objective.transition = \"component\""),
         (&[("sde.kind", "vp".into()), ("reference.kind", "mixture".into())], "langevin"),
         (&[("sde.kind", "vp".into()), ("sde.integrator", "component".into())], "exact"),

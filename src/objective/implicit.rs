@@ -13,6 +13,7 @@
 //! The derivatives of the derivatives come from one pass on dual numbers. With the input moving along v, let q = |S|^2 and l = S . v, S = sbar s: their
 //! adjoints are the dual numbers (0, w) and (2 w sbar, 0), and the tangent of the parameters' adjoint is then the gradient of w q + 2 w sbar dl/dv.
 
+use super::loss::replays;
 use super::{Regression, ScoreModel};
 use crate::config::Parametrisation;
 use crate::real::Dual;
@@ -21,8 +22,6 @@ use crate::tape::{Blocks, Program, Recorder, Var, Workspace};
 use crate::transition::Draws;
 use crate::{Error, Real, Result};
 
-/// Rows of a replay of the tape.
-const BLOCK: usize = 256;
 /// The largest dimension for which each coordinate has a probe of its own.
 const MOST: usize = 64;
 /// Draws whose probes come from one stream.
@@ -90,7 +89,7 @@ impl<R: Real> Implicit<R> {
         }
         let probes = if divergence == Divergence::Exact { d } else { 1 };
         let rows = draws.checked_mul(probes).filter(|n| *n > 0).ok_or_else(|| Error::invalid("loss: draws", "> 0", draws))?;
-        let count = rows.div_ceil(BLOCK);
+        let count = replays(rows);
         let block = rows.div_ceil(count);
         let mut r = Recorder::<Dual<R>>::new();
         let input = r.input("input", &[block, model.net.inputs()])?;

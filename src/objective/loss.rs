@@ -25,8 +25,11 @@ use crate::transition::Draws;
 use crate::{Error, Real, Result};
 use rayon::prelude::*;
 
-/// Rows of a replay of the tape: enough to keep the matrix products busy, few enough to stay in cache and to share.
-const BLOCK: usize = 256;
+/// Replays of the tape that `rows` rows are shared out to: of at most 256 rows, enough to keep the matrix products busy, few enough to stay in cache; two
+/// at least, as soon as a half is worth a thread.
+pub(super) fn replays(rows: usize) -> usize {
+    rows.div_ceil(256).max(if rows < 128 { 1 } else { 2 })
+}
 
 /// What is regressed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +89,7 @@ impl<R: Real> Loss<R> {
         }
         let points = points_per_draw(control);
         let rows = draws.checked_mul(points).filter(|n| *n > 0).ok_or_else(|| Error::invalid("loss: draws", "> 0", draws))?;
-        let count = rows.div_ceil(BLOCK);
+        let count = replays(rows);
         let block = rows.div_ceil(count).next_multiple_of(points);
         let (d, mut r) = (model.dim(), Recorder::<R>::new());
         let input = r.input("input", &[block, model.net.inputs()])?;

@@ -6,6 +6,7 @@
 //! The loss with control is l plus that. Nothing here biases it: A and psi depend on (mu, t) alone, coefficients on the batches before.
 
 use super::ScoreModel;
+use super::loss::replays;
 use super::weights::{bin, bins};
 use crate::config::Control;
 use crate::control::Running;
@@ -21,8 +22,6 @@ const WIDTH: usize = 32;
 const DEPTH: usize = 2;
 /// Its learning rate, constant.
 const RATE: f64 = 3e-3;
-/// Rows of a replay.
-const BLOCK: usize = 512;
 /// Weight of a batch after each later one.
 const FADE: f64 = 0.99;
 const RIDGE: f64 = 1e-3;
@@ -182,7 +181,7 @@ impl<R: Real> Companion<R> {
     fn new(model: &ScoreModel<R>, draws: usize) -> Result<Self> {
         let d = model.dim();
         let net = ScoreNet::new(d, WIDTH, DEPTH, model.net.frequencies())?;
-        let count = draws.div_ceil(BLOCK).max(1);
+        let count = replays(draws);
         let block = draws.div_ceil(count);
         let mut r = Recorder::<R>::new();
         let x = r.input("input", &[block, net.inputs()])?;
