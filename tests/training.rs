@@ -1,227 +1,11 @@
-//! Losses against their formulas, training against truths, and stopping and going on.
+//! Training against truths, and stopping and going on.
 
-use ndarray::{Array2, ArrayView2, array};
-use ndsm::config::{Config, Control, Parametrisation, Setting, Value, Weighting};
+use ndarray::{Array2, ArrayView2};
+use ndsm::config::{Config, Control, Setting, Value};
 use ndsm::data::law::four_modes;
 use ndsm::data::{Law, law};
-use ndsm::mixture::{Covariances, Evaluator, Mixture};
-use ndsm::nn::{Inference, ScoreNet};
-use ndsm::objective::{ComponentChain, Divergence, Guide, Implicit, Learned, Loss, Regression, ScoreModel, Seen, Weights};
-use ndsm::rng::{Purpose, Stream};
 use ndsm::sample::Method;
-use ndsm::sde::{ComponentStep, NoiseScale, Paths};
 use ndsm::train::{Reference, Trainer};
-use ndsm::transition::{Draws, Noising, TimeLaw, stratified};
-
-fn pi() -> Mixture {
-    let covariances = array![[[1.0, 0.3], [0.3, 0.6]], [[0.8, 0.0], [0.0, 1.5]]];
-    Mixture::new(array![0.4, 0.6], array![[-2.0, 0.5], [2.0, -0.5]], Covariances::Full(covariances)).unwrap()
-}
-
-fn chain() -> ComponentChain<f64> {
-    let times = TimeLaw::logit_normal(NoiseScale::Preserving { beta: 1.0 }, 0.02, 3.0, -0.6, 1.2).unwrap();
-    ComponentChain::per_path(ComponentStep::<f64>::new(&pi(), 1.0).unwrap(), 4, times).unwrap()
-}
-
-/// Draws of a chain, and random parameters.
-fn setting(parametrisation: Parametrisation, n: usize) -> (ScoreModel<f64>, Draws<f64>, Vec<f64>) {
-    let (pi, scale) = (pi(), NoiseScale::Preserving { beta: 1.0 });
-    let mut u = vec![0.0; n];
-    stratified(&mut Stream::new(0, Purpose::Time, 0, 0), 1, &mut u);
-    let mut draws = Draws::new(n, 2);
-    chain().draw(&[0.5, -0.3].repeat(n), &u, Paths { seed: 0, purpose: Purpose::Noise, step: 0 }, &mut draws).unwrap();
-    let net = ScoreNet::new(2, 12, 2, 3).unwrap();
-    let model = ScoreModel::new(net, parametrisation, scale, Guide::Reference(Evaluator::new(&pi)), &[2.0, 1.5]).unwrap();
-    let mut params = vec![0.0; net.parameter_count()];
-    Stream::new(1, Purpose::Test, 0, 0).fill_normal(&mut params);
-    params.iter_mut().for_each(|p| *p *= 0.3);
-    (model, draws, params)
-}
-
-/// The loss of each draw by (7), (9), (11), written out in s, without the rows' rearrangement.
-fn by_formula(
-    model: &ScoreModel<f64>,
-    draws: &Draws<f64>,
-    params: &[f64],
-    regression: Regression,
-    control: Control,
-    weighting: Weighting,
-    learned: &Learned<f64>,
-) -> Vec<f64> {
-    let mut inference = Inference::new(model.net, params).unwrap();
-    (0..draws.len())
-        .map(|i| {
-            let (d, t) = (draws.draw(i), draws.times()[i]);
-            let sbar = model.scale.sbar(t);
-            let mut s = |x: &[f64]| {
-                let mut row = vec![0.0; model.net.inputs()];
-                model.input(t, x, &mut row).unwrap();
-                let (mut out, mut guide) = (vec![0.0; 2], vec![0.0; 2]);
-                inference.run(&row, &mut out).unwrap();
-                model.guide(&[t], x, &mut guide).unwrap();
-                let guided = model.parametrisation == Parametrisation::Residual && regression == Regression::Score;
-                let scale = if model.parametrisation == Parametrisation::Plain { 1.0 } else { 1.0 / sbar };
-                (0..2).map(|j| out[j] * scale + if guided { guide[j] } else { 0.0 }).collect::<Vec<f64>>()
-            };
-            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-            let one = |s: &[f64], y: &[f64]| dot(s, s) - 2.0 * dot(s, y);
-            let lambda = if weighting == Weighting::Variance { sbar * sbar } else { 1.0 };
-            let plus = one(&s(d.plus), d.target_plus);
-            // The factors of the controls that learn: a network's output at mu, or a coefficient by the time's bin.
-            let factor: Vec<f64> = match learned {
-                Learned::Nothing => vec![1.0; 2],
-                Learned::Network { params, .. } => {
-                    let (mut row, mut out) = (vec![0.0; model.net.inputs()], vec![0.0; 2]);
-                    model.input(t, d.mean, &mut row).unwrap();
-                    Inference::new(ScoreNet::new(2, 32, 2, 3).unwrap(), params).unwrap().run(&row, &mut out).unwrap();
-                    out
-                }
-                Learned::Regression(bins) => {
-                    let bin = (model.scale.log_ratio(t) + 4.0).clamp(0.0, 7.0) as usize;
-                    vec![bins[bin].coefficients().unwrap()[0]; 2]
-                }
-            };
-            let at_mean = s(d.mean);
-            let controlled =
-                |f: &dyn Fn(usize) -> f64| plus + (0..2).map(|j| 2.0 * f(j) * (d.target_plus[j] - d.target_minus[j]) / 2.0).sum::<f64>();
-            lambda
-                * match control {
-                    Control::None => plus,
-                    Control::Auto => unreachable!("it stands for another"),
-                    Control::SelfControl | Control::Regression => controlled(&|j| factor[j] * at_mean[j]),
-                    Control::Gated => controlled(&|j| (1.0 + factor[j]) * at_mean[j]),
-                    Control::Network => controlled(&|j| factor[j] / sbar),
-                    Control::Antithetic => 0.5 * (plus + one(&s(d.minus), d.target_minus)),
-                }
-        })
-        .collect()
-}
-
-#[test]
-fn losses_and_gradients_are_the_formulas() {
-    let n = 700; // more than one block, and a last one that is not full
-    for parametrisation in [Parametrisation::Plain, Parametrisation::Scaled, Parametrisation::Residual] {
-        let (model, draws, params) = setting(parametrisation, n);
-        for control in Control::ALL.iter().copied().filter(|c| *c != Control::Auto) {
-            for (regression, weighting) in [
-                (Regression::Score, Weighting::Variance),
-                (Regression::Score, Weighting::Uniform),
-                (Regression::Residual, Weighting::Variance),
-            ] {
-                let name = format!("{parametrisation:?} {control:?} {regression:?} {weighting:?}");
-                let mut loss = Loss::new(&model, regression, control, n).unwrap();
-                let mut weights = Weights::new(weighting, model.scale, n);
-                let weights = weights.at(draws.times(), &chain(), &Seen::default());
-                let (mut values, mut grad) = (vec![0.0; n], vec![0.0; params.len()]);
-                let mut learned = loss.start(0).unwrap();
-                if let Learned::Network { params, .. } = &mut learned {
-                    Stream::new(3, Purpose::Test, 0, 0).fill_normal(params);
-                    params.iter_mut().for_each(|p| *p *= 0.3);
-                }
-                if control == Control::Regression {
-                    loss.run(&model, &params, &learned, &draws, weights, &mut values, &mut grad).unwrap();
-                    loss.learn(&model, &mut learned, &draws, &values).unwrap();
-                }
-                loss.run(&model, &params, &learned, &draws, weights, &mut values, &mut grad).unwrap();
-                let expected = by_formula(&model, &draws, &params, regression, control, weighting, &learned);
-                for (a, b) in values.iter().zip(&expected) {
-                    assert!((a - b).abs() <= 1e-10 * (1.0 + b.abs()), "{name}: {a} {b}");
-                }
-                // The gradient of the mean along a random direction, against a central difference.
-                let mut v = vec![0.0; params.len()];
-                Stream::new(2, Purpose::Test, 0, 0).fill_normal(&mut v);
-                let h = 1e-5;
-                let mean = |sign: f64| {
-                    let moved: Vec<f64> = params.iter().zip(&v).map(|(p, v)| p + sign * h * v).collect();
-                    by_formula(&model, &draws, &moved, regression, control, weighting, &learned).iter().sum::<f64>() / n as f64
-                };
-                let (numeric, exact) = ((mean(1.0) - mean(-1.0)) / (2.0 * h), grad.iter().zip(&v).map(|(g, v)| g * v).sum::<f64>());
-                assert!((numeric - exact).abs() <= 1e-6 * (1.0 + exact.abs()), "{name}: {numeric} {exact}");
-            }
-        }
-    }
-}
-
-/// S = sbar s of the network at `x`.
-fn score(model: &ScoreModel<f64>, params: &[f64], t: f64, x: &[f64]) -> Vec<f64> {
-    let sbar = model.scale.sbar(t);
-    let mut row = vec![0.0; model.net.inputs()];
-    model.input(t, x, &mut row).unwrap();
-    let (mut out, mut guide) = (vec![0.0; 2], vec![0.0; 2]);
-    Inference::new(model.net, params).unwrap().run(&row, &mut out).unwrap();
-    model.guide(&[t], x, &mut guide).unwrap();
-    let (factor, guided) = match model.parametrisation {
-        Parametrisation::Plain => (sbar, 0.0),
-        Parametrisation::Scaled => (1.0, 0.0),
-        Parametrisation::Residual => (1.0, sbar),
-    };
-    (0..2).map(|j| factor * out[j] + guided * guide[j]).collect()
-}
-
-#[test]
-fn implicit_score_matching_is_its_formula() {
-    let n = 300; // more than one block
-    let noise = Paths { seed: 4, purpose: Purpose::Probe, step: 2 };
-    for parametrisation in [Parametrisation::Plain, Parametrisation::Scaled, Parametrisation::Residual] {
-        let (model, draws, params) = setting(parametrisation, n);
-        let mut weights = Weights::new(Weighting::Likelihood, model.scale, n);
-        let weights = weights.at(draws.times(), &chain(), &Seen::default()).to_vec();
-        let mut exact = vec![];
-        for divergence in [Divergence::Exact, Divergence::Hutchinson, Divergence::Sliced] {
-            let mut loss = Implicit::new(&model, Regression::Score, divergence, n).unwrap();
-            let (mut values, mut grad) = (vec![0.0; n], vec![0.0; params.len()]);
-            let mut run = |params: &[f64], values: &mut [f64], grad: &mut [f64]| {
-                loss.run(&model, params, &draws, &weights, noise, values, grad).unwrap();
-            };
-            run(&params, &mut values, &mut grad);
-            // The divergence by differences, without that of the guide: the one at other parameters is taken off.
-            let jacobian = |i: usize, params: &[f64]| {
-                let (x, t, h) = (draws.draw(i).plus, draws.times()[i], 1e-5);
-                let at = |j: usize, sign: f64| {
-                    let mut x = x.to_vec();
-                    x[j] += sign * h;
-                    score(&model, params, t, &x)
-                };
-                let column = |j: usize| at(j, 1.0).iter().zip(at(j, -1.0)).map(|(a, b)| (a - b) / (2.0 * h)).collect::<Vec<f64>>();
-                [column(0), column(1)]
-            };
-            let still = vec![0.0; params.len()];
-            for i in (0..n).step_by(7) {
-                let (s, sbar) = (score(&model, &params, draws.times()[i], draws.draw(i).plus), model.scale.sbar(draws.times()[i]));
-                let (a, b) = (jacobian(i, &params), jacobian(i, &still));
-                let j = |r: usize, c: usize| a[c][r] - b[c][r];
-                let of = |v: [f64; 2], square: f64| {
-                    let along = (0..2).flat_map(|r| (0..2).map(move |c| (r, c))).map(|(r, c)| v[r] * v[c] * j(r, c)).sum::<f64>();
-                    weights[i] * (square + 2.0 * sbar * along)
-                };
-                let norm = s[0] * s[0] + s[1] * s[1];
-                let fits = |expected: f64| (values[i] - expected).abs() <= 1e-6 * (1.0 + expected.abs());
-                let right = match divergence {
-                    Divergence::Exact => fits(weights[i] * (norm + 2.0 * sbar * (j(0, 0) + j(1, 1)))),
-                    Divergence::Hutchinson => fits(of([1.0, 1.0], norm)) || fits(of([1.0, -1.0], norm)),
-                    Divergence::Sliced => fits(of([1.0, 1.0], (s[0] + s[1]).powi(2))) || fits(of([1.0, -1.0], (s[0] - s[1]).powi(2))),
-                };
-                assert!(right, "{parametrisation:?} {divergence:?}: {i}");
-            }
-            // The gradient along a random direction, against a central difference of the values.
-            let mut v = vec![0.0; params.len()];
-            Stream::new(2, Purpose::Test, 0, 0).fill_normal(&mut v);
-            let (h, mut other) = (1e-5, vec![0.0; params.len()]);
-            let mut mean = |sign: f64| {
-                let moved: Vec<f64> = params.iter().zip(&v).map(|(p, v)| p + sign * h * v).collect();
-                let mut values = vec![0.0; n];
-                run(&moved, &mut values, &mut other);
-                values.iter().sum::<f64>() / n as f64
-            };
-            let (numeric, along) = ((mean(1.0) - mean(-1.0)) / (2.0 * h), grad.iter().zip(&v).map(|(g, v)| g * v).sum::<f64>());
-            assert!((numeric - along).abs() <= 1e-6 * (1.0 + along.abs()), "{parametrisation:?} {divergence:?}: {numeric} {along}");
-            exact.push(values);
-        }
-        assert!(exact[0] != exact[1] && exact[1] != exact[2]);
-    }
-    let (model, ..) = setting(Parametrisation::Residual, 1);
-    assert!(Implicit::new(&model, Regression::Residual, Divergence::Exact, 8).is_err());
-}
 
 fn config(set: &[(&str, Value)]) -> Config {
     let mut all = vec![
@@ -382,6 +166,46 @@ fn a_diagnosis_shows_what_a_control_is_worth() {
         // Steps of (i^2 - (i - 1)^2)/200^2 that end at t = (i/200)^2.
         assert!((g.step - 2.0 * g.time.sqrt() / 200.0).abs() <= 0.1 * g.step, "{g:?}");
     }
+}
+
+/// With reuse 4, the steps s, s + 16, s + 32 and s + 48 finish the same paths, each with noise of its own: the means mu(X) are equal, the noise is not, and
+/// given the paths the control's mean is 0 over the noise.
+#[test]
+fn paths_are_used_again_with_fresh_noise() {
+    let x = points(1000);
+    let c = config(&[
+        ("objective.transition", "euler".into()),
+        ("sde.grid", "uniform".into()),
+        ("sde.horizon", 1.0.into()),
+        ("sde.steps", 20usize.into()),
+        ("train.times_per_path", 4usize.into()),
+        ("train.reuse", 4usize.into()),
+    ]);
+    let reference = Reference::fit(x.view(), &c).unwrap();
+    let mut t = Trainer::<f64>::new(&c, &reference, x.view()).unwrap();
+    let n = t.draw(0).unwrap().len();
+    // z sqrt(h) and mu, of each draw.
+    let mut visit = |step: u64| -> (Vec<f64>, Vec<f64>) {
+        let draws = t.draw(step).unwrap();
+        let rows = (0..n).flat_map(|i| (0..2).map(move |j| (i, j)));
+        rows.map(|(i, j)| (draws.draw(i).plus[j] - draws.draw(i).mean[j], draws.draw(i).mean[j])).unzip()
+    };
+    let visits: Vec<_> = [0, 16, 32, 48, 64].map(&mut visit).into();
+    for (noise, mean) in &visits[1..4] {
+        assert!(*mean == visits[0].1);
+        // Correlation within four standard errors of that of independent numbers.
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let correlation = dot(noise, &visits[0].0) / (dot(noise, noise) * dot(&visits[0].0, &visits[0].0)).sqrt();
+        assert!(correlation.abs() <= 4.0 / (noise.len() as f64).sqrt(), "{correlation}");
+    }
+    assert!(visits[4].1 != visits[0].1, "the fifth use has paths of its own");
+    // tanh(mu) . z summed over draws: normal with this variance, given the paths.
+    let paths: Vec<f64> = visits[0].1.clone();
+    let term = |noise: &[f64]| noise.iter().zip(&paths).map(|(z, m)| z * m.tanh()).sum::<f64>();
+    let spread = (0.05 * paths.iter().map(|m| m.tanh().powi(2)).sum::<f64>()).sqrt();
+    let mean = visits[..4].iter().map(|(noise, _)| term(noise)).sum::<f64>() / 4.0;
+    assert!(mean.abs() <= 4.0 * spread / 2.0, "{mean} {spread}");
+    assert!(term(&visits[0].0).abs() <= 4.0 * spread);
 }
 
 #[test]
