@@ -48,11 +48,11 @@ fn a_run_leaves_everything_and_the_other_commands_take_it_from_there() {
     for file in ["config.toml", "metrics.jsonl", "checkpoint.safetensors", "samples.npy", "report.html", "summary.json"] {
         assert!(run.join(file).metadata().is_ok_and(|m| m.len() > 0), "{file}");
     }
-    for picture in ["samples", "score", "paths", "loss"] {
+    for picture in ["samples", "score", "paths", "loss", "variance-time", "variance-step"] {
         assert!(fs::read(run.join(format!("pictures/{picture}.png"))).is_ok_and(|b| b.starts_with(b"\x89PNG")), "{picture}");
     }
     let log = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-    assert!(log.lines().count() == 30 && log.contains("variance_7"));
+    assert!(log.lines().count() == 30 && log.matches("\"gradient_variance_none\"").count() == 8 * 30);
     let report = fs::read_to_string(run.join("report.html")).unwrap();
     assert!(report.contains("data:image/png;base64,") && !report.contains("http://") && !report.contains("src=\"http"));
 

@@ -135,18 +135,25 @@ mod tests {
         let (steps, losses) = losses(&path).unwrap();
         assert_eq!((steps.len(), steps[9], losses[3]), (10, 10.0, 0.25));
         let mut log = MetricsLog::open(&path, 10).unwrap();
-        // Diagnoses: the mean of the later half; what is not known stays so.
-        let group = |x: f64| Group { time: x, step: 0.1, loss: 2.0 * x, gradient: 3.0, plain: [x, f64::NAN] };
-        for (step, x) in [(8, 0.5), (9, 1.0), (10, 2.0)] {
-            log.append(&Step { step, loss: 0.0, more: vec![], groups: vec![group(x), group(4.0)] }).unwrap();
-        }
-        log.flush().unwrap();
-        let seen = groups(&path).unwrap();
-        assert!(seen.len() == 2 && seen[0].plain[1].is_nan());
-        assert_eq!((seen[0].time, seen[0].loss, seen[0].gradient, seen[0].plain[0], seen[1].time), (1.5, 3.0, 3.0, 1.5, 4.0));
         log.append(&Step { step: 11, loss: f64::NAN, more: vec![], groups: vec![] }).unwrap();
         log.flush().unwrap();
         assert!(std::fs::read_to_string(&path).unwrap().ends_with("{\"loss\":null,\"step\":11}\n"));
         assert_eq!(super::losses(&path).unwrap().0.len(), 10);
+    }
+
+    #[test]
+    fn the_later_diagnoses_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        let mut log = MetricsLog::open(&path, 0).unwrap();
+        let group = |x: f64| Group { time: x, step: 0.1, loss: 2.0 * x, gradient: 3.0, plain: [x, f64::NAN] };
+        for (step, x) in [(1, 0.5), (2, 1.0), (3, 2.0)] {
+            log.append(&Step { step, loss: 0.0, more: vec![], groups: vec![group(x), group(4.0)] }).unwrap();
+        }
+        log.flush().unwrap();
+        let seen = groups(&path).unwrap();
+        // What is not known stays so.
+        assert!(seen.len() == 2 && seen[0].plain[1].is_nan());
+        assert_eq!((seen[0].time, seen[0].loss, seen[0].gradient, seen[0].plain[0], seen[1].time), (1.5, 3.0, 3.0, 1.5, 4.0));
     }
 }

@@ -115,7 +115,7 @@ impl<R: Real> Implicit<R> {
         Ok(Implicit { divergence, draws, probes, program, vars, blocks, params, grad, points, guide, v, seeds })
     }
 
-    /// With `weights` [n], lambda/sbar^2 of each draw: the value of each draw (without the guide's divergence, which no parameter moves), into `values`, and the gradient of their mean, into `grad`.
+    /// With `weights` `[n]`, lambda/sbar^2 of each draw: the value of each draw (without the guide's divergence, which no parameter moves), into `values`, and the gradient of their mean, into `grad`.
     /// Random probes come from the streams of `noise`.
     ///
     /// # Errors

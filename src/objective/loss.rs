@@ -130,7 +130,7 @@ impl<R: Real> Loss<R> {
         self.variate.as_ref().map_or(Ok(Learned::Nothing), |v| v.start(seed))
     }
 
-    /// With `weights` [n], lambda/sbar^2 of each draw ([`Weights`](super::Weights)): the value of each draw, into `values`, and the gradient of their mean, into `grad`.
+    /// With `weights` `[n]`, lambda/sbar^2 of each draw ([`Weights`](super::Weights)): the value of each draw, into `values`, and the gradient of their mean, into `grad`.
     ///
     /// # Errors
     /// Shapes that do not fit the ones given at the start; what was learned by another control.
