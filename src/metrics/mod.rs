@@ -7,14 +7,18 @@
 //! A figure means little alone: each two-sample metric comes with its *floor*, the same metric between the training points
 //! and the held-out points. Samples as good as the data themselves score like the floor, up to the sizes of the sets.
 
+mod assignment;
 mod modes;
 mod neighbours;
 mod pairs;
+mod support;
 mod transport;
 
+pub use assignment::w2_exact;
 pub use modes::{mode_weights, negative_log_likelihood, outlier_share, total_variation};
 pub use neighbours::{memorisation_ratio, nearest};
 pub use pairs::{energy_distance, median_distance, mmd2};
+pub use support::{Support, expected_coverage, support};
 pub use transport::{sliced_w2, w2_1d, w2_quantiles, w2_to_quantile};
 
 use crate::data::Dataset;
