@@ -11,6 +11,7 @@ mod assignment;
 mod modes;
 mod neighbours;
 mod pairs;
+mod sinkhorn;
 mod support;
 mod transport;
 
@@ -18,6 +19,7 @@ pub use assignment::w2_exact;
 pub use modes::{mode_weights, negative_log_likelihood, outlier_share, total_variation};
 pub use neighbours::{memorisation_ratio, nearest};
 pub use pairs::{energy_distance, median_distance, mmd2};
+pub use sinkhorn::sinkhorn_divergence;
 pub use support::{Support, expected_coverage, support};
 pub use transport::{sliced_w2, w2_1d, w2_quantiles, w2_to_quantile};
 
