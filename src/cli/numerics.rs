@@ -72,7 +72,9 @@ impl<R: Real> Run<R> {
         let data = read(config)?;
         let pca = latent_space(config, &data)?;
         let x = encode(pca.as_ref(), data.points.view())?;
-        let reference = Reference::fit(x.view(), config)?;
+        // A latent space has no pixels.
+        let image = data.images.filter(|_| pca.is_none()).map(|i| (i.height, i.width));
+        let reference = Reference::fit_images(x.view(), image, config)?;
         let trainer = Some(Trainer::new(config, &reference, x.view())?);
         let hash = Some(data.hash());
         Ok(Run { config: config.clone(), pca, reference, state: None, trainer, data: OnceCell::from(data), hash })

@@ -1,7 +1,8 @@
 //! Combinations that cannot work, each refused with what would.
 
 use super::{
-    Components, Config, Control, DataConfig, DataName, Grid, Integrator, ObjectiveKind, ReferenceKind, SdeKind, TimeSampling, Transition,
+    Components, Config, Control, DataConfig, DataName, Grid, Integrator, ObjectiveKind, ReferenceKind, SdeKind, Symmetry, TimeSampling,
+    Transition,
 };
 use crate::{Error, Result};
 
@@ -71,6 +72,23 @@ fn reference(c: &Config) -> Result<()> {
     let r = &c.reference;
     need(!c.sde.kind.is_linear() || r.kind == ReferenceKind::Gaussian, "reference.kind", || {
         format!("sde.kind = \"{}\" is linear and takes \"gaussian\"; with \"mixture\" use sde.kind = \"langevin\"", c.sde.kind.name())
+    })?;
+    need(r.candidates.is_empty() || r.group == "auto", "reference.candidates", || {
+        format!("only reference.group = \"auto\" tries candidates, got \"{}\"", r.group)
+    })?;
+    let custom = r.group == "custom";
+    need(custom != r.generators.is_empty(), "reference.generators", || {
+        let got = if custom { "none" } else { "them" };
+        format!("reference.group = \"custom\" takes generators and no other does, got \"{}\" and {got}", r.group)
+    })?;
+    need(r.symmetry == Symmetry::Approximate || !["none", "auto"].contains(&r.group.as_str()), "reference.symmetry", || {
+        format!("\"exact\" needs a group, got reference.group = \"{}\"", r.group)
+    })?;
+    need(c.data.latent == 0 || r.group == "none" || custom, "reference.group", || {
+        format!(
+            "\"{}\" acts on the data's own coordinates: use data.latent = 0, or \"custom\" with generators for the {} latent ones",
+            r.group, c.data.latent
+        )
     })?;
     let Components::Count(k) = r.components else {
         return need(r.kind == ReferenceKind::Mixture, "reference.components", || {

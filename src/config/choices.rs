@@ -89,9 +89,13 @@ choice! {
         Checkerboard = "checkerboard",
         /// A spiral.
         SwissRoll = "swiss-roll",
+        /// Two pairs of modes, nearly unchanged by half a turn.
+        NearC2 = "near-c2",
+        /// Four modes on a cross with weights .55 .25 .15 .05, nearly unchanged by a quarter turn.
+        NearC4 = "near-c4",
         /// A Gaussian mixture given by `data.weights`, `data.means`, `data.std`.
         Mixture = "mixture",
-    } later ["near-c2", "near-c4"]
+    } later []
 }
 
 impl DataName {
@@ -127,6 +131,26 @@ choice! {
         Spherical = "spherical",
         /// One full matrix for all components.
         Tied = "tied",
+    } later []
+}
+
+choice! {
+    /// What chooses the number of components.
+    Criterion {
+        /// The Bayesian information criterion.
+        Bic = "bic",
+        /// The integrated completed likelihood: clusters that are apart from each other.
+        Icl = "icl",
+    } later []
+}
+
+choice! {
+    /// What a group of symmetries ties.
+    Symmetry {
+        /// Means and covariances along orbits, eq. (14); weights are the data's.
+        Approximate = "approximate",
+        /// Weights along orbits too: the law is invariant.
+        Exact = "exact",
     } later []
 }
 

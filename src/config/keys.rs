@@ -97,6 +97,16 @@ tables! {
         components: Components = |c| if c.reference.kind == ReferenceKind::Gaussian { Components::Count(1) } else { Components::Auto }, from_to(1.0, 10_000.0);
         /// Shape of the covariances.
         covariance: Covariance = |_| Covariance::Full, ANY;
+        /// What chooses the number of components.
+        criterion: Criterion = |_| Criterion::Bic, ANY;
+        /// Symmetries of the data: `none`, a group such as `c4`, `d4`, `negation`, `signs`, `permutations`, `shifts`, for images `mirror`, `quarter-turns`, `translations`, several joined by `+`, `custom`, or `auto`: the one of `reference.candidates` that the data support.
+        group: String = |_| "none".to_owned(), ANY;
+        /// What the group ties: geometry alone, or weights too.
+        symmetry: Symmetry = |_| Symmetry::Approximate, ANY;
+        /// Groups that `auto` tries.
+        candidates: Vec<String> = |_| Vec::new(), ANY;
+        /// Generators of the group `custom`: orthogonal matrices, each a list of its d x d entries row by row.
+        generators: Vec<Vec<f64>> = |_| Vec::new(), from_to(-1.0, 1.0);
         /// Share rho of the pooled covariance mixed into each component's.
         floor: f64 = |_| 0.1, from_below(0.0, 1.0);
         /// Independent starts of the fit, of which the likeliest is kept.

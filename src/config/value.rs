@@ -195,19 +195,32 @@ impl Field for bool {
     }
 }
 
-/// A text that may be left out; the empty text is refused.
-impl Field for Option<String> {
+/// A text; the empty one is refused.
+impl Field for String {
     fn read(place: &str, value: &Value, _: Range) -> Result<Self> {
         match value {
-            Value::Text(s) if !s.is_empty() && !s.contains('\0') => Ok(Some(s.clone())),
+            Value::Text(s) if !s.is_empty() && !s.contains('\0') => Ok(s.clone()),
             _ => Err(Error::invalid(place, "a text that is not empty", value)),
         }
     }
     fn value(&self) -> Option<Value> {
-        self.clone().map(Value::Text)
+        Some(Value::Text(self.clone()))
     }
     fn accepts(_: Range) -> String {
         "text".to_owned()
+    }
+}
+
+/// A text that may be left out.
+impl Field for Option<String> {
+    fn read(place: &str, value: &Value, range: Range) -> Result<Self> {
+        Field::read(place, value, range).map(Some)
+    }
+    fn value(&self) -> Option<Value> {
+        self.clone().map(Value::Text)
+    }
+    fn accepts(range: Range) -> String {
+        String::accepts(range)
     }
 }
 

@@ -25,6 +25,8 @@
 mod curvature;
 mod evaluator;
 mod fit;
+mod group;
+mod isometry;
 mod lanes;
 mod law;
 mod rows;
@@ -34,7 +36,9 @@ mod whitening;
 
 pub use curvature::{Curvature, CurvatureMemory};
 pub use evaluator::Evaluator;
-pub use fit::{Count, Em, Fit, FitOptions, Trial, em_step, fit, refit_weights};
+pub use fit::{Count, Criterion, Em, Fit, FitOptions, GroupFit, GroupTrial, Symmetry, Trial, em_step, fit, fit_group, refit_weights};
+pub use group::{Group, MOST_ELEMENTS};
+pub use isometry::Isometry;
 pub use law::Mixture;
 pub use sampling::Draw;
 

@@ -90,6 +90,33 @@ impl Mixture {
         Mixture::new(w.to_owned(), self.means().to_owned(), covariances)
     }
 
+    /// The same mixture with C_k <- (1 - `rho`) C_k + `rho` C for a covariance C, [d, d], of the caller's choice. Tied covariances
+    /// stay tied; others become full.
+    ///
+    /// # Errors
+    /// `Invalid` unless 0 <= rho <= 1; `Shape` for a matrix of another size; `NotPositiveDefinite`.
+    pub fn floored_toward(&self, rho: f64, covariance: ArrayView2<f64>) -> Result<Mixture> {
+        if !(0.0..=1.0).contains(&rho) {
+            return Err(Error::invalid("mixture floor", "between 0 and 1", rho));
+        }
+        let d = self.dim();
+        if covariance.dim() != (d, d) {
+            return Err(Error::shape("mixture floor", format!("a covariance of {d} coordinates"), &[covariance.shape()]));
+        }
+        let mixed = |c: ArrayView2<f64>| &c * (1.0 - rho) + &covariance * rho;
+        let covariances = match self.covariances() {
+            Covariances::Tied(c) => Covariances::Tied(mixed(c.view())),
+            _ => {
+                let mut all = Array3::zeros((self.components(), d, d));
+                for (k, mut c) in all.outer_iter_mut().enumerate() {
+                    c.assign(&mixed(self.covariance(k).view()));
+                }
+                Covariances::Full(all)
+            }
+        };
+        Mixture::new(self.weights().to_owned(), self.means().to_owned(), covariances)
+    }
+
     /// The same components with other weights, `[k]`.
     ///
     /// # Errors
@@ -137,6 +164,9 @@ mod tests {
         assert!((f.pooled_covariance() - m.pooled_covariance()).iter().all(|e| e.abs() <= 1e-14));
         let exact = m.covariance(1) * 0.9 + m.pooled_covariance() * 0.1;
         assert!((f.covariance(1) - exact).iter().all(|e| e.abs() <= 1e-14));
+        let toward = m.floored_toward(0.1, m.pooled_covariance().view()).unwrap();
+        assert!((0..2).all(|k| (toward.covariance(k) - f.covariance(k)).iter().all(|e| e.abs() <= 1e-14)));
+        assert!(m.floored_toward(0.1, array![[1.0]].view()).is_err() && m.floored_toward(-0.1, m.pooled_covariance().view()).is_err());
         assert!((m.floored(1.0).unwrap().covariance(0) - m.pooled_covariance()).iter().all(|e| e.abs() <= 1e-14));
     }
 }

@@ -1,10 +1,12 @@
 //! The reference law and the whitened coordinates, fitted to the data.
 
-use crate::config::{Components, Config, Covariance, ReferenceKind};
-use crate::mixture::{Count, CovarianceKind, FitOptions, Mixture, Trial, fit, refit_weights};
+use crate::config::{self, Components, Config, Covariance, ReferenceConfig, ReferenceKind};
+use crate::mixture::{
+    Count, CovarianceKind, Criterion, FitOptions, Group, GroupTrial, Mixture, Symmetry, Trial, fit, fit_group, refit_weights,
+};
 use crate::sde::Whitening;
 use crate::{Error, Result};
-use ndarray::{Array1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2};
 
 /// Largest number of components that `reference.components = "auto"` tries.
 const MOST_COMPONENTS: usize = 30;
@@ -27,11 +29,20 @@ pub struct Reference {
 impl Reference {
     /// Fits the law that `config.reference` asks for to the rows of `x` [n, d]: expectation-maximisation in x, whitening by the
     /// pooled within-component covariance, the floor C_k <- (1 - rho) C_k + rho C_bar, and expectation-maximisation on the weights
-    /// alone, because the floor breaks EM's fixed point (method.md, eq. 15 and 18).
+    /// alone, because the floor breaks EM's fixed point (method.md, eq. 15 and 18). With a group of symmetries the components are
+    /// tied along its orbits (eq. 14), and C_bar is averaged over the group, so that the floor keeps the ties.
     ///
     /// # Errors
-    /// As [`fit`]: data without variance, more components than points.
+    /// As [`fit`]: data without variance, more components than points; a group that does not act on the points.
     pub fn fit(x: ArrayView2<f64>, config: &Config) -> Result<Self> {
+        Self::fit_images(x, None, config)
+    }
+
+    /// [`Reference::fit`] of points that are images of `image` = (height, width) pixels, on which groups of images act.
+    ///
+    /// # Errors
+    /// As [`Reference::fit`].
+    pub fn fit_images(x: ArrayView2<f64>, image: Option<(usize, usize)>, config: &Config) -> Result<Self> {
         let r = &config.reference;
         let kind = match r.covariance {
             Covariance::Full => CovarianceKind::Full,
@@ -49,14 +60,41 @@ impl Reference {
         {
             return Err(Error::invalid("reference.components", format!("at most the {} training points", x.nrows()), k));
         }
-        let options = FitOptions { kind, components, restarts: r.restarts, seed: config.train.seed, ..FitOptions::default() };
-        let fitted = fit(x, &options).map_err(|e| e.within("reference"))?;
-        let mut reference = Self::from_mixture(&fitted.mixture, r.floor)?;
+        let criterion = match r.criterion {
+            config::Criterion::Bic => Criterion::Bic,
+            config::Criterion::Icl => Criterion::Icl,
+        };
+        let options = FitOptions { kind, components, criterion, restarts: r.restarts, seed: config.train.seed, ..FitOptions::default() };
+        let exact = r.symmetry == config::Symmetry::Exact;
+        let mut groups = groups(r, x.ncols(), image)?;
+        let mut notes = Vec::new();
+        let (fitted, symmetry) = if r.group == "auto" {
+            let found = fit_group(x, &options, &groups).map_err(|e| e.within("reference"))?;
+            notes.extend(found.trials.iter().map(GroupTrial::to_string));
+            notes.push(found.verdict());
+            (found.fit, (found.chosen > 0).then_some(found.symmetry))
+        } else {
+            let symmetry = groups.pop().filter(|g| g.order() > 1).map(|group| Symmetry { group, exact });
+            let options = FitOptions { symmetry: symmetry.clone(), ..options };
+            (fit(x, &options).map_err(|e| e.within("reference"))?, symmetry)
+        };
+        let mut reference = match &symmetry {
+            None => Self::from_mixture(&fitted.mixture, r.floor)?,
+            Some(symmetry) => {
+                let pooled = symmetry.group.average(fitted.mixture.pooled_covariance().view());
+                Self::from_mixture(&fitted.mixture.floored_toward(r.floor, pooled.view())?, 0.0)?
+            }
+        };
         let u = reference.whitening.whiten(x)?;
-        reference.mixture = refit_weights(u.view(), &reference.mixture)?;
+        let refitted = refit_weights(u.view(), &reference.mixture)?;
+        reference.mixture = match &symmetry {
+            Some(symmetry) if symmetry.exact => refitted.with_weights(symmetry.tied_weights(refitted.weights().to_owned()))?,
+            _ => refitted,
+        };
         reference.std = reference.mixture.total_covariance().diag().mapv(f64::sqrt);
         reference.tried = fitted.tried;
         reference.notes = fitted.notes;
+        reference.notes.extend(notes);
         Ok(reference)
     }
 
@@ -77,5 +115,83 @@ impl Reference {
     /// None that a fitted reference can meet.
     pub fn in_data_units(&self) -> Result<Mixture> {
         self.mixture.affine(self.whitening.factor(), self.whitening.mean())
+    }
+}
+
+/// The group that is asked for, or the candidates of `auto`.
+fn groups(r: &ReferenceConfig, d: usize, image: Option<(usize, usize)>) -> Result<Vec<Group>> {
+    if r.group == "custom" {
+        let mut matrices = Vec::new();
+        for (i, entries) in r.generators.iter().enumerate() {
+            let (place, expected) = (format!("reference.generators[{i}]"), format!("{d} x {d} = {} numbers", d * d));
+            let matrix = Array2::from_shape_vec((d, d), entries.clone());
+            matrices.push(matrix.map_err(|_| Error::invalid(place, expected, entries.len()))?);
+        }
+        let views: Vec<_> = matrices.iter().map(|m| m.view()).collect();
+        return Ok(vec![Group::from_matrices("custom", d, &views).map_err(|e| e.within("reference.generators"))?]);
+    }
+    if r.group != "auto" {
+        return Ok(vec![Group::named(&r.group, d, image).map_err(|e| e.within("reference.group"))?]);
+    }
+    let usual: &[&str] = match (image, d) {
+        (Some((h, w)), _) if h == w => &["mirror", "quarter-turns", "mirror+quarter-turns"],
+        (Some(_), _) => &["mirror"],
+        (None, 1) => &["negation"],
+        (None, 2) => &["c2", "c3", "c4", "c5", "c6", "c8", "d2", "d4"],
+        (None, 3..=5) => &["negation", "shifts", "permutations", "signs"],
+        (None, _) => &["negation", "shifts"],
+    };
+    let given: Vec<&str> = r.candidates.iter().map(String::as_str).collect();
+    let names = if given.is_empty() { usual } else { &given };
+    names.iter().map(|name| Group::named(name, d, image).map_err(|e| e.within("reference.candidates"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Setting;
+    use crate::data::law::{Law, near_c4};
+
+    fn config(settings: &[(&str, &str)]) -> Result<Config> {
+        let mut all = vec![Setting::new("data.name", "near-c4")];
+        all.extend(settings.iter().map(|(key, value)| Setting::new(key, *value)));
+        Config::resolve(&all)
+    }
+
+    /// Floor and whitening keep what is tied: the components' images are each other's, and only the weights tell them apart.
+    #[test]
+    fn a_tied_reference_keeps_its_ties() {
+        let x = near_c4().unwrap().sample(100, 0, 0);
+        let c4 = Group::named("c4", 2, None).unwrap();
+        for (symmetry, group) in [("approximate", "c4"), ("exact", "c4"), ("approximate", "auto")] {
+            let config = config(&[("reference.group", group), ("reference.symmetry", symmetry)]).unwrap();
+            let reference = Reference::fit(x.view(), &config).unwrap();
+            let m = reference.in_data_units().unwrap();
+            assert_eq!(m.components(), 4, "{:?}", reference.notes);
+            for (i, g) in c4.elements().iter().enumerate() {
+                assert!((g.apply(m.means().row(0)) - m.means().row(i)).iter().all(|e| e.abs() <= 1e-9));
+                assert!((g.conjugate(m.covariance(0).view()) - m.covariance(i)).iter().all(|e| e.abs() <= 1e-9));
+            }
+            let spread = m.weights().iter().fold(0f64, |a, w| a.max((w - 0.25).abs()));
+            assert_eq!(spread <= 1e-9, symmetry == "exact", "{symmetry} {group}: {spread}");
+            let said = reference.notes.iter().any(|n| n.starts_with("chosen: group c4"));
+            assert_eq!(said, group == "auto", "{:?}", reference.notes);
+        }
+    }
+
+    #[test]
+    fn groups_that_cannot_be_are_refused() {
+        let cases = [
+            (vec![("reference.group", "e8")], "reference.group: group: must be none, c<n>"),
+            (vec![("reference.group", "mirror")], "acts on images"),
+            (vec![("reference.symmetry", "exact")], "reference.symmetry: \"exact\" needs a group"),
+            (vec![("reference.group", "custom")], "reference.generators: reference.group = \"custom\" takes generators"),
+            (vec![("reference.candidates", "c2")], "reference.candidates: only reference.group = \"auto\""),
+        ];
+        let x = near_c4().unwrap().sample(50, 0, 0);
+        for (settings, words) in cases {
+            let e = config(&settings).and_then(|c| Reference::fit(x.view(), &c).map(|_| ())).unwrap_err();
+            assert!(e.to_string().contains(words) && e.exit_code() == 2, "{e} lacks {words}");
+        }
     }
 }

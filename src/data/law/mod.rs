@@ -12,7 +12,7 @@ mod ring;
 pub use checkerboard::Checkerboard;
 pub use curve::Curve;
 pub(crate) use curve::gauss_legendre;
-pub use modes::{Modes, four_modes};
+pub use modes::{Modes, four_modes, near_c2, near_c4};
 pub use pinwheel::Pinwheel;
 pub use ring::Ring;
 
@@ -37,6 +37,8 @@ pub type Constructor = fn() -> Result<Arc<dyn Law>>;
 /// Constructors of the laws that need no parameters, by name.
 pub const LAWS: &[(&str, Constructor)] = &[
     ("four-modes", || Ok(Arc::new(four_modes()?))),
+    ("near-c2", || Ok(Arc::new(near_c2()?))),
+    ("near-c4", || Ok(Arc::new(near_c4()?))),
     ("ring", || Ok(Arc::new(Ring::default()))),
     ("moons", || Ok(Arc::new(Curve::moons()))),
     ("pinwheel", || Ok(Arc::new(Pinwheel::default()))),

@@ -5,7 +5,7 @@ use crate::Result;
 use crate::linalg::Cholesky;
 use crate::mixture::{Covariances, Mixture};
 use crate::rng::Stream;
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, array};
+use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, array};
 
 /// A Gaussian mixture that data are drawn from: p(x) = sum_k w_k N(x; m_k, C_k), C_k = L_k L_k^T.
 #[derive(Debug, Clone)]
@@ -46,6 +46,28 @@ pub fn four_modes() -> Result<Modes> {
     let means = array![[4.0, 4.0], [-4.0, 4.0], [-4.0, -4.0], [4.0, -4.0]];
     let covariances = Covariances::Spherical(Array1::from_elem(4, 0.25));
     Modes::new("four-modes", Mixture::new(weights, means, covariances)?)
+}
+
+/// Nearly unchanged by half a turn: two pairs of modes, each the other's image, with weights .5 and .2, .2 and .1.
+///
+/// # Errors
+/// None: the parameters are valid.
+pub fn near_c2() -> Result<Modes> {
+    let (long, round) = ([[1.0, 0.4], [0.4, 0.3]], [[0.2, 0.0], [0.0, 0.2]]);
+    let covariances = Array3::from_shape_fn((4, 2, 2), |(k, i, j)| if k < 2 { long[i][j] } else { round[i][j] });
+    let means = array![[4.0, 1.0], [-4.0, -1.0], [-2.0, 4.0], [2.0, -4.0]];
+    Modes::new("near-c2", Mixture::new(array![0.5, 0.2, 0.2, 0.1], means, Covariances::Full(covariances))?)
+}
+
+/// Nearly unchanged by a quarter turn: four round modes of standard deviation .5 on a cross of radius 4, weights .55, .25, .15,
+/// .05 counter-clockwise.
+///
+/// # Errors
+/// None: the parameters are valid.
+pub fn near_c4() -> Result<Modes> {
+    let means = array![[4.0, 0.0], [0.0, 4.0], [-4.0, 0.0], [0.0, -4.0]];
+    let covariances = Covariances::Spherical(Array1::from_elem(4, 0.25));
+    Modes::new("near-c4", Mixture::new(array![0.55, 0.25, 0.15, 0.05], means, covariances)?)
 }
 
 impl Law for Modes {

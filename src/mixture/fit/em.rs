@@ -66,8 +66,13 @@ impl Em {
         let means = mean.broadcast((k, self.blocks.d)).map(|m| m.to_owned()).unwrap_or_default();
         let total = covariance + &Array2::from_diag(&ArrayView1::from(floor));
         let alike = Mixture::new(Array1::from_elem(k, 1.0 / k as f64), means, Covariances::alike(kind, k, total.view()))?;
-        let sums = self.pass(Posterior::Labels(labels), alike.means(), kind);
+        let sums = self.label(labels, alike.means(), kind);
         self.maximise(&sums, &alike, floor)
+    }
+
+    /// The sums of one pass where each point belongs to the component of its label, `[n]`, about `means`, [k, d].
+    pub(super) fn label(&self, labels: &[u32], means: ArrayView2<f64>, kind: CovarianceKind) -> Sums {
+        self.pass(Posterior::Labels(labels), means, kind)
     }
 
     fn pass(&self, posterior: Posterior, shift: ArrayView2<f64>, kind: CovarianceKind) -> Sums {
@@ -107,10 +112,9 @@ impl Em {
             })),
             Covariances::Full(c) => {
                 let mut out = c.clone();
-                let len = scatter::len(d);
                 for (i, mut c) in out.outer_iter_mut().enumerate().filter(|(i, _)| !kept(*i)) {
                     let m = moved.row(i);
-                    let s = scatter::matrix(d, &sums.second[i * len..(i + 1) * len]);
+                    let s = sums.second(i, CovarianceKind::Full, d);
                     for ((a, b), c) in c.indexed_iter_mut() {
                         *c = s[[a, b]] / sums.mass[i] - m[a] * m[b] + if a == b { floor[a] } else { 0.0 };
                     }
@@ -177,6 +181,21 @@ impl Sums {
     fn new(k: usize, d: usize, kind: CovarianceKind) -> Self {
         let second = vec![0.0; k * second_len(kind, d)];
         Sums { mass: vec![0.0; k], first: vec![0.0; k * d], second, log_likelihood: 0.0, worst: (f64::INFINITY, 0) }
+    }
+
+    /// sum r v of component k, `[d]`.
+    pub fn first(&self, k: usize, d: usize) -> &[f64] {
+        &self.first[k * d..(k + 1) * d]
+    }
+
+    /// sum r v v^T of component k, [d, d]; its diagonal alone where no more is known, [[sum r |v|^2]] of a spherical one.
+    pub fn second(&self, k: usize, kind: CovarianceKind, d: usize) -> Array2<f64> {
+        let len = second_len(kind, d);
+        let of = &self.second[k * len..(k + 1) * len];
+        match kind {
+            CovarianceKind::Full => scatter::matrix(d, of),
+            CovarianceKind::Spherical | CovarianceKind::Diagonal | CovarianceKind::Tied => Array2::from_diag(&ArrayView1::from(of)),
+        }
     }
 
     fn add(&mut self, other: &Sums) {

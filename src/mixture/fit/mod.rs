@@ -4,12 +4,18 @@ mod blocks;
 mod em;
 mod kmeans;
 mod metric;
+mod options;
+mod orbit;
 mod scatter;
+mod symmetry;
 #[cfg(test)]
 mod tests;
 mod weights;
 
 pub use em::{Em, em_step};
+pub use options::{Count, Criterion, FitOptions};
+pub use orbit::Symmetry;
+pub use symmetry::{GroupFit, GroupTrial, fit_group};
 pub use weights::refit_weights;
 
 use super::{CovarianceKind, Covariances, Mixture};
@@ -20,63 +26,27 @@ use blocks::{Blocks, distinct};
 use em::EMPTY;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
-/// How many components a fit has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
-    /// As many.
-    Fixed(usize),
-    /// The number from 1 to `max` with the least BIC; the search ends early when three numbers in a row brought no lower one.
-    Auto {
-        /// The largest number tried.
-        max: usize,
-    },
-}
-
-/// What [`fit()`] is free to choose and what not.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FitOptions {
-    /// What the covariances have in common.
-    pub kind: CovarianceKind,
-    /// How many components.
-    pub components: Count,
-    /// Independent starts, of which the one that ends with the highest likelihood is kept. The likelihood has many local
-    /// maxima: one start is a lottery.
-    pub restarts: usize,
-    /// Iterations end when the mean log-likelihood changes by no more than this.
-    pub tolerance: f64,
-    /// Iterations of a start at most.
-    pub max_iterations: usize,
-    /// Variance floor: this times the data's variance of a column is added to every component's variance along it, so that a
-    /// component that shrinks onto a point keeps a density. A constant column gets the mean variance's.
-    pub floor: f64,
-    /// Seed of the starts.
-    pub seed: u64,
-}
-
-impl Default for FitOptions {
-    /// Full covariances, the number of components by BIC up to 20, 4 starts, tolerance 1e-5, 300 iterations, floor 1e-6.
-    fn default() -> Self {
-        FitOptions {
-            kind: CovarianceKind::Full,
-            components: Count::Auto { max: 20 },
-            restarts: 4,
-            tolerance: 1e-5,
-            max_iterations: 300,
-            floor: 1e-6,
-            seed: 0,
-        }
-    }
-}
-
 /// What one number of components came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
-    /// Number of components.
+    /// Number of components, or of orbits.
     pub components: usize,
     /// Mean log-likelihood of the best start.
     pub log_likelihood: f64,
     /// BIC = p ln n - 2 n (mean log-likelihood), p the free parameters: the lower the better.
     pub bic: f64,
+    /// ICL = BIC + 2 n (mean entropy of the responsibilities), the lower the better.
+    pub icl: f64,
+}
+
+impl Trial {
+    /// The value that `criterion` goes by.
+    pub fn value(&self, criterion: Criterion) -> f64 {
+        match criterion {
+            Criterion::Bic => self.bic,
+            Criterion::Icl => self.icl,
+        }
+    }
 }
 
 /// A fitted mixture and how it was found.
@@ -109,18 +79,19 @@ pub fn fit(x: ArrayView2<f64>, options: &FitOptions) -> Result<Fit> {
     let best = match options.components {
         Count::Fixed(k) => {
             let best = fitter.best_of(k)?;
-            let tried = vec![fitter.trial(&best)];
+            let tried = vec![fitter.trial(&best)?];
             (best, tried)
         }
-        Count::Auto { max } => fitter.by_bic(max)?,
+        Count::Auto { max } => fitter.by_criterion(max)?,
     };
     let (best, tried) = best;
     let mut notes = fitter.notes.clone();
     notes.extend(best.notes.iter().cloned());
+    notes.extend(fitter.starved(&best.mixture));
     if !best.converged {
         notes.push(format!("the limit of {} iterations came before the tolerance of {:e}", options.max_iterations, options.tolerance));
     }
-    let bic = fitter.trial(&best).bic;
+    let bic = fitter.trial(&best)?.bic;
     let iterations = best.log_likelihood.len() - 1;
     Ok(Fit { mixture: best.mixture, log_likelihood: best.log_likelihood, bic, iterations, converged: best.converged, tried, notes })
 }
@@ -141,6 +112,7 @@ impl Run {
 
 struct Fitter<'a> {
     options: &'a FitOptions,
+    x: ArrayView2<'a, f64>,
     em: Em,
     /// The data in coordinates in which their covariance is the identity (only its diagonal, where components have no more);
     /// none where only the given coordinates make sense.
@@ -151,7 +123,7 @@ struct Fitter<'a> {
 }
 
 impl<'a> Fitter<'a> {
-    fn new(x: ArrayView2<f64>, options: &'a FitOptions) -> Result<Self> {
+    fn new(x: ArrayView2<'a, f64>, options: &'a FitOptions) -> Result<Self> {
         let n = x.nrows();
         let (name, k) = match options.components {
             Count::Fixed(k) => ("components", k),
@@ -180,7 +152,11 @@ impl<'a> Fitter<'a> {
             return Err(Error::refused("mixture fit", format!("{k} components need at least as many different points, got {points}")));
         }
         let mut notes = Vec::new();
-        let floor = floor(covariance, x, options.floor, &mut notes)?;
+        let mut floor = floor(covariance, x, options.floor, &mut notes)?;
+        if let Some(symmetry) = &options.symmetry {
+            symmetry.check(options.kind, x.ncols())?;
+            floor = symmetry.group.average(Array2::from_diag(&ArrayView1::from(&floor)).view()).diag().to_vec();
+        }
         let whitened = match options.kind {
             CovarianceKind::Spherical => None,
             CovarianceKind::Diagonal => {
@@ -193,7 +169,7 @@ impl<'a> Fitter<'a> {
                 Some((&x - mean).dot(&w.t()))
             }
         };
-        Ok(Fitter { options, em, whitened, floor, distinct, notes })
+        Ok(Fitter { options, x, em, whitened, floor, distinct, notes })
     }
 
     /// The best of several starts with `k` components, each from the clusters of a k-means run: their own weights, means and
@@ -202,16 +178,29 @@ impl<'a> Fitter<'a> {
     ///
     /// k-means finds round clusters. Every other start sees the data in coordinates in which clusters that are long and side
     /// by side are round, too.
+    ///
+    /// Orbits start from k-means with the distance between orbits, which only the given coordinates have.
     fn best_of(&self, k: usize) -> Result<Run> {
+        let symmetry = self.options.symmetry.as_ref();
         // One component has one maximum, and every start finds it.
-        let restarts = if k == 1 { 1 } else { self.options.restarts };
+        let restarts = if k == 1 && symmetry.is_none() { 1 } else { self.options.restarts };
         let stream = |restart: usize| Stream::new(self.options.seed, Purpose::Fit, ((k as u64) << 24) | restart as u64, 0);
-        let rounded = self.whitened.as_ref().filter(|_| restarts > 1).map(|x| self.rounded(x, k, &mut stream(restarts))).transpose()?;
+        let turned = self.whitened.as_ref().filter(|_| restarts > 1 && symmetry.is_none());
+        let rounded = turned.map(|x| self.rounded(x, k, &mut stream(restarts))).transpose()?;
         let mut best: Option<Run> = None;
         for restart in 0..restarts {
-            let blocks = rounded.as_ref().filter(|_| restart % 2 == 1).unwrap_or(&self.em.blocks);
-            let labels = kmeans::kmeans(blocks, k, &mut stream(restart));
-            let run = self.climb(self.em.start(&labels, k, self.options.kind, &self.floor)?)?;
+            let start = match symmetry {
+                Some(symmetry) => {
+                    let labels = orbit::kmeans(self.x, k, symmetry, &mut stream(restart));
+                    self.em.start_orbits(&labels, k, self.options.kind, symmetry, &self.floor)?
+                }
+                None => {
+                    let blocks = rounded.as_ref().filter(|_| restart % 2 == 1).unwrap_or(&self.em.blocks);
+                    let labels = kmeans::kmeans(blocks, k, &mut stream(restart));
+                    self.em.start(&labels, k, self.options.kind, &self.floor)?
+                }
+            };
+            let run = self.climb(start)?;
             if best.as_ref().is_none_or(|b| run.last() > b.last()) {
                 best = Some(run);
             }
@@ -241,7 +230,9 @@ impl<'a> Fitter<'a> {
             let change = (mean - run.last()).abs();
             run.log_likelihood.push(mean);
             run.mixture = mixture;
-            let empty = sums.mass.iter().position(|m| *m <= EMPTY).filter(|_| revived < k);
+            // An element of an orbit may well be empty: that is its weight.
+            let free = self.options.symmetry.is_none() && revived < k;
+            let empty = sums.mass.iter().position(|m| *m <= EMPTY).filter(|_| free);
             if change <= self.options.tolerance && empty.is_none() {
                 run.converged = true;
                 break;
@@ -249,7 +240,10 @@ impl<'a> Fitter<'a> {
             if iteration == self.options.max_iterations {
                 break;
             }
-            mixture = self.em.maximise(&sums, &run.mixture, &self.floor)?;
+            mixture = match &self.options.symmetry {
+                Some(symmetry) => self.em.maximise_orbits(&sums, &run.mixture, symmetry, &self.floor)?,
+                None => self.em.maximise(&sums, &run.mixture, &self.floor)?,
+            };
             if let Some(c) = empty {
                 revived += 1;
                 mixture = self.revive(&mixture, c, sums.worst.1)?;
@@ -289,17 +283,18 @@ impl<'a> Fitter<'a> {
         Mixture::new(&weights / weights.sum(), means, covariances)
     }
 
-    /// The number of components with the least BIC, from 1 up.
-    fn by_bic(&self, max: usize) -> Result<(Run, Vec<Trial>)> {
+    /// The number of components with the least criterion, from 1 up.
+    fn by_criterion(&self, max: usize) -> Result<(Run, Vec<Trial>)> {
         let mut tried: Vec<Trial> = Vec::new();
         let mut best: Option<(f64, Run)> = None;
         let mut in_vain = 0;
         for k in 1..=max.min(self.distinct) {
             let run = self.best_of(k)?;
-            let trial = self.trial(&run);
+            let trial = self.trial(&run)?;
+            let value = trial.value(self.options.criterion);
             in_vain += 1;
-            if best.as_ref().is_none_or(|(bic, _)| trial.bic < *bic) {
-                best = Some((trial.bic, run));
+            if best.as_ref().is_none_or(|(least, _)| value < *least) {
+                best = Some((value, run));
                 in_vain = 0;
             }
             tried.push(trial);
@@ -313,10 +308,33 @@ impl<'a> Fitter<'a> {
         }
     }
 
-    fn trial(&self, run: &Run) -> Trial {
+    fn trial(&self, run: &Run) -> Result<Trial> {
         let n = self.em.blocks.n as f64;
-        let bic = run.mixture.parameters() as f64 * n.ln() - 2.0 * n * run.last();
-        Trial { components: run.mixture.components(), log_likelihood: run.last(), bic }
+        let (kind, d) = (self.options.kind, self.em.blocks.d);
+        let (components, parameters) = match &self.options.symmetry {
+            Some(symmetry) => {
+                let orbits = run.mixture.components() / symmetry.group.order();
+                (orbits, symmetry.parameters(kind, orbits, d))
+            }
+            None => (run.mixture.components(), run.mixture.parameters()),
+        };
+        let bic = parameters as f64 * n.ln() - 2.0 * n * run.last();
+        // r ln r is 0 where r is 0.
+        let entropy: f64 = run.mixture.responsibilities(self.x)?.iter().filter(|r| **r > 0.0).map(|r| -r * r.ln()).sum();
+        Ok(Trial { components, log_likelihood: run.last(), bic, icl: bic + 2.0 * entropy })
+    }
+
+    /// A warning where components explain fewer points than they have parameters of their own.
+    fn starved(&self, mixture: &Mixture) -> Option<String> {
+        let order = self.options.symmetry.as_ref().map_or(1, |s| s.group.order());
+        // Of two components or orbits the weight is shared; what a single one has is what each has.
+        let own = self.options.kind.parameters(1, self.em.blocks.d);
+        let weights = mixture.weights().to_vec();
+        let few = weights.chunks(order).filter(|w| w.iter().sum::<f64>() * (self.em.blocks.n as f64) < own as f64).count();
+        let (of, what) = (weights.len() / order, if order == 1 { "components" } else { "orbits" });
+        (few > 0).then(|| {
+            format!("{few} of {of} {what} explain fewer points than their {own} parameters; fewer of them, or a simpler covariance, would be safer")
+        })
     }
 }
 
