@@ -58,6 +58,7 @@ pub mod config;
 pub mod control;
 pub mod data;
 pub mod error;
+pub mod experiment;
 pub mod linalg;
 #[doc = include_str!("method.md")]
 pub mod method {}

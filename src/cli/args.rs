@@ -20,6 +20,7 @@ use std::path::PathBuf;
   ndsm sample runs/digits-ndsm-seed0 --n 64 --out more.npy
   ndsm eval runs/digits-ndsm-seed0 --json
   ndsm audit
+  ndsm reproduce low-dim --quick
   ndsm report runs/digits-ndsm-seed0
 
 Exit code: 0 on success, 2 on bad input or usage, 1 on any other failure."
@@ -41,6 +42,8 @@ pub enum Command {
     Eval(EvalArgs),
     /// Check the program's formulas against what does not know them; exit code 1 if one fails
     Audit(AuditArgs),
+    /// Run the experiments that compare the method with tuned baselines; tables, pictures and one page
+    Reproduce(ReproduceArgs),
     /// Write a run's report.html anew: one file that needs nothing else
     Report(ReportArgs),
 }
@@ -167,9 +170,12 @@ pub struct EvalArgs {
 
 tape: the derivatives of every operation of the automatic differentiation, against dual numbers and differences.
 integrators: the strong and weak orders of every method for stochastic differential equations, and its invariant law.
-Takes up to two minutes. Exit code: 0 if every row keeps its bound, 1 if one does not.")]
+transitions: one-step laws, exact laws, Fokker-Planck and Chapman-Kolmogorov against each other.
+scores: the chain's score against the equation's, trained networks against both, and what the samplers make of it.
+control: every control variate's mean, gradient and minimiser.
+Takes a few minutes. Exit code: 0 if every row keeps its bound, 1 if one does not.")]
 pub struct AuditArgs {
-    /// What to check: tape, integrators, or all
+    /// What to check: tape, integrators, transitions, scores, control, or all
     #[arg(default_value = "all")]
     pub what: String,
     /// Fewer paths and step sizes: seconds
@@ -181,6 +187,28 @@ pub struct AuditArgs {
     /// Print one JSON object and nothing else
     #[arg(long)]
     pub json: bool,
+}
+
+/// `ndsm reproduce`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ndsm reproduce low-dim --quick
+  ndsm reproduce low-dim --out runs/low-dim
+
+low-dim: mixtures, rings and moons in 2 to 16 dimensions; every method with several seeds, each baseline tuned by the same search.
+Takes under 45 minutes on two cores, with --quick under one. Stopped, it goes on where it was when called again.")]
+pub struct ReproduceArgs {
+    /// Which group of experiments: low-dim
+    pub what: String,
+    /// One small case of each kind: shows that everything works, and no more
+    #[arg(long)]
+    pub quick: bool,
+    /// Directory of results, tables, pictures and the page [default: runs/reproduce-low-dim, or with -quick at its end]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Trainings that run side by side; figures do not depend on it [default: all processors]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub threads: Option<i64>,
 }
 
 /// `ndsm report`.

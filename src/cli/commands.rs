@@ -66,7 +66,7 @@ pub fn compute(args: &ComputeArgs) -> Result<()> {
 }
 
 /// A count from the command line.
-fn count(place: &str, value: i64, low: i64, high: i64) -> Result<u64> {
+pub fn count(place: &str, value: i64, low: i64, high: i64) -> Result<u64> {
     let side = |bad: bool, text: String| if bad { Err(Error::invalid(place, text, value)) } else { Ok(()) };
     side(value < low, format!(">= {low}"))?;
     side(value > high, format!("<= {high}"))?;

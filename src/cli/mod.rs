@@ -1,4 +1,4 @@
-//! The command line: `ndsm train`, `sample`, `eval`, `audit`, `report`.
+//! The command line: `ndsm train`, `sample`, `eval`, `audit`, `reproduce`, `report`.
 //!
 //! Reading arguments and configuration, the run directory, progress, pictures and the report live here; the numerics are
 //! asked for through one seam, `engine`.
@@ -16,6 +16,7 @@ mod numerics;
 pub mod plot;
 mod progress;
 mod report;
+mod reproduce;
 mod run_dir;
 mod summary;
 mod train;
@@ -53,6 +54,7 @@ fn run(cli: Cli, engine: &dyn Engine) -> Result<String> {
         Command::Sample(args) => commands::compute(&args.compute).and_then(|()| commands::sample(&args, engine)),
         Command::Eval(args) => commands::compute(&args.compute).and_then(|()| commands::eval(&args, engine)),
         Command::Audit(args) => audit::run(&args),
+        Command::Reproduce(args) => reproduce::run(&args),
         Command::Report(args) => {
             let run = RunDir::open(&args.dir)?;
             report::write(&run)?;

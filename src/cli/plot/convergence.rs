@@ -1,7 +1,8 @@
 //! Errors over step sizes.
 
 use super::axes::Axes;
-use super::canvas::{Anchor, Canvas, Color, INK, MUTED};
+use super::canvas::{Anchor, Canvas, MUTED};
+use super::legend::{LEGEND, color, entry};
 
 /// The errors of one method.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,29 +14,6 @@ pub struct Errors {
     /// (step size, error).
     pub points: Vec<[f64; 2]>,
 }
-
-/// Colours of the curves, in turn.
-const COLORS: [Color; 10] = [
-    [37, 99, 175],
-    [222, 110, 32],
-    [44, 140, 80],
-    [190, 50, 60],
-    [125, 80, 170],
-    [130, 90, 70],
-    [210, 100, 170],
-    [95, 105, 115],
-    [150, 150, 40],
-    [30, 160, 180],
-];
-
-/// The colour of curve `i`: behind the last one they come again, darker.
-fn color(i: usize) -> Color {
-    let c = COLORS[i % COLORS.len()];
-    if i < COLORS.len() { c } else { c.map(|v| v / 2) }
-}
-
-/// Room right of the panel, for the legend.
-const LEGEND: f64 = 440.0;
 
 /// A line for each method in a panel with logarithmic axes, and a grey line with the slope of each order that is claimed, above the
 /// errors of that order. Errors that are not positive, or are rounding (below 1e-13), have no place there and are left out; a method
@@ -65,10 +43,8 @@ pub fn convergence(title: &str, methods: &[Errors]) -> Canvas {
         let points: Vec<[f64; 2]> = shown(method).iter().map(|p| axes.at(p[0], p[1])).collect();
         canvas.line(&points, 3.5, color, 0.85);
         points.iter().for_each(|p| canvas.disc(*p, 6.0, color, 1.0));
-        let at = [width - LEGEND + 40.0, 100.0 + 44.0 * i as f64];
-        canvas.line(&[at, [at[0] + 36.0, at[1]]], 5.0, color, 1.0);
         let exact = if points.is_empty() { ": exact" } else { "" };
-        canvas.text([at[0] + 52.0, at[1] + 7.0], 14.0, Anchor::Left, INK, &format!("{}{exact}", method.name));
+        entry(&mut canvas, i, &format!("{}{exact}", method.name));
     }
     canvas
 }

@@ -7,8 +7,10 @@ mod curve;
 mod field;
 mod font;
 mod images;
+mod legend;
 mod paths;
 mod scatter;
+mod sweep;
 
 pub use canvas::Canvas;
 pub use convergence::{Errors, convergence};
@@ -17,6 +19,7 @@ pub use field::score_field;
 pub use images::image_grid;
 pub use paths::trajectories;
 pub use scatter::{samples_beside_data, window};
+pub use sweep::{Curve, sweep};
 
 #[cfg(test)]
 mod tests;

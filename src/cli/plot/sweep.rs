@@ -1,0 +1,72 @@
+//! Figures over what was varied, with their intervals.
+
+use super::axes::Axes;
+use super::canvas::{Anchor, Canvas, MUTED};
+use super::legend::{LEGEND, color, entry};
+
+/// The figures of one method.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Curve {
+    /// What stands in the legend.
+    pub name: String,
+    /// (what was varied, lower end of the interval, median, upper end).
+    pub points: Vec<[f64; 4]>,
+}
+
+/// A line for each method through its medians, with bars for the intervals, in a panel with logarithmic axes. What is not positive and
+/// finite has no place there and is left out.
+pub fn sweep(title: &str, axis: &str, curves: &[Curve]) -> Canvas {
+    let (width, height) = (1480.0, 860.0);
+    let mut canvas = Canvas::new(width as usize, height as usize);
+    let ok = |v: f64| v > 0.0 && v.is_finite();
+    let shown = |c: &Curve| -> Vec<[f64; 4]> { c.points.iter().copied().filter(|p| ok(p[0]) && ok(p[2])).collect() };
+    let all: Vec<[f64; 4]> = curves.iter().flat_map(shown).collect();
+    let range = |values: Vec<f64>, room: f64| {
+        let [a, b] = values.into_iter().filter(|v| ok(*v)).fold([f64::INFINITY, 0.0f64], |[a, b], v| [a.min(v), b.max(v)]);
+        if a <= b { [a / room, b * room] } else { [0.1, 1.0] }
+    };
+    let axes = Axes {
+        low: [130.0, 72.0],
+        high: [width - LEGEND, height - 120.0],
+        x: range(all.iter().map(|p| p[0]).collect(), 1.15),
+        y: range(all.iter().flat_map(|p| [p[1], p[2], p[3]]).collect(), 1.15),
+        log_x: true,
+        log_y: true,
+    };
+    axes.frame(&mut canvas);
+    axes.title(&mut canvas, title);
+    canvas.text([0.5 * (axes.low[0] + axes.high[0]), height - 34.0], 14.0, Anchor::Middle, MUTED, axis);
+    for (i, curve) in curves.iter().enumerate() {
+        // A little apart, so that bars at one place can be told from each other.
+        let place = |x: f64| x * (1.0 + 0.012 * (i as f64 - 0.5 * curves.len() as f64));
+        let points = shown(curve);
+        for [x, low, median, high] in &points {
+            let end = |v: f64| if ok(v) { v } else { *median };
+            canvas.line(&[axes.at(place(*x), end(*low)), axes.at(place(*x), end(*high))], 2.0, color(i), 0.6);
+        }
+        let line: Vec<[f64; 2]> = points.iter().map(|p| axes.at(place(p[0]), p[2])).collect();
+        canvas.line(&line, 3.5, color(i), 0.85);
+        line.iter().for_each(|p| canvas.disc(*p, 6.0, color(i), 1.0));
+        entry(&mut canvas, i, &curve.name);
+    }
+    canvas
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::canvas::BLUE;
+    use super::*;
+
+    #[test]
+    fn curves_are_drawn_and_nothing_is_a_picture_too() {
+        let curve = |points: Vec<[f64; 4]>| Curve { name: "a".into(), points };
+        let canvas = sweep("t", "steps", &[curve(vec![[10.0, 0.1, 0.2, 0.3], [100.0, 0.05, 0.1, 0.2]])]);
+        let blue = (0..1480).flat_map(|x| (0..860).map(move |y| (x, y))).filter(|(x, y)| canvas.pixel(*x, *y) == BLUE).count();
+        assert!(blue > 300);
+        for points in
+            [vec![], vec![[0.0, 1.0, 1.0, 1.0]], vec![[1.0, f64::NAN, f64::NAN, f64::INFINITY]], vec![[1.0, 0.0, 1.0, f64::INFINITY]]]
+        {
+            assert_eq!(sweep("t", "x", &[curve(points)]).size(), (1480.0, 860.0));
+        }
+    }
+}

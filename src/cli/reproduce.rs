@@ -1,0 +1,268 @@
+//! `ndsm reproduce`.
+
+use super::args::ReproduceArgs;
+use super::commands::count;
+use super::html::{document, escape, picture, table};
+use super::plot::{Canvas, Curve, sweep};
+use super::run_dir::{probe, write_whole};
+use crate::experiment::{Experiment, GROUPS, Key, METRICS, Record, Row, cases, markdown, steps_to_reach, summarise};
+use crate::{Error, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::HashSet;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The file of all figures, a line each.
+const RESULTS: &str = "results.csv";
+/// Most trainings side by side.
+const MAX_THREADS: i64 = 1024;
+
+/// Runs what is not on record yet, and writes tables, pictures and the page.
+pub fn run(args: &ReproduceArgs) -> Result<String> {
+    match args.what.as_str() {
+        "low-dim" => {}
+        "images" | "latent" => {
+            return Err(Error::Unavailable {
+                what: format!("reproduce {}", args.what),
+                why: "this version has the experiments of \"low-dim\" alone".to_owned(),
+            });
+        }
+        other => return Err(Error::invalid("reproduce", "low-dim, images or latent", format!("\"{other}\""))),
+    }
+    let threads = match args.threads {
+        Some(n) => count("--threads", n, 1, MAX_THREADS)? as usize,
+        None => std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    let name = if args.quick { "runs/reproduce-low-dim-quick" } else { "runs/reproduce-low-dim" };
+    let dir = args.out.clone().unwrap_or_else(|| PathBuf::from(name));
+    let made = fs::create_dir_all(&dir).and_then(|()| probe(&dir));
+    made.map_err(|e| Error::bad_file(&dir, format!("the directory cannot be made: {}", e.kind())))?;
+    let experiment = if args.quick { Experiment::QUICK } else { Experiment::FULL };
+    let records = complete(&dir.join(RESULTS), &experiment, threads)?;
+    write(&dir, &experiment, &records)
+}
+
+/// The plan that a file of results belongs to: what was measured under another one is another experiment.
+fn plan(experiment: &Experiment) -> String {
+    format!("# ndsm {} reproduce low-dim, {experiment:?}", env!("CARGO_PKG_VERSION"))
+}
+
+/// All records of the experiment: those of the file, and those that were missing, which are added to it one by one.
+fn complete(path: &Path, experiment: &Experiment, threads: usize) -> Result<Vec<Record>> {
+    let mut records = read(path, experiment)?;
+    let refuse = |e: std::io::Error| Error::io(path, "the results cannot be written", &e);
+    if records.is_empty() {
+        write_whole(path, format!("{}\n{}\n", plan(experiment), Record::header()).as_bytes()).map_err(refuse)?;
+    } else {
+        // Whole lines alone: the last one may have been cut off.
+        let lines: Vec<String> = records.iter().map(Record::line).collect();
+        let text = format!("{}\n{}\n{}\n", plan(experiment), Record::header(), lines.join("\n"));
+        write_whole(path, text.as_bytes()).map_err(refuse)?;
+    }
+    let mut file = OpenOptions::new().append(true).open(path).map_err(refuse)?;
+    for phase in ["tuning", "running"] {
+        let jobs = if phase == "tuning" { experiment.tuning_jobs() } else { experiment.jobs(&records) };
+        let known: HashSet<Key> = records.iter().map(|r| r.key.clone()).collect();
+        let bar = ProgressBar::new(jobs.len() as u64);
+        let style =
+            ProgressStyle::with_template("{prefix} {bar:32} {pos}/{len}  {msg}  {eta} left").unwrap_or(ProgressStyle::default_bar());
+        bar.set_style(style.progress_chars("━╸─"));
+        bar.set_prefix(phase);
+        bar.set_position(jobs.iter().filter(|j| j.keys().iter().all(|k| known.contains(k))).count() as u64);
+        bar.reset_eta();
+        let mut fresh = Vec::new();
+        let ran = experiment.run(&jobs, &known, threads, |job, new| {
+            bar.set_message(format!("{}, {}", job.case.name, job.method.name));
+            bar.inc(1);
+            let lines: String = new.iter().map(|r| r.line() + "\n").collect();
+            file.write_all(lines.as_bytes()).map_err(refuse)?;
+            fresh.extend(new);
+            Ok(())
+        });
+        bar.finish_and_clear();
+        ran?;
+        records.extend(fresh);
+    }
+    Ok(records)
+}
+
+fn read(path: &Path, experiment: &Experiment) -> Result<Vec<Record>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = fs::read_to_string(path).map_err(|e| Error::io(path, "the results cannot be read", &e))?;
+    if text.lines().next() != Some(plan(experiment).as_str()) {
+        return Err(Error::bad_file(path, "holds the results of another plan or version; use another --out"));
+    }
+    Ok(text.lines().filter_map(Record::parse).collect())
+}
+
+/// The tables, the pictures and the page; returns the path of the page and the shortest summary.
+fn write(dir: &Path, experiment: &Experiment, records: &[Record]) -> Result<String> {
+    let rows = summarise(&cases(experiment.quick), records);
+    let save = |name: &str, bytes: &[u8]| {
+        let path = dir.join(name);
+        write_whole(&path, bytes).map_err(|e| Error::io(&path, "cannot be written", &e))
+    };
+    save("table.csv", csv(&rows).as_bytes())?;
+    let lead = format!(
+        "Medians over {} seeds with 95 % bootstrap intervals; every figure is the mean over {} generation keys of {} samples. Settings of \
+         linear, coloured and ndsm are the best of {} drawn ones on {} other seeds; the other methods take those of ndsm. P is that of an \
+         exact sign-flip test of the differences to linear, paired by seed.",
+        experiment.seeds, experiment.keys, experiment.samples, experiment.budget, experiment.tuning_seeds
+    );
+    let (mut text, mut body) =
+        (format!("{lead}\n"), format!("<h1>Low-dimensional experiments</h1>\n<p class=\"lead\">{}</p>\n", escape(&lead)));
+    for (group, question) in GROUPS {
+        let own: Vec<Row> = rows.iter().filter(|r| r.case.group == group).cloned().collect();
+        if own.is_empty() {
+            continue;
+        }
+        text += &format!("\n## {group}: {question}\n\n{}", markdown(&own));
+        body += &format!("<h2>{}</h2>\n<p class=\"how\">{}</p>\n", escape(group), escape(question));
+        for (name, canvas) in pictures(group, &own) {
+            canvas.save(&dir.join(format!("{name}.png")))?;
+            body += &picture(&canvas.png(), question);
+        }
+        if group == "few-optimiser-steps" {
+            let found = reaching(&own);
+            text += &format!("\n{found}\n");
+            body += &format!("<p>{}</p>\n", escape(&found));
+        }
+        body += &html(&own);
+    }
+    save("table.md", text.as_bytes())?;
+    save("index.html", document("Low-dimensional experiments", &body).as_bytes())?;
+    Ok(dir.join("index.html").display().to_string())
+}
+
+/// How many steps, and how much time, the baseline needs for what the method reaches in 500.
+fn reaching(rows: &[Row]) -> String {
+    let of = |method: &str, steps: usize| rows.iter().find(|r| r.method == method && r.case.steps == steps);
+    let steps = rows.iter().map(|r| r.case.steps).filter(|s| *s <= 500).max().unwrap_or(0);
+    let mut out = String::new();
+    for method in ["ndsm", "ndsm-self", "flow"] {
+        let (Some(own), Some(linear)) = (of(method, steps), of("linear", steps)) else { continue };
+        let target = own.figures[0].median;
+        let price = own.figures[6].median / linear.figures[6].median;
+        out += &match steps_to_reach(rows, "linear", target) {
+            Some(needed) => format!(
+                "Sliced W2 {target:.3}, which {method} reaches in {steps} steps, takes linear {needed:.0}: {:.1} times the steps, {:.1} times the time. ",
+                needed / steps as f64,
+                needed / steps as f64 / price
+            ),
+            None => {
+                let most = rows.iter().map(|r| r.case.steps).max().unwrap_or(0);
+                format!("Sliced W2 {target:.3}, which {method} reaches in {steps} steps, linear does not reach in {most}. ")
+            }
+        };
+    }
+    out.trim_end().to_owned()
+}
+
+/// Sliced W2 over what a group varies, where it varies one thing.
+fn pictures(group: &str, rows: &[Row]) -> Vec<(String, Canvas)> {
+    let axis = match group {
+        "clusters" => "modes (2-d)",
+        "small-sets" => "data points",
+        "few-sampling-steps" => "solver steps",
+        "few-optimiser-steps" => "optimiser steps",
+        _ => return Vec::new(),
+    };
+    let mut curves: Vec<Curve> = Vec::new();
+    for r in rows {
+        let sweeping = group == "few-sampling-steps";
+        if sweeping != r.sweep || (group == "clusters" && !r.case.name.ends_with("in 2-d")) {
+            continue;
+        }
+        let at = if sweeping { r.solver as f64 } else { r.case.at };
+        let f = &r.figures[0];
+        let point = [at, f.low, f.median, f.high];
+        match curves.iter_mut().find(|c| c.name == r.method) {
+            Some(curve) => curve.points.push(point),
+            None => curves.push(Curve { name: r.method.to_owned(), points: vec![point] }),
+        }
+    }
+    vec![(group.to_owned(), sweep("Sliced W2 to the law, median and 95 % interval", axis, &curves))]
+}
+
+/// All rows with all figures.
+fn csv(rows: &[Row]) -> String {
+    let mut out = String::from("group;case;method;candidate;solver;sweep;seeds");
+    METRICS.iter().for_each(|m| out += &format!(";{m};{m}_low;{m}_high"));
+    out += ";difference;difference_low;difference_high;p;nll_difference;nll_difference_low;nll_difference_high;nll_p\n";
+    for r in rows {
+        out += &format!("{};{};{};{};{};{};{}", r.case.group, r.case.name, r.method, r.candidate, r.solver, u8::from(r.sweep), r.seeds);
+        r.figures.iter().for_each(|f| out += &format!(";{};{};{}", f.median, f.low, f.high));
+        for (d, p) in [&r.difference, &r.nll_difference] {
+            out += &format!(";{};{};{};{p}", d.median, d.low, d.high);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn html(rows: &[Row]) -> String {
+    // The table of the Markdown file, cell by cell.
+    let text = markdown(rows);
+    let cells = |line: &str| -> Vec<String> { line.trim_matches('|').split('|').map(|c| c.trim().to_owned()).collect() };
+    let mut lines = text.lines();
+    let head = lines.next().map(cells).unwrap_or_default();
+    let body: Vec<Vec<String>> = lines.skip(1).map(cells).collect();
+    table(&head.iter().map(String::as_str).collect::<Vec<_>>(), &body, &[2, 3, 4, 5, 6, 7, 8, 9, 10])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(what: &str, out: &Path) -> ReproduceArgs {
+        ReproduceArgs { what: what.to_owned(), quick: true, out: Some(out.to_owned()), threads: Some(2) }
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let e = run(&args("low", place.path())).unwrap_err();
+        assert_eq!((e.to_string().as_str(), e.exit_code()), ("reproduce: must be low-dim, images or latent, got \"low\"", 2));
+        assert!(run(&args("images", place.path())).is_err());
+        fs::write(place.path().join(RESULTS), "# another plan\n").unwrap();
+        let e = run(&args("low-dim", place.path())).unwrap_err();
+        assert!(e.to_string().contains("another plan") && e.exit_code() == 2, "{e}");
+        assert_eq!(fs::read_to_string(place.path().join(RESULTS)).unwrap(), "# another plan\n");
+        let bad = ReproduceArgs { threads: Some(0), ..args("low-dim", place.path()) };
+        assert_eq!(run(&bad).unwrap_err().to_string(), "--threads: must be >= 1, got 0");
+    }
+
+    /// Records that are all there make the tables without any training.
+    #[test]
+    fn a_finished_experiment_is_only_written_again() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join(RESULTS);
+        let e = Experiment::QUICK;
+        let made = |jobs: &[crate::experiment::Job]| -> Vec<Record> {
+            let value = |key: &Key| 0.1 + 0.01 * key.seed as f64 % 1.0 + if key.method == "linear" { 0.2 } else { 0.0 };
+            jobs.iter().flat_map(|j| j.keys()).map(|key| Record { values: [value(&key); METRICS.len()], key }).collect()
+        };
+        let mut all = made(&e.tuning_jobs());
+        all.extend(made(&e.jobs(&all)));
+        let lines: Vec<String> = all.iter().map(Record::line).collect();
+        // The last line cut off, as a stopped run leaves it, and once more whole.
+        let cut = &lines[0][..20];
+        fs::write(&path, format!("{}\n{}\n{}\n{cut}", plan(&e), Record::header(), lines.join("\n"))).unwrap();
+        let page = run(&args("low-dim", place.path())).unwrap();
+        let html = fs::read_to_string(page).unwrap();
+        assert_eq!(html.matches("<img").count(), 4);
+        assert!(html.contains("linear does not reach in 30") && html.contains("ndsm-c4-exact"), "{html}");
+        let table = fs::read_to_string(place.path().join("table.md")).unwrap();
+        assert!(table.contains("| 4 modes in 2-d | ndsm | 16 | 0.105 [0.100, 0.110] | -0.200 [-0.200, -0.200] | 0.500 |"), "{table}");
+        let rows = fs::read_to_string(place.path().join("table.csv")).unwrap();
+        let columns: HashSet<usize> = rows.lines().map(|l| l.split(';').count()).collect();
+        assert_eq!(columns.len(), 1);
+        for name in ["clusters", "small-sets", "few-sampling-steps", "few-optimiser-steps"] {
+            assert!(fs::read(place.path().join(format!("{name}.png"))).unwrap().starts_with(b"\x89PNG"), "{name}");
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2 + lines.len());
+    }
+}

@@ -1,0 +1,109 @@
+//! The methods that are compared.
+
+use crate::config::{Setting, Value};
+
+/// Which settings a method's random search draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Space {
+    /// A linear process with one isotropic Gaussian: variance-preserving or -exploding.
+    White,
+    /// The variance-preserving process with the data's full covariance.
+    Coloured,
+    /// Langevin dynamics toward a mixture.
+    Nonlinear,
+}
+
+/// One way from data to samples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Method {
+    /// Its name in tables.
+    pub name: &'static str,
+    /// What its own search draws, if it has one.
+    pub space: Option<Space>,
+    /// The method whose search chooses its settings: itself, or one with the same process.
+    pub tuned_as: Option<&'static str>,
+    /// Whether a network is trained; otherwise samples come straight from the reference.
+    pub network: bool,
+    /// What it sets.
+    settings: &'static [(&'static str, &'static str)],
+}
+
+const LANGEVIN: (&str, &str) = ("sde.kind", "langevin");
+const PAIRS: (&str, &str) = ("objective.control", "antithetic");
+
+impl Method {
+    /// The linear baseline with white noise, denoising score matching, antithetic pairs.
+    pub const LINEAR: Method = Method {
+        name: "linear",
+        space: Some(Space::White),
+        tuned_as: Some("linear"),
+        network: true,
+        settings: &[("reference.covariance", "spherical"), PAIRS],
+    };
+    /// The linear baseline with coloured noise.
+    pub const COLOURED: Method = Method {
+        name: "coloured",
+        space: Some(Space::Coloured),
+        tuned_as: Some("coloured"),
+        network: true,
+        settings: &[("sde.kind", "vp"), PAIRS],
+    };
+    /// Nonlinear denoising score matching along the component-wise chain, antithetic pairs.
+    pub const NDSM: Method =
+        Method { name: "ndsm", space: Some(Space::Nonlinear), tuned_as: Some("ndsm"), network: true, settings: &[LANGEVIN, PAIRS] };
+    /// The same with the network as its own control variate.
+    pub const SELF: Method = Method { name: "ndsm-self", space: None, settings: &[LANGEVIN, ("objective.control", "self")], ..Self::NDSM };
+    /// The same without a control variate.
+    pub const NONE: Method = Method { name: "ndsm-none", space: None, settings: &[LANGEVIN, ("objective.control", "none")], ..Self::NDSM };
+    /// The component kernel.
+    pub const KERNEL: Method =
+        Method { name: "kernel", space: None, settings: &[LANGEVIN, ("objective.kind", "dsm"), PAIRS], ..Self::NDSM };
+    /// The component flow, eq. (18).
+    pub const FLOW: Method =
+        Method { name: "flow", space: None, settings: &[LANGEVIN, ("objective.kind", "component-flow"), PAIRS], ..Self::NDSM };
+    /// Samples of the fitted reference, without a network.
+    pub const REFERENCE: Method =
+        Method { name: "reference", space: None, tuned_as: None, network: false, settings: &[LANGEVIN, ("reference.floor", "0")] };
+    /// The chain with its reference tied along quarter turns, weights free.
+    pub const TIED_C4: Method =
+        Method { name: "ndsm-c4", space: None, settings: &[LANGEVIN, PAIRS, ("reference.group", "c4")], ..Self::NDSM };
+    /// The same with equal weights.
+    pub const EXACT_C4: Method = Method {
+        name: "ndsm-c4-exact",
+        space: None,
+        settings: &[LANGEVIN, PAIRS, ("reference.group", "c4"), ("reference.symmetry", "exact")],
+        ..Self::NDSM
+    };
+    /// Samples of the tied reference.
+    pub const REFERENCE_C4: Method =
+        Method { name: "reference-c4", settings: &[LANGEVIN, ("reference.floor", "0"), ("reference.group", "c4")], ..Self::REFERENCE };
+    /// Samples of the reference tied with equal weights.
+    pub const REFERENCE_C4_EXACT: Method = Method {
+        name: "reference-c4-exact",
+        settings: &[LANGEVIN, ("reference.floor", "0"), ("reference.group", "c4"), ("reference.symmetry", "exact")],
+        ..Self::REFERENCE
+    };
+    /// The same three with half turns.
+    pub const TIED_C2: Method =
+        Method { name: "ndsm-c2", space: None, settings: &[LANGEVIN, PAIRS, ("reference.group", "c2")], ..Self::NDSM };
+    /// See [`Method::TIED_C2`].
+    pub const EXACT_C2: Method = Method {
+        name: "ndsm-c2-exact",
+        space: None,
+        settings: &[LANGEVIN, PAIRS, ("reference.group", "c2"), ("reference.symmetry", "exact")],
+        ..Self::NDSM
+    };
+    /// See [`Method::TIED_C2`].
+    pub const REFERENCE_C2: Method =
+        Method { name: "reference-c2", settings: &[LANGEVIN, ("reference.floor", "0"), ("reference.group", "c2")], ..Self::REFERENCE };
+
+    /// The methods of every case.
+    pub const USUAL: [Method; 8] =
+        [Self::LINEAR, Self::COLOURED, Self::REFERENCE, Self::NONE, Self::SELF, Self::NDSM, Self::KERNEL, Self::FLOW];
+
+    /// What it sets, as a configuration takes it.
+    pub fn settings(&self) -> Vec<Setting> {
+        let value = |text: &str| text.parse::<f64>().map_or_else(|_| Value::from(text), Value::from);
+        self.settings.iter().map(|(key, text)| Setting::new(key, value(text))).collect()
+    }
+}

@@ -1,0 +1,53 @@
+//! The random search: the same numbers of draws for every method, from spaces of the same width.
+
+use super::Space;
+use crate::config::{Setting, Value};
+use crate::rng::{Purpose, Stream};
+
+/// Candidate `index` of a space: its settings, and the solver's steps of generation. Number 0 is what larger studies found best
+/// (method.md, last section); the others are drawn. The draw depends on the space and the index alone: every case tries the same.
+pub fn candidate(space: Space, index: usize) -> (Vec<Setting>, usize) {
+    let mut settings: Vec<Setting> = Vec::new();
+    let mut set = |key: &str, value: Value| settings.push(Setting::new(key, value));
+    let linear = space != Space::Nonlinear;
+    if index == 0 {
+        if space == Space::White {
+            set("sde.kind", "vp".into());
+        }
+        return (settings, if linear { 24 } else { 16 });
+    }
+    let mut stream = Stream::new(0, Purpose::Split, 1 + space as u64, index as u32);
+    let mut pick = |choices: &[&'static str]| Value::from(choices[stream.below(choices.len())]);
+    let kind = if space == Space::White { pick(&["vp", "vp", "ve"]) } else { "".into() };
+    let exploding = kind == Value::from("ve");
+    if space == Space::White {
+        set("sde.kind", kind);
+    }
+    let parametrisation = pick(&["residual", "scaled"]);
+    if !exploding {
+        set("network.parametrisation", parametrisation);
+    }
+    set("objective.weighting", pick(&["variance", "uniform", "likelihood"]));
+    let times = pick(&["logit-normal", "logit-normal", "grid"]);
+    if linear {
+        set("objective.time_sampling", times);
+    } else {
+        set("sde.steps", [2usize, 4, 8][stream.below(3)].into());
+    }
+    let mut between = |low: f64, high: f64| low * (high / low).powf(stream.uniform::<f64>());
+    // beta T alone matters where beta is constant: T is searched.
+    set(
+        "sde.horizon",
+        if exploding {
+            between(30.0, 300.0)
+        } else if linear {
+            between(4.0, 14.0)
+        } else {
+            between(1.0, 6.0)
+        }
+        .into(),
+    );
+    set("train.lr", between(7e-4, 1e-2).into());
+    let solver = if linear { [8, 16, 32, 64] } else { [4, 8, 16, 32] };
+    (settings, solver[stream.below(4)])
+}
