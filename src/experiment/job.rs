@@ -92,7 +92,8 @@ pub fn run_job(job: &Job, experiment: &Experiment) -> Result<Vec<Record>> {
     let data = load(&request)?;
     let config = Config::resolve(&job.settings().0).map_err(|e| e.within(place()))?;
     let mut reference = Reference::fit(data.points.view(), &config).map_err(|e| e.within(place()))?;
-    if job.case.shift != 0.0 && job.method.tuned_as == Some("ndsm") || !job.method.network {
+    let has_mixture = job.method.tuned_as == Some("ndsm") || !job.method.network;
+    if job.case.shift != 0.0 && has_mixture {
         reference = shifted(&reference, job.case.shift)?;
     }
     let truth = Truth::new(&data)?;
@@ -100,7 +101,8 @@ pub fn run_job(job: &Job, experiment: &Experiment) -> Result<Vec<Record>> {
     if !job.method.network {
         let law = reference.in_data_units()?;
         let draw = |key: u64| Ok(law.sample(experiment.samples, key, Purpose::Start, Draw::Systematic)?.0);
-        let values = truth.mean(experiment, 0.0, draw)?;
+        let mut values = truth.mean(experiment, 0.0, draw)?;
+        values[4] = truth.divergence(&law)?;
         return Ok(keys.into_iter().map(|key| Record { key, values }).collect());
     }
     let began = Instant::now();
@@ -158,6 +160,12 @@ impl<'a> Truth<'a> {
         Ok(mean)
     }
 
+    /// KL(p | q) of the law p to a mixture q, by the fresh points.
+    fn divergence(&self, q: &Mixture) -> Result<f64> {
+        let under = q.log_density(self.data.held_out.view())?;
+        Ok(-under.mean().unwrap_or(f64::NAN) - self.entropy)
+    }
+
     fn measure(&self, x: ArrayView2<f64>, seconds: f64) -> Result<[f64; METRICS.len()]> {
         let (data, fresh) = (self.data, self.data.held_out.view());
         let law = data.law.as_deref().ok_or_else(|| Error::refused("experiment", "needs data whose law is known"))?;
@@ -171,6 +179,7 @@ impl<'a> Truth<'a> {
             outliers.unwrap_or(f64::NAN),
             weights.unwrap_or(f64::NAN),
             negative_log_likelihood(x, law)? - self.entropy,
+            f64::NAN,
             energy_distance(own.view(), other.view())?,
             memorisation_ratio(own.view(), training.view(), other.view(), 0)?,
             seconds,

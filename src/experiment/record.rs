@@ -8,10 +8,11 @@
 /// | `outliers` | share of samples farther than 4 standard deviations from every mode |
 /// | `weights_tv` | total variation between the modes' weights and the law's |
 /// | `nll_excess` | mean -ln p of samples less that of fresh points: 0 for the law itself, negative for samples that crowd its middle |
+/// | `kl` | KL divergence of the law to the reference, of samples that come straight from one |
 /// | `energy` | energy distance |
 /// | `memorisation` | distance to the nearest training point over that to the nearest fresh point; 1: none |
 /// | `seconds` | of training, while as many run beside it as there are threads |
-pub const METRICS: [&str; 7] = ["sliced_w2", "outliers", "weights_tv", "nll_excess", "energy", "memorisation", "seconds"];
+pub const METRICS: [&str; 8] = ["sliced_w2", "outliers", "weights_tv", "nll_excess", "kl", "energy", "memorisation", "seconds"];
 
 /// What a record belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -78,8 +78,8 @@ pub fn summarise(cases: &[Case], records: &[Record]) -> Vec<Row> {
 /// The rows of one group as a table in Markdown.
 pub fn markdown(rows: &[Row]) -> String {
     let mut out = String::from(
-        "| case | method | solver | sliced W2 [95 %] | less linear's [95 %] | P | outliers | weights TV | NLL excess | memorisation | s |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| case | method | solver | sliced W2 [95 %] | less linear's [95 %] | P | outliers | weights TV | NLL excess | KL | memorisation | s |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for r in rows {
         let f = &r.figures;
@@ -92,7 +92,7 @@ pub fn markdown(rows: &[Row]) -> String {
             (format!("{:+.3} [{:+.3}, {:+.3}]", d.median, d.low, d.high), shown(*p, 3))
         };
         out += &format!(
-            "| {} | {} | {} | {:.3} [{:.3}, {:.3}] | {difference} | {p} | {} | {} | {} | {} | {} |\n",
+            "| {} | {} | {} | {:.3} [{:.3}, {:.3}] | {difference} | {p} | {} | {} | {} | {} | {} | {} |\n",
             r.case.name,
             r.method,
             r.solver,
@@ -102,8 +102,9 @@ pub fn markdown(rows: &[Row]) -> String {
             percent(f[1].median),
             shown(f[2].median, 3),
             shown(f[3].median, 3),
-            shown(f[5].median, 2),
+            shown(f[4].median, 3),
             shown(f[6].median, 2),
+            shown(f[7].median, 2),
         );
     }
     out
