@@ -26,7 +26,7 @@ pub enum Criterion {
     Icl,
 }
 
-/// What [`fit()`] is free to choose and what not.
+/// What [`fit()`](super::fit()) is free to choose and what not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitOptions {
     /// What the covariances have in common.

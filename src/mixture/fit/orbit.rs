@@ -154,7 +154,7 @@ impl Em {
                 let centred = &first - &(mean * &share.view().insert_axis(Axis(1)));
                 let cross = centred.t().dot(&v);
                 let between = v.t().dot(&(&v * &share.view().insert_axis(Axis(1))));
-                let within = total - &cross - &cross.t() + &between;
+                let within = total - &cross - cross.t() + &between;
                 let mut within = symmetry.group.average(within.view());
                 within.diag_mut().iter_mut().zip(floor).for_each(|(c, f)| *c += f);
                 Covariances::Tied(within)
