@@ -48,7 +48,7 @@ fn digits_are_split_without_overlap_and_keep_their_labels() {
 fn bad_requests_are_refused_with_the_key_they_concern() {
     let with_path = |name: &str| Request { path: Some("x".into()), ..request(name, None, 0) };
     for (request, words) in [
-        (request("digit", None, 0), "data.name: must be one of four-modes, ring, "),
+        (request("digit", None, 0), "data.name: must be one of four-modes, near-c2, near-c4, ring, "),
         (request("", None, 0), "data.name: must be one of"),
         (request("npy", None, 0), "data.path: must be given for data.name = npy"),
         (with_path("ring"), "data.path: is for data.name = idx, npy or csv; `ring` reads no file"),
