@@ -117,7 +117,7 @@ choice! {
         Mixture = "mixture",
         /// One Gaussian with the data's mean and covariance.
         Gaussian = "gaussian",
-    } later []
+    } later ["file"]
 }
 
 choice! {
@@ -131,7 +131,7 @@ choice! {
         Spherical = "spherical",
         /// One full matrix for all components.
         Tied = "tied",
-    } later []
+    } later ["low-rank"]
 }
 
 choice! {
