@@ -36,6 +36,8 @@ pub struct Cli {
 pub enum Command {
     /// Train a score network; leaves a run directory with samples, pictures and a report
     Train(TrainArgs),
+    /// Fit the reference law alone and report on it; a run takes it up by reference.kind = "file"
+    Fit(FitArgs),
     /// Draw samples from a run
     Sample(SampleArgs),
     /// Measure fresh samples of a run against the data's law or held-out data
@@ -70,6 +72,29 @@ pub struct TrainArgs {
     /// Go on from the last checkpoint in the run directory, or start anew where there is none
     #[arg(long)]
     pub resume: bool,
+    /// How and where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// `ndsm fit`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ndsm fit --set data.name=near-c4 --set reference.group=auto
+  ndsm fit --set data.name=idx --set data.path=mnist/ --set data.latent=0 --set reference.covariance=low-rank --out runs/mnist-reference
+  ndsm train --set reference.kind=file --set reference.path=runs/mnist-reference/reference.safetensors ...
+
+Leaves reference.safetensors, pictures and reference.html in the directory. The keys are those of ndsm train --help.")]
+pub struct FitArgs {
+    /// Configuration in TOML; ndsm train --help lists the keys
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One key set over the file; can be given often
+    #[arg(long, value_name = "TABLE.KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Directory; one that exists is refused [default: runs/DATA-reference-seedN]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// How and where to compute.
     #[command(flatten)]
     pub compute: ComputeArgs,

@@ -1,4 +1,4 @@
-//! The command line: `ndsm train`, `sample`, `eval`, `audit`, `reproduce`, `report`.
+//! The command line: `ndsm train`, `fit`, `sample`, `eval`, `audit`, `reproduce`, `report`.
 //!
 //! Reading arguments and configuration, the run directory, progress, pictures and the report live here; the numerics are
 //! asked for through one seam, `engine`.
@@ -10,15 +10,18 @@ mod checkpoint;
 mod commands;
 mod config_file;
 mod engine;
+mod fit;
 mod html;
 mod metrics_log;
 mod numerics;
 pub mod plot;
+mod prepare;
 mod progress;
 mod report;
 mod reproduce;
 mod run_dir;
 mod summary;
+mod tensors;
 mod train;
 
 use crate::Result;
@@ -51,6 +54,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli, engine: &dyn Engine) -> Result<String> {
     match cli.command.unwrap_or_else(|| Command::Train(TrainArgs::default())) {
         Command::Train(args) => commands::compute(&args.compute).and_then(|()| train::train(&args, engine)),
+        Command::Fit(args) => commands::compute(&args.compute).and_then(|()| fit::fit(&args)),
         Command::Sample(args) => commands::compute(&args.compute).and_then(|()| commands::sample(&args, engine)),
         Command::Eval(args) => commands::compute(&args.compute).and_then(|()| commands::eval(&args, engine)),
         Command::Audit(args) => audit::run(&args),

@@ -5,17 +5,17 @@ use super::checkpoint::Checkpoint;
 use super::engine::{Engine, Model, Sampling};
 use super::metrics_log::Step;
 use super::plot::{self, Canvas};
+use super::prepare::{Prepared, encode, prepare, read};
 use super::summary::Metric;
-use crate::config::{Config, DataName, ObjectiveKind, Precision, SdeKind};
-use crate::data::{self, Dataset, MAX_NUMBERS, Pca, Request};
+use crate::config::{Config, ObjectiveKind, Precision, SdeKind};
+use crate::data::{self, Dataset, MAX_NUMBERS, Pca};
 use crate::metrics::{self, ModeSpace, nearest};
-use crate::mixture::{Covariances, Mixture};
 use crate::rng::Purpose;
 use crate::sample::Method;
 use crate::sde::{ComponentStep, Linear, LinearLaw, Paths, Speed, SubVariancePreserving, VarianceExploding};
-use crate::train::{Generator, Reference, State, Trainer};
+use crate::train::{Generator, Reference, State, Trainer, settle};
 use crate::{Error, Real, Result};
-use ndarray::{Array1, Array2, Array3, ArrayView2, Axis, s};
+use ndarray::{Array2, Array3, ArrayView2, Axis, s};
 use std::cell::OnceCell;
 use std::path::Path;
 
@@ -56,7 +56,10 @@ impl Engine for Numerics {
 
 /// A run in precision `R`. Data are read when they are needed: generating from a checkpoint needs none.
 struct Run<R: Real> {
+    /// With horizon and steps chosen.
     config: Config,
+    /// Why they were.
+    choices: Vec<String>,
     pca: Option<Pca>,
     reference: Reference,
     /// The state that was loaded; unused once there is a trainer.
@@ -69,22 +72,17 @@ struct Run<R: Real> {
 
 impl<R: Real> Run<R> {
     fn begin(config: &Config) -> Result<Self> {
-        let data = read(config)?;
-        let pca = latent_space(config, &data)?;
-        let x = encode(pca.as_ref(), data.points.view())?;
-        // A latent space has no pixels.
-        let image = data.images.filter(|_| pca.is_none()).map(|i| (i.height, i.width));
-        let reference = Reference::fit_images(x.view(), image, config)?;
-        let trainer = Some(Trainer::new(config, &reference, x.view())?);
+        let Prepared { config, choices, data, pca, x, reference } = prepare(config)?;
+        let trainer = Some(Trainer::new(&config, &reference, x.view())?);
         let hash = Some(data.hash());
-        Ok(Run { config: config.clone(), pca, reference, state: None, trainer, data: OnceCell::from(data), hash })
+        Ok(Run { config, choices, pca, reference, state: None, trainer, data: OnceCell::from(data), hash })
     }
 
     fn load(config: &Config, checkpoint: &Path) -> Result<Self> {
         let network = |d| crate::train::network(config, d);
         let Checkpoint { state, reference, pca, data } = Checkpoint::read(checkpoint, network)?;
-        let run =
-            Run { config: config.clone(), pca, reference, state: Some(state), trainer: None, data: OnceCell::new(), hash: Some(data) };
+        let (config, choices) = settle(config, &reference)?;
+        let run = Run { config, choices, pca, reference, state: Some(state), trainer: None, data: OnceCell::new(), hash: Some(data) };
         run.generator()?; // what does not fit the configuration is refused now
         Ok(run)
     }
@@ -283,40 +281,8 @@ impl<R: Real> Model for Run<R> {
         if let Some(pca) = &self.pca {
             facts.push(("variance in the latent space".to_owned(), format!("{:.1} %", 100.0 * pca.explained())));
         }
+        facts.extend(self.choices.iter().map(|n| ("chosen".to_owned(), n.clone())));
         facts.extend(self.reference.notes.iter().map(|n| ("reference".to_owned(), n.clone())));
         facts
     }
-}
-
-/// The data that the configuration names.
-fn read(config: &Config) -> Result<Dataset> {
-    let d = &config.data;
-    let mixture = if d.name == DataName::Mixture { Some(mixture(config)?) } else { None };
-    data::load(&Request { name: d.name.name().to_owned(), path: d.path.as_ref().map(Into::into), n: Some(d.n), seed: d.seed, mixture })
-}
-
-/// The law `mixture`: spherical components from `data.weights`, `data.means`, `data.std`.
-fn mixture(config: &Config) -> Result<Mixture> {
-    let d = &config.data;
-    let (k, dim) = (d.means.len(), d.means.first().map_or(0, Vec::len));
-    let total: f64 = d.weights.iter().sum();
-    let weights = if d.weights.is_empty() { Array1::from_elem(k, 1.0 / k as f64) } else { d.weights.iter().map(|w| w / total).collect() };
-    let means = Array2::from_shape_vec((k, dim), d.means.concat()).map_err(|e| Error::refused("data.means", e.to_string()))?;
-    let variances = Array1::from_shape_fn(k, |i| d.std[if d.std.len() == 1 { 0 } else { i }].powi(2));
-    Mixture::new(weights, means, Covariances::Spherical(variances)).map_err(|e| e.within("data"))
-}
-
-fn latent_space(config: &Config, data: &Dataset) -> Result<Option<Pca>> {
-    match config.data.latent {
-        0 => Ok(None),
-        r if r <= data.dim() && r < data.points.nrows() => Pca::fit(data.points.view(), r).map(Some),
-        r => {
-            let most = data.dim().min(data.points.nrows() - 1);
-            Err(Error::invalid("data.latent", format!("at most {most} for {} points of {} numbers", data.points.nrows(), data.dim()), r))
-        }
-    }
-}
-
-fn encode(pca: Option<&Pca>, x: ArrayView2<f64>) -> Result<Array2<f64>> {
-    pca.map_or(Ok(x.to_owned()), |pca| pca.encode(x))
 }

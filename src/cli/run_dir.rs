@@ -17,16 +17,7 @@ impl RunDir {
     /// # Errors
     /// Exit code 2: the directory exists and `resume` is not set, it exists and is no run directory, or it cannot be written.
     pub fn plan(out: Option<&Path>, config: &Config, resume: bool) -> Result<RunDir> {
-        let dir = match out {
-            Some(out) => out.to_owned(),
-            None => {
-                let name = format!("{}-{}-seed{}", config.data.name.name(), config.objective.kind.name(), config.train.seed);
-                let numbered = |i: usize| PathBuf::from("runs").join(if i == 1 { name.clone() } else { format!("{name}-{i}") });
-                let free = (1..).find(|i| !numbered(*i).exists()).unwrap_or(1);
-                numbered(if resume { free.max(2) - 1 } else { free })
-            }
-        };
-        let run = RunDir(dir);
+        let run = RunDir(out.map_or_else(|| numbered(config, config.objective.kind.name(), resume), Path::to_owned));
         let path = &run.0;
         if path.as_os_str().is_empty() {
             return Err(Error::refused("--out", "must be a directory, got an empty name"));
@@ -44,6 +35,13 @@ impl RunDir {
         let nearest = path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("."));
         probe(nearest).map_err(|e| Error::bad_file(path, format!("the run directory cannot be made: {}", e.kind())))?;
         Ok(run)
+    }
+
+    /// The place for a fitted reference alone; as [`RunDir::plan`] for a new run.
+    /// # Errors
+    /// As [`RunDir::plan`].
+    pub fn plan_reference(out: Option<&Path>, config: &Config) -> Result<RunDir> {
+        Self::plan(Some(&out.map_or_else(|| numbered(config, "reference", false), Path::to_owned)), config, false)
     }
 
     /// The run in an existing directory.
@@ -100,6 +98,11 @@ impl RunDir {
         self.0.join("checkpoint.safetensors")
     }
 
+    /// The reference that was fitted alone, and the page about it.
+    pub fn reference(&self) -> [PathBuf; 2] {
+        ["reference.safetensors", "reference.html"].map(|name| self.0.join(name))
+    }
+
     /// The samples drawn at the end.
     pub fn samples(&self) -> PathBuf {
         self.0.join("samples.npy")
@@ -142,6 +145,14 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path).map_err(|e| e.error)?;
     Ok(())
+}
+
+/// `runs/<data>-<what>-seed<k>`, with `-2`, `-3`, ... behind it: the first that is free, or the last that is `taken`.
+fn numbered(config: &Config, what: &str, taken: bool) -> PathBuf {
+    let name = format!("{}-{what}-seed{}", config.data.name.name(), config.train.seed);
+    let numbered = |i: usize| PathBuf::from("runs").join(if i == 1 { name.clone() } else { format!("{name}-{i}") });
+    let free = (1..).find(|i| !numbered(*i).exists()).unwrap_or(1);
+    numbered(if taken { free.max(2) - 1 } else { free })
 }
 
 #[cfg(test)]

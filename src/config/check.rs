@@ -70,6 +70,12 @@ fn mixture(d: &DataConfig) -> Result<()> {
 
 fn reference(c: &Config) -> Result<()> {
     let r = &c.reference;
+    let file = r.kind == ReferenceKind::File;
+    need(file == r.path.is_some(), "reference.path", || {
+        let kind = r.kind.name();
+        if file { "reference.kind = \"file\" needs the file to read".to_owned() } else { format!("only reference.kind = \"file\" reads a file, got \"{kind}\"") }
+    })?;
+    need(!file || r.group == "none", "reference.group", || format!("a reference from a file is taken as it is, got \"{}\"", r.group))?;
     need(!c.sde.kind.is_linear() || r.kind == ReferenceKind::Gaussian, "reference.kind", || {
         format!("sde.kind = \"{}\" is linear and takes \"gaussian\"; with \"mixture\" use sde.kind = \"langevin\"", c.sde.kind.name())
     })?;
@@ -91,10 +97,11 @@ fn reference(c: &Config) -> Result<()> {
         )
     })?;
     let Components::Count(k) = r.components else {
-        return need(r.kind == ReferenceKind::Mixture, "reference.components", || {
+        return need(r.kind != ReferenceKind::Gaussian, "reference.components", || {
             "reference.kind = \"gaussian\" has 1 component, got \"auto\"".to_owned()
         });
     };
+    need(!file, "reference.components", || format!("a reference from a file has the components it has, got {k}; leave it out"))?;
     need(k == 1 || r.kind == ReferenceKind::Mixture, "reference.components", || {
         format!("reference.kind = \"gaussian\" has 1 component, got {k}; use reference.kind = \"mixture\"")
     })?;
@@ -103,7 +110,8 @@ fn reference(c: &Config) -> Result<()> {
 
 fn sde(c: &Config) -> Result<()> {
     let s = &c.sde;
-    need(s.t_min < s.horizon, "sde.t_min", || format!("must be < sde.horizon = {}, got {}", s.horizon, s.t_min))?;
+    // A horizon or a number of steps that is not given is chosen from the reference, and checked then.
+    need(s.horizon == 0.0 || s.t_min < s.horizon, "sde.t_min", || format!("must be < sde.horizon = {}, got {}", s.horizon, s.t_min))?;
     let noise = match s.kind {
         SdeKind::Ve => s.beta * s.t_min * s.t_min,
         SdeKind::Langevin | SdeKind::Vp | SdeKind::SubVp => {
@@ -159,7 +167,7 @@ fn objective(c: &Config) -> Result<()> {
             let (grid, other) = (c.sde.grid.name(), if per_path { "logit-normal" } else { "grid" });
             format!("sde.grid = \"{grid}\" of the chain takes \"{other}\", got \"{}\"", o.time_sampling.name())
         })?;
-        need(c.train.times_per_path <= c.sde.steps, "train.times_per_path", || {
+        need(c.sde.steps == 0 || c.train.times_per_path <= c.sde.steps, "train.times_per_path", || {
             format!("must be <= sde.steps = {}, the times on a path, got {}", c.sde.steps, c.train.times_per_path)
         })
     } else {

@@ -117,7 +117,9 @@ choice! {
         Mixture = "mixture",
         /// One Gaussian with the data's mean and covariance.
         Gaussian = "gaussian",
-    } later ["file"]
+        /// The law that `reference.path` holds: written by `ndsm fit`, a run's checkpoint, or any mixture in the same layout.
+        File = "file",
+    } later []
 }
 
 choice! {
@@ -131,7 +133,9 @@ choice! {
         Spherical = "spherical",
         /// One full matrix for all components.
         Tied = "tied",
-    } later ["low-rank"]
+        /// `reference.rank` directions and a multiple of the identity for each component: probabilistic principal components.
+        LowRank = "low-rank",
+    } later []
 }
 
 choice! {

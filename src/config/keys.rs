@@ -93,10 +93,14 @@ tables! {
     reference: ReferenceConfig {
         /// Family of the law; a linear process takes a Gaussian.
         kind: ReferenceKind = |c| if c.sde.kind.is_linear() { ReferenceKind::Gaussian } else { ReferenceKind::Mixture }, ANY;
+        /// The safetensors file of `reference.kind` = "file".
+        path: Option<String> = |_| None, ANY;
         /// Components of the mixture.
         components: Components = |c| if c.reference.kind == ReferenceKind::Gaussian { Components::Count(1) } else { Components::Auto }, from_to(1.0, 10_000.0);
         /// Shape of the covariances.
         covariance: Covariance = |_| Covariance::Full, ANY;
+        /// Directions of a covariance that is "low-rank", fewer than the data have.
+        rank: usize = |_| 8, from_to(1.0, 4096.0);
         /// What chooses the number of components.
         criterion: Criterion = |_| Criterion::Bic, ANY;
         /// Symmetries of the data: `none`, a group such as `c4`, `d4`, `negation`, `signs`, `permutations`, `shifts`, for images `mirror`, `quarter-turns`, `translations`, several joined by `+`, `custom`, or `auto`: the one of `reference.candidates` that the data support.
@@ -108,9 +112,11 @@ tables! {
         /// Generators of the group `custom`: orthogonal matrices, each a list of its d x d entries row by row.
         generators: Vec<Vec<f64>> = |_| Vec::new(), from_to(-1.0, 1.0);
         /// Share rho of the pooled covariance mixed into each component's.
-        floor: f64 = |_| 0.1, from_below(0.0, 1.0);
+        floor: f64 = |c| if c.reference.kind == ReferenceKind::File { 0.0 } else { 0.1 }, from_below(0.0, 1.0);
         /// Independent starts of the fit, of which the likeliest is kept.
         restarts: usize = |_| 4, from_to(1.0, 1000.0);
+        /// Points of a minibatch of the fit: data of eight or more begin with two passes over minibatches (0: never).
+        batch: usize = |_| 8192, from_to(0.0, 1e8);
     }
     /// The noising process.
     sde: SdeConfig {
@@ -118,12 +124,12 @@ tables! {
         kind: SdeKind = |_| SdeKind::Langevin, ANY;
         /// Noise rate, in 1/time.
         beta: f64 = |_| 1.0, positive(1e6);
-        /// Final time T of the noising.
-        horizon: f64 = |c| match c.sde.kind { SdeKind::Langevin => 3.0, SdeKind::Vp | SdeKind::SubVp => 7.0, SdeKind::Ve => 100.0 }, positive(1e6);
+        /// Final time T of the noising (0: chosen from the reference).
+        horizon: f64 = |_| 0.0, from_to(0.0, 1e6);
         /// Smallest time that is learned, where generation ends.
         t_min: f64 = |_| 0.02, positive(1e6);
-        /// Steps of the noising chain.
-        steps: usize = |c| if c.sde.grid == Grid::PerPath { 4 } else { 200 }, from_to(1.0, 1e6);
+        /// Steps of the noising chain (0: chosen from the reference).
+        steps: usize = |_| 0, from_to(0.0, 1e6);
         /// Where the chain's times lie.
         grid: Grid = |c| {
             let fixed = c.objective.time_sampling == TimeSampling::Grid

@@ -20,7 +20,7 @@ fn refusal(settings: &[(&str, Value)]) -> String {
 fn the_defaults_are_the_best_measured() {
     let c = Config::default();
     assert!(c.validate().is_ok() && resolve(&[]).unwrap() == c);
-    assert_eq!((c.sde.kind, c.sde.beta, c.sde.horizon, c.sde.t_min, c.sde.steps), (SdeKind::Langevin, 1.0, 3.0, 0.02, 4));
+    assert_eq!((c.sde.kind, c.sde.beta, c.sde.horizon, c.sde.t_min, c.sde.steps), (SdeKind::Langevin, 1.0, 0.0, 0.02, 0));
     assert_eq!((c.sde.grid, c.sde.integrator, c.objective.kind), (Grid::PerPath, Integrator::Component, ObjectiveKind::Ndsm));
     assert_eq!((c.objective.control, c.objective.transition), (Control::Auto, Transition::Component));
     assert_eq!((c.objective.time_sampling, c.network.parametrisation), (TimeSampling::LogitNormal, Parametrisation::Residual));
@@ -32,12 +32,12 @@ fn defaults_follow_the_choices() {
     let linear = resolve(&[("sde.kind", "vp".into())]).unwrap();
     assert_eq!((linear.reference.kind, linear.reference.components), (ReferenceKind::Gaussian, Components::Count(1)));
     assert_eq!((linear.objective.kind, linear.objective.transition), (ObjectiveKind::Dsm, Transition::Exact));
-    assert_eq!((linear.sde.horizon, linear.sde.integrator), (7.0, Integrator::Exact));
+    assert_eq!(linear.sde.integrator, Integrator::Exact);
     assert_eq!(resolve(&[("sde.kind", "ou".into())]).unwrap(), linear, "a second name");
     // The paper's plain chain: either of the two keys brings the fixed grid.
     for setting in [("objective.transition", "euler"), ("sde.grid", "uniform"), ("objective.time_sampling", "grid")] {
         let plain = resolve(&[(setting.0, setting.1.into())]).unwrap();
-        assert_eq!((plain.sde.grid, plain.objective.time_sampling, plain.sde.steps), (Grid::Uniform, TimeSampling::Grid, 200));
+        assert_eq!((plain.sde.grid, plain.objective.time_sampling), (Grid::Uniform, TimeSampling::Grid));
     }
     assert_eq!(resolve(&[("sde.kind", "ve".into()), ("objective.kind", "ndsm".into())]).unwrap().sde.grid, Grid::Uniform);
     assert_eq!(resolve(&[("data.name", "ring".into())]).unwrap().data.latent, 0);
@@ -106,16 +106,19 @@ fn impossible_combinations_say_what_would_work() {
         (&[("sde.kind", "vp".into()), ("sde.integrator", "component".into())], "exact"),
         (&[("reference.kind", "gaussian".into()), ("reference.components", 3.into())], "mixture"),
         (&[("data.name", "ring".into()), ("data.n", 5.into()), ("reference.components", 6.into())], "<= data.n = 5"),
-        (&[("sde.t_min", 3.into())], "sde.horizon"),
+        (&[("sde.t_min", 3.into()), ("sde.horizon", 3.into())], "sde.horizon"),
         (&[("data.name", "idx".into())], "needs the file"),
         (&[("data.path", "x.npy".into())], "npy"),
         (&[("data.name", "moons".into()), ("data.latent", 2.into())], "must be 0"),
         (&[("data.name", "mixture".into())], "data.means"),
         (&[("data.means", 1.into())], "mixture"),
-        (&[("train.times_per_path", 9.into())], "sde.steps = 4"),
+        (&[("train.times_per_path", 9.into()), ("sde.steps", 4.into())], "sde.steps = 4"),
         (&[("network.width", 16_384.into()), ("network.depth", 64.into())], "at most"),
         (&[("train.batch", 1_000_000.into()), ("train.times_per_path", 4.into())], "at most"),
-        (&[("sde.beta", 1e3.into())], "sde.horizon"),
+        (&[("sde.beta", 1e3.into()), ("sde.horizon", 3.into())], "sde.horizon"),
+        (&[("reference.kind", "file".into())], "needs the file to read"),
+        (&[("reference.path", "r.safetensors".into())], "only reference.kind = \"file\" reads a file, got \"mixture\""),
+        (&[("reference.kind", "file".into()), ("reference.path", "r".into()), ("reference.components", 2.into())], "has the components it has"),
         (&[("sde.t_min", 1e-20.into())], "sde.t_min"),
         (&[("sde.kind", "ve".into()), ("sde.t_min", 1e-9.into())], "sde.t_min"),
         (&[("sde.gird", "uniform".into())], "unknown key"),

@@ -157,7 +157,8 @@ mod tests {
         let (a, b) = (array![[0.5, 0.2], [0.2, 0.9]], array![[1.5, -0.4], [-0.4, 0.3]]);
         let full = stack(Axis(0), &[a.view(), b.view()]).unwrap();
         let means = array![[-0.5, 0.3], [0.8, -0.2]];
-        for covariances in [Covariances::Full(full), Covariances::Tied(a), Covariances::Diagonal(array![[0.5, 1.0], [2.0, 0.4]])] {
+        let low = Covariances::LowRank { loadings: array![[[0.7, -0.2]], [[0.1, 1.1]]], noise: array![0.3, 0.5] };
+        for covariances in [Covariances::Full(full), Covariances::Tied(a), Covariances::Diagonal(array![[0.5, 1.0], [2.0, 0.4]]), low] {
             let pi = Mixture::new(array![0.3, 0.7], means.clone(), covariances).unwrap();
             let curvature = Curvature::<f64>::new(&pi);
             let mut memory = curvature.memory();

@@ -1,6 +1,7 @@
 //! A mixture made ready for hot loops.
 
 use super::lanes::{finish, log_sum, scale, share, softmax};
+use super::low_rank::LowRank;
 use super::whitening::Whitening;
 use super::{Covariances, Mixture};
 use crate::linalg::Cholesky;
@@ -47,6 +48,7 @@ enum Form<R> {
         whitening: Whitening<R>,
         centre: Vec<R>,
     },
+    LowRank(Vec<LowRank<R>>),
 }
 
 impl Evaluator<f64> {
@@ -88,6 +90,12 @@ impl Evaluator<f64> {
                 shifted = (&shifted - &centre).dot(&whitening.matrix().t());
                 Form::Tied { whitening, centre: centre.to_vec() }
             }
+            Covariances::LowRank { loadings, noise } => {
+                let each = loadings.outer_iter().zip(noise).map(|(l, v)| LowRank::new(l, *v));
+                let all = each.collect::<Result<Vec<_>>>().map_err(|e| e.within("mixture: loadings"))?;
+                log_dets.iter_mut().zip(&all).for_each(|(l, c)| *l = c.log_det(d));
+                Form::LowRank(all)
+            }
         };
         let normal = 0.5 * d as f64 * std::f64::consts::TAU.ln();
         let constants = weights.iter().zip(&log_dets).map(|(w, l)| w.ln() - 0.5 * l - normal).collect();
@@ -105,6 +113,7 @@ impl Evaluator<f64> {
             Form::Diagonal(p) => Array2::from_diag(&ArrayView1::from(&p[k * self.dim..(k + 1) * self.dim])),
             Form::Full(w) => squared(&w[k]),
             Form::Tied { whitening, .. } => squared(whitening),
+            Form::LowRank(all) => all[k].precision(self.dim),
         }
     }
 }
@@ -121,6 +130,7 @@ impl<R: Real> Evaluator<R> {
             Form::Diagonal(p) => Form::Diagonal(cast(p)),
             Form::Full(w) => Form::Full(w.iter().map(Whitening::cast).collect()),
             Form::Tied { whitening, centre } => Form::Tied { whitening: whitening.cast(), centre: cast(centre) },
+            Form::LowRank(all) => Form::LowRank(all.iter().map(LowRank::cast).collect()),
         };
         Evaluator { dim: from.dim, constants: cast(&from.constants), means: cast(&from.means), form }
     }
@@ -136,13 +146,13 @@ impl<R: Real> Evaluator<R> {
     }
 
     /// How many elements of scratch the block functions need: k for spherical and diagonal components, k + 2 d for tied,
-    /// k + k d for full ones.
+    /// k + k d for full ones and those of low rank.
     pub fn scratch_len(&self) -> usize {
         let (k, d) = (self.components(), self.dim);
         match self.form {
             Form::Spherical(_) | Form::Diagonal(_) => k,
             Form::Tied { .. } => k + 2 * d,
-            Form::Full(_) => k + k * d,
+            Form::Full(_) | Form::LowRank(_) => k + k * d,
         }
     }
 
@@ -176,6 +186,18 @@ impl<R: Real> Evaluator<R> {
                     }
                     scale(y, &r);
                     whitening.add_transposed::<FMA>(y, score);
+                }
+            }
+            Form::LowRank(all) => {
+                let top = self.low_rank_logits::<FMA>(all, x, logits, rest, d);
+                let total = softmax::<R, FMA>(logits, &top);
+                score.fill([R::zero(); W]);
+                for ((c, y), e) in all.iter().zip(rest.chunks_exact_mut(d)).zip(&*logits) {
+                    let mut r = [R::zero(); W];
+                    for i in 0..W {
+                        r[i] = e[i] / total[i];
+                    }
+                    c.add_score::<FMA>(&r, y, score);
                 }
             }
             Form::Tied { whitening, centre } => {
@@ -232,6 +254,7 @@ impl<R: Real> Evaluator<R> {
             Form::Spherical(p) => self.separable_logits::<FMA>(|k, _| p[k], x, logits),
             Form::Diagonal(p) => self.separable_logits::<FMA>(|k, j| p[k * d + j], x, logits),
             Form::Full(all) => self.full_logits::<FMA>(all, x, logits, scratch, 0),
+            Form::LowRank(all) => self.low_rank_logits::<FMA>(all, x, logits, scratch, 0),
             Form::Tied { whitening, centre } => self.tied_logits::<FMA>(whitening, centre, x, logits, scratch),
         }
     }
@@ -344,6 +367,25 @@ impl<R: Real> Evaluator<R> {
                     q[i] = y[i].fma::<FMA>(y[i], q[i]);
                 }
             }
+            finish::<R, FMA>(self.constants[k], &q, l, &mut top);
+        }
+        top
+    }
+
+    /// `y` gets Q_k^T (x - m_k) of component k at `stride` k.
+    #[inline(always)]
+    fn low_rank_logits<const FMA: bool>(
+        &self,
+        all: &[LowRank<R>],
+        x: &[[R; W]],
+        logits: &mut [[R; W]],
+        y: &mut [[R; W]],
+        stride: usize,
+    ) -> [R; W] {
+        let d = self.dim;
+        let mut top = [R::min_value(); W];
+        for (k, (l, m)) in logits.iter_mut().zip(self.means.chunks_exact(d)).enumerate() {
+            let q = all[k].whiten::<FMA>(x, m, &mut y[k * stride..k * stride + d]);
             finish::<R, FMA>(self.constants[k], &q, l, &mut top);
         }
         top

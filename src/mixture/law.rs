@@ -1,6 +1,7 @@
 //! The law itself: parameters, moments, density and its derivatives.
 
 use super::{CovarianceKind, Covariances, Evaluator};
+use crate::linalg::{Reflectors, symmetric_eigen};
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, Axis};
 
@@ -28,15 +29,17 @@ impl Mixture {
         if weights.len() != k {
             return Err(Error::shape("mixture", "as many weights as means", &[weights.shape(), means.shape()]));
         }
-        let expected: &[usize] = match covariances.kind() {
-            CovarianceKind::Spherical => &[k],
-            CovarianceKind::Diagonal => &[k, d],
-            CovarianceKind::Full => &[k, d, d],
-            CovarianceKind::Tied => &[d, d],
+        let expected: Vec<Vec<usize>> = match covariances.kind() {
+            CovarianceKind::Spherical => vec![vec![k]],
+            CovarianceKind::Diagonal => vec![vec![k, d]],
+            CovarianceKind::Full => vec![vec![k, d, d]],
+            CovarianceKind::Tied => vec![vec![d, d]],
+            CovarianceKind::LowRank(q) => vec![vec![k, q.min(d), d], vec![k]],
         };
-        if covariances.shape() != expected {
-            let words = format!("{} covariances of shape {expected:?}", covariances.kind().name());
-            return Err(Error::shape("mixture", words, &[covariances.shape()]));
+        if covariances.shapes() != expected {
+            let shapes: Vec<String> = expected.iter().map(|s| format!("{s:?}")).collect();
+            let words = format!("{} covariances of shape {}", covariances.kind().name(), shapes.join(" and "));
+            return Err(Error::shape("mixture", words, &covariances.shapes()));
         }
         if let Some((i, w)) = weights.iter().enumerate().find(|(_, w)| !(**w >= 0.0 && w.is_finite())) {
             return Err(Error::invalid(format!("mixture: weight of component {i}"), ">= 0 and finite", w));
@@ -102,7 +105,32 @@ impl Mixture {
             Covariances::Diagonal(v) => Array2::from_diag(&v.row(k)),
             Covariances::Full(c) => c.index_axis(Axis(0), k).to_owned(),
             Covariances::Tied(c) => c.clone(),
+            Covariances::LowRank { loadings, noise } => {
+                let l = loadings.index_axis(Axis(0), k);
+                l.t().dot(&l) + Array2::<f64>::eye(self.dim()) * noise[k]
+            }
         }
+    }
+
+    /// The eigenvalues of C_k, `[d]`, in descending order; `k` < [`Mixture::components`], or it panics as an index does.
+    ///
+    /// # Errors
+    /// An eigendecomposition that does not converge.
+    pub fn spectrum(&self, k: usize) -> Result<Vec<f64>> {
+        assert!(k < self.components(), "component {k} of {}", self.components());
+        let mut values = match &self.covariances {
+            Covariances::Spherical(v) => vec![v[k]; self.dim()],
+            Covariances::Diagonal(v) => v.row(k).to_vec(),
+            Covariances::Full(c) => symmetric_eigen(c.index_axis(Axis(0), k))?.values.to_vec(),
+            Covariances::Tied(c) => symmetric_eigen(c.view())?.values.to_vec(),
+            Covariances::LowRank { loadings, noise } => {
+                let (_, mut values) = Reflectors::principal(loadings.index_axis(Axis(0), k))?;
+                values.resize(self.dim(), 0.0);
+                values.iter().map(|v| v + noise[k]).collect()
+            }
+        };
+        values.sort_by(|a, b| b.total_cmp(a));
+        Ok(values)
     }
 
     /// E X = sum_k w_k m_k, `[d]`.
@@ -126,6 +154,26 @@ impl Mixture {
                 c.outer_iter().zip(&self.weights).fold(Array2::zeros((self.dim(), self.dim())), |sum, (c, w)| sum + &c * *w)
             }
             Covariances::Tied(c) => c.clone(),
+            Covariances::LowRank { loadings, noise } => {
+                let mut sum = Array2::from_diag(&Array1::from_elem(self.dim(), self.weights.dot(noise)));
+                for (l, w) in loadings.outer_iter().zip(&self.weights) {
+                    ndarray::linalg::general_mat_mul(*w, &l.t(), &l, 1.0, &mut sum);
+                }
+                sum
+            }
+        }
+    }
+
+    /// v_bar = tr C_bar / d: the mean variance within components.
+    pub fn pooled_variance(&self) -> f64 {
+        let d = self.dim() as f64;
+        match &self.covariances {
+            Covariances::Spherical(v) => self.weights.dot(v),
+            Covariances::LowRank { loadings, noise } => {
+                let traces = loadings.outer_iter().zip(noise).map(|(l, v)| v + l.iter().map(|l| l * l).sum::<f64>() / d);
+                traces.zip(&self.weights).map(|(v, w)| v * w).sum()
+            }
+            _ => self.pooled_covariance().diag().sum() / d,
         }
     }
 
@@ -229,6 +277,12 @@ fn check_covariances(covariances: &Covariances) -> Result<()> {
             c.outer_iter().enumerate().try_for_each(|(i, c)| symmetric(&format!("mixture: covariance of component {i}"), c))
         }
         Covariances::Tied(c) => symmetric("mixture: tied covariance", c.view()),
+        Covariances::LowRank { loadings, noise } => {
+            if let Some(((k, i, j), l)) = loadings.indexed_iter().find(|(_, l)| !l.is_finite()) {
+                return Err(Error::invalid(format!("mixture: loading {i} of component {k}, coordinate {j}"), "finite", l));
+            }
+            noise.iter().enumerate().try_for_each(|(i, v)| variance(format!("mixture: noise of component {i}"), *v))
+        }
     }
 }
 
@@ -277,6 +331,7 @@ mod tests {
         let eye = Array2::<f64>::eye(2);
         let means = array![[0.0, 0.0], [1.0, 1.0]];
         let spherical = |v| Covariances::Spherical(v);
+        let low_rank = |q, d, v| Covariances::LowRank { loadings: Array3::ones((2, q, d)), noise: array![v, 1.0] };
         let cases = [
             (array![0.5, 0.6], means.clone(), spherical(array![1.0, 1.0]), "sum of the weights: must be 1, got 1.1"),
             (array![1.5, -0.5], means.clone(), spherical(array![1.0, 1.0]), "weight of component 1: must be >= 0"),
@@ -290,6 +345,9 @@ mod tests {
             (array![0.5, 0.5], means.clone(), Covariances::Tied(eye.clone() - 1.0), "tied covariance: Cholesky: must be positive definite"),
             (array![0.5, 0.5], means, Covariances::Full(array![[[1.0, 0.0], [0.0, 1.0]], [[1.0, 2.0], [2.0, 1.0]]]), "row 1 is -3e0"),
             (array![], Array2::zeros((0, 2)), spherical(array![]), "at least one component"),
+            (array![0.5, 0.5], array![[0.0], [1.0]], low_rank(1, 1, 0.0), "noise of component 0: must be > 0 and finite, got 0"),
+            (array![0.5, 0.5], array![[0.0], [1.0]], low_rank(2, 1, 1.0), "low-rank covariances of shape [2, 1, 1] and [2], got [2, 2, 1]"),
+            (array![0.5, 0.5], array![[0.0], [1.0]], low_rank(1, 2, 1.0), "got [2, 1, 2] and [2]"),
         ];
         for (weights, means, covariances, words) in cases {
             let e = Mixture::new(weights, means, covariances).map(|_| ()).unwrap_err().to_string();

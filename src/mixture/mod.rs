@@ -29,6 +29,7 @@ mod group;
 mod isometry;
 mod lanes;
 mod law;
+mod low_rank;
 mod rows;
 mod sampling;
 mod transform;
@@ -42,7 +43,7 @@ pub use isometry::Isometry;
 pub use law::Mixture;
 pub use sampling::Draw;
 
-use crate::{Error, Result};
+use crate::Result;
 use ndarray::{Array1, Array2, Array3, ArrayView2};
 
 /// What the covariances of the components have in common. The names are scikit-learn's, but for `diagonal`.
@@ -56,11 +57,14 @@ pub enum CovarianceKind {
     Full,
     /// One positive definite matrix for all components.
     Tied,
+    /// C_k = sum_j l_kj l_kj^T + v_k I with so many loadings l_kj: a mixture of probabilistic principal component analysers
+    /// (Tipping and Bishop 1999). No matrix of d x d numbers is formed of it, let alone inverted.
+    LowRank(usize),
 }
 
 impl CovarianceKind {
-    /// All kinds, in the order in which they are documented.
-    pub const ALL: [CovarianceKind; 4] = [Self::Spherical, Self::Diagonal, Self::Full, Self::Tied];
+    /// All kinds, in the order in which they are documented; low rank with one loading.
+    pub const ALL: [CovarianceKind; 5] = [Self::Spherical, Self::Diagonal, Self::Full, Self::Tied, Self::LowRank(1)];
 
     /// The name in configuration files.
     pub fn name(self) -> &'static str {
@@ -69,16 +73,8 @@ impl CovarianceKind {
             Self::Diagonal => "diagonal",
             Self::Full => "full",
             Self::Tied => "tied",
+            Self::LowRank(_) => "low-rank",
         }
-    }
-
-    /// The kind of that name.
-    ///
-    /// # Errors
-    /// `Invalid`, with all names, if there is none.
-    pub fn parse(name: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
-        found.ok_or_else(|| Error::invalid("covariance", "spherical, diagonal, full or tied", format!("\"{name}\"")))
     }
 
     /// Free parameters of a mixture of `k` components in `d` dimensions: weights, means, covariances.
@@ -89,6 +85,8 @@ impl CovarianceKind {
             Self::Diagonal => k * d,
             Self::Full => k * matrix,
             Self::Tied => matrix,
+            // Turning the loadings among each other changes nothing: q (q - 1)/2 fewer than their entries.
+            Self::LowRank(q) => k * (1 + q * d - q.min(d) * q.min(d).saturating_sub(1) / 2),
         };
         k.saturating_sub(1) + k * d + covariances
     }
@@ -105,18 +103,34 @@ pub enum Covariances {
     Full(Array3<f64>),
     /// The common matrix, [d, d].
     Tied(Array2<f64>),
+    /// C_k = sum_j l_kj l_kj^T + v_k I.
+    LowRank {
+        /// l_kj, [k, q, d].
+        loadings: Array3<f64>,
+        /// v_k, `[k]`.
+        noise: Array1<f64>,
+    },
 }
 
 impl Covariances {
-    /// `k` components with one covariance, [d, d], reduced to what `kind` can hold: its diagonal, or the mean of that.
-    pub fn alike(kind: CovarianceKind, k: usize, covariance: ArrayView2<f64>) -> Self {
+    /// `k` components with one covariance, [d, d], reduced to what `kind` can hold: its diagonal, or the mean of that, or its
+    /// probabilistic principal components.
+    ///
+    /// # Errors
+    /// An eigendecomposition that does not converge.
+    pub fn alike(kind: CovarianceKind, k: usize, covariance: ArrayView2<f64>) -> Result<Self> {
         let d = covariance.nrows();
-        match kind {
+        Ok(match kind {
             CovarianceKind::Spherical => Self::Spherical(Array1::from_elem(k, covariance.diag().sum() / d.max(1) as f64)),
             CovarianceKind::Diagonal => Self::Diagonal(Array2::from_shape_fn((k, d), |(_, j)| covariance[[j, j]])),
             CovarianceKind::Full => Self::Full(Array3::from_shape_fn((k, d, d), |(_, i, j)| covariance[[i, j]])),
             CovarianceKind::Tied => Self::Tied(covariance.to_owned()),
-        }
+            CovarianceKind::LowRank(q) => {
+                let (loadings, noise) = low_rank::principal(covariance, q)?;
+                let loadings = Array3::from_shape_fn((k, loadings.nrows(), d), |(_, i, j)| loadings[[i, j]]);
+                Self::LowRank { loadings, noise: Array1::from_elem(k, noise) }
+            }
+        })
     }
 
     /// Which kind these are.
@@ -126,16 +140,18 @@ impl Covariances {
             Self::Diagonal(_) => CovarianceKind::Diagonal,
             Self::Full(_) => CovarianceKind::Full,
             Self::Tied(_) => CovarianceKind::Tied,
+            Self::LowRank { loadings, .. } => CovarianceKind::LowRank(loadings.dim().1),
         }
     }
 
-    /// The shape of the array inside.
-    fn shape(&self) -> &[usize] {
+    /// The shapes of the arrays inside.
+    fn shapes(&self) -> Vec<&[usize]> {
         match self {
-            Self::Spherical(v) => v.shape(),
-            Self::Diagonal(v) => v.shape(),
-            Self::Full(c) => c.shape(),
-            Self::Tied(c) => c.shape(),
+            Self::Spherical(v) => vec![v.shape()],
+            Self::Diagonal(v) => vec![v.shape()],
+            Self::Full(c) => vec![c.shape()],
+            Self::Tied(c) => vec![c.shape()],
+            Self::LowRank { loadings, noise } => vec![loadings.shape(), noise.shape()],
         }
     }
 }
@@ -146,11 +162,12 @@ mod tests {
 
     #[test]
     fn kinds_have_names_and_count_their_parameters() {
+        let counts = [2 + 12 + 3, 2 + 12 + 12, 2 + 12 + 30, 2 + 12 + 10, 2 + 12 + 15];
+        assert_eq!(CovarianceKind::ALL.map(|kind| kind.parameters(3, 4)), counts);
+        // All but one direction free: as many as a full matrix has.
+        assert_eq!(CovarianceKind::LowRank(3).parameters(1, 4), CovarianceKind::Full.parameters(1, 4));
         for kind in CovarianceKind::ALL {
-            assert_eq!(CovarianceKind::parse(kind.name()), Ok(kind));
+            assert_eq!(Covariances::alike(kind, 3, Array2::eye(4).view()).unwrap().kind(), kind);
         }
-        let e = CovarianceKind::parse("diag").unwrap_err().to_string();
-        assert_eq!(e, "covariance: must be spherical, diagonal, full or tied, got \"diag\"");
-        assert_eq!(CovarianceKind::ALL.map(|kind| kind.parameters(3, 4)), [2 + 12 + 3, 2 + 12 + 12, 2 + 12 + 30, 2 + 12 + 10]);
     }
 }

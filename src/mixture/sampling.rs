@@ -1,5 +1,6 @@
 //! Samples of a mixture.
 
+use super::low_rank::LowRank;
 use super::{Covariances, Mixture};
 use crate::linalg::Cholesky;
 use crate::rng::{Purpose, Stream};
@@ -76,6 +77,9 @@ impl Mixture {
             Covariances::Diagonal(v) => Roots::Diagonal(v.mapv(f64::sqrt)),
             Covariances::Full(c) => Roots::Full(c.axis_iter(Axis(0)).map(Cholesky::new).collect::<Result<_>>()?),
             Covariances::Tied(c) => Roots::Tied(Cholesky::new(c.view())?),
+            Covariances::LowRank { loadings, noise } => {
+                Roots::LowRank(loadings.outer_iter().zip(noise).map(|(l, v)| LowRank::new(l, *v)).collect::<Result<_>>()?)
+            }
         })
     }
 }
@@ -85,16 +89,25 @@ enum Roots {
     Diagonal(Array2<f64>),
     Full(Vec<Cholesky>),
     Tied(Cholesky),
+    LowRank(Vec<LowRank<f64>>),
 }
 
 impl Roots {
-    /// x = m + L_k z.
+    /// x = m + L_k z; of low rank L_k = Q diag(sd).
     fn place(&self, m: &[f64], k: usize, z: &[f64], x: &mut [f64]) {
         let lower = match self {
             Roots::Spherical(s) => return x.iter_mut().zip(m).zip(z).for_each(|((x, m), z)| *x = m + s[k] * z),
             Roots::Diagonal(s) => return x.iter_mut().zip(m).zip(z).zip(s.row(k)).for_each(|(((x, m), z), s)| *x = m + s * z),
             Roots::Full(all) => all[k].lower(),
             Roots::Tied(one) => one.lower(),
+            Roots::LowRank(all) => {
+                let c = &all[k];
+                for (j, (x, z)) in x.iter_mut().zip(z).enumerate() {
+                    *x = c.leading.get(j).unwrap_or(&c.noise).sqrt() * z;
+                }
+                c.basis.turn::<false>(x);
+                return x.iter_mut().zip(m).for_each(|(x, m)| *x += m);
+            }
         };
         for (i, ((x, m), l)) in x.iter_mut().zip(m).zip(lower.rows()).enumerate() {
             *x = m + l.iter().zip(&z[..=i]).map(|(l, z)| l * z).sum::<f64>();

@@ -37,11 +37,13 @@ impl Mixture {
             Covariances::Diagonal(v) => Covariances::Diagonal(v * a2 + variance),
             Covariances::Full(c) => Covariances::Full(each(c, shifted)),
             Covariances::Tied(c) => Covariances::Tied(shifted(c.view())),
+            Covariances::LowRank { loadings, noise } => Covariances::LowRank { loadings: loadings * alpha, noise: noise * a2 + variance },
         };
         Mixture::new(self.weights().to_owned(), &self.means() * alpha, covariances)
     }
 
-    /// The law of A X + b, A: [e, d] of full row rank, b: `[e]`. Tied covariances stay tied; others become full.
+    /// The law of A X + b, A: [e, d] of full row rank, b: `[e]`. Tied covariances stay tied, and of low rank where A A^T is a
+    /// multiple of the identity to 12 digits; others become full.
     ///
     /// # Errors
     /// `Shape` if A and b do not fit; `NotPositiveDefinite` if A does not have full row rank.
@@ -57,6 +59,13 @@ impl Mixture {
         };
         let covariances = match self.covariances() {
             Covariances::Tied(c) => Covariances::Tied(image(c.view())),
+            Covariances::LowRank { loadings, noise } if loadings.dim().1 <= b.len() && conformal(a).is_some() => {
+                let mut images = Array3::zeros((self.components(), loadings.dim().1, b.len()));
+                for (mut to, from) in images.outer_iter_mut().zip(loadings.outer_iter()) {
+                    to.assign(&from.dot(&a.t()));
+                }
+                Covariances::LowRank { loadings: images, noise: noise * conformal(a).unwrap_or(1.0) }
+            }
             _ => {
                 let mut all = Array3::zeros((self.components(), b.len(), b.len()));
                 for (k, mut c) in all.outer_iter_mut().enumerate() {
@@ -69,7 +78,8 @@ impl Mixture {
     }
 
     /// The same mixture with C_k <- (1 - `rho`) C_k + `rho` C_bar, C_bar = sum_k w_k C_k: no component stays much narrower
-    /// than the average one, and the pooled covariance is what it was.
+    /// than the average one, and the pooled covariance is what it was. Of C_bar covariances of low rank take what they can hold
+    /// beside their loadings, (tr C_bar / d) I.
     ///
     /// # Errors
     /// `Invalid` unless 0 <= rho <= 1.
@@ -86,6 +96,10 @@ impl Mixture {
                 Covariances::Full(each(c, |c| &c * (1.0 - rho) + &pooled))
             }
             Covariances::Tied(c) => Covariances::Tied(c.clone()),
+            Covariances::LowRank { loadings, noise } => Covariances::LowRank {
+                loadings: loadings * (1.0 - rho).sqrt(),
+                noise: noise * (1.0 - rho) + rho * self.pooled_variance(),
+            },
         };
         Mixture::new(w.to_owned(), self.means().to_owned(), covariances)
     }
@@ -126,6 +140,13 @@ impl Mixture {
     }
 }
 
+/// The c of A A^T = c I, if there is one.
+fn conformal(a: ArrayView2<f64>) -> Option<f64> {
+    let square = a.dot(&a.t());
+    let c = square[[0, 0]];
+    square.indexed_iter().all(|((i, j), v)| (v - if i == j { c } else { 0.0 }).abs() <= 1e-12 * c).then_some(c)
+}
+
 /// `f` of every matrix of a stack.
 fn each(stack: &Array3<f64>, f: impl Fn(ArrayView2<f64>) -> Array2<f64>) -> Array3<f64> {
     let mut out = stack.clone();
@@ -139,6 +160,7 @@ fn each(stack: &Array3<f64>, f: impl Fn(ArrayView2<f64>) -> Array2<f64>) -> Arra
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mixture::CovarianceKind;
     use ndarray::array;
 
     #[test]
@@ -154,6 +176,30 @@ mod tests {
         assert!(refused(m.with_weights(array![0.5, 0.5])).contains("as many weights"));
         let line = m.affine(array![[1.0, 2.0]].view(), array![1.0].view()).unwrap();
         assert_eq!((line.means().to_owned(), line.covariance(0)), (array![[3.0]], array![[10.0]]));
+    }
+
+    #[test]
+    fn low_rank_stays_under_similarities_and_only_there() {
+        let loadings = array![[[1.0, 2.0, 0.5]], [[0.0, -1.0, 1.0]]];
+        let low = Covariances::LowRank { loadings, noise: array![0.5, 0.2] };
+        let m = Mixture::new(array![0.3, 0.7], array![[0.0, 1.0, 2.0], [1.0, 1.0, -1.0]], low).unwrap();
+        let (c, s) = (0.6, 0.8);
+        let turn = array![[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]] * 2.0;
+        let shear = array![[1.0, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        for (a, kind) in [(turn, CovarianceKind::LowRank(1)), (shear, CovarianceKind::Full)] {
+            let image = m.affine(a.view(), array![1.0, 0.0, 0.0].view()).unwrap();
+            assert_eq!(image.kind(), kind);
+            for k in 0..2 {
+                let exact = a.dot(&m.covariance(k)).dot(&a.t());
+                assert!((image.covariance(k) - exact).iter().all(|e| e.abs() <= 1e-13));
+            }
+        }
+        let f = m.floored(0.2).unwrap();
+        let exact = m.covariance(1) * 0.8 + Array2::<f64>::eye(3) * (0.2 * m.pooled_covariance().diag().sum() / 3.0);
+        assert!(f.kind() == m.kind() && (f.covariance(1) - exact).iter().all(|e| e.abs() <= 1e-14));
+        assert!((f.pooled_variance() - m.pooled_variance()).abs() <= 1e-14);
+        let spectrum = m.spectrum(1).unwrap();
+        assert!(spectrum.iter().zip([2.2, 0.2, 0.2]).all(|(a, b)| (a - b).abs() <= 1e-14), "{spectrum:?}");
     }
 
     #[test]

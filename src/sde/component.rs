@@ -10,8 +10,8 @@
 //! a = e^(-beta h / 2v) and sd^2 = v (1 - a^2), x' = m + Q (a y + sd z), y = Q^T (x - m), and L = Q diag(sd).
 
 use super::{Paths, check_rows, positive};
-use crate::linalg;
-use crate::mixture::{Evaluator, Mixture};
+use crate::linalg::{self, Reflectors};
+use crate::mixture::{Covariances, Evaluator, Mixture};
 use crate::rng::{NormalLanes, Purpose, Stream};
 use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Error, Real, Result};
@@ -24,8 +24,18 @@ pub struct ComponentStep<R: Real> {
     beta: f64,
     means: Vec<R>,
     variances: Vec<R>,
-    /// Eigenvectors of component k as rows (`qt`) and as columns (`q`); none where all covariances are diagonal.
-    bases: Option<(Vec<R>, Vec<R>)>,
+    bases: Bases<R>,
+}
+
+/// The eigenbases Q_k.
+#[derive(Debug, Clone)]
+enum Bases<R> {
+    /// All covariances are diagonal.
+    Axes,
+    /// Eigenvectors of component k as rows (`qt`) and as columns (`q`).
+    Matrices { q: Vec<R>, qt: Vec<R> },
+    /// Covariances of low rank, the loadings' directions first.
+    Reflectors(Vec<Reflectors<R>>),
 }
 
 /// One Gaussian law x' ~ N(m + Q a y, Q diag(sd^2) Q^T) of component k, in its eigenbasis. Reused from call to call.
@@ -59,13 +69,23 @@ impl<R: Real> ComponentStep<R> {
         positive("beta", beta)?;
         let (d, k) = (pi.dim(), pi.components());
         let of = |values: &mut dyn Iterator<Item = f64>| values.map(R::of).collect::<Vec<R>>();
-        let covariances: Vec<_> = (0..k).map(|k| pi.covariance(k)).collect();
-        let diagonal = covariances.iter().all(|c| c.indexed_iter().all(|((i, j), v)| i == j || *v == 0.0));
         let means = of(&mut pi.means().iter().copied());
         let evaluator = Evaluator::new(pi);
+        let made = |variances, bases| Ok(ComponentStep { pi: evaluator, beta, means, variances, bases });
+        if let Covariances::LowRank { loadings, noise } = pi.covariances() {
+            let (mut variances, mut bases) = (Vec::with_capacity(k * d), Vec::with_capacity(k));
+            for (l, v) in loadings.outer_iter().zip(noise) {
+                let (basis, values) = Reflectors::principal(l)?;
+                variances.extend((0..d).map(|j| R::of(v + values.get(j).unwrap_or(&0.0))));
+                bases.push(basis.cast());
+            }
+            return made(variances, Bases::Reflectors(bases));
+        }
+        let covariances: Vec<_> = (0..k).map(|k| pi.covariance(k)).collect();
+        let diagonal = covariances.iter().all(|c| c.indexed_iter().all(|((i, j), v)| i == j || *v == 0.0));
         if diagonal {
             let variances = of(&mut covariances.iter().flat_map(|c| c.diag().to_vec()));
-            return Ok(ComponentStep { pi: evaluator, beta, means, variances, bases: None });
+            return made(variances, Bases::Axes);
         }
         let (mut variances, mut q, mut qt) = (Vec::with_capacity(k * d), Vec::with_capacity(k * d * d), Vec::with_capacity(k * d * d));
         for c in &covariances {
@@ -74,7 +94,7 @@ impl<R: Real> ComponentStep<R> {
             q.extend(eigen.vectors.iter().map(|x| R::of(*x)));
             qt.extend(eigen.vectors.t().iter().map(|x| R::of(*x)));
         }
-        Ok(ComponentStep { pi: evaluator, beta, means, variances, bases: Some((q, qt)) })
+        made(variances, Bases::Matrices { q, qt })
     }
 
     /// The dimension d.
@@ -104,8 +124,12 @@ impl<R: Real> ComponentStep<R> {
         let m = &self.means[k * d..][..d];
         law.k = k;
         match &self.bases {
-            None => law.start.iter_mut().zip(x).zip(m).for_each(|((y, x), m)| *y = *x - *m),
-            Some((q, _)) => {
+            Bases::Axes => law.start.iter_mut().zip(x).zip(m).for_each(|((y, x), m)| *y = *x - *m),
+            Bases::Reflectors(all) => {
+                law.start.iter_mut().zip(x).zip(m).for_each(|((y, x), m)| *y = *x - *m);
+                all[k].turn_back::<FMA>(&mut law.start);
+            }
+            Bases::Matrices { q, .. } => {
                 law.centred.iter_mut().zip(x).zip(m).for_each(|((y, x), m)| *y = *x - *m);
                 combine::<R, FMA>(&q[k * d * d..][..d * d], &law.centred, &mut law.start);
             }
@@ -131,8 +155,12 @@ impl<R: Real> ComponentStep<R> {
     pub fn direction<const FMA: bool>(&self, k: usize, w: &[R], out: &mut [R]) {
         let d = self.dim();
         match &self.bases {
-            None => out.copy_from_slice(w),
-            Some((_, qt)) => combine::<R, FMA>(&qt[k * d * d..][..d * d], w, out),
+            Bases::Axes => out.copy_from_slice(w),
+            Bases::Reflectors(all) => {
+                out.copy_from_slice(w);
+                all[k].turn::<FMA>(out);
+            }
+            Bases::Matrices { qt, .. } => combine::<R, FMA>(&qt[k * d * d..][..d * d], w, out),
         }
     }
 

@@ -29,6 +29,16 @@ impl Whitening {
         Ok(Whitening { mean: mean.to_owned(), factor: cholesky.lower().to_owned(), inverse: cholesky.inverse_lower() })
     }
 
+    /// The map u = (x - mean)/`scale`.
+    ///
+    /// # Errors
+    /// A scale that is not positive.
+    pub fn scaled(mean: ArrayView1<f64>, scale: f64) -> Result<Self> {
+        let scale = super::positive("whitening: scale", scale)?;
+        let eye = Array2::<f64>::eye(mean.len());
+        Ok(Whitening { mean: mean.to_owned(), factor: &eye * scale, inverse: eye / scale })
+    }
+
     /// The map with the given parts, as read from a checkpoint: the mean, A and A^-1.
     ///
     /// # Errors
@@ -109,6 +119,9 @@ mod tests {
         assert_eq!(Whitening::from_parts(parts.0.clone(), parts.1.clone(), parts.2).unwrap(), w);
         assert!(Whitening::from_parts(parts.0, parts.1.clone(), parts.1).is_err());
         assert!(w.whiten(array![[1.0]].view()).is_err());
+        let half = Whitening::scaled(array![1.0, 0.0].view(), 2.0).unwrap();
+        assert_eq!(half.whiten(array![[3.0, -2.0]].view()).unwrap(), array![[1.0, -1.0]]);
+        assert!(Whitening::scaled(array![1.0].view(), 0.0).is_err());
         assert!(Whitening::new(array![0.0].view(), array![[-1.0]].view()).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Samples from a trained model.
 
-use super::{Reference, State, System};
+use super::{Reference, State, System, settle};
 use crate::config::{Config, ObjectiveKind, Parametrisation, SdeKind};
 use crate::mixture::{Draw, Mixture};
 use crate::nn::Inference;
@@ -45,6 +45,7 @@ impl<R: Real> Generator<R> {
     /// # Errors
     /// A state of another network than the configuration's.
     pub fn new(config: &Config, reference: &Reference, state: &State<R>) -> Result<Self> {
+        let config = &settle(config, reference)?.0;
         let system = System::<R>::new(config, reference)?;
         let params = if state.optimiser.ema.is_empty() { &state.params } else { &state.optimiser.ema };
         let inference = Inference::new(system.model.net, params)?;

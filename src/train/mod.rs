@@ -1,6 +1,7 @@
 //! Training: from data and a [`Config`](crate::config::Config) to a model that generates.
 //!
-//! [`Reference`] fits the reference law and finds the whitened coordinates; [`System`] builds process, objective and score model from the
+//! [`Reference`] fits the reference law and finds the whitened coordinates; [`settle`] chooses what the configuration leaves
+//! open; [`System`] builds process, objective and score model from the
 //! configuration; [`Trainer`] takes optimiser steps; [`Generator`] makes samples. All state is plain arrays, and every random number is
 //! named by (seed, purpose, step, chunk), so a run that was stopped after any step goes on with the bits it would have had.
 //!
@@ -29,15 +30,16 @@ mod bank;
 mod choice;
 mod diagnosis;
 mod generator;
+mod horizon;
 mod reference;
 mod rows;
-
 mod system;
 mod trainer;
 
 pub use choice::{CANDIDATES, Prices};
 pub use diagnosis::Group;
 pub use generator::Generator;
+pub use horizon::settle;
 pub use reference::Reference;
 pub use system::{System, network};
 pub use trainer::{State, StepReport, Trainer};

@@ -49,6 +49,7 @@ impl Reference {
             Covariance::Diagonal => CovarianceKind::Diagonal,
             Covariance::Spherical => CovarianceKind::Spherical,
             Covariance::Tied => CovarianceKind::Tied,
+            Covariance::LowRank => CovarianceKind::LowRank(r.rank),
         };
         let components = match (r.kind, r.components) {
             (ReferenceKind::Gaussian, _) => Count::Fixed(1),
@@ -64,7 +65,8 @@ impl Reference {
             config::Criterion::Bic => Criterion::Bic,
             config::Criterion::Icl => Criterion::Icl,
         };
-        let options = FitOptions { kind, components, criterion, restarts: r.restarts, seed: config.train.seed, ..FitOptions::default() };
+        let options =
+            FitOptions { kind, components, criterion, restarts: r.restarts, batch: r.batch, seed: config.train.seed, ..FitOptions::default() };
         let exact = r.symmetry == config::Symmetry::Exact;
         let mut groups = groups(r, x.ncols(), image)?;
         let mut notes = Vec::new();
@@ -98,15 +100,31 @@ impl Reference {
         Ok(reference)
     }
 
-    /// The reference `mixture`, given in x, with the floor `rho`; its weights as they are.
+    /// The reference `mixture`, given in x, with the floor `rho`; its weights as they are. With covariances of low rank u is x but
+    /// for its origin and one common scale, the root of the mean variance within components: any other map would make them full.
     ///
     /// # Errors
     /// A pooled covariance that is not positive definite; rho outside [0, 1].
     pub fn from_mixture(mixture: &Mixture, rho: f64) -> Result<Self> {
-        let whitening = Whitening::new(mixture.total_mean().view(), mixture.pooled_covariance().view())?;
-        let floored = mixture.affine(whitening.inverse(), whitening.shift().view())?.floored(rho)?;
-        let std = floored.total_covariance().diag().mapv(f64::sqrt);
-        Ok(Reference { whitening, mixture: floored, std, tried: Vec::new(), notes: Vec::new() })
+        let mean = mixture.total_mean();
+        let whitening = match mixture.kind() {
+            CovarianceKind::LowRank(_) => Whitening::scaled(mean.view(), mixture.pooled_variance().sqrt())?,
+            _ => Whitening::new(mean.view(), mixture.pooled_covariance().view())?,
+        };
+        let mixture = mixture.affine(whitening.inverse(), whitening.shift().view())?.floored(rho)?;
+        Self::from_parts(whitening, mixture)
+    }
+
+    /// The reference whose law in the coordinates u of `whitening` is `mixture`.
+    ///
+    /// # Errors
+    /// Dimensions that differ.
+    pub fn from_parts(whitening: Whitening, mixture: Mixture) -> Result<Self> {
+        if whitening.dim() != mixture.dim() {
+            return Err(Error::shape("reference and whitening", "one dimension", &[&[mixture.dim()], &[whitening.dim()]]));
+        }
+        let std = mixture.total_covariance().diag().mapv(f64::sqrt);
+        Ok(Reference { whitening, mixture, std, tried: Vec::new(), notes: Vec::new() })
     }
 
     /// The reference in the units of the data.

@@ -1,15 +1,15 @@
 //! Process, objective and score model, built from the configuration.
 
-use super::Reference;
+use super::horizon::{stability, unstable};
+use super::{Reference, settle};
 use crate::config::{Config, Grid as GridKey, ObjectiveKind, SdeKind, TimeSampling, Transition};
-use crate::linalg::symmetric_eigen;
 use crate::mixture::Evaluator;
 use crate::nn::ScoreNet;
 use crate::objective::{ComponentChain, GaussianChain, Guide, Regression, ScoreModel};
 use crate::sample::{Reverse, ReverseIsotropic, ReverseLangevin};
 use crate::sde::{ComponentStep, Grid, Langevin, NoiseScale, Speed, SubVariancePreserving, VarianceExploding};
 use crate::transition::{ComponentKernel, Euler, Exact, IsotropicKernel, ItoTaylor, LocalLinear, Noising, OneStep, Target, TimeLaw};
-use crate::{Error, Real, Result};
+use crate::{Real, Result};
 
 /// Frequencies of the time's Fourier features.
 const FREQUENCIES: usize = 6;
@@ -44,6 +44,7 @@ impl<R: Real> System<R> {
     /// # Errors
     /// A time grid on which explicit steps are unstable; sizes out of range.
     pub fn new(config: &Config, reference: &Reference) -> Result<Self> {
+        let config = &settle(config, reference)?.0;
         let (s, o, d) = (&config.sde, &config.objective, reference.whitening.dim());
         let net = network(config, d)?;
         let (scale, guide, reverse): (_, _, Box<dyn Reverse<R>>) = match s.kind {
@@ -153,33 +154,10 @@ impl Along {
     }
 }
 
-/// Explicit steps need h < 2 / rate (the real interval of stability of the Taylor polynomials of degree 1 and 2 is [-2, 0]); the rate is beta / v_min,
-/// v_min the least variance of a component along any direction of u, and beta / 2 of "sub-vp".
+/// Refuses explicit steps that are unstable.
 fn check_stable(config: &Config, reference: &Reference, longest: f64) -> Result<()> {
-    let mut least = f64::INFINITY;
-    if config.sde.kind == SdeKind::SubVp {
-        least = 2.0;
-    } else {
-        for k in 0..reference.mixture.components() {
-            least = symmetric_eigen(reference.mixture.covariance(k).view())?.values.iter().copied().fold(least, f64::min);
-        }
+    match stability(config, reference)? {
+        Some(limit) if longest >= limit => Err(unstable(config, config.sde.steps, longest, limit)),
+        _ => Ok(()),
     }
-    let limit = 2.0 * least / config.sde.beta;
-    if longest < limit {
-        return Ok(());
-    }
-    // On grids whose steps grow by a factor more of them do not make the longest shorter.
-    let remedy = match config.sde.grid {
-        GridKey::Uniform => format!("more than {:.0} steps", (config.sde.steps as f64 * longest / limit).ceil()),
-        _ => "sde.grid = \"uniform\" and more steps".to_owned(),
-    };
-    Err(Error::refused(
-        "sde.steps",
-        format!(
-            "{} explicit steps are unstable: the longest is {longest:.3}, and the drift allows less than {limit:.3}; use {remedy}, \
-             or objective.transition = \"{}\", which is stable for every step",
-            config.sde.steps,
-            if config.sde.kind.is_linear() { "exact" } else { "component" }
-        ),
-    ))
 }

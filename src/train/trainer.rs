@@ -4,7 +4,7 @@ use super::bank::Bank;
 use super::choice::{AT, BATCHES, CANDIDATES, Prices};
 use super::diagnosis::{Diagnosis, Group, due, micro};
 use super::rows::Rows;
-use super::{Generator, Reference, System};
+use super::{Generator, Reference, System, settle};
 use crate::config::{Config, Control, ObjectiveKind, Schedule as ScheduleKey};
 use crate::objective::{Divergence, Implicit, Learned, Loss, Objective, Seen, Weights, points_per_draw};
 use crate::optim::{self, Adam, Decay, Schedule};
@@ -97,6 +97,7 @@ impl<R: Real> Trainer<R> {
     /// As [`System::new`]; points that do not fit the reference.
     pub fn new(config: &Config, reference: &Reference, x: ArrayView2<f64>) -> Result<Self> {
         config.validate()?;
+        let config = &settle(config, reference)?.0;
         let system = System::<R>::new(config, reference)?;
         if x.nrows() == 0 {
             return Err(Error::shape("training points", "at least one row", &[x.shape()]));

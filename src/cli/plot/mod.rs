@@ -9,6 +9,7 @@ mod font;
 mod images;
 mod legend;
 mod paths;
+mod responsibilities;
 mod scatter;
 mod sweep;
 
@@ -18,6 +19,7 @@ pub use curve::loss_curve;
 pub use field::score_field;
 pub use images::image_grid;
 pub use paths::trajectories;
+pub use responsibilities::responsibilities;
 pub use scatter::{samples_beside_data, window};
 pub use sweep::{Curve, sweep};
 

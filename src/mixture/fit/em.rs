@@ -3,7 +3,7 @@
 
 use super::super::{CovarianceKind, Covariances, Evaluator, Mixture};
 use super::blocks::{BLOCK, Blocks, Chunk};
-use super::scatter;
+use super::{low_rank, scatter};
 use crate::simd::{self, Kernel, W, dispatch};
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
@@ -23,7 +23,12 @@ impl Em {
     /// # Errors
     /// `Shape` if `x`, [n, d], is empty; `Invalid` for the first number that is not finite.
     pub fn new(x: ArrayView2<f64>) -> Result<Self> {
-        Ok(Em { blocks: Blocks::new(x)?, moments: OnceLock::new() })
+        Ok(Self::from_blocks(Blocks::new(x)?))
+    }
+
+    /// Data that are in blocks already.
+    pub(super) fn from_blocks(blocks: Blocks) -> Self {
+        Em { blocks, moments: OnceLock::new() }
     }
 
     /// Mean, `[d]`, and covariance, [d, d], of the data. Tied covariances and starts need them.
@@ -56,7 +61,7 @@ impl Em {
 
     /// The sums of one pass, responsibilities from `mixture`.
     pub(super) fn expect(&self, mixture: &Mixture) -> Sums {
-        self.pass(Posterior::Model(mixture.evaluator()), mixture.means(), mixture.kind())
+        self.pass(Posterior::Model(mixture.evaluator()), mixture)
     }
 
     /// The mixture of `kind` that the clusters of k-means make: `labels`, `[n]`, below `k`.
@@ -65,22 +70,33 @@ impl Em {
         let (mean, covariance) = self.moments();
         let means = mean.broadcast((k, self.blocks.d)).map(|m| m.to_owned()).unwrap_or_default();
         let total = covariance + &Array2::from_diag(&ArrayView1::from(floor));
-        let alike = Mixture::new(Array1::from_elem(k, 1.0 / k as f64), means, Covariances::alike(kind, k, total.view()))?;
-        let sums = self.label(labels, alike.means(), kind);
-        self.maximise(&sums, &alike, floor)
+        let (alike, rounds) = match kind {
+            CovarianceKind::LowRank(q) => (low_rank::rough(k, q, &total.diag().to_vec()), low_rank::ROUNDS),
+            _ => (Covariances::alike(kind, k, total.view())?, 1),
+        };
+        let mut mixture = Mixture::new(Array1::from_elem(k, 1.0 / k as f64), means, alike)?;
+        for _ in 0..rounds {
+            mixture = self.maximise(&self.label(labels, &mixture), &mixture, floor)?;
+        }
+        Ok(mixture)
     }
 
-    /// The sums of one pass where each point belongs to the component of its label, `[n]`, about `means`, [k, d].
-    pub(super) fn label(&self, labels: &[u32], means: ArrayView2<f64>, kind: CovarianceKind) -> Sums {
-        self.pass(Posterior::Labels(labels), means, kind)
+    /// The sums of one pass where each point belongs to the component of its label, `[n]`, about the means of `mixture`.
+    pub(super) fn label(&self, labels: &[u32], mixture: &Mixture) -> Sums {
+        self.pass(Posterior::Labels(labels), mixture)
     }
 
-    fn pass(&self, posterior: Posterior, shift: ArrayView2<f64>, kind: CovarianceKind) -> Sums {
+    fn pass(&self, posterior: Posterior, mixture: &Mixture) -> Sums {
+        let (shift, kind) = (mixture.means(), mixture.kind());
+        let loadings: Vec<f64> = match mixture.covariances() {
+            Covariances::LowRank { loadings, .. } => loadings.iter().copied().collect(),
+            _ => Vec::new(),
+        };
         let (k, d) = shift.dim();
         let shift: Vec<f64> = shift.iter().copied().collect();
         let points = self.blocks.chunk_points(k * (1 + d + second_len(kind, d)));
         let parts: Vec<Sums> =
-            self.blocks.chunks(points).into_par_iter().map(|chunk| dispatch(Pass { chunk, d, posterior, shift: &shift, kind })).collect();
+            self.blocks.chunks(points).into_par_iter().map(|chunk| dispatch(Pass { chunk, d, posterior, shift: &shift, loadings: &loadings, kind })).collect();
         // In the order of the chunks, whoever finished first.
         let mut parts = parts.into_iter();
         let mut sums = parts.next().unwrap_or_else(|| Sums::new(k, d, kind));
@@ -132,6 +148,23 @@ impl Em {
                 c.diag_mut().iter_mut().zip(floor).for_each(|(c, f)| *c += f);
                 Covariances::Tied(c)
             }
+            Covariances::LowRank { loadings, noise } => {
+                let (mut loadings, mut noise) = (loadings.clone(), noise.clone());
+                for (i, mut l) in loadings.outer_iter_mut().enumerate().filter(|(i, _)| !kept(*i)) {
+                    let (product, square) = sums.along(i, l.nrows(), d);
+                    let (next, v) = low_rank::step(
+                        (product / sums.mass[i]).view(),
+                        square / sums.mass[i],
+                        moved.row(i),
+                        l.view(),
+                        noise[i],
+                        mean_floor,
+                    )?;
+                    l.assign(&next);
+                    noise[i] = v;
+                }
+                Covariances::LowRank { loadings, noise }
+            }
         };
         Mixture::new(&weights / weights.sum(), means, covariances)
     }
@@ -159,7 +192,8 @@ pub struct Sums {
     pub mass: Vec<f64>,
     /// sum r v, [k, d].
     first: Vec<f64>,
-    /// sum r |v|^2, `[k]`; sum r v_j^2, [k, d]; sum r v v^T in tiles; nothing where the covariance is tied.
+    /// sum r |v|^2, `[k]`; sum r v_j^2, [k, d]; sum r v v^T in tiles; nothing where the covariance is tied; sum r |v|^2 and
+    /// sum r (L v) v^T, [q, d], of low rank.
     second: Vec<f64>,
     /// sum ln pi.
     pub log_likelihood: f64,
@@ -174,6 +208,7 @@ fn second_len(kind: CovarianceKind, d: usize) -> usize {
         CovarianceKind::Diagonal => d,
         CovarianceKind::Full => scatter::len(d),
         CovarianceKind::Tied => 0,
+        CovarianceKind::LowRank(q) => 1 + q * d,
     }
 }
 
@@ -194,8 +229,14 @@ impl Sums {
         let of = &self.second[k * len..(k + 1) * len];
         match kind {
             CovarianceKind::Full => scatter::matrix(d, of),
-            CovarianceKind::Spherical | CovarianceKind::Diagonal | CovarianceKind::Tied => Array2::from_diag(&ArrayView1::from(of)),
+            _ => Array2::from_diag(&ArrayView1::from(of)),
         }
+    }
+
+    /// sum r (L v) v^T, [q, d], and sum r |v|^2 of component k with `q` loadings.
+    pub fn along(&self, k: usize, q: usize, d: usize) -> (Array2<f64>, f64) {
+        let of = &self.second[k * (1 + q * d)..][..1 + q * d];
+        (Array2::from_shape_fn((q, d), |(i, j)| of[1 + i * d + j]), of[0])
     }
 
     fn add(&mut self, other: &Sums) {
@@ -215,6 +256,8 @@ struct Pass<'a> {
     d: usize,
     posterior: Posterior<'a>,
     shift: &'a [f64],
+    /// L_k, [k, q, d], of low rank.
+    loadings: &'a [f64],
     kind: CovarianceKind,
 }
 
@@ -293,6 +336,26 @@ impl Kernel for Pass<'_> {
                         let len = scatter::len(d);
                         scatter::add::<FMA>(d, u, &mut sums.second[c * len..(c + 1) * len]);
                     }
+                    CovarianceKind::LowRank(q) => {
+                        let (loadings, second) = (&self.loadings[c * q * d..][..q * d], &mut sums.second[c * (1 + q * d)..]);
+                        for j in 0..d {
+                            second[0] += simd::sum(products::<FMA>(u.iter().skip(j).step_by(stride), u.iter().skip(j).step_by(stride)));
+                        }
+                        let mut t = [[0.0; W]; BLOCK];
+                        for (row, l) in loadings.chunks_exact(d).enumerate() {
+                            for (t, u) in t.iter_mut().zip(u.chunks_exact(stride)) {
+                                *t = [0.0; W];
+                                for (l, u) in l.iter().zip(u) {
+                                    for i in 0..W {
+                                        t[i] = l.fma::<FMA>(u[i], t[i]);
+                                    }
+                                }
+                            }
+                            for j in 0..d {
+                                second[1 + row * d + j] += simd::sum(products::<FMA>(t.iter(), u.iter().skip(j).step_by(stride)));
+                            }
+                        }
+                    }
                     CovarianceKind::Spherical | CovarianceKind::Diagonal => {
                         for j in 0..d {
                             let mut q = [0.0; W];
@@ -310,4 +373,16 @@ impl Kernel for Pass<'_> {
         }
         sums
     }
+}
+
+/// sum a b over pairs of lanes; the shorter run ends it.
+#[inline(always)]
+fn products<'a, const FMA: bool>(a: impl Iterator<Item = &'a [f64; W]>, b: impl Iterator<Item = &'a [f64; W]>) -> [f64; W] {
+    let mut sum = [0.0; W];
+    for (a, b) in a.zip(b) {
+        for i in 0..W {
+            sum[i] = a[i].fma::<FMA>(b[i], sum[i]);
+        }
+    }
+    sum
 }

@@ -3,7 +3,9 @@
 mod blocks;
 mod em;
 mod kmeans;
+mod low_rank;
 mod metric;
+mod minibatch;
 mod options;
 mod orbit;
 mod scatter;
@@ -24,6 +26,7 @@ use crate::rng::{Purpose, Stream};
 use crate::{Error, Result};
 use blocks::{Blocks, distinct};
 use em::EMPTY;
+use minibatch::Batches;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 /// What one number of components came to.
@@ -114,7 +117,10 @@ struct Fitter<'a> {
     options: &'a FitOptions,
     x: ArrayView2<'a, f64>,
     em: Em,
-    /// The data in coordinates in which their covariance is the identity (only its diagonal, where components have no more);
+    batches: Option<Batches>,
+    /// The part of the data that starts are looked for in, where that is not all.
+    seeds: Option<(Array2<f64>, Em)>,
+    /// The seeds' points in coordinates in which their covariance is the identity (only its diagonal, where components have no more);
     /// none where only the given coordinates make sense.
     whitened: Option<Array2<f64>>,
     floor: Vec<f64>,
@@ -139,6 +145,12 @@ impl<'a> Fitter<'a> {
         if !(options.floor > 0.0 && options.floor <= 1.0) {
             return Err(Error::invalid("mixture fit: floor", "> 0 and at most 1", options.floor));
         }
+        if let CovarianceKind::LowRank(q) = options.kind
+            && (q == 0 || q >= x.ncols())
+        {
+            let expected = if q == 0 { ">= 1".to_owned() } else { format!("< {}, the dimension", x.ncols()) };
+            return Err(Error::invalid("mixture fit: rank", expected, q));
+        }
         let em = Em::new(x)?;
         let (mean, covariance) = em.moments();
         if let Some(j) = covariance.diag().iter().position(|v| !v.is_finite()) {
@@ -157,19 +169,23 @@ impl<'a> Fitter<'a> {
             symmetry.check(options.kind, x.ncols())?;
             floor = symmetry.group.average(Array2::from_diag(&ArrayView1::from(&floor)).view()).diag().to_vec();
         }
+        let batches = Batches::new(n, options.batch).filter(|_| options.symmetry.is_none());
+        let seeds = batches.map(|b| x.slice(ndarray::s![..;b.stride(), ..]).to_owned()).map(|x| Em::new(x.view()).map(|em| (x, em)));
+        let seeds = seeds.transpose()?;
+        let points = seeds.as_ref().map_or(x, |(x, _)| x.view());
         let whitened = match options.kind {
-            CovarianceKind::Spherical => None,
+            CovarianceKind::Spherical | CovarianceKind::LowRank(_) => None,
             CovarianceKind::Diagonal => {
                 let scale: Array1<f64> = covariance.diag().iter().zip(&floor).map(|(v, f)| (v + f).sqrt()).collect();
-                Some(&x / &scale)
+                Some(&points / &scale)
             }
             CovarianceKind::Full | CovarianceKind::Tied => {
                 let total = covariance + &Array2::from_diag(&ArrayView1::from(&floor));
                 let w = Cholesky::new(total.view())?.inverse_lower();
-                Some((&x - mean).dot(&w.t()))
+                Some((&points - mean).dot(&w.t()))
             }
         };
-        Ok(Fitter { options, x, em, whitened, floor, distinct, notes })
+        Ok(Fitter { options, x, em, batches, seeds, whitened, floor, distinct, notes })
     }
 
     /// The best of several starts with `k` components, each from the clusters of a k-means run: their own weights, means and
@@ -195,10 +211,15 @@ impl<'a> Fitter<'a> {
                     self.em.start_orbits(&labels, k, self.options.kind, symmetry, &self.floor)?
                 }
                 None => {
-                    let blocks = rounded.as_ref().filter(|_| restart % 2 == 1).unwrap_or(&self.em.blocks);
+                    let em = self.seeds.as_ref().map_or(&self.em, |(_, em)| em);
+                    let blocks = rounded.as_ref().filter(|_| restart % 2 == 1).unwrap_or(&em.blocks);
                     let labels = kmeans::kmeans(blocks, k, &mut stream(restart));
-                    self.em.start(&labels, k, self.options.kind, &self.floor)?
+                    em.start(&labels, k, self.options.kind, &self.floor)?
                 }
+            };
+            let start = match self.batches {
+                Some(batches) => batches.climb(&self.em, start, &self.floor)?,
+                None => start,
             };
             let run = self.climb(start)?;
             if best.as_ref().is_none_or(|b| run.last() > b.last()) {
@@ -215,7 +236,7 @@ impl<'a> Fitter<'a> {
                 let a = metric::within(whitened.view(), k, stream);
                 Blocks::new(whitened.dot(&a.t()).view())
             }
-            CovarianceKind::Spherical | CovarianceKind::Diagonal => Blocks::new(whitened.view()),
+            _ => Blocks::new(whitened.view()),
         }
     }
 
@@ -279,6 +300,15 @@ impl<'a> Fitter<'a> {
                 Covariances::Full(v)
             }
             Covariances::Tied(v) => Covariances::Tied(v.clone()),
+            Covariances::LowRank { loadings, noise } => {
+                // The directions of the heaviest component: from none at all the steps would find none.
+                let heaviest = (0..w.len()).fold(0, |best, k| if w[k] > w[best] { k } else { best });
+                let (mut loadings, mut noise) = (loadings.clone(), noise.clone());
+                let directions = loadings.index_axis(Axis(0), heaviest).to_owned();
+                loadings.index_axis_mut(Axis(0), c).assign(&directions);
+                noise[c] = w.dot(&noise);
+                Covariances::LowRank { loadings, noise }
+            }
         };
         Mixture::new(&weights / weights.sum(), means, covariances)
     }

@@ -47,12 +47,16 @@ pub struct FitOptions {
     /// Variance floor: this times the data's variance of a column is added to every component's variance along it, so that a
     /// component that shrinks onto a point keeps a density. A constant column gets the mean variance's.
     pub floor: f64,
+    /// Points of a minibatch, 0 for none: data of eight batches or more begin with two passes over minibatches, and look for
+    /// clusters in four of them; what follows are whole passes up to the tolerance as ever. Not with a symmetry.
+    pub batch: usize,
     /// Seed of the starts.
     pub seed: u64,
 }
 
 impl Default for FitOptions {
-    /// Full covariances, the number of components by BIC up to 20, 4 starts, tolerance 1e-5, 300 iterations, floor 1e-6.
+    /// Full covariances, the number of components by BIC up to 20, 4 starts, tolerance 1e-5, 300 iterations, floor 1e-6,
+    /// minibatches of 8,192.
     fn default() -> Self {
         FitOptions {
             kind: CovarianceKind::Full,
@@ -63,6 +67,7 @@ impl Default for FitOptions {
             tolerance: 1e-5,
             max_iterations: 300,
             floor: 1e-6,
+            batch: 8192,
             seed: 0,
         }
     }

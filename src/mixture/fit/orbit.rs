@@ -3,6 +3,7 @@
 
 use super::super::{CovarianceKind, Covariances, Group, Mixture};
 use super::em::{EMPTY, Em, Sums};
+use super::low_rank;
 use crate::rng::Stream;
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, Axis};
@@ -67,6 +68,13 @@ impl Symmetry {
                 Covariances::Full(all)
             }
             Covariances::Tied(c) => Covariances::Tied(c.clone()),
+            Covariances::LowRank { loadings, noise } => {
+                let mut all = Array3::zeros((k * order, loadings.dim().1, d));
+                for (i, (k, g)) in each() {
+                    all.index_axis_mut(Axis(0), i).assign(&g.rows(loadings.index_axis(Axis(0), k)));
+                }
+                Covariances::LowRank { loadings: all, noise: Array1::from_shape_fn(k * order, |i| noise[i / order]) }
+            }
         };
         Mixture::new(weights, all, covariances)
     }
@@ -159,6 +167,31 @@ impl Em {
                 within.diag_mut().iter_mut().zip(floor).for_each(|(c, f)| *c += f);
                 Covariances::Tied(within)
             }
+            Covariances::LowRank { loadings, noise } => {
+                let q = loadings.dim().1;
+                let mut out = Array3::zeros((orbits, q, d));
+                let mut noises = Array1::zeros(orbits);
+                for (k, mut to) in out.outer_iter_mut().enumerate() {
+                    let l = loadings.index_axis(Axis(0), base(k));
+                    noises[k] = noise[base(k)];
+                    to.assign(&l);
+                    if kept(k) {
+                        continue;
+                    }
+                    // g^-1 carries (g L v) v^T back as it does v.
+                    let (mut product, mut square) = (Array2::<f64>::zeros((q, d)), 0.0);
+                    for (g, back) in back.iter().enumerate() {
+                        let (of, length) = sums.along(base(k) + g, q, d);
+                        product += &back.rows(of.view());
+                        square += length;
+                    }
+                    let of = (product / mass[k], square / mass[k]);
+                    let (next, v) = low_rank::step(of.0.view(), of.1, moved.row(k), l, noises[k], mean_floor)?;
+                    to.assign(&next);
+                    noises[k] = v;
+                }
+                Covariances::LowRank { loadings: out, noise: noises }
+            }
         };
         symmetry.expand(weights, means.view(), &covariances)
     }
@@ -178,9 +211,15 @@ impl Em {
         let count = k * symmetry.group.order();
         let weights = Array1::from_elem(count, 1.0 / count as f64);
         // The sums are taken about the origin, which every element leaves where it is.
-        let alike = symmetry.expand(weights, Array2::zeros((k, d)).view(), &Covariances::alike(kind, k, total.view()))?;
-        let sums = self.label(labels, alike.means(), kind);
-        self.maximise_orbits(&sums, &alike, symmetry, floor)
+        let (alike, rounds) = match kind {
+            CovarianceKind::LowRank(q) => (low_rank::rough(k, q, &total.diag().to_vec()), low_rank::ROUNDS),
+            _ => (Covariances::alike(kind, k, total.view())?, 1),
+        };
+        let mut mixture = symmetry.expand(weights, Array2::zeros((k, d)).view(), &alike)?;
+        for _ in 0..rounds {
+            mixture = self.maximise_orbits(&self.label(labels, &mixture), &mixture, symmetry, floor)?;
+        }
+        Ok(mixture)
     }
 }
 

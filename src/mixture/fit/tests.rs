@@ -50,6 +50,9 @@ fn a_known_mixture_is_recovered() {
             CovarianceKind::Diagonal => Covariances::Diagonal(array![[1.0, 0.5], [0.3, 1.5], [2.0, 0.3]]),
             CovarianceKind::Spherical => Covariances::Spherical(array![1.0, 0.4, 0.8]),
             CovarianceKind::Tied => Covariances::Tied(array![[1.0, 0.5], [0.5, 0.8]]),
+            CovarianceKind::LowRank(_) => {
+                Covariances::LowRank { loadings: array![[[0.8, 0.6]], [[-0.3, 0.9]], [[1.2, 0.0]]], noise: array![0.4, 0.5, 0.3] }
+            }
         };
         let law = Mixture::new(array![0.5, 0.3, 0.2], means.clone(), covariances).unwrap();
         let (x, _) = law.sample(8000, 5, Purpose::Data, Draw::Independent).unwrap();
@@ -144,7 +147,7 @@ fn an_empty_component_is_restarted() {
     let options = options(CovarianceKind::Full, Count::Fixed(2));
     let fitter = Fitter::new(x.view(), &options).unwrap();
     let start =
-        Mixture::new(array![1.0, 0.0], array![[0.0, 0.0], [1.0, 1.0]], Covariances::alike(CovarianceKind::Full, 2, Array2::eye(2).view()))
+        Mixture::new(array![1.0, 0.0], array![[0.0, 0.0], [1.0, 1.0]], Covariances::alike(CovarianceKind::Full, 2, Array2::eye(2).view()).unwrap())
             .unwrap();
     let run = fitter.climb(start).unwrap();
     assert_eq!(run.notes, ["component 1 was empty and was restarted at the worst-explained point, row 200"]);

@@ -1,0 +1,204 @@
+//! Named arrays in one safetensors file: what checkpoints and reference files are made of.
+
+use super::run_dir::write_whole;
+use crate::data::Pca;
+use crate::mixture::{Covariances, Mixture};
+use crate::sde::Whitening;
+use crate::train::Reference;
+use crate::{Error, Real, Result};
+use ndarray::{Array1, Array2, ArrayBase, ArrayD, Data, Dimension, IxDyn};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The layout that this version writes and reads.
+const FORMAT: &str = "ndsm 1";
+
+/// Arrays as bytes, and facts about them.
+#[derive(Default)]
+pub struct Tensors {
+    all: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
+    facts: HashMap<String, String>,
+}
+
+fn dtype<R: Real>() -> Dtype {
+    if R::BYTES == 4 { Dtype::F32 } else { Dtype::F64 }
+}
+
+impl Tensors {
+    /// Numbers of any precision.
+    pub fn put<R: Real>(&mut self, name: String, shape: &[usize], values: impl IntoIterator<Item = R>) {
+        let mut bytes = Vec::new();
+        values.into_iter().for_each(|v| v.put_le(&mut bytes));
+        self.all.push((name, dtype::<R>(), shape.to_vec(), bytes));
+    }
+
+    /// An array of f64.
+    pub fn array<S: Data<Elem = f64>, D: Dimension>(&mut self, name: &str, a: &ArrayBase<S, D>) {
+        self.put(name.to_owned(), a.shape(), a.iter().copied());
+    }
+
+    /// A fact for the metadata.
+    pub fn fact(&mut self, name: &str, value: impl ToString) {
+        self.facts.insert(name.to_owned(), value.to_string());
+    }
+
+    /// `mixture.*`; the shapes and the fact `covariance` tell the kind of the covariances.
+    pub fn mixture(&mut self, mixture: &Mixture) {
+        self.array("mixture.weights", &mixture.weights());
+        self.array("mixture.means", &mixture.means());
+        match mixture.covariances() {
+            Covariances::Spherical(v) => self.array("mixture.covariances", v),
+            Covariances::Diagonal(v) => self.array("mixture.covariances", v),
+            Covariances::Full(c) => self.array("mixture.covariances", c),
+            Covariances::Tied(c) => self.array("mixture.covariances", c),
+            Covariances::LowRank { loadings, noise } => {
+                self.array("mixture.covariances", noise);
+                self.array("mixture.loadings", loadings);
+            }
+        }
+        self.fact("covariance", mixture.kind().name());
+    }
+
+    /// `mixture.*`, in whitened coordinates, and `whitening.*`.
+    pub fn reference(&mut self, reference: &Reference) {
+        self.mixture(&reference.mixture);
+        self.array("whitening.mean", &reference.whitening.mean());
+        self.array("whitening.factor", &reference.whitening.factor());
+        self.array("whitening.inverse", &reference.whitening.inverse());
+    }
+
+    /// `pca.*`.
+    pub fn pca(&mut self, pca: &Pca) {
+        self.array("pca.mean", &pca.mean);
+        self.array("pca.components", &pca.components);
+        self.array("pca.variance", &pca.variance);
+        self.put("pca.total".to_owned(), &[1], [pca.total_variance]);
+    }
+
+    /// Writes the file, whole or not at all.
+    /// # Errors
+    /// `File` where writing fails.
+    pub fn write(mut self, path: &Path) -> Result<()> {
+        self.fact("format", FORMAT);
+        let failed = |e: &dyn std::fmt::Display| Error::io(path, "cannot be written", &std::io::Error::other(e.to_string()));
+        let views = self.all.iter().map(|(name, dtype, shape, bytes)| {
+            TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view)).map_err(|e| failed(&e))
+        });
+        let views = views.collect::<Result<Vec<_>>>()?;
+        let bytes = safetensors::serialize(views, Some(self.facts.clone())).map_err(|e| failed(&e))?;
+        write_whole(path, &bytes).map_err(|e| Error::io(path, "cannot be written", &e))
+    }
+}
+
+/// The bytes of the file at `path`.
+/// # Errors
+/// `File` (exit code 2).
+pub fn bytes(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|e| Error::bad_file(path, format!("cannot be read: {e}")))
+}
+
+/// A file of tensors, read.
+pub struct Reader<'a> {
+    tensors: SafeTensors<'a>,
+    facts: HashMap<String, String>,
+    what: &'static str,
+    pub(super) path: &'a Path,
+}
+
+impl<'a> Reader<'a> {
+    /// The file with these bytes; `what` names its kind in errors. Every error of a reader is `File` (exit code 2).
+    /// # Errors
+    /// What is no safetensors file.
+    pub fn new(bytes: &'a [u8], path: &'a Path, what: &'static str) -> Result<Self> {
+        let bad = |e: safetensors::SafeTensorError| Error::bad_file(path, format!("is not a whole {what}: {e}"));
+        let tensors = SafeTensors::deserialize(bytes).map_err(bad)?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(bad)?;
+        Ok(Reader { tensors, facts: header.metadata().clone().unwrap_or_default(), what, path })
+    }
+
+    /// An error about this file.
+    pub fn bad(&self, problem: impl ToString) -> Error {
+        Error::bad_file(self.path, problem.to_string())
+    }
+
+    /// A fact of the metadata.
+    pub fn fact(&self, name: &str) -> Result<String> {
+        self.facts.get(name).cloned().ok_or_else(|| self.bad(format!("is not a {}: its metadata lack `{name}`", self.what)))
+    }
+
+    /// A whole number of the metadata.
+    pub fn number(&self, name: &str) -> Result<u64> {
+        self.fact(name)?.parse::<u64>().map_err(|_| self.bad(format!("its metadata hold no number `{name}`")))
+    }
+
+    /// That this version wrote the file, or one that writes as it does.
+    pub fn check_format(&self) -> Result<()> {
+        let format = self.fact("format")?;
+        if format == FORMAT { Ok(()) } else { Err(self.bad(format!("must have the format \"{FORMAT}\", got \"{format}\""))) }
+    }
+
+    /// Whether there is such a tensor.
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.tensor(name).is_ok()
+    }
+
+    /// The numbers of a tensor, all finite, and its shape.
+    pub fn values<R: Real>(&self, name: &str) -> Result<(Vec<R>, Vec<usize>)> {
+        let t = self.tensors.tensor(name).map_err(|_| self.bad(format!("lacks the tensor `{name}`")))?;
+        if t.dtype() != dtype::<R>() {
+            return Err(self.bad(format!("`{name}` must be {}, got {:?}; train.precision must be that of the run", R::NAME, t.dtype())));
+        }
+        let values: Vec<R> = t.data().chunks_exact(R::BYTES).map(R::take_le).collect();
+        if values.iter().any(|v| !v.is_finite()) {
+            return Err(self.bad(format!("`{name}` holds NaN or infinity")));
+        }
+        Ok((values, t.shape().to_vec()))
+    }
+
+    /// A tensor of f64 as an array of so many dimensions.
+    pub fn of<D: Dimension>(&self, name: &str) -> Result<ndarray::Array<f64, D>> {
+        let (values, shape) = self.values(name)?;
+        let a = ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|e| self.bad(format!("`{name}`: {e}")))?;
+        a.into_dimensionality::<D>().map_err(|_| self.bad(format!("`{name}` has the unexpected shape {shape:?}")))
+    }
+
+    /// What [`Tensors::mixture`] wrote.
+    pub fn mixture(&self) -> Result<Mixture> {
+        let covariances = match self.fact("covariance")?.as_str() {
+            "spherical" => Covariances::Spherical(self.of("mixture.covariances")?),
+            "diagonal" => Covariances::Diagonal(self.of("mixture.covariances")?),
+            "full" => Covariances::Full(self.of("mixture.covariances")?),
+            "tied" => Covariances::Tied(self.of("mixture.covariances")?),
+            "low-rank" => Covariances::LowRank { loadings: self.of("mixture.loadings")?, noise: self.of("mixture.covariances")? },
+            other => {
+                let expected = "`covariance` in the metadata must be spherical, diagonal, full, tied or low-rank";
+                return Err(self.bad(format!("{expected}, got \"{other}\"")));
+            }
+        };
+        Mixture::new(self.of("mixture.weights")?, self.of("mixture.means")?, covariances).map_err(|e| self.bad(e))
+    }
+
+    /// What [`Tensors::reference`] wrote.
+    pub fn reference(&self) -> Result<Reference> {
+        let mixture = self.mixture()?;
+        let parts: (Array1<f64>, Array2<f64>, Array2<f64>) =
+            (self.of("whitening.mean")?, self.of("whitening.factor")?, self.of("whitening.inverse")?);
+        let whitening = Whitening::from_parts(parts.0, parts.1, parts.2).map_err(|e| self.bad(e))?;
+        Reference::from_parts(whitening, mixture).map_err(|e| self.bad(e))
+    }
+
+    /// What [`Tensors::pca`] wrote, where it did.
+    pub fn pca(&self) -> Result<Option<Pca>> {
+        if !self.has("pca.mean") {
+            return Ok(None);
+        }
+        let (mean, components, variance): (Array1<f64>, Array2<f64>, Array1<f64>) =
+            (self.of("pca.mean")?, self.of("pca.components")?, self.of("pca.variance")?);
+        let total: Array1<f64> = self.of("pca.total")?;
+        if components.dim() != (variance.len(), mean.len()) || total.len() != 1 {
+            return Err(self.bad("the shapes of the `pca.*` tensors do not fit each other"));
+        }
+        Ok(Some(Pca { mean, components, variance, total_variance: total[0] }))
+    }
+}

@@ -1,0 +1,153 @@
+//! The covariance step of expectation-maximisation for mixtures of probabilistic principal component analysers (Tipping and
+//! Bishop 1999, section 3.3 and appendix C): of the weighted covariance S of a component it takes S L^T and tr S alone, so that
+//! a pass over n points costs n k q d operations and nothing is ever d x d.
+
+use crate::Result;
+use crate::linalg::{Cholesky, leading, symmetric_eigen};
+use crate::mixture::Covariances;
+use crate::rng::{Purpose, Stream};
+use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2};
+
+/// Rounds with fixed clusters at a start: each is a step of the power iteration toward the principal directions.
+pub const ROUNDS: usize = 8;
+
+/// The least loading's square over the noise: a direction that explains nothing more than the noise is kept to be turned.
+const KEPT: f64 = 1e-9;
+
+/// One step from loadings L, [q, d], and noise v, given about the *old* mean: `product` = E (x - m)(L (x - m)) as rows, [q, d],
+/// `square` = E |x - m|^2, and `moved`, the new mean less the old one. Two parts, neither of which lowers the likelihood. First, in
+/// the span of the loadings the best lengths and the best noise: with U an orthonormal basis of it and S about the new mean, U S U^T
+/// less v, and the mean of what is left of tr S ([`rescaled`]; without it the lengths would creep, by a share of v/|l|^2 a step).
+/// Then, with M = L L^T + v I, [q, q],
+///
+/// L' = M (v M + L S L^T)^-1 L S,   v' = (tr S - tr(M^-1 L S L'^T))/d,
+///
+/// which turns the span. The loadings come back orthogonal to each other, the longest first.
+///
+/// # Errors
+/// Loadings that are not finite.
+pub fn step(
+    product: ArrayView2<f64>,
+    square: f64,
+    moved: ArrayView1<f64>,
+    loadings: ArrayView2<f64>,
+    noise: f64,
+    floor: f64,
+) -> Result<(Array2<f64>, f64)> {
+    let (q, d) = loadings.dim();
+    let along = loadings.dot(&moved);
+    let s = Array2::from_shape_fn((q, d), |(i, j)| product[[i, j]] - along[i] * moved[j]);
+    let trace = (square - moved.dot(&moved)).max(0.0);
+    let (loadings, s, noise) = match rescaled(loadings, &s, trace, floor)? {
+        Some(better) => better,
+        None => (loadings.to_owned(), s, noise),
+    };
+    let g = s.dot(&loadings.t());
+    // M is scaled away: the condition number is that of S against v, not its square.
+    let m = Cholesky::new((loadings.dot(&loadings.t()) + Array2::<f64>::eye(q) * noise).view())?;
+    let root = m.inverse_lower();
+    let inner = root.dot(&((&g + &g.t()) * 0.5)).dot(&root.t()) + Array2::<f64>::eye(q) * noise;
+    let white = root.dot(&s);
+    let next = m.lower().dot(&Cholesky::new(inner.view())?.solve(white.view())?);
+    let explained: f64 = white.iter().zip(&root.dot(&next)).map(|(a, b)| a * b).sum();
+    let (next, _) = leading(next.view(), q)?;
+    Ok((next, ((trace - explained) / d as f64).max(0.0) + floor))
+}
+
+/// Loadings L', L' S and noise of the highest likelihood among those in the span of L, from L and L S; `None` where L does not span
+/// q dimensions, or all of them.
+fn rescaled(loadings: ArrayView2<f64>, s: &Array2<f64>, trace: f64, floor: f64) -> Result<Option<(Array2<f64>, Array2<f64>, f64)>> {
+    let (q, d) = loadings.dim();
+    let gram = loadings.dot(&loadings.t());
+    let Ok(root) = Cholesky::new(gram.view()).map(|c| c.inverse_lower()) else { return Ok(None) };
+    if q == d || root.iter().any(|v| !v.is_finite()) {
+        return Ok(None);
+    }
+    let (u, us) = (root.dot(&loadings), root.dot(s));
+    let a = us.dot(&u.t());
+    let eigen = symmetric_eigen(((&a + &a.t()) * 0.5).view())?;
+    // From the largest down: a direction counts while it has more than the mean of what is left.
+    let (mut left, mut active) = (trace, 0);
+    for value in eigen.values.iter().rev() {
+        if *value <= left / (d - active) as f64 {
+            break;
+        }
+        left -= value;
+        active += 1;
+    }
+    let noise = (left / (d - active) as f64).max(0.0) + floor;
+    // What is left of a component without any width is its floor.
+    if noise <= 0.0 {
+        return Ok(None);
+    }
+    let length = |i: usize| (eigen.values[i] + floor - noise).max(KEPT * noise).sqrt();
+    let turn = Array2::from_shape_fn((q, q), |(i, j)| length(i) * eigen.vectors[[j, i]]);
+    Ok(Some((turn.dot(&u), turn.dot(&us), noise)))
+}
+
+/// `k` components with the mean variance of the data and loadings in directions of no meaning.
+pub fn rough(k: usize, q: usize, variances: &[f64]) -> Covariances {
+    let d = variances.len();
+    let mean = variances.iter().sum::<f64>() / d as f64;
+    let mut stream = Stream::new(0, Purpose::Fit, u64::MAX, 0);
+    // The same for every component; each column in the units of its data.
+    let one = Array2::from_shape_fn((q, d), |(_, j)| (0.5 * variances[j] / q as f64).sqrt() * stream.normal::<f64>());
+    Covariances::LowRank { loadings: Array3::from_shape_fn((k, q, d), |(_, i, j)| one[[i, j]]), noise: Array1::from_elem(k, 0.5 * mean) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mixture::{CovarianceKind, Draw, Em, FitOptions, Mixture, fit};
+    use crate::mixture::{Count, CovarianceKind::LowRank};
+    use ndarray::{Axis, array};
+
+    /// One component: the maximum of the likelihood is the closed form, the data's principal components.
+    #[test]
+    fn one_component_is_principal_component_analysis() {
+        let spread = array![3.0, 2.0, 1.0, 0.5, 0.4, 0.3];
+        let law = Mixture::new(array![1.0], Array2::zeros((1, 6)), Covariances::Diagonal(spread.insert_axis(Axis(0)))).unwrap();
+        let x = law.sample(4000, 1, Purpose::Data, Draw::Independent).unwrap().0;
+        let (mean, covariance) = Em::new(x.view()).unwrap().moments().clone();
+        for q in [1, 2, 4] {
+            let options = FitOptions {
+                kind: LowRank(q),
+                components: Count::Fixed(1),
+                tolerance: 1e-13,
+                floor: 1e-12,
+                max_iterations: 3000,
+                ..FitOptions::default()
+            };
+            let found = fit(x.view(), &options).unwrap();
+            let exact = Covariances::alike(LowRank(q), 1, covariance.view()).unwrap();
+            let exact = Mixture::new(array![1.0], mean.clone().insert_axis(Axis(0)), exact).unwrap();
+            let best = exact.log_density(x.view()).unwrap().mean().unwrap();
+            let got = *found.log_likelihood.last().unwrap();
+            assert!((got - best).abs() <= 1e-9, "rank {q}: {got} against {best}");
+            assert!((found.mixture.covariance(0) - exact.covariance(0)).iter().all(|e| e.abs() <= 1e-4), "rank {q}");
+        }
+        let full = fit(x.view(), &FitOptions { kind: CovarianceKind::Full, components: Count::Fixed(1), ..FitOptions::default() }).unwrap();
+        let most = FitOptions { kind: LowRank(6), components: Count::Fixed(1), ..FitOptions::default() };
+        assert!(fit(x.view(), &most).unwrap_err().to_string().contains("rank: must be < 6, the dimension, got 6"));
+        assert_eq!(full.mixture.components(), 1);
+    }
+
+    /// Two clusters in 40 dimensions, each long in a plane of its own: the loadings find the planes.
+    #[test]
+    fn clusters_keep_their_planes() {
+        let (d, mut stream) = (40, Stream::new(3, Purpose::Test, 0, 0));
+        let loadings = Array3::from_shape_simple_fn((2, 2, d), || stream.normal::<f64>());
+        let low = Covariances::LowRank { loadings, noise: array![0.05, 0.1] };
+        let means = Array2::from_shape_fn((2, d), |(k, _)| 2.5 * k as f64);
+        let law = Mixture::new(array![0.6, 0.4], means, low).unwrap();
+        let (x, labels) = law.sample(1500, 2, Purpose::Data, Draw::Independent).unwrap();
+        let options = FitOptions { kind: LowRank(2), components: Count::Fixed(2), ..FitOptions::default() };
+        let found = fit(x.view(), &options).unwrap();
+        let r = found.mixture.responsibilities(x.view()).unwrap();
+        let same = labels.iter().zip(r.column(0)).filter(|(l, r)| (**l == 0) == (**r > 0.5)).count();
+        assert!(same.max(1500 - same) >= 1495, "{same}");
+        let truth = law.log_density(x.view()).unwrap().mean().unwrap();
+        let last = *found.log_likelihood.last().unwrap();
+        assert!(last >= truth && last <= truth + 3.0 * law.parameters() as f64 / 3000.0, "{last} {truth}");
+    }
+}
