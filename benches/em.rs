@@ -46,6 +46,7 @@ fn em(c: &mut Criterion) {
             CovarianceKind::Diagonal => Covariances::Diagonal(Array2::from_elem((K, D), 4.0)),
             CovarianceKind::Full => Covariances::Full(Array3::from_shape_fn((K, D, D), |(_, i, j)| eye[[i, j]])),
             CovarianceKind::Tied => Covariances::Tied(eye.clone()),
+            CovarianceKind::LowRank(_) => Covariances::alike(kind, K, law.total_covariance().view()).expect("an eigendecomposition"),
         };
         let start = Mixture::new(Array1::from_elem(K, 0.1), law.means().to_owned() + 0.5, covariances).expect("a start");
         group.bench_function(kind.name(), |b| b.iter(|| black_box(em.step(&start, 1e-6))));

@@ -71,8 +71,9 @@ fn run(task: &Task, control: Control, steps: usize, seed: u64) -> Result<[f64; 3
     let seconds = began.elapsed().as_secs_f64() / steps as f64;
     let samples: Array2<f64> = trainer.generator(&reference)?.sample(SAMPLES, seed, Method::Ode, None)?;
     let samples = pca.map_or(Ok(samples.clone()), |pca| pca.decode(samples.view()))?;
-    let metrics = evaluate(samples.view(), &data, None, seed)?;
-    Ok([metrics.outlier_share.unwrap_or(f64::NAN), metrics.sliced_w2, seconds])
+    let metrics = evaluate(samples.view(), &data, None, seed, 0)?;
+    let of = |name: &str| metrics.value(name).unwrap_or(f64::NAN);
+    Ok([of("outlier_share"), of("sliced_w2"), seconds])
 }
 
 fn median(mut x: Vec<f64>) -> f64 {

@@ -161,11 +161,69 @@ fn every_grid_transition_parametrisation_and_precision_trains_and_generates() {
         ("spherical", "reference.covariance=spherical objective.kind=dsm".to_owned()),
         ("diagonal", "reference.covariance=diagonal reference.floor=0".to_owned()),
         ("tied", "reference.covariance=tied".to_owned()),
+        ("low-rank", "reference.covariance=low-rank reference.rank=1".to_owned()),
         ("ou", "sde.kind=ou".to_owned()),
     ] {
         let settings: Vec<String> = settings.split(' ').map(str::to_owned).collect();
         trains_and_generates(dir.path(), name, &settings, METHODS);
     }
+}
+
+/// The bytes of a safetensors file with one tensor of f64 after the other, and its metadata.
+fn safetensors(tensors: &[(&str, &[usize], &[f64])], metadata: &str) -> Vec<u8> {
+    let (mut header, mut at) = (format!("{{\"__metadata__\":{metadata}"), 0);
+    for (name, shape, values) in tensors {
+        header += &format!(",\"{name}\":{{\"dtype\":\"F64\",\"shape\":{shape:?},\"data_offsets\":[{at},{}]}}", at + 8 * values.len());
+        at += 8 * values.len();
+    }
+    header += "}";
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.bytes());
+    bytes.extend(tensors.iter().flat_map(|(_, _, values)| values.iter()).flat_map(|v| v.to_le_bytes()));
+    bytes
+}
+
+/// What `fit` writes is what `train` would have fitted: the same bytes come of it. A checkpoint and a file made elsewhere serve, too.
+#[test]
+fn a_reference_from_a_file_is_the_one_that_was_fitted() {
+    let dir = tempfile::tempdir().unwrap();
+    let short = ["--set", "train.steps=5"];
+    let said = ok(dir.path(), &[&["fit"], SMALL, &["--out", "reference"]].concat());
+    for words in ["components: 4", "held out: -", "held out, one Gaussian: -", "chosen: sde.horizon = 3, 1.5 relaxation times"] {
+        assert!(said.contains(words), "{words:?} is missing: {said}");
+    }
+    let page = fs::read_to_string(dir.path().join("reference/reference.html")).unwrap();
+    assert!(page.contains("Numbers of components tried") && page.matches("data:image/png;base64,").count() == 2);
+    train(dir.path(), &[&short[..], &["--out", "direct"]].concat());
+    for (name, file) in [("fitted", "reference/reference.safetensors"), ("checkpoint", "direct/checkpoint.safetensors")] {
+        let path = format!("reference.path={file}");
+        train(dir.path(), &[&short[..], &["--set", "reference.kind=file", "--set", &path, "--out", name]].concat());
+        assert!(samples(&dir.path().join(name)) == samples(&dir.path().join("direct")), "{name}");
+    }
+    // Two modes of a mixture that no fit has seen, in the units of the data.
+    let mixture: [(&str, &[usize], &[f64]); 3] = [
+        ("mixture.weights", &[2], &[0.75, 0.25]),
+        ("mixture.means", &[2, 2], &[4.0, 4.0, -4.0, -4.0]),
+        ("mixture.covariances", &[2], &[0.25, 0.25]),
+    ];
+    let own = dir.path().join("own.safetensors");
+    fs::write(&own, safetensors(&mixture, "{\"covariance\":\"spherical\"}")).unwrap();
+    let take = ["--set", "reference.kind=file", "--set", "reference.path=own.safetensors"];
+    let said = ok(dir.path(), &[&["fit"], SMALL, &take[..], &["--out", "own"]].concat());
+    assert!(said.contains("components: 2"), "{said}");
+    let refused = |more: &[&str], words: &str| {
+        let out = program(dir.path()).args([&["train"], SMALL, &take[..], more].concat()).output().unwrap();
+        let sentence = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.code() == Some(2) && sentence.contains(words), "{sentence}");
+    };
+    fs::write(&own, safetensors(&mixture, "{\"covariance\":\"round\"}")).unwrap();
+    refused(&[], "`covariance` in the metadata must be spherical, diagonal, full, tied or low-rank, got \"round\"");
+    fs::write(&own, safetensors(&mixture[..2], "{\"covariance\":\"full\"}")).unwrap();
+    refused(&[], "lacks the tensor `mixture.covariances`");
+    let line: [(&str, &[usize], &[f64]); 3] =
+        [("mixture.weights", &[1], &[1.0]), ("mixture.means", &[1, 1], &[0.0]), ("mixture.covariances", &[1], &[1.0])];
+    fs::write(&own, safetensors(&line, "{\"covariance\":\"spherical\"}")).unwrap();
+    refused(&[], "holds a law in 1 dimensions, and the data have 2");
 }
 
 #[test]

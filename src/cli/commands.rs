@@ -13,6 +13,8 @@ use std::time::Instant;
 const MAX_SAMPLES: i64 = 100_000_000;
 /// Most steps of a sampler.
 const MAX_STEPS: i64 = 1_000_000;
+/// Half-samples that intervals come from: their widths are right to 11 %.
+const RESAMPLES: usize = 40;
 /// Most threads.
 const MAX_THREADS: i64 = 4096;
 
@@ -39,7 +41,7 @@ pub fn eval(args: &EvalArgs, engine: &dyn Engine) -> Result<String> {
     let (_, model) = trained(&run, engine)?;
     let started = Instant::now();
     let samples = model.sample(Sampling { n, seed, method: Method::default(), steps: None })?;
-    let metrics = model.evaluate(samples.view(), seed)?;
+    let metrics = model.evaluate(samples.view(), seed, RESAMPLES)?;
     let seconds = started.elapsed().as_secs_f64();
     if args.json {
         return Ok(json_object(&metrics, &[("n", n.into()), ("seed", seed.into()), ("seconds", seconds.into())]).to_string());

@@ -44,8 +44,8 @@ pub trait Model {
     fn save(&self, checkpoint: &Path) -> Result<()>;
     /// Samples in the units of the data, `[n, d]`.
     fn sample(&self, how: Sampling) -> Result<Array2<f64>>;
-    /// Samples against the data's law or held-out data.
-    fn evaluate(&self, samples: ArrayView2<f64>, seed: u64) -> Result<Vec<Metric>>;
+    /// Samples against the data's law or held-out data; with intervals from so many half-samples.
+    fn evaluate(&self, samples: ArrayView2<f64>, seed: u64, resamples: usize) -> Result<Vec<Metric>>;
     /// The pictures of the report, by name.
     fn pictures(&self, samples: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>>;
     /// Facts for the report: data, dimension, components found, number of weights.

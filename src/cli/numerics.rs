@@ -206,34 +206,15 @@ impl<R: Real> Model for Run<R> {
         self.decode(self.generator()?.sample(how.n, how.seed, method, how.steps)?)
     }
 
-    fn evaluate(&self, samples: ArrayView2<f64>, seed: u64) -> Result<Vec<Metric>> {
+    fn evaluate(&self, samples: ArrayView2<f64>, seed: u64, resamples: usize) -> Result<Vec<Metric>> {
         let (modes, latent) = (self.reference.in_data_units()?, encode(self.pca.as_ref(), samples)?);
-        let m = metrics::evaluate(samples, self.data()?, Some(ModeSpace { mixture: &modes, samples: latent.view() }), seed)?;
-        let metric = |name: &str, value, floor, meaning: &str| Metric { name: name.into(), value, floor, meaning: meaning.into() };
-        Ok(vec![
-            metric(
-                "mode_weight_tv",
-                m.mode_weight_tv,
-                None,
-                "total variation between the modes' weights and the law's (or the reference's)",
-            ),
-            metric("sliced_w2", Some(m.sliced_w2), Some(m.sliced_w2_floor), "sliced Wasserstein-2 distance to held-out data"),
-            metric("energy_distance", Some(m.energy_distance), Some(m.energy_distance_floor), "energy distance to held-out data, unbiased"),
-            metric("mmd2", m.mmd2, m.mmd2_floor, "squared maximum mean discrepancy to held-out data, unbiased"),
-            metric(
-                "outlier_share",
-                m.outlier_share,
-                None,
-                "share farther than 4 standard deviations from every mode, where the law is a known mixture",
-            ),
-            metric("nll_exact", m.nll_exact, m.nll_floor, "mean negative log-density under the exact law, where it is known"),
-            metric(
-                "memorisation_ratio",
-                Some(m.memorisation_ratio),
-                None,
-                "distance to the nearest training point over that to the nearest held-out point; 1: none",
-            ),
-        ])
+        let fitted = ModeSpace { mixture: &modes, samples: latent.view() };
+        let all = metrics::evaluate(samples, self.data()?, Some(fitted), seed, resamples)?.measures;
+        let metric = |m: metrics::Measure| {
+            let (name, meaning) = (m.name.to_owned(), m.meaning.to_owned());
+            Metric { name, value: m.value, floor: m.floor, interval: m.interval, meaning }
+        };
+        Ok(all.into_iter().map(metric).collect())
     }
 
     fn pictures(&self, samples: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>> {

@@ -49,7 +49,7 @@ pub fn prepare(config: &Config) -> Result<Prepared> {
 /// The reference of a file: in whitened coordinates where it has them, as `ndsm fit` and `ndsm train` write it; otherwise a mixture
 /// in the units of the data. A latent space comes with it where it has one.
 fn from_file(path: &Path, config: &Config, data: &Dataset) -> Result<(Option<Pca>, Array2<f64>, Reference)> {
-    let bytes = bytes(path).map_err(|e| e.within("reference.path"))?;
+    let bytes = bytes(path)?;
     let file = Reader::new(&bytes, path, "reference")?;
     let latent = config.data.latent;
     let pca = match file.pca()? {

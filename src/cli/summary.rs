@@ -14,6 +14,8 @@ pub struct Metric {
     pub value: Option<f64>,
     /// What the training data themselves score against held-out data: differences below it mean nothing. `None` where there is none.
     pub floor: Option<f64>,
+    /// 95 % interval of the value over draws, where it was asked for.
+    pub interval: Option<[f64; 2]>,
     /// What it measures, in a line.
     pub meaning: String,
 }
@@ -63,6 +65,7 @@ impl Summary {
                 name: text(m, "name")?,
                 value: m.get("value")?.as_f64(),
                 floor: m.get("floor")?.as_f64(),
+                interval: None,
                 meaning: text(m, "meaning")?,
             })
         };
@@ -75,10 +78,15 @@ impl Summary {
 }
 
 /// The metrics as one JSON object, with more entries behind them: what `eval --json` prints. Each metric stands under its name and,
-/// where it has a floor, that under `<name>_floor`; null for what is not defined or infinite.
+/// where it has a floor, that under `<name>_floor`, its interval under `<name>_low` and `<name>_high`; null for what is not defined or
+/// infinite.
 pub fn json_object(metrics: &[Metric], more: &[(&str, Value)]) -> Value {
     let mut all: Map<String, Value> = metrics.iter().map(|m| (m.name.clone(), m.value.into())).collect();
     all.extend(metrics.iter().filter_map(|m| Some((format!("{}_floor", m.name), m.floor?.into()))));
+    for (m, [low, high]) in metrics.iter().filter_map(|m| Some((m, m.interval?))) {
+        all.insert(format!("{}_low", m.name), low.into());
+        all.insert(format!("{}_high", m.name), high.into());
+    }
     all.extend(more.iter().map(|(name, v)| ((*name).to_owned(), v.clone())));
     Value::Object(all)
 }
@@ -93,7 +101,7 @@ mod tests {
         let path = dir.path().join("summary.json");
         assert_eq!(Summary::read(&path).unwrap(), Summary::default());
         let s = Summary {
-            metrics: vec![Metric { name: "mmd2".into(), value: Some(-1e-17), floor: None, meaning: "a \"b\"".into() }],
+            metrics: vec![Metric { name: "mmd2".into(), value: Some(-1e-17), floor: None, interval: None, meaning: "a \"b\"".into() }],
             timings: vec![("training".into(), 1.25)],
             facts: vec![("data".into(), "ring".into())],
         };

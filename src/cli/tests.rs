@@ -56,8 +56,8 @@ impl Model for Halving {
     fn sample(&self, how: Sampling) -> Result<Array2<f64>> {
         Ok(Array2::from_elem((how.n, 2), self.x + how.seed as f64))
     }
-    fn evaluate(&self, samples: ArrayView2<f64>, _: u64) -> Result<Vec<Metric>> {
-        Ok(vec![Metric { name: "sliced_w2".into(), value: Some(samples[[0, 0]]), floor: Some(0.1), meaning: "distance".into() }])
+    fn evaluate(&self, samples: ArrayView2<f64>, _: u64, _: usize) -> Result<Vec<Metric>> {
+        Ok(vec![Metric { name: "sliced_w2".into(), value: Some(samples[[0, 0]]), floor: Some(0.1), interval: None, meaning: "distance".into() }])
     }
     fn pictures(&self, _: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>> {
         Ok(vec![("samples", Canvas::new(10, 10))])

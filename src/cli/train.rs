@@ -125,7 +125,7 @@ fn finish(model: &dyn Model, config: &Config, run: &RunDir, timings: &mut Vec<(S
     write_samples(&run.samples(), &samples)?;
     timings.push((format!("drawing {SAMPLES} samples"), started.elapsed().as_secs_f64()));
     let started = Instant::now();
-    let metrics = model.evaluate(samples.view(), config.train.seed)?;
+    let metrics = model.evaluate(samples.view(), config.train.seed, 0)?;
     timings.push(("evaluation".to_owned(), started.elapsed().as_secs_f64()));
     for (name, picture) in model.pictures(samples.view())? {
         picture.save(&run.picture(name))?;
@@ -144,8 +144,10 @@ pub fn write_samples(path: &Path, samples: &Array2<f64>) -> Result<()> {
 /// The metrics as lines of text, each beside its floor.
 pub fn metrics_text(metrics: &[Metric]) -> String {
     let number = |x: Option<f64>| x.map_or("-".to_owned(), report::number);
-    let mut lines = vec![format!("{:<20} {:>10} {:>10}", "", "samples", "floor")];
-    lines.extend(metrics.iter().map(|m| format!("{:<20} {:>10} {:>10}", m.name, number(m.value), number(m.floor))));
+    let between = |m: &Metric| m.interval.map_or(String::new(), |[low, high]| format!("  {} .. {}", report::number(low), report::number(high)));
+    let head = if metrics.iter().any(|m| m.interval.is_some()) { "  95 % interval" } else { "" };
+    let mut lines = vec![format!("{:<20} {:>10} {:>10}{head}", "", "samples", "floor")];
+    lines.extend(metrics.iter().map(|m| format!("{:<20} {:>10} {:>10}{}", m.name, number(m.value), number(m.floor), between(m))));
     lines.join("\n")
 }
 

@@ -2,13 +2,14 @@
 //!
 //! A [`Config`] is plain data with a value in every field. [`Config::default`] is the default run of the command line;
 //! [`Config::resolve`] gives the defaults that belong to some settings, because the best value of one key depends on others
-//! (a linear process wants a longer horizon than a nonlinear one).
+//! (a linear process wants a Gaussian reference). What depends on the data, too, stays 0 until the reference is known: horizon and
+//! steps, see [`settle`](crate::train::settle).
 //!
 //! ```
-//! use ndsm::config::{Config, ObjectiveKind, Setting};
+//! use ndsm::config::{Config, ObjectiveKind, ReferenceKind, Setting};
 //! // The tuned linear baseline: only the process is named.
 //! let mut linear = Config::resolve(&[Setting::new("sde.kind", "vp")])?;
-//! assert_eq!((linear.objective.kind, linear.sde.horizon), (ObjectiveKind::Dsm, 7.0));
+//! assert_eq!((linear.objective.kind, linear.reference.kind), (ObjectiveKind::Dsm, ReferenceKind::Gaussian));
 //! linear.train.steps = 500;
 //! linear.validate()?;
 //! # Ok::<(), ndsm::Error>(())

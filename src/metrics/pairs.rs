@@ -76,9 +76,19 @@ pub fn mmd2(x: ArrayView2<f64>, y: ArrayView2<f64>, bandwidth: f64) -> Result<f6
     if !(bandwidth > 0.0 && bandwidth.is_finite()) {
         return Err(Error::invalid("mmd2: bandwidth", "finite and > 0", bandwidth));
     }
+    Ok(kernel(x, x, true, bandwidth) + kernel(y, y, true, bandwidth) - 2.0 * kernel(x, y, false, bandwidth))
+}
+
+/// Mean of [`mmd2`]'s kernel over pairs.
+fn kernel(x: ArrayView2<f64>, y: ArrayView2<f64>, within: bool, bandwidth: f64) -> f64 {
     let rate = -0.5 / (bandwidth * bandwidth);
-    let k = |x, y, within| mean(x, y, within, 1.0, |d2| dispatch(SumExp { d2, rate }));
-    Ok(k(x, x, true) + k(y, y, true) - 2.0 * k(x, y, false))
+    mean(x, y, within, 1.0, |d2| dispatch(SumExp { d2, rate }))
+}
+
+/// Mean of the kernel over pairs of different rows of one sample.
+pub(super) fn kernel_within(x: ArrayView2<f64>, bandwidth: f64) -> Result<f64> {
+    check_pair("mmd2", x, x, 2)?;
+    Ok(kernel(x, x, true, bandwidth))
 }
 
 /// The median distance between two points of `x`: [n, d], the usual bandwidth of [`mmd2`]. Holds n^2/2 numbers.

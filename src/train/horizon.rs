@@ -138,9 +138,9 @@ fn slowest(reference: &Reference) -> Result<f64> {
     (0..reference.mixture.components()).try_fold(0f64, |m, k| Ok(m.max(reference.mixture.spectrum(k)?[0])))
 }
 
-/// To four significant digits: what a decomposition leaves to rounding is none of the user's choice.
+/// To two significant digits: the rule is no finer, and a horizon should not change with the last digits of a fit.
 fn rounded(x: f64) -> f64 {
-    format!("{x:.3e}").parse().unwrap_or(x)
+    format!("{x:.1e}").parse().unwrap_or(x)
 }
 
 #[cfg(test)]

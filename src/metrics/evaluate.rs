@@ -1,0 +1,260 @@
+//! All metrics of a set of samples, each beside its floor, and with an interval where one is asked for.
+
+use super::{
+    check_pair, energy_distance, frechet, median_distance, memorisation_ratio, mmd2, mmd2_to_mixture, mode_weights,
+    negative_log_likelihood, outlier_share, sinkhorn_divergence, sliced_w2, subset, support, total_variation, w2_exact,
+};
+use crate::data::Dataset;
+use crate::mixture::Mixture;
+use crate::{Error, Result};
+use ndarray::{Array2, ArrayView2};
+use std::time::Instant;
+
+/// Directions of the sliced W_2.
+pub const DIRECTIONS: usize = 128;
+/// Points of each set that enter the metrics over pairs.
+pub const PAIR_POINTS: usize = 5_000;
+/// Points of each set whose supports are compared.
+const SUPPORT_POINTS: usize = 2_000;
+/// Neighbour that the balls of a support reach to.
+const NEIGHBOUR: usize = 5;
+/// Points of each set that are transported onto each other.
+const TRANSPORT_POINTS: usize = 500;
+/// Epsilon of the Sinkhorn divergence in squared median distances.
+const SINKHORN: f64 = 0.2;
+/// Held-out points that set the bandwidth of MMD.
+const BANDWIDTH_POINTS: usize = 1_000;
+/// A point is an outlier if it is farther than this many standard deviations from every mode.
+pub const OUTLIER_STDS: f64 = 4.0;
+/// First draw of the half-samples; those below belong to the subsets.
+const HALVES: u64 = 1 << 32;
+/// 97.5 % of a standard normal lie below.
+const NORMAL_975: f64 = 1.959_963_984_540_054;
+
+/// One metric.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measure {
+    /// Its name in the JSON of `ndsm eval`.
+    pub name: &'static str,
+    /// Its value. `None` where it is not defined: the law or its modes are unknown, or the points are too few.
+    pub value: Option<f64>,
+    /// The same of the training points against the held-out points, or of the held-out points against the exact law: samples as good
+    /// as the data themselves score like that, up to the sizes of the sets.
+    pub floor: Option<f64>,
+    /// 95 % interval of the value over draws of samples and held-out points, where it was asked for.
+    pub interval: Option<[f64; 2]>,
+    /// What it measures, in a line.
+    pub meaning: &'static str,
+}
+
+/// What `ndsm eval` reports.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metrics {
+    /// Samples that were evaluated.
+    pub n: usize,
+    /// Seed of the directions and subsets.
+    pub seed: u64,
+    /// Every metric, in the order of the report.
+    pub measures: Vec<Measure>,
+    /// Wall time of the evaluation.
+    pub seconds: f64,
+}
+
+impl Metrics {
+    /// The metric of that name.
+    pub fn get(&self, name: &str) -> Option<&Measure> {
+        self.measures.iter().find(|m| m.name == name)
+    }
+
+    /// Its value, if there is such a metric and it is defined.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        self.get(name)?.value
+    }
+
+    /// Its floor.
+    pub fn floor(&self, name: &str) -> Option<f64> {
+        self.get(name)?.floor
+    }
+}
+
+/// Modes that samples are counted by, and the samples in the mixture's own coordinates.
+#[derive(Debug, Clone, Copy)]
+pub struct ModeSpace<'a> {
+    /// A mixture fitted to the training points.
+    pub mixture: &'a Mixture,
+    /// The samples where the mixture lives (a latent space, say), [n, its dimension].
+    pub samples: ArrayView2<'a, f64>,
+}
+
+/// All metrics of `samples`: [n, d], n >= 2, against `data`.
+///
+/// Weights are counted by the law's own modes if `data.law` is a mixture; otherwise by those of `fitted`, if given, which then
+/// stands for the law. Outliers are counted only where the law is a mixture: a fitted mixture's modes are no truth about the data, and
+/// in many dimensions a distance of 4 standard deviations is no longer rare. Larger sets enter the metrics over pairs as random
+/// subsets of [`PAIR_POINTS`] points, supports as 2,000 and transport plans as 500.
+///
+/// With `resamples` > 0 every metric is computed again on so many random halves of samples and held-out points, and the interval is
+/// its value +- 1.96 standard deviations over the halves: the bootstrap with weights 0 and 2 (Praestgaard and Wellner 1993), which,
+/// unlike that with repeated points, puts no pair at distance 0. It says how much the value owes to the draw, and nothing about a
+/// bias that a finite sample has by itself; that the floor shares.
+///
+/// # Errors
+/// [`Error::Shape`] if the widths differ or a set has fewer than 2 points; [`Error::Invalid`] if a sample is NaN or infinite.
+pub fn evaluate<'a>(
+    samples: ArrayView2<'a, f64>,
+    data: &'a Dataset,
+    fitted: Option<ModeSpace<'a>>,
+    seed: u64,
+    resamples: usize,
+) -> Result<Metrics> {
+    let start = Instant::now();
+    if let Some(((row, column), x)) = samples.indexed_iter().find(|(_, x)| !x.is_finite()) {
+        return Err(Error::invalid(format!("evaluate: sample {row}, coordinate {column}"), "finite", x));
+    }
+    let (held_out, training) = (data.held_out.view(), data.points.view());
+    check_pair("evaluate", samples, held_out, 2)?;
+    check_pair("evaluate", training, held_out, 2)?;
+    let sets = |size: usize| Sets::new([samples, held_out, training], size, seed);
+    let (all, pairs, supports, transported) = (sets(usize::MAX), sets(PAIR_POINTS), sets(SUPPORT_POINTS), sets(TRANSPORT_POINTS));
+    // Sizes are checked above; what can fail is a median of 0.
+    let bandwidth = median_distance(subset(held_out, BANDWIDTH_POINTS, seed, 1).view()).ok();
+    let law = data.law.as_deref();
+    let own = law.and_then(|law| law.mixture()).map(|mixture| ModeSpace { mixture, samples });
+    let modes = own.or(fitted);
+    let how = Resampling { seed, count: resamples };
+    let weights_off = |mixture: &'a Mixture| {
+        move |x: ArrayView2<f64>, _: ArrayView2<f64>| Ok(vec![total_variation(mode_weights(x, mixture)?.view(), mixture.weights())])
+    };
+    let mut measures = Vec::new();
+    let mut add = |names: &[(&'static str, &'static str)], sets: Option<&Sets>, f: Function<'_>| -> Result<()> {
+        match sets {
+            Some(sets) => measures.extend(how.measure(names, sets, f)?),
+            None => {
+                measures.extend(names.iter().map(|(name, meaning)| Measure { name, value: None, floor: None, interval: None, meaning }));
+            }
+        }
+        Ok(())
+    };
+    // What compares with the law has the held-out points as its floor.
+    let against_law = Sets { floor: Some(held_out.to_owned()), ..sets(usize::MAX) };
+    let counted = modes.map(|m| Sets { samples: m.samples.to_owned(), floor: own.map(|_| held_out.to_owned()), ..sets(usize::MAX) });
+    match modes {
+        Some(m) => add(&[MODE_WEIGHTS], counted.as_ref(), &weights_off(m.mixture))?,
+        None => add(&[MODE_WEIGHTS], None, &|_, _| Ok(vec![]))?,
+    }
+    add(&[SLICED], Some(&all), &|x, y| Ok(vec![sliced_w2(x, y, DIRECTIONS, seed)?]))?;
+    add(&[ENERGY], Some(&pairs), &|x, y| Ok(vec![energy_distance(x, y)?]))?;
+    let h = bandwidth.unwrap_or(1.0);
+    add(&[MMD], bandwidth.map(|_| &pairs), &|x, y| Ok(vec![mmd2(x, y, h)?]))?;
+    match own {
+        Some(m) => add(&[OUTLIERS], Some(&against_law), &|x, _| Ok(vec![outlier_share(x, m.mixture, OUTLIER_STDS)?]))?,
+        None => add(&[OUTLIERS], None, &|_, _| Ok(vec![]))?,
+    }
+    match law {
+        Some(law) => add(&[NLL], Some(&against_law), &|x, _| Ok(vec![negative_log_likelihood(x, law)?]))?,
+        None => add(&[NLL], None, &|_, _| Ok(vec![]))?,
+    }
+    match own.filter(|_| bandwidth.is_some()) {
+        Some(m) => {
+            let sets = Sets { floor: Some(subset(held_out, PAIR_POINTS, seed, 1)), ..sets(PAIR_POINTS) };
+            add(&[MMD_EXACT], Some(&sets), &|x, _| Ok(vec![mmd2_to_mixture(x, m.mixture, h)?]))?;
+        }
+        None => add(&[MMD_EXACT], None, &|_, _| Ok(vec![]))?,
+    }
+    add(&[FRECHET], Some(&all), &|x, y| Ok(vec![frechet(x, y)?]))?;
+    add(&[SINKHORN_DIVERGENCE], bandwidth.map(|_| &transported), &|x, y| match sinkhorn_divergence(x, y, SINKHORN * h * h) {
+        // Clusters too far apart for their masses to be levelled: not defined, rather than the end of all others.
+        Err(Error::NoConvergence { .. }) => Ok(vec![f64::NAN]),
+        value => Ok(vec![value?]),
+    })?;
+    let equal = transported.of_equal_size();
+    add(&[W2], Some(&equal), &|x, y| Ok(vec![w2_exact(x, y)?]))?;
+    let enough = Some(&supports).filter(|s| s.samples.nrows().min(s.held_out.nrows()) > 2 * NEIGHBOUR);
+    add(&SUPPORT, enough, &|x, y| {
+        let s = support(x, y, NEIGHBOUR)?;
+        Ok(vec![s.precision, s.recall, s.density, s.coverage])
+    })?;
+    let few_training = subset(training, PAIR_POINTS, seed, 2);
+    let alone = Sets { floor: None, ..sets(PAIR_POINTS) };
+    add(&[MEMORISATION], Some(&alone), &|x, y| Ok(vec![memorisation_ratio(x, few_training.view(), y, seed)?]))?;
+    Ok(Metrics { n: samples.nrows(), seed, measures, seconds: start.elapsed().as_secs_f64() })
+}
+
+type Named = (&'static str, &'static str);
+const MODE_WEIGHTS: Named = ("mode_weight_tv", "total variation between the modes' weights and the law's (or the reference's)");
+const SLICED: Named = ("sliced_w2", "sliced Wasserstein-2 distance to held-out data");
+const ENERGY: Named = ("energy_distance", "energy distance to held-out data, unbiased");
+const MMD: Named = ("mmd2", "squared maximum mean discrepancy to held-out data, unbiased");
+const OUTLIERS: Named = ("outlier_share", "share farther than 4 standard deviations from every mode, where the law is a known mixture");
+const NLL: Named = ("nll_exact", "mean negative log-density under the exact law, where it is known");
+const MMD_EXACT: Named = ("mmd2_exact", "squared maximum mean discrepancy to the exact law, where it is a known mixture");
+const FRECHET: Named = ("frechet", "squared Wasserstein-2 distance between the Gaussians of samples and held-out data");
+const SINKHORN_DIVERGENCE: Named = ("sinkhorn", "Sinkhorn divergence to held-out data, 500 points");
+const W2: Named = ("w2", "exact Wasserstein-2 distance to held-out data, 500 points");
+const SUPPORT: [Named; 4] = [
+    ("precision", "share of the samples within reach of the data, 2,000 points"),
+    ("recall", "share of the held-out data within reach of the samples"),
+    ("density", "samples within reach of a held-out point, over the number expected; 1: as in the data"),
+    ("coverage", "share of the held-out data that have a sample in reach"),
+];
+const MEMORISATION: Named =
+    ("memorisation_ratio", "distance to the nearest training point over that to the nearest held-out point; 1: none");
+
+/// Values of (samples, held-out points).
+type Function<'f> = &'f dyn Fn(ArrayView2<f64>, ArrayView2<f64>) -> Result<Vec<f64>>;
+
+/// What a metric is computed of.
+struct Sets {
+    samples: Array2<f64>,
+    held_out: Array2<f64>,
+    /// What stands for the samples in the floor.
+    floor: Option<Array2<f64>>,
+}
+
+impl Sets {
+    fn new([samples, held_out, training]: [ArrayView2<f64>; 3], size: usize, seed: u64) -> Self {
+        let few = |x, which| subset(x, size, seed, which);
+        Sets { samples: few(samples, 0), held_out: few(held_out, 1), floor: Some(few(training, 2)) }
+    }
+
+    /// The first rows of each, as many as the smallest has.
+    fn of_equal_size(&self) -> Self {
+        let n = self.floor.iter().chain([&self.samples, &self.held_out]).map(|x| x.nrows()).min().unwrap_or(0);
+        let first = |x: &Array2<f64>| x.slice(ndarray::s![..n, ..]).to_owned();
+        Sets { samples: first(&self.samples), held_out: first(&self.held_out), floor: self.floor.as_ref().map(first) }
+    }
+}
+
+struct Resampling {
+    seed: u64,
+    count: usize,
+}
+
+impl Resampling {
+    fn measure(&self, names: &[Named], sets: &Sets, f: Function<'_>) -> Result<Vec<Measure>> {
+        let values = f(sets.samples.view(), sets.held_out.view())?;
+        let floors = sets.floor.as_ref().map(|x| f(x.view(), sets.held_out.view())).transpose()?;
+        // Halves with fewer points than a neighbour's number say nothing.
+        let enough = sets.samples.nrows().min(sets.held_out.nrows()) > 4 * NEIGHBOUR;
+        let mut halves = Vec::new();
+        for b in (0..self.count as u64).filter(|_| enough) {
+            let half = |x: &Array2<f64>, which: u64| subset(x.view(), x.nrows() / 2, self.seed, HALVES + 2 * b + which);
+            halves.push(f(half(&sets.samples, 0).view(), half(&sets.held_out, 1).view())?);
+        }
+        let interval = |i: usize| {
+            let all: Vec<f64> = halves.iter().map(|h| h[i]).collect();
+            let mean = all.iter().sum::<f64>() / all.len() as f64;
+            let variance = all.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (all.len() as f64 - 1.0);
+            let reach = NORMAL_975 * variance.sqrt();
+            (all.len() > 1 && reach.is_finite()).then(|| [values[i] - reach, values[i] + reach])
+        };
+        let each = names.iter().enumerate().map(|(i, (name, meaning))| Measure {
+            name,
+            value: Some(values[i]).filter(|v| !v.is_nan()),
+            floor: floors.as_ref().map(|f| f[i]).filter(|v| !v.is_nan()),
+            interval: interval(i),
+            meaning,
+        });
+        Ok(each.collect())
+    }
+}
