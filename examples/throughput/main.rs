@@ -14,10 +14,12 @@
 //! | `well-em`, `well-sra1` | the double well by Euler-Maruyama or SRA1, 100,000 paths x 1,000 steps, f64 |
 //! | `sample` | the reverse SDE with the network of `mlp-small`, 10,000 samples x 100 steps, f32 |
 //! | `gmm-em` | an iteration of EM, full covariances, n = 100,000, d = 16, k = 10, f64 |
+//! | `sinkhorn` | 100 iterations of Sinkhorn in the log domain, 2,000 x 2,000 points in the plane, epsilon = .1, f64 |
+//! | `sliced-w2` | sliced W2 of 10,000 points in the plane along 256 directions, f64 |
 //! | `gemm-MxKxN` | a matrix product M x K by K x N on the tape, f32 |
 //!
 //! The inputs are drawn from fixed seeds; `--inputs` reads them from `DIR/NAME.npy` instead (w0, w1, ..., x, z, sigma; p.LAYER.w,
-//! p.LAYER.b, p.LAYER.g, x, t, z of the U-Net, weights with the outputs on the first axis; x0; x, m0), so that the numbers in
+//! p.LAYER.b, p.LAYER.g, x, t, z of the U-Net, weights with the outputs on the first axis; x0; x, m0; x, y), so that the numbers in
 //! `extra` can be compared with those of a program that was given the same.
 
 mod inputs;
@@ -68,7 +70,8 @@ fn gemm_sizes(work: &str) -> Option<[usize; 3]> {
 
 /// What can be asked for.
 const WORKS: &str =
-    "mlp-small, mlp-large, unet, infer-1, infer-4096, sample, langevin, langevin-16, well-em, well-sra1, gmm-em or gemm-MxKxN";
+    "mlp-small, mlp-large, unet, infer-1, infer-4096, sample, langevin, langevin-16, well-em, well-sra1, gmm-em, sinkhorn, \
+     sliced-w2 or gemm-MxKxN";
 
 fn run(work: &str, inputs: &Inputs) -> Result<Timing> {
     match work {
@@ -83,6 +86,8 @@ fn run(work: &str, inputs: &Inputs) -> Result<Timing> {
         "well-em" => numerics::well(&ndsm::sde::EulerMaruyama),
         "well-sra1" => numerics::well(&ndsm::sde::Sra1),
         "gmm-em" => numerics::gmm_em(inputs),
+        "sinkhorn" => numerics::sinkhorn(inputs),
+        "sliced-w2" => numerics::sliced(inputs),
         _ => match gemm_sizes(work) {
             Some([m, k, n]) => numerics::gemm(m, k, n, inputs),
             None => Err(Error::invalid("WORK", WORKS, format!("\"{work}\""))),

@@ -3,6 +3,7 @@
 use super::inputs::{Inputs, stream};
 use super::{Timing, time};
 use ndarray::{Array1, Array2, Array3, ArrayView2};
+use ndsm::metrics::{sinkhorn_plan, sliced_w2};
 use ndsm::mixture::{Covariances, Em, Mixture};
 use ndsm::rng::Purpose;
 use ndsm::sde::{DoubleWell, EulerMaruyama, Grid, Integrator, Langevin, Paths, Sde, simulate};
@@ -107,6 +108,40 @@ pub fn gmm_em(inputs: &Inputs) -> Result<Timing> {
     })?;
     let loglik = end.log_density(x)?.sum() / N as f64;
     Ok(Timing { ms, rate: ("iters_per_s", 1.0), extra: vec![("loglik", loglik), ("prepare_ms", prepare_ms)] })
+}
+
+/// `n` points of a normal and `n` of two others, narrower and unequal in weight, in the plane.
+fn two_sets(n: usize, inputs: &Inputs) -> Result<[Array2<f64>; 2]> {
+    let x = inputs.normal("x", &[n, 2], 1.0)?;
+    let y = inputs.get("y", &[n, 2], |y| {
+        let mut s = stream("y");
+        s.fill_normal(y);
+        for y in y.chunks_exact_mut(2) {
+            let centre = if s.uniform::<f64>() < 0.3 { 1.0 } else { -1.0 };
+            y.iter_mut().for_each(|y| *y = 0.3 * *y + centre);
+        }
+    })?;
+    Ok([x, y].map(|x| matrix((n, 2), &x).to_owned()))
+}
+
+pub fn sinkhorn(inputs: &Inputs) -> Result<Timing> {
+    let [x, y] = two_sets(2_000, inputs)?;
+    let mut plan = sinkhorn_plan(x.view(), y.view(), 0.1, 1)?;
+    let ms = time(1, || {
+        plan = sinkhorn_plan(x.view(), y.view(), 0.1, 100)?;
+        Ok(None)
+    })?;
+    Ok(Timing { ms, rate: ("iters_per_s", 100.0), extra: vec![("value", plan.cost), ("error", plan.error)] })
+}
+
+pub fn sliced(inputs: &Inputs) -> Result<Timing> {
+    let [x, y] = two_sets(10_000, inputs)?;
+    let mut value = 0.0;
+    let ms = time(1, || {
+        value = sliced_w2(x.view(), y.view(), 256, 0)?;
+        Ok(None)
+    })?;
+    Ok(Timing { ms, rate: ("projections_per_s", 256.0), extra: vec![("value", value)] })
 }
 
 fn matrix(shape: (usize, usize), x: &[f64]) -> ArrayView2<'_, f64> {

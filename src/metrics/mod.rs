@@ -25,7 +25,7 @@ pub use mixture_kernel::{mmd2_mixtures, mmd2_to_mixture};
 pub use modes::{mode_weights, negative_log_likelihood, outlier_share, total_variation};
 pub use neighbours::{memorisation_ratio, nearest};
 pub use pairs::{energy_distance, median_distance, mmd2};
-pub use sinkhorn::sinkhorn_divergence;
+pub use sinkhorn::{Plan, sinkhorn_divergence, sinkhorn_plan};
 pub use support::{Support, expected_coverage, support};
 pub use transport::{sliced_w2, w2_1d, w2_quantiles, w2_to_quantile};
 
