@@ -40,7 +40,9 @@ fn em(c: &mut Criterion) {
     let mut group = c.benchmark_group("em n=100000 d=16 k=10");
     group.sample_size(20);
     let em = Em::new(x.view()).expect("finite data");
-    for kind in [CovarianceKind::Spherical, CovarianceKind::Diagonal, CovarianceKind::Full, CovarianceKind::Tied, CovarianceKind::LowRank(4)] {
+    for kind in
+        [CovarianceKind::Spherical, CovarianceKind::Diagonal, CovarianceKind::Full, CovarianceKind::Tied, CovarianceKind::LowRank(4)]
+    {
         let covariances = match kind {
             CovarianceKind::Spherical => Covariances::Spherical(Array1::from_elem(K, 4.0)),
             CovarianceKind::Diagonal => Covariances::Diagonal(Array2::from_elem((K, D), 4.0)),

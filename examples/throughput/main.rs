@@ -69,8 +69,7 @@ fn gemm_sizes(work: &str) -> Option<[usize; 3]> {
 }
 
 /// What can be asked for.
-const WORKS: &str =
-    "mlp-small, mlp-large, unet, infer-1, infer-4096, sample, langevin, langevin-16, well-em, well-sra1, gmm-em, sinkhorn, \
+const WORKS: &str = "mlp-small, mlp-large, unet, infer-1, infer-4096, sample, langevin, langevin-16, well-em, well-sra1, gmm-em, sinkhorn, \
      sliced-w2 or gemm-MxKxN";
 
 fn run(work: &str, inputs: &Inputs) -> Result<Timing> {

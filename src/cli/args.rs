@@ -179,6 +179,9 @@ pub struct EvalArgs {
     /// Seed of the samples
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub seed: i64,
+    /// Also the likelihood of held-out points under the model, by its probability flow: up to 64 dimensions, takes its time
+    #[arg(long)]
+    pub likelihood: bool,
     /// Print one JSON object and nothing else
     #[arg(long)]
     pub json: bool,

@@ -41,7 +41,10 @@ pub fn eval(args: &EvalArgs, engine: &dyn Engine) -> Result<String> {
     let (_, model) = trained(&run, engine)?;
     let started = Instant::now();
     let samples = model.sample(Sampling { n, seed, method: Method::default(), steps: None })?;
-    let metrics = model.evaluate(samples.view(), seed, RESAMPLES)?;
+    let mut metrics = model.evaluate(samples.view(), seed, RESAMPLES)?;
+    if args.likelihood {
+        metrics.push(model.likelihood(seed)?);
+    }
     let seconds = started.elapsed().as_secs_f64();
     if args.json {
         return Ok(json_object(&metrics, &[("n", n.into()), ("seed", seed.into()), ("seconds", seconds.into())]).to_string());

@@ -46,6 +46,8 @@ pub trait Model {
     fn sample(&self, how: Sampling) -> Result<Array2<f64>>;
     /// Samples against the data's law or held-out data; with intervals from so many half-samples.
     fn evaluate(&self, samples: ArrayView2<f64>, seed: u64, resamples: usize) -> Result<Vec<Metric>>;
+    /// The mean negative log-likelihood of held-out points under the model, with its interval, beside that of the training points.
+    fn likelihood(&self, seed: u64) -> Result<Metric>;
     /// The pictures of the report, by name.
     fn pictures(&self, samples: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>>;
     /// Facts for the report: data, dimension, components found, number of weights.

@@ -55,12 +55,14 @@ pub fn fit(args: &FitArgs) -> Result<String> {
         body += &table(&["components", "mean log-likelihood", "BIC", "ICL"], &rows, &[1, 2, 3]);
     }
     body += "<h2>Components</h2>\n";
-    body += &table(&["", "weight", "largest variance", "least variance", "distance to the nearest other"], &components(&law)?, &[1, 2, 3, 4]);
+    body +=
+        &table(&["", "weight", "largest variance", "least variance", "distance to the nearest other"], &components(&law)?, &[1, 2, 3, 4]);
     write_whole(&page, document(&title, &body).as_bytes()).map_err(|e| Error::io(&page, "cannot be written", &e))?;
     Ok(format!("{}\nreference: {}\nreport: {}", lines.join("\n"), file.display(), page.display()))
 }
 
-const RESPONSIBILITIES: &str = "Which component explains which point. Blocks are clusters apart from each other, smears are components that share their points.";
+const RESPONSIBILITIES: &str =
+    "Which component explains which point. Blocks are clusters apart from each other, smears are components that share their points.";
 const SPECTRUM: &str = "Variances of the heaviest components along their principal directions, and of the whole law, in units of the data.";
 
 /// What the fit came to.

@@ -13,7 +13,7 @@ use crate::metrics::{self, ModeSpace, nearest};
 use crate::rng::Purpose;
 use crate::sample::Method;
 use crate::sde::{ComponentStep, Linear, LinearLaw, Paths, Speed, SubVariancePreserving, VarianceExploding};
-use crate::train::{Generator, Reference, State, Trainer, settle};
+use crate::train::{Generator, Likelihood, Reference, State, Trainer, settle};
 use crate::{Error, Real, Result};
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
 use std::cell::OnceCell;
@@ -22,6 +22,9 @@ use std::path::Path;
 /// Images shown, and pairs a row.
 const IMAGES: usize = 40;
 const COLUMNS: usize = 8;
+/// Points of each set whose likelihood is computed, and the steps it takes.
+const LIKELIHOOD_POINTS: usize = 1000;
+const LIKELIHOOD_STEPS: usize = 24;
 /// Paths shown, and the steps they are shown at.
 const PATHS: usize = 60;
 const FRAMES: usize = 60;
@@ -215,6 +218,24 @@ impl<R: Real> Model for Run<R> {
             Metric { name, value: m.value, floor: m.floor, interval: m.interval, meaning }
         };
         Ok(all.into_iter().map(metric).collect())
+    }
+
+    fn likelihood(&self, seed: u64) -> Result<Metric> {
+        let data = self.data()?;
+        let mut model = Likelihood::new(&self.config, &self.reference, self.current()?)?;
+        let mut nll = |x: ArrayView2<f64>, which| -> Result<(f64, f64)> {
+            let x = metrics::subset(x, LIKELIHOOD_POINTS, seed, which);
+            let p = -model.log_density(encode(self.pca.as_ref(), x.view())?.view(), LIKELIHOOD_STEPS)?;
+            Ok((p.mean().unwrap_or(f64::NAN), p.std(1.0) / (p.len() as f64).sqrt()))
+        };
+        let ((value, error), (training, _)) = (nll(data.held_out.view(), 1)?, nll(data.points.view(), 2)?);
+        Ok(Metric {
+            name: "nll_held_out".to_owned(),
+            value: Some(value),
+            floor: Some(training),
+            interval: Some([value - 1.96 * error, value + 1.96 * error]),
+            meaning: "mean negative log-likelihood of held-out points under the model's flow; floor: of training points".to_owned(),
+        })
     }
 
     fn pictures(&self, samples: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>> {

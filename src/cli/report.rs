@@ -144,7 +144,13 @@ mod tests {
         }
         log.flush().unwrap();
         let metrics = vec![
-            Metric { name: "sliced_w2".into(), value: Some(0.01234567), floor: Some(0.011), interval: None, meaning: "<sliced> distance".into() },
+            Metric {
+                name: "sliced_w2".into(),
+                value: Some(0.01234567),
+                floor: Some(0.011),
+                interval: None,
+                meaning: "<sliced> distance".into(),
+            },
             Metric { name: "nll_exact".into(), value: None, floor: None, interval: None, meaning: "likelihood".into() },
         ];
         let facts = vec![("data".to_owned(), "</table><script>alert(1)</script>".to_owned())];

@@ -57,7 +57,16 @@ impl Model for Halving {
         Ok(Array2::from_elem((how.n, 2), self.x + how.seed as f64))
     }
     fn evaluate(&self, samples: ArrayView2<f64>, _: u64, _: usize) -> Result<Vec<Metric>> {
-        Ok(vec![Metric { name: "sliced_w2".into(), value: Some(samples[[0, 0]]), floor: Some(0.1), interval: None, meaning: "distance".into() }])
+        Ok(vec![Metric {
+            name: "sliced_w2".into(),
+            value: Some(samples[[0, 0]]),
+            floor: Some(0.1),
+            interval: None,
+            meaning: "distance".into(),
+        }])
+    }
+    fn likelihood(&self, _: u64) -> Result<Metric> {
+        Ok(Metric { name: "nll_held_out".into(), value: Some(2.0), floor: Some(1.0), interval: None, meaning: "likelihood".into() })
     }
     fn pictures(&self, _: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>> {
         Ok(vec![("samples", Canvas::new(10, 10))])

@@ -144,7 +144,8 @@ pub fn write_samples(path: &Path, samples: &Array2<f64>) -> Result<()> {
 /// The metrics as lines of text, each beside its floor.
 pub fn metrics_text(metrics: &[Metric]) -> String {
     let number = |x: Option<f64>| x.map_or("-".to_owned(), report::number);
-    let between = |m: &Metric| m.interval.map_or(String::new(), |[low, high]| format!("  {} .. {}", report::number(low), report::number(high)));
+    let between =
+        |m: &Metric| m.interval.map_or(String::new(), |[low, high]| format!("  {} .. {}", report::number(low), report::number(high)));
     let head = if metrics.iter().any(|m| m.interval.is_some()) { "  95 % interval" } else { "" };
     let mut lines = vec![format!("{:<20} {:>10} {:>10}{head}", "", "samples", "floor")];
     lines.extend(metrics.iter().map(|m| format!("{:<20} {:>10} {:>10}{}", m.name, number(m.value), number(m.floor), between(m))));

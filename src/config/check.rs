@@ -73,7 +73,11 @@ fn reference(c: &Config) -> Result<()> {
     let file = r.kind == ReferenceKind::File;
     need(file == r.path.is_some(), "reference.path", || {
         let kind = r.kind.name();
-        if file { "reference.kind = \"file\" needs the file to read".to_owned() } else { format!("only reference.kind = \"file\" reads a file, got \"{kind}\"") }
+        if file {
+            "reference.kind = \"file\" needs the file to read".to_owned()
+        } else {
+            format!("only reference.kind = \"file\" reads a file, got \"{kind}\"")
+        }
     })?;
     need(!file || r.group == "none", "reference.group", || format!("a reference from a file is taken as it is, got \"{}\"", r.group))?;
     need(!c.sde.kind.is_linear() || r.kind == ReferenceKind::Gaussian, "reference.kind", || {

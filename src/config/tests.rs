@@ -118,7 +118,10 @@ fn impossible_combinations_say_what_would_work() {
         (&[("sde.beta", 1e3.into()), ("sde.horizon", 3.into())], "sde.horizon"),
         (&[("reference.kind", "file".into())], "needs the file to read"),
         (&[("reference.path", "r.safetensors".into())], "only reference.kind = \"file\" reads a file, got \"mixture\""),
-        (&[("reference.kind", "file".into()), ("reference.path", "r".into()), ("reference.components", 2.into())], "has the components it has"),
+        (
+            &[("reference.kind", "file".into()), ("reference.path", "r".into()), ("reference.components", 2.into())],
+            "has the components it has",
+        ),
         (&[("sde.t_min", 1e-20.into())], "sde.t_min"),
         (&[("sde.kind", "ve".into()), ("sde.t_min", 1e-9.into())], "sde.t_min"),
         (&[("sde.gird", "uniform".into())], "unknown key"),

@@ -32,6 +32,7 @@ mod law;
 mod low_rank;
 mod rows;
 mod sampling;
+mod separable;
 mod transform;
 mod whitening;
 

@@ -96,10 +96,9 @@ impl Mixture {
                 Covariances::Full(each(c, |c| &c * (1.0 - rho) + &pooled))
             }
             Covariances::Tied(c) => Covariances::Tied(c.clone()),
-            Covariances::LowRank { loadings, noise } => Covariances::LowRank {
-                loadings: loadings * (1.0 - rho).sqrt(),
-                noise: noise * (1.0 - rho) + rho * self.pooled_variance(),
-            },
+            Covariances::LowRank { loadings, noise } => {
+                Covariances::LowRank { loadings: loadings * (1.0 - rho).sqrt(), noise: noise * (1.0 - rho) + rho * self.pooled_variance() }
+            }
         };
         Mixture::new(w.to_owned(), self.means().to_owned(), covariances)
     }

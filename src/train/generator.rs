@@ -31,12 +31,19 @@ pub struct Generator<R: Real> {
 }
 
 /// The residual field of a trained network.
-struct Learned<R: Real> {
+pub(super) struct Learned<R: Real> {
     model: ScoreModel<R>,
     regression: Regression,
     inference: Inference<R>,
     rows: Vec<R>,
     guide: Vec<R>,
+}
+
+impl<R: Real> Learned<R> {
+    /// The field of a network that is a score.
+    pub fn new(model: ScoreModel<R>, inference: Inference<R>) -> Self {
+        Learned { model, regression: Regression::Score, inference, rows: Vec::new(), guide: Vec::new() }
+    }
 }
 
 impl<R: Real> Generator<R> {
@@ -49,7 +56,7 @@ impl<R: Real> Generator<R> {
         let system = System::<R>::new(config, reference)?;
         let params = if state.optimiser.ema.is_empty() { &state.params } else { &state.optimiser.ema };
         let inference = Inference::new(system.model.net, params)?;
-        let field = Learned { model: system.model, regression: system.regression, inference, rows: Vec::new(), guide: Vec::new() };
+        let field = Learned { regression: system.regression, ..Learned::new(system.model, inference) };
         let (whitening, start) = (reference.whitening.clone(), reference.mixture.clone());
         Ok(Generator { config: config.clone(), whitening, start, reverse: system.reverse, field })
     }

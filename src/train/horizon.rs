@@ -57,7 +57,8 @@ pub fn settle(config: &Config, reference: &Reference) -> Result<(Config, Vec<Str
                 let kept = |horizon: f64| (100.0 * (-0.5 * beta * horizon / slowest).exp()).round();
                 let horizon = times * relaxation;
                 let inside = if kind == SdeKind::Langevin { "inside the modes" } else { "of the process" };
-                let times = format!("{times} relaxation times 2 v / beta {inside}, v = {:.3} on average", reference.mixture.pooled_variance());
+                let times =
+                    format!("{times} relaxation times 2 v / beta {inside}, v = {:.3} on average", reference.mixture.pooled_variance());
                 (horizon, format!("{times}; along the widest direction {} % of a deviation are left", kept(horizon)))
             }
         };

@@ -2,7 +2,8 @@
 //!
 //! [`Reference`] fits the reference law and finds the whitened coordinates; [`settle`] chooses what the configuration leaves
 //! open; [`System`] builds process, objective and score model from the
-//! configuration; [`Trainer`] takes optimiser steps; [`Generator`] makes samples. All state is plain arrays, and every random number is
+//! configuration; [`Trainer`] takes optimiser steps; [`Generator`] makes samples, [`Likelihood`] weighs
+//! points. All state is plain arrays, and every random number is
 //! named by (seed, purpose, step, chunk), so a run that was stopped after any step goes on with the bits it would have had.
 //!
 //! ```
@@ -31,6 +32,7 @@ mod choice;
 mod diagnosis;
 mod generator;
 mod horizon;
+mod likelihood;
 mod reference;
 mod rows;
 mod system;
@@ -40,6 +42,7 @@ pub use choice::{CANDIDATES, Prices};
 pub use diagnosis::Group;
 pub use generator::Generator;
 pub use horizon::settle;
+pub use likelihood::Likelihood;
 pub use reference::Reference;
 pub use system::{System, network};
 pub use trainer::{State, StepReport, Trainer};

@@ -65,8 +65,15 @@ impl Reference {
             config::Criterion::Bic => Criterion::Bic,
             config::Criterion::Icl => Criterion::Icl,
         };
-        let options =
-            FitOptions { kind, components, criterion, restarts: r.restarts, batch: r.batch, seed: config.train.seed, ..FitOptions::default() };
+        let options = FitOptions {
+            kind,
+            components,
+            criterion,
+            restarts: r.restarts,
+            batch: r.batch,
+            seed: config.train.seed,
+            ..FitOptions::default()
+        };
         let exact = r.symmetry == config::Symmetry::Exact;
         let mut groups = groups(r, x.ncols(), image)?;
         let mut notes = Vec::new();

@@ -46,22 +46,8 @@ impl<R: Real> System<R> {
     pub fn new(config: &Config, reference: &Reference) -> Result<Self> {
         let config = &settle(config, reference)?.0;
         let (s, o, d) = (&config.sde, &config.objective, reference.whitening.dim());
-        let net = network(config, d)?;
-        let (scale, guide, reverse): (_, _, Box<dyn Reverse<R>>) = match s.kind {
-            SdeKind::Langevin | SdeKind::Vp => {
-                let step = ComponentStep::new(&reference.mixture, s.beta)?;
-                let guide = Guide::Reference(Evaluator::new(&reference.mixture));
-                (NoiseScale::Preserving { beta: s.beta }, guide, Box::new(ReverseLangevin(step)))
-            }
-            SdeKind::Ve | SdeKind::SubVp => {
-                let scale = match s.kind {
-                    SdeKind::Ve => NoiseScale::Exploding { beta: s.beta },
-                    _ => NoiseScale::SubPreserving { beta: s.beta },
-                };
-                (scale, Guide::Standard, Box::new(ReverseIsotropic::new(d, scale)))
-            }
-        };
-        let model = ScoreModel::new(net, config.network.parametrisation, scale, guide, &reference.std.to_vec())?;
+        let (model, reverse) = model(config, reference)?;
+        let scale = model.scale;
         let times = match o.time_sampling {
             TimeSampling::Grid => TimeLaw::uniform(scale, s.t_min, s.horizon)?,
             TimeSampling::LogitNormal => {
@@ -81,6 +67,30 @@ impl<R: Real> System<R> {
         let regression = if o.kind == ObjectiveKind::ComponentFlow { Regression::Residual } else { Regression::Score };
         Ok(System { model, noising, regression, reverse, paths_per_point })
     }
+}
+
+/// The score model, and the process run backwards.
+///
+/// # Errors
+/// Sizes out of range.
+pub(super) fn model<R: Real>(config: &Config, reference: &Reference) -> Result<(ScoreModel<R>, Box<dyn Reverse<R>>)> {
+    let (s, d) = (&config.sde, reference.whitening.dim());
+    let (scale, guide, reverse): (_, _, Box<dyn Reverse<R>>) = match s.kind {
+        SdeKind::Langevin | SdeKind::Vp => {
+            let step = ComponentStep::new(&reference.mixture, s.beta)?;
+            let guide = Guide::Reference(Evaluator::new(&reference.mixture));
+            (NoiseScale::Preserving { beta: s.beta }, guide, Box::new(ReverseLangevin(step)))
+        }
+        SdeKind::Ve | SdeKind::SubVp => {
+            let scale = match s.kind {
+                SdeKind::Ve => NoiseScale::Exploding { beta: s.beta },
+                _ => NoiseScale::SubPreserving { beta: s.beta },
+            };
+            (scale, Guide::Standard, Box::new(ReverseIsotropic::new(d, scale)))
+        }
+    };
+    let net = network(config, d)?;
+    Ok((ScoreModel::new(net, config.network.parametrisation, scale, guide, &reference.std.to_vec())?, reverse))
 }
 
 /// The noising chain.

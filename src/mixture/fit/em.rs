@@ -95,8 +95,12 @@ impl Em {
         let (k, d) = shift.dim();
         let shift: Vec<f64> = shift.iter().copied().collect();
         let points = self.blocks.chunk_points(k * (1 + d + second_len(kind, d)));
-        let parts: Vec<Sums> =
-            self.blocks.chunks(points).into_par_iter().map(|chunk| dispatch(Pass { chunk, d, posterior, shift: &shift, loadings: &loadings, kind })).collect();
+        let parts: Vec<Sums> = self
+            .blocks
+            .chunks(points)
+            .into_par_iter()
+            .map(|chunk| dispatch(Pass { chunk, d, posterior, shift: &shift, loadings: &loadings, kind }))
+            .collect();
         // In the order of the chunks, whoever finished first.
         let mut parts = parts.into_iter();
         let mut sums = parts.next().unwrap_or_else(|| Sums::new(k, d, kind));

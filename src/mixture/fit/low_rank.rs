@@ -54,9 +54,12 @@ pub fn step(
     Ok((next, ((trace - explained) / d as f64).max(0.0) + floor))
 }
 
+/// Loadings, their products with S, and noise.
+type Parts = (Array2<f64>, Array2<f64>, f64);
+
 /// Loadings L', L' S and noise of the highest likelihood among those in the span of L, from L and L S; `None` where L does not span
 /// q dimensions, or all of them.
-fn rescaled(loadings: ArrayView2<f64>, s: &Array2<f64>, trace: f64, floor: f64) -> Result<Option<(Array2<f64>, Array2<f64>, f64)>> {
+fn rescaled(loadings: ArrayView2<f64>, s: &Array2<f64>, trace: f64, floor: f64) -> Result<Option<Parts>> {
     let (q, d) = loadings.dim();
     let gram = loadings.dot(&loadings.t());
     let Ok(root) = Cholesky::new(gram.view()).map(|c| c.inverse_lower()) else { return Ok(None) };
@@ -98,8 +101,8 @@ pub fn rough(k: usize, q: usize, variances: &[f64]) -> Covariances {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mixture::{CovarianceKind, Draw, Em, FitOptions, Mixture, fit};
     use crate::mixture::{Count, CovarianceKind::LowRank};
+    use crate::mixture::{CovarianceKind, Draw, Em, FitOptions, Mixture, fit};
     use ndarray::{Axis, array};
 
     /// One component: the maximum of the likelihood is the closed form, the data's principal components.

@@ -43,8 +43,7 @@ impl Batches {
         let d = em.blocks.d;
         // The last group may not be full, and is left to the passes over everything.
         let whole = em.blocks.n / crate::simd::W;
-        let groups: Vec<_> =
-            (b..whole).step_by(self.count).flat_map(|g| em.blocks.groups[g * d..(g + 1) * d].iter().copied()).collect();
+        let groups: Vec<_> = (b..whole).step_by(self.count).flat_map(|g| em.blocks.groups[g * d..(g + 1) * d].iter().copied()).collect();
         Em::from_blocks(Blocks { n: groups.len() / d * crate::simd::W, d, groups })
     }
 

@@ -146,9 +146,12 @@ fn an_empty_component_is_restarted() {
     let x = ndarray::concatenate![Axis(0), four_modes(200, 4), array![[40.0, 40.0]]];
     let options = options(CovarianceKind::Full, Count::Fixed(2));
     let fitter = Fitter::new(x.view(), &options).unwrap();
-    let start =
-        Mixture::new(array![1.0, 0.0], array![[0.0, 0.0], [1.0, 1.0]], Covariances::alike(CovarianceKind::Full, 2, Array2::eye(2).view()).unwrap())
-            .unwrap();
+    let start = Mixture::new(
+        array![1.0, 0.0],
+        array![[0.0, 0.0], [1.0, 1.0]],
+        Covariances::alike(CovarianceKind::Full, 2, Array2::eye(2).view()).unwrap(),
+    )
+    .unwrap();
     let run = fitter.climb(start).unwrap();
     assert_eq!(run.notes, ["component 1 was empty and was restarted at the worst-explained point, row 200"]);
     assert!(run.mixture.weights()[1] > 0.0 && run.converged);

@@ -1,0 +1,185 @@
+//! The likelihood of points under a trained model, by its probability flow.
+//!
+//! Points that follow dx/dt = v(x, t) (eq. 4) from t_min to T have, along their path, d ln p_t(x_t)/dt = -div v (Chen et al. 2018), so that
+//!
+//! ln p(x) = ln p_T(x_T) + int_{t_min}^T div v(x_t, t) dt,   p_T the law that generation starts from.
+//!
+//! The divergence is exact, one derivative of the network a dimension on dual numbers, and is integrated as one more coordinate of
+//! the path, with the same method and the same steps.
+
+use super::generator::Learned;
+use super::system::model;
+use super::{Reference, State, settle};
+use crate::config::{Config, ObjectiveKind, SdeKind};
+use crate::mixture::Mixture;
+use crate::nn::Inference;
+use crate::real::Dual;
+use crate::sample::{Field, Reverse};
+use crate::sde::Whitening;
+use crate::sde::ode::{Explicit, Velocity};
+use crate::{Error, Real, Result};
+use ndarray::{Array1, ArrayView2};
+
+/// Most dimensions: the divergence takes a pass for each.
+const MOST: usize = 64;
+
+/// A number and its derivative along one coordinate.
+type D = Dual<f64>;
+
+/// ln p of a trained model, in f64.
+pub struct Likelihood {
+    whitening: Whitening,
+    start: Mixture,
+    /// Standard deviations of the start in those of the reference.
+    widen: f64,
+    horizon: f64,
+    t_min: f64,
+    flow: Flow,
+}
+
+impl Likelihood {
+    /// The likelihood of `state`: of its averaged parameters, or the last ones where there is no average.
+    ///
+    /// # Errors
+    /// The component flow with more than one component, whose velocity is not that of its marginals alone; more than 64 dimensions; a
+    /// state of another network than the configuration's.
+    pub fn new<R: Real>(config: &Config, reference: &Reference, state: &State<R>) -> Result<Self> {
+        let config = &settle(config, reference)?.0;
+        let d = reference.whitening.dim();
+        if config.objective.kind == ObjectiveKind::ComponentFlow {
+            return Err(Error::refused(
+                "likelihood",
+                "objective.kind = \"component-flow\" learns a velocity with its own regression; use a score",
+            ));
+        }
+        if d > MOST {
+            let sentence = format!("the exact divergence takes a pass for each dimension, at most {MOST}; the reference has {d}");
+            return Err(Error::refused("likelihood", sentence));
+        }
+        let (score, reverse) = model::<D>(config, reference)?;
+        let params = if state.optimiser.ema.is_empty() { &state.params } else { &state.optimiser.ema };
+        let params: Vec<D> = params.iter().map(|p| Dual::constant(p.f64())).collect();
+        let inference = Inference::new(score.net, &params)?;
+        let widen = match config.sde.kind {
+            SdeKind::Ve | SdeKind::SubVp => reverse.scale().total_std(1.0, config.sde.horizon),
+            SdeKind::Langevin | SdeKind::Vp => 1.0,
+        };
+        let flow = Flow { field: Learned::new(score, inference), reverse, u: Vec::new(), v: Vec::new() };
+        let (whitening, start) = (reference.whitening.clone(), reference.mixture.clone());
+        Ok(Likelihood { whitening, start, widen, horizon: config.sde.horizon, t_min: config.sde.t_min, flow })
+    }
+
+    /// ln p at the rows of `x` [n, d], in the units of the data, by `steps` steps of the classical Runge-Kutta method. What p is the law
+    /// of is the flow's end at t_min: samples have one more step behind them, over t_min, which takes that much noise away.
+    ///
+    /// # Errors
+    /// Points that do not fit; no steps; points that become NaN or infinite.
+    pub fn log_density(&mut self, x: ArrayView2<f64>, steps: usize) -> Result<Array1<f64>> {
+        if steps == 0 {
+            return Err(Error::invalid("likelihood: steps", ">= 1", 0));
+        }
+        let (u, d) = (self.whitening.whiten(x)?, self.whitening.dim());
+        let mut times = self.flow.reverse.scale().generation_times(self.horizon, self.t_min, steps);
+        times.reverse();
+        let mut paths = vec![0.0; u.nrows() * (d + 1)];
+        paths.chunks_exact_mut(d + 1).zip(u.outer_iter()).for_each(|(p, u)| p[..d].iter_mut().zip(u).for_each(|(p, u)| *p = *u));
+        Explicit::RK4.solve(&mut self.flow, d + 1, &mut paths, &times, &mut |_, _| ())?;
+        let ends = ndarray::Array2::from_shape_fn((u.nrows(), d), |(i, j)| paths[i * (d + 1) + j] / self.widen);
+        let last = self.start.log_density(ends.view())?;
+        // du/dx = A^-1, triangular; the start is the reference, widened.
+        let volume = self.whitening.inverse().diag().iter().map(|v| v.abs().ln()).sum::<f64>() - d as f64 * self.widen.ln();
+        Ok(Array1::from_shape_fn(u.nrows(), |i| last[i] + paths[i * (d + 1) + d] + volume))
+    }
+}
+
+/// v, and div v as one more coordinate.
+struct Flow {
+    field: Learned<D>,
+    reverse: Box<dyn Reverse<D>>,
+    u: Vec<D>,
+    v: Vec<D>,
+}
+
+impl Velocity<f64> for Flow {
+    fn velocity(&mut self, t: f64, x: &[f64], v: &mut [f64]) -> Result<()> {
+        let d = self.reverse.dim();
+        let n = x.len() / (d + 1);
+        self.v.resize(n * d, D::default());
+        v.chunks_exact_mut(d + 1).for_each(|v| v[d] = 0.0);
+        for j in 0..d {
+            self.u.clear();
+            let moving = |(k, x): (usize, &f64)| Dual::new(*x, if k == j { 1.0 } else { 0.0 });
+            self.u.extend(x.chunks_exact(d + 1).flat_map(|x| x[..d].iter().enumerate().map(moving)));
+            self.field.residual(t, &self.u, &mut self.v)?;
+            self.reverse.velocity(t, &self.u, &mut self.v);
+            for (v, dual) in v.chunks_exact_mut(d + 1).zip(self.v.chunks_exact(d)) {
+                v[j] = dual[j].value;
+                v[d] += dual[j].tangent;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Setting;
+    use crate::data::{Request, load};
+    use crate::mixture::Covariances;
+    use crate::train::Trainer;
+    use ndarray::{Array2, array};
+
+    fn trained(settings: &[(&str, &str)], steps: usize) -> (Config, Reference, Trainer<f32>) {
+        let mut all = vec![Setting::new("data.name", "four-modes"), Setting::new("data.n", 500usize), Setting::new("train.batch", 64usize)];
+        all.extend([Setting::new("network.width", 32usize), Setting::new("train.steps", steps.max(1))]);
+        all.extend(settings.iter().map(|(k, v)| Setting::new(k, *v)));
+        let config = Config::resolve(&all).unwrap();
+        let data = load(&Request { name: "four-modes".into(), n: Some(500), ..Request::default() }).unwrap();
+        let reference = Reference::fit(data.points.view(), &config).unwrap();
+        let mut trainer = Trainer::<f32>::new(&config, &reference, data.points.view()).unwrap();
+        (0..steps).for_each(|_| drop(trainer.step().unwrap()));
+        (config, reference, trainer)
+    }
+
+    /// A network that says nothing yet leaves the flow of the guide alone, whose law is known: the reference; of an exploding process the
+    /// Gaussian of the data, noised to t_min.
+    #[test]
+    fn an_untrained_model_has_the_likelihood_of_its_guide() {
+        let x = array![[4.0, 3.5], [0.5, -1.0], [-4.2, 4.4]];
+        for kind in ["langevin", "vp", "ve", "sub-vp"] {
+            let settings: &[(&str, &str)] = &[("sde.kind", kind), ("network.parametrisation", "residual")];
+            let (config, reference, trainer) = trained(settings, 0);
+            let law = reference.in_data_units().unwrap();
+            let exact = match kind {
+                "langevin" | "vp" => law,
+                _ => {
+                    // In u: alpha^2 + sbar^2 at t_min, times the unit covariance.
+                    let scale = trainer.system().model.scale;
+                    let v = scale.alpha(config.sde.t_min).powi(2) + scale.sbar(config.sde.t_min).powi(2);
+                    let stack = (law.total_covariance() * v).insert_axis(ndarray::Axis(0));
+                    Mixture::new(array![1.0], law.means().to_owned(), Covariances::Full(stack)).unwrap()
+                }
+            };
+            let got = Likelihood::new(&config, &reference, trainer.state()).unwrap().log_density(x.view(), 60).unwrap();
+            for (got, exact) in got.iter().zip(exact.log_density(x.view()).unwrap()) {
+                assert!((got - exact).abs() <= 1e-5 * (1.0 + exact.abs()), "{kind}: {got} {exact}");
+            }
+        }
+    }
+
+    /// A density integrates to 1, whatever the network has learned, and the learned one is near the law.
+    #[test]
+    fn a_trained_density_integrates_to_one() {
+        let (config, reference, trainer) = trained(&[], 300);
+        let mut likelihood = Likelihood::new(&config, &reference, trainer.state()).unwrap();
+        // Cells of .25 x .25 around [-8, 8]^2: a quarter of the modes' standard deviation.
+        let grid = Array2::from_shape_fn((64 * 64, 2), |(i, j)| -7.875 + 0.25 * (if j == 0 { i % 64 } else { i / 64 }) as f64);
+        let p = likelihood.log_density(grid.view(), 24).unwrap().mapv(f64::exp);
+        let total = p.sum() * 0.0625;
+        assert!((total - 1.0).abs() <= 0.01, "{total}");
+        assert!(likelihood.log_density(grid.view(), 0).is_err() && likelihood.log_density(array![[1.0]].view(), 3).is_err());
+        let flow = Config::resolve(&[Setting::new("objective.kind", "component-flow")]).unwrap();
+        assert!(Likelihood::new(&flow, &reference, trainer.state()).is_err());
+    }
+}
