@@ -2,7 +2,7 @@
 //! operations a product where a d x d matrix takes 2 d^2.
 
 use super::symmetric_eigen;
-use crate::simd::W;
+use crate::simd::{Kernel, W, dispatch};
 use crate::{Error, Real, Result};
 use ndarray::{Array2, ArrayView2, Axis, s};
 
@@ -32,7 +32,7 @@ impl Reflectors<f64> {
         let mut r = Array2::zeros((q, q));
         for i in 0..q {
             let mut x = a.row(i).to_vec();
-            basis.turn_back::<false>(&mut x);
+            basis.turn_back(&mut x);
             // Divided by the largest entry, squares neither overflow nor vanish.
             let scale = x[i..].iter().fold(0f64, |m, v| m.max(v.abs()));
             if scale > 0.0 {
@@ -67,7 +67,7 @@ impl Reflectors<f64> {
             values.push(eigen.values[from].max(0.0));
             let mut x = vec![0.0; basis.dim];
             x[..q].iter_mut().zip(eigen.vectors.column(from)).for_each(|(x, v)| *x = *v);
-            basis.turn::<false>(&mut x);
+            basis.turn(&mut x);
             to.iter_mut().zip(x).for_each(|(to, x)| *to = x);
         }
         Ok((Self::qr(directions.view())?.0, values))
@@ -79,7 +79,7 @@ impl Reflectors<f64> {
         for (i, mut row) in out.axis_iter_mut(Axis(0)).enumerate() {
             let mut x = vec![0.0; self.dim];
             x[i] = 1.0;
-            self.turn::<false>(&mut x);
+            self.turn(&mut x);
             row.iter_mut().zip(x).for_each(|(to, x)| *to = x);
         }
         out
@@ -103,15 +103,13 @@ impl<R: Real> Reflectors<R> {
     }
 
     /// x <- Q x for one point, `[d]`: from coordinates in the basis to the given ones.
-    #[inline(always)]
-    pub fn turn<const FMA: bool>(&self, x: &mut [R]) {
-        self.each().rev().for_each(|(j, h)| reflect::<R, FMA>(h, &mut x[j..self.dim]));
+    pub fn turn(&self, x: &mut [R]) {
+        dispatch(Turn { basis: self, x, back: false });
     }
 
     /// x <- Q^T x for one point, `[d]`: its coordinates in the basis.
-    #[inline(always)]
-    pub fn turn_back<const FMA: bool>(&self, x: &mut [R]) {
-        self.each().for_each(|(j, h)| reflect::<R, FMA>(h, &mut x[j..self.dim]));
+    pub fn turn_back(&self, x: &mut [R]) {
+        dispatch(Turn { basis: self, x, back: true });
     }
 
     /// x <- Q x for [`W`] points, `[d][W]`.
@@ -124,6 +122,27 @@ impl<R: Real> Reflectors<R> {
     #[inline(always)]
     pub fn turn_back_lanes<const FMA: bool>(&self, x: &mut [[R; W]]) {
         self.each().for_each(|(j, h)| reflect_lanes::<R, FMA>(h, &mut x[j..self.dim]));
+    }
+}
+
+/// One point. A kernel of its own, not inlined into those that use it: there are many of them, and a call is nothing beside d q.
+struct Turn<'a, R> {
+    basis: &'a Reflectors<R>,
+    x: &'a mut [R],
+    back: bool,
+}
+
+impl<R: Real> Kernel for Turn<'_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let (basis, x) = (self.basis, &mut self.x[..self.basis.dim]);
+        if self.back {
+            basis.each().for_each(|(j, h)| reflect::<R, FMA>(h, &mut x[j..]));
+        } else {
+            basis.each().rev().for_each(|(j, h)| reflect::<R, FMA>(h, &mut x[j..]));
+        }
     }
 }
 
@@ -200,12 +219,12 @@ mod tests {
         let mut lanes = x.clone();
         basis.turn_back_lanes::<false>(&mut lanes);
         let mut point: Vec<f64> = x.iter().map(|x| x[5]).collect();
-        basis.turn_back::<false>(&mut point);
-        assert!(point.iter().zip(&lanes).all(|(a, b)| *a == b[5]));
+        basis.turn_back(&mut point);
+        assert!(point.iter().zip(&lanes).all(|(a, b)| (*a - b[5]).abs() <= 1e-14));
         basis.turn_lanes::<false>(&mut lanes);
-        basis.turn::<false>(&mut point);
+        basis.turn(&mut point);
         assert!(lanes.iter().zip(&x).all(|(a, b)| (0..W).all(|i| (a[i] - b[i]).abs() <= 1e-14)));
-        assert!(point.iter().zip(&lanes).all(|(a, b)| *a == b[5]));
+        assert!(point.iter().zip(&lanes).all(|(a, b)| (*a - b[5]).abs() <= 1e-14));
     }
 
     /// Directions that are 0 or depend on each other, and sizes whose squares overflow.

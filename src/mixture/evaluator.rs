@@ -1,11 +1,11 @@
 //! A mixture made ready for hot loops.
 
 use super::lanes::{finish, log_sum, scale, softmax};
-use super::low_rank::LowRank;
+use super::low_rank::{self, LowRank};
 use super::whitening::Whitening;
 use super::{Covariances, Mixture};
 use crate::linalg::Cholesky;
-use crate::simd::W;
+use crate::simd::{W, dispatch};
 use crate::{Real, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
@@ -188,18 +188,7 @@ impl<R: Real> Evaluator<R> {
                     whitening.add_transposed::<FMA>(y, score);
                 }
             }
-            Form::LowRank(all) => {
-                let top = self.low_rank_logits::<FMA>(all, x, logits, rest, d);
-                let total = softmax::<R, FMA>(logits, &top);
-                score.fill([R::zero(); W]);
-                for ((c, y), e) in all.iter().zip(rest.chunks_exact_mut(d)).zip(&*logits) {
-                    let mut r = [R::zero(); W];
-                    for i in 0..W {
-                        r[i] = e[i] / total[i];
-                    }
-                    c.add_score::<FMA>(&r, y, score);
-                }
-            }
+            Form::LowRank(all) => dispatch(low_rank::Score { all, means: &self.means, constants: &self.constants, x, score, logits, rest }),
             Form::Tied { whitening, centre } => {
                 let (v, y) = rest.split_at_mut(d);
                 let top = self.tied_logits::<FMA>(whitening, centre, x, logits, y);
@@ -254,7 +243,9 @@ impl<R: Real> Evaluator<R> {
             Form::Spherical(p) => self.separable_logits::<FMA>(|k, _| p[k], x, logits),
             Form::Diagonal(p) => self.separable_logits::<FMA>(|k, j| p[k * d + j], x, logits),
             Form::Full(all) => self.full_logits::<FMA>(all, x, logits, scratch, 0),
-            Form::LowRank(all) => self.low_rank_logits::<FMA>(all, x, logits, scratch, 0),
+            Form::LowRank(all) => {
+                dispatch(low_rank::Logits { all, means: &self.means, constants: &self.constants, x, logits, y: scratch, stride: 0 })
+            }
             Form::Tied { whitening, centre } => self.tied_logits::<FMA>(whitening, centre, x, logits, scratch),
         }
     }
@@ -280,25 +271,6 @@ impl<R: Real> Evaluator<R> {
                     q[i] = y[i].fma::<FMA>(y[i], q[i]);
                 }
             }
-            finish::<R, FMA>(self.constants[k], &q, l, &mut top);
-        }
-        top
-    }
-
-    /// `y` gets Q_k^T (x - m_k) of component k at `stride` k.
-    #[inline(always)]
-    fn low_rank_logits<const FMA: bool>(
-        &self,
-        all: &[LowRank<R>],
-        x: &[[R; W]],
-        logits: &mut [[R; W]],
-        y: &mut [[R; W]],
-        stride: usize,
-    ) -> [R; W] {
-        let d = self.dim;
-        let mut top = [R::min_value(); W];
-        for (k, (l, m)) in logits.iter_mut().zip(self.means.chunks_exact(d)).enumerate() {
-            let q = all[k].whiten::<FMA>(x, m, &mut y[k * stride..k * stride + d]);
             finish::<R, FMA>(self.constants[k], &q, l, &mut top);
         }
         top

@@ -6,8 +6,9 @@
 //! Differences of nearly equal numbers, which that form takes where lambda_j >> v, are avoided: a basis Q of R^d that begins
 //! with the u_j is a product of q reflections ([`Reflectors`]), and in it C is diagonal.
 
+use super::lanes::{finish, softmax};
 use crate::linalg::{Reflectors, leading, symmetric_eigen};
-use crate::simd::W;
+use crate::simd::{Kernel, W};
 use crate::{Real, Result};
 use ndarray::{Array2, ArrayView2, Axis};
 
@@ -97,6 +98,66 @@ impl<R: Real> LowRank<R> {
             for i in 0..W {
                 score[i] += y[i];
             }
+        }
+    }
+}
+
+/// ln(w_k N(x; m_k, C_k)) of all components into `logits`, and Q_k^T (x - m_k) into `y` at `stride` k; the result is the largest. A
+/// kernel of its own, not inlined into the many that evaluate mixtures: its call is nothing beside its work.
+pub struct Logits<'a, R> {
+    pub all: &'a [LowRank<R>],
+    /// m_k, [k, d], and ln w_k - (1/2) ln det(2 pi C_k), `[k]`.
+    pub means: &'a [R],
+    pub constants: &'a [R],
+    pub x: &'a [[R; W]],
+    pub logits: &'a mut [[R; W]],
+    pub y: &'a mut [[R; W]],
+    pub stride: usize,
+}
+
+impl<R: Real> Kernel for Logits<'_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = [R; W];
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> [R; W] {
+        let d = self.x.len();
+        let mut top = [R::min_value(); W];
+        for (k, (l, m)) in self.logits.iter_mut().zip(self.means.chunks_exact(d)).enumerate() {
+            let q = self.all[k].whiten::<FMA>(self.x, m, &mut self.y[k * self.stride..k * self.stride + d]);
+            finish::<R, FMA>(self.constants[k], &q, l, &mut top);
+        }
+        top
+    }
+}
+
+/// The score of a mixture of such components.
+pub struct Score<'a, R> {
+    pub all: &'a [LowRank<R>],
+    pub means: &'a [R],
+    pub constants: &'a [R],
+    pub x: &'a [[R; W]],
+    pub score: &'a mut [[R; W]],
+    pub logits: &'a mut [[R; W]],
+    /// Working memory, [k d].
+    pub rest: &'a mut [[R; W]],
+}
+
+impl<R: Real> Kernel for Score<'_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Score { all, means, constants, x, score, logits, rest } = self;
+        let d = x.len();
+        let top = Logits { all, means, constants, x, logits: &mut *logits, y: &mut *rest, stride: d }.run::<FMA>();
+        let total = softmax::<R, FMA>(logits, &top);
+        score.fill([R::zero(); W]);
+        for ((c, y), e) in all.iter().zip(rest.chunks_exact_mut(d)).zip(&*logits) {
+            let mut r = [R::zero(); W];
+            for i in 0..W {
+                r[i] = e[i] / total[i];
+            }
+            c.add_score::<FMA>(&r, y, score);
         }
     }
 }

@@ -105,7 +105,7 @@ impl Roots {
                 for (j, (x, z)) in x.iter_mut().zip(z).enumerate() {
                     *x = c.leading.get(j).unwrap_or(&c.noise).sqrt() * z;
                 }
-                c.basis.turn::<false>(x);
+                c.basis.turn(x);
                 return x.iter_mut().zip(m).for_each(|(x, m)| *x += m);
             }
         };

@@ -127,7 +127,7 @@ impl<R: Real> ComponentStep<R> {
             Bases::Axes => law.start.iter_mut().zip(x).zip(m).for_each(|((y, x), m)| *y = *x - *m),
             Bases::Reflectors(all) => {
                 law.start.iter_mut().zip(x).zip(m).for_each(|((y, x), m)| *y = *x - *m);
-                all[k].turn_back::<FMA>(&mut law.start);
+                all[k].turn_back(&mut law.start);
             }
             Bases::Matrices { q, .. } => {
                 law.centred.iter_mut().zip(x).zip(m).for_each(|((y, x), m)| *y = *x - *m);
@@ -158,7 +158,7 @@ impl<R: Real> ComponentStep<R> {
             Bases::Axes => out.copy_from_slice(w),
             Bases::Reflectors(all) => {
                 out.copy_from_slice(w);
-                all[k].turn::<FMA>(out);
+                all[k].turn(out);
             }
             Bases::Matrices { qt, .. } => combine::<R, FMA>(&qt[k * d * d..][..d * d], w, out),
         }
