@@ -191,8 +191,14 @@ proptest! {
         prop_assert!((noised.total_covariance() - expected).iter().all(|e| e.abs() <= 1e-11));
         let floored = law.floored(rho).unwrap();
         prop_assert_eq!(floored.kind(), law.kind());
+        // Of low rank: what the kind can hold of C_bar beside the loadings.
+        let pooled = match law.kind() {
+            CovarianceKind::LowRank(_) => &eye * law.pooled_variance(),
+            _ => law.pooled_covariance(),
+        };
+        prop_assert!(close(law.pooled_variance(), law.pooled_covariance().diag().sum() / d as f64, 1e-13));
         for k in 0..law.components() {
-            let expected = law.covariance(k) * (1.0 - rho) + law.pooled_covariance() * rho;
+            let expected = law.covariance(k) * (1.0 - rho) + &pooled * rho;
             prop_assert!((floored.covariance(k) - expected).iter().all(|e| e.abs() <= 1e-12));
         }
     }

@@ -47,12 +47,13 @@ pub fn fit(args: &FitArgs) -> Result<String> {
         body += &picture(&canvas.png(), caption);
     }
     if !prepared.reference.tried.is_empty() {
+        let counted = if given.reference.group == "none" { "components" } else { "components, or orbits of a group" };
         body += "<h2>Numbers of components tried</h2>\n<p>Of each the best of its starts; the lower a criterion, the better.</p>\n";
         let rows = prepared.reference.tried.iter();
         let rows: Vec<Vec<String>> = rows
             .map(|t| vec![t.components.to_string(), format!("{:.4}", t.log_likelihood), format!("{:.1}", t.bic), format!("{:.1}", t.icl)])
             .collect();
-        body += &table(&["components", "mean log-likelihood", "BIC", "ICL"], &rows, &[1, 2, 3]);
+        body += &table(&[counted, "mean log-likelihood", "BIC", "ICL"], &rows, &[1, 2, 3]);
     }
     body += "<h2>Components</h2>\n";
     body +=
@@ -72,7 +73,6 @@ fn facts(p: &Prepared, law: &Mixture) -> Result<Vec<(String, String)>> {
     let mut facts = vec![
         ("points".to_owned(), format!("{} for the fit, {} held out, {} dimensions", p.x.nrows(), held_out.nrows(), law.dim())),
         ("components".to_owned(), law.components().to_string()),
-        ("parameters".to_owned(), law.parameters().to_string()),
         ("mean log-likelihood".to_owned(), mean_and_error(law.log_density(p.x.view())?)),
         ("held out".to_owned(), mean_and_error(law.log_density(held_out.view())?)),
         ("held out, one Gaussian".to_owned(), mean_and_error(one.log_density(held_out.view())?)),
