@@ -60,12 +60,9 @@ pub enum Command {
 
 Run with --help for the list of keys.", after_long_help = train_help())]
 pub struct TrainArgs {
-    /// Configuration in TOML; keys that it leaves out have their defaults
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Set one key, over the file; may be repeated
-    #[arg(long, value_name = "TABLE.KEY=VALUE")]
-    pub set: Vec<String>,
+    /// The configuration.
+    #[command(flatten)]
+    pub keys: ConfigArgs,
     /// Run directory; must be new, unless the run in it is to be resumed [default: runs/DATA-OBJECTIVE-seedN]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -86,18 +83,26 @@ pub struct TrainArgs {
 
 Leaves reference.safetensors, pictures and reference.html in the directory. The keys are those of ndsm train --help.")]
 pub struct FitArgs {
-    /// Configuration in TOML; ndsm train --help lists the keys
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// One key set over the file; can be given often
-    #[arg(long, value_name = "TABLE.KEY=VALUE")]
-    pub set: Vec<String>,
+    /// The configuration.
+    #[command(flatten)]
+    pub keys: ConfigArgs,
     /// Directory; one that exists is refused [default: runs/DATA-reference-seedN]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// How and where to compute.
     #[command(flatten)]
     pub compute: ComputeArgs,
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Default, Args)]
+pub struct ConfigArgs {
+    /// Configuration in TOML; keys that it leaves out have their defaults
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set one key, over the file; may be repeated
+    #[arg(long, value_name = "TABLE.KEY=VALUE")]
+    pub set: Vec<String>,
 }
 
 /// Threads and device, for every command that computes.

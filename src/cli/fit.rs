@@ -9,9 +9,9 @@ use super::report::number;
 use super::run_dir::{RunDir, write_whole};
 use super::tensors::Tensors;
 use crate::config::Config;
-use crate::mixture::{Covariances, Mixture};
+use crate::mixture::{self, Count, FitOptions, Mixture};
 use crate::{Error, Result};
-use ndarray::{Array1, Array3, ArrayView2, Axis};
+use ndarray::Array1;
 use std::io::Write;
 
 /// Components whose spectra are drawn.
@@ -19,8 +19,8 @@ const SPECTRA: usize = 10;
 
 /// Fits, writes the file, the pictures and the page, and returns what to say.
 pub fn fit(args: &FitArgs) -> Result<String> {
-    let mut settings = args.config.as_deref().map(config_file::read).transpose()?.unwrap_or_default();
-    settings.extend(config_file::overrides(&args.set)?);
+    let mut settings = args.keys.config.as_deref().map(config_file::read).transpose()?.unwrap_or_default();
+    settings.extend(config_file::overrides(&args.keys.set)?);
     let given = Config::resolve(&settings)?;
     let run = RunDir::plan_reference(args.out.as_deref(), &given)?;
     let prepared = prepare(&given)?;
@@ -69,7 +69,7 @@ const SPECTRUM: &str = "Variances of the heaviest components along their princip
 /// What the fit came to.
 fn facts(p: &Prepared, law: &Mixture) -> Result<Vec<(String, String)>> {
     let held_out = encode(p.pca.as_ref(), p.data.held_out.view())?;
-    let one = gaussian(p.x.view())?;
+    let one = mixture::fit(p.x.view(), &FitOptions { components: Count::Fixed(1), ..FitOptions::default() })?.mixture;
     let mut facts = vec![
         ("points".to_owned(), format!("{} for the fit, {} held out, {} dimensions", p.x.nrows(), held_out.nrows(), law.dim())),
         ("components".to_owned(), law.components().to_string()),
@@ -80,18 +80,6 @@ fn facts(p: &Prepared, law: &Mixture) -> Result<Vec<(String, String)>> {
     facts.extend(p.choices.iter().map(|c| ("chosen".to_owned(), c.clone())));
     facts.extend(p.reference.notes.iter().map(|n| ("note".to_owned(), n.clone())));
     Ok(facts)
-}
-
-/// The Gaussian with the points' mean and covariance, held away from singular by a millionth of the mean variance.
-fn gaussian(x: ArrayView2<f64>) -> Result<Mixture> {
-    let (n, d) = x.dim();
-    let mean = x.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(d));
-    let centred = &x - &mean;
-    let mut covariance = centred.t().dot(&centred) / n as f64;
-    let floor = 1e-6 * covariance.diag().sum() / d as f64;
-    covariance.diag_mut().iter_mut().for_each(|v| *v += floor);
-    let stack = Array3::from_shape_fn((1, d, d), |(_, i, j)| covariance[[i, j]]);
-    Mixture::new(Array1::ones(1), mean.insert_axis(Axis(0)), Covariances::Full(stack))
 }
 
 /// Mean and its standard error.

@@ -56,12 +56,12 @@ const RESUMABLE: &[&str] = &[
 /// The configuration and the place of the run, both checked. A resumed run goes by its own configuration, with `--config` in
 /// its stead and `--set` over it; with a checkpoint there, only [`RESUMABLE`] keys may differ.
 fn plan(args: &TrainArgs) -> Result<(Config, RunDir)> {
-    let set = config_file::overrides(&args.set)?;
+    let set = config_file::overrides(&args.keys.set)?;
     let over = |mut base: Vec<Setting>| {
         base.extend(set.iter().cloned());
         Config::resolve(&base)
     };
-    let file = args.config.as_deref().map(config_file::read).transpose()?;
+    let file = args.keys.config.as_deref().map(config_file::read).transpose()?;
     // The run's own configuration comes before its place is checked: `--set` is to be judged together with it.
     let own = |run: &Path| match RunDir::open(run) {
         Ok(run) if args.resume => config_file::read(&run.config()).map(Some),

@@ -7,7 +7,7 @@ use super::{
 use crate::data::Dataset;
 use crate::mixture::Mixture;
 use crate::{Error, Result};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{ArrayView2, CowArray, Ix2, s};
 use std::time::Instant;
 
 /// Directions of the sliced W_2.
@@ -122,9 +122,6 @@ pub fn evaluate<'a>(
     let own = law.and_then(|law| law.mixture()).map(|mixture| ModeSpace { mixture, samples });
     let modes = own.or(fitted);
     let how = Resampling { seed, count: resamples };
-    let weights_off = |mixture: &'a Mixture| {
-        move |x: ArrayView2<f64>, _: ArrayView2<f64>| Ok(vec![total_variation(mode_weights(x, mixture)?.view(), mixture.weights())])
-    };
     let mut measures = Vec::new();
     let mut add = |names: &[(&'static str, &'static str)], sets: Option<&Sets>, f: Function<'_>| -> Result<()> {
         match sets {
@@ -136,31 +133,26 @@ pub fn evaluate<'a>(
         Ok(())
     };
     // What compares with the law has the held-out points as its floor.
-    let against_law = Sets { floor: Some(held_out.to_owned()), ..sets(usize::MAX) };
-    let counted = modes.map(|m| Sets { samples: m.samples.to_owned(), floor: own.map(|_| held_out.to_owned()), ..sets(usize::MAX) });
-    match modes {
-        Some(m) => add(&[MODE_WEIGHTS], counted.as_ref(), &weights_off(m.mixture))?,
-        None => add(&[MODE_WEIGHTS], None, &|_, _| Ok(vec![]))?,
-    }
+    let against_law = Sets { floor: Some(held_out.into()), ..sets(usize::MAX) };
+    let counted = modes.map(|m| Sets { samples: m.samples.into(), floor: own.map(|_| held_out.into()), ..sets(usize::MAX) });
+    // What is not known is not asked for: its place has no sets.
+    let unknown = || Ok(f64::NAN);
+    add(&[MODE_WEIGHTS], counted.as_ref(), &|x, _| {
+        let off = |m: ModeSpace| Ok(total_variation(mode_weights(x, m.mixture)?.view(), m.mixture.weights()));
+        Ok(vec![modes.map_or_else(unknown, off)?])
+    })?;
     add(&[SLICED], Some(&all), &|x, y| Ok(vec![sliced_w2(x, y, DIRECTIONS, seed)?]))?;
     add(&[ENERGY], Some(&pairs), &|x, y| Ok(vec![energy_distance(x, y)?]))?;
     let h = bandwidth.unwrap_or(1.0);
     add(&[MMD], bandwidth.map(|_| &pairs), &|x, y| Ok(vec![mmd2(x, y, h)?]))?;
-    match own {
-        Some(m) => add(&[OUTLIERS], Some(&against_law), &|x, _| Ok(vec![outlier_share(x, m.mixture, OUTLIER_STDS)?]))?,
-        None => add(&[OUTLIERS], None, &|_, _| Ok(vec![]))?,
-    }
-    match law {
-        Some(law) => add(&[NLL], Some(&against_law), &|x, _| Ok(vec![negative_log_likelihood(x, law)?]))?,
-        None => add(&[NLL], None, &|_, _| Ok(vec![]))?,
-    }
-    match own.filter(|_| bandwidth.is_some()) {
-        Some(m) => {
-            let sets = Sets { floor: Some(subset(held_out, PAIR_POINTS, seed, 1)), ..sets(PAIR_POINTS) };
-            add(&[MMD_EXACT], Some(&sets), &|x, _| Ok(vec![mmd2_to_mixture(x, m.mixture, h)?]))?;
-        }
-        None => add(&[MMD_EXACT], None, &|_, _| Ok(vec![]))?,
-    }
+    add(&[OUTLIERS], own.map(|_| &against_law), &|x, _| {
+        Ok(vec![own.map_or_else(unknown, |m| outlier_share(x, m.mixture, OUTLIER_STDS))?])
+    })?;
+    add(&[NLL], law.map(|_| &against_law), &|x, _| Ok(vec![law.map_or_else(unknown, |law| negative_log_likelihood(x, law))?]))?;
+    let few_against_law = Sets { floor: Some(pairs.held_out.view().into()), ..sets(PAIR_POINTS) };
+    add(&[MMD_EXACT], own.and(bandwidth).map(|_| &few_against_law), &|x, _| {
+        Ok(vec![own.map_or_else(unknown, |m| mmd2_to_mixture(x, m.mixture, h))?])
+    })?;
     add(&[FRECHET], Some(&all), &|x, y| Ok(vec![frechet(x, y)?]))?;
     add(&[SINKHORN_DIVERGENCE], bandwidth.map(|_| &transported), &|x, y| match sinkhorn_divergence(x, y, SINKHORN * h * h) {
         // Clusters too far apart for their masses to be levelled: not defined, rather than the end of all others.
@@ -204,24 +196,30 @@ const MEMORISATION: Named =
 type Function<'f> = &'f dyn Fn(ArrayView2<f64>, ArrayView2<f64>) -> Result<Vec<f64>>;
 
 /// What a metric is computed of.
-struct Sets {
-    samples: Array2<f64>,
-    held_out: Array2<f64>,
+struct Sets<'a> {
+    samples: Rows<'a>,
+    held_out: Rows<'a>,
     /// What stands for the samples in the floor.
-    floor: Option<Array2<f64>>,
+    floor: Option<Rows<'a>>,
 }
 
-impl Sets {
-    fn new([samples, held_out, training]: [ArrayView2<f64>; 3], size: usize, seed: u64) -> Self {
-        let few = |x, which| subset(x, size, seed, which);
+/// A subset, or the whole set itself.
+type Rows<'a> = CowArray<'a, f64, Ix2>;
+
+impl<'a> Sets<'a> {
+    fn new([samples, held_out, training]: [ArrayView2<'a, f64>; 3], size: usize, seed: u64) -> Self {
+        let few = |x: ArrayView2<'a, f64>, which| if x.nrows() <= size { x.into() } else { subset(x, size, seed, which).into() };
         Sets { samples: few(samples, 0), held_out: few(held_out, 1), floor: Some(few(training, 2)) }
     }
 
     /// The first rows of each, as many as the smallest has.
-    fn of_equal_size(&self) -> Self {
+    fn of_equal_size(&self) -> Sets<'_> {
         let n = self.floor.iter().chain([&self.samples, &self.held_out]).map(|x| x.nrows()).min().unwrap_or(0);
-        let first = |x: &Array2<f64>| x.slice(ndarray::s![..n, ..]).to_owned();
-        Sets { samples: first(&self.samples), held_out: first(&self.held_out), floor: self.floor.as_ref().map(first) }
+        Sets {
+            samples: self.samples.slice(s![..n, ..]).into(),
+            held_out: self.held_out.slice(s![..n, ..]).into(),
+            floor: self.floor.as_ref().map(|x| x.slice(s![..n, ..]).into()),
+        }
     }
 }
 
@@ -238,7 +236,7 @@ impl Resampling {
         let enough = sets.samples.nrows().min(sets.held_out.nrows()) > 4 * NEIGHBOUR;
         let mut halves = Vec::new();
         for b in (0..self.count as u64).filter(|_| enough) {
-            let half = |x: &Array2<f64>, which: u64| subset(x.view(), x.nrows() / 2, self.seed, HALVES + 2 * b + which);
+            let half = |x: &Rows, which: u64| subset(x.view(), x.nrows() / 2, self.seed, HALVES + 2 * b + which);
             halves.push(f(half(&sets.samples, 0).view(), half(&sets.held_out, 1).view())?);
         }
         let interval = |i: usize| {

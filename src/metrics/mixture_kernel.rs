@@ -5,7 +5,7 @@
 //! E k(x, Y) = (2 pi h^2)^(d/2) sum_l w_l N(x; m_l, C_l + h^2 I),
 //! E k(X, Y) = (2 pi h^2)^(d/2) sum_kl w_k w_l N(m_k; m_l, C_k + C_l + h^2 I).
 
-use super::pairs::kernel_within;
+use super::pairs::{check_bandwidth, kernel_within};
 use crate::mixture::{Covariances, Mixture};
 use crate::{Error, Result};
 use ndarray::{Array3, ArrayView2};
@@ -50,9 +50,7 @@ fn scale(d: usize, h: f64) -> f64 {
 }
 
 fn check(d: usize, law: &Mixture, bandwidth: f64) -> Result<()> {
-    if !(bandwidth > 0.0 && bandwidth.is_finite()) {
-        return Err(Error::invalid("mmd2: bandwidth", "finite and > 0", bandwidth));
-    }
+    check_bandwidth(bandwidth)?;
     if d != law.dim() {
         return Err(Error::shape("mmd2", "points and mixture of one dimension", &[&[d], &[law.dim()]]));
     }

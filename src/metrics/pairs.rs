@@ -73,10 +73,12 @@ pub fn energy_distance(x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<f64> {
 /// [`Error::Shape`] if the widths differ or a sample has fewer than 2 points; [`Error::Invalid`] for another bandwidth.
 pub fn mmd2(x: ArrayView2<f64>, y: ArrayView2<f64>, bandwidth: f64) -> Result<f64> {
     check_pair("mmd2", x, y, 2)?;
-    if !(bandwidth > 0.0 && bandwidth.is_finite()) {
-        return Err(Error::invalid("mmd2: bandwidth", "finite and > 0", bandwidth));
-    }
+    check_bandwidth(bandwidth)?;
     Ok(kernel(x, x, true, bandwidth) + kernel(y, y, true, bandwidth) - 2.0 * kernel(x, y, false, bandwidth))
+}
+
+pub(super) fn check_bandwidth(bandwidth: f64) -> Result<()> {
+    if bandwidth > 0.0 && bandwidth.is_finite() { Ok(()) } else { Err(Error::invalid("mmd2: bandwidth", "finite and > 0", bandwidth)) }
 }
 
 /// Mean of [`mmd2`]'s kernel over pairs.

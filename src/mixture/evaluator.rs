@@ -102,6 +102,14 @@ impl Evaluator<f64> {
         Ok(Evaluator { dim: d, constants, means: shifted.iter().copied().collect(), form })
     }
 
+    /// The components in their eigenbases, where they are of low rank.
+    pub(crate) fn low_rank(&self) -> Option<&[LowRank<f64>]> {
+        match &self.form {
+            Form::LowRank(all) => Some(all),
+            _ => None,
+        }
+    }
+
     /// C_k^-1, [d, d].
     pub(super) fn precision(&self, k: usize) -> Array2<f64> {
         let squared = |w: &Whitening<f64>| {

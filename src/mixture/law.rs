@@ -1,7 +1,7 @@
 //! The law itself: parameters, moments, density and its derivatives.
 
 use super::{CovarianceKind, Covariances, Evaluator};
-use crate::linalg::{Reflectors, symmetric_eigen};
+use crate::linalg::symmetric_eigen;
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, Axis};
 
@@ -123,11 +123,7 @@ impl Mixture {
             Covariances::Diagonal(v) => v.row(k).to_vec(),
             Covariances::Full(c) => symmetric_eigen(c.index_axis(Axis(0), k))?.values.to_vec(),
             Covariances::Tied(c) => symmetric_eigen(c.view())?.values.to_vec(),
-            Covariances::LowRank { loadings, noise } => {
-                let (_, mut values) = Reflectors::principal(loadings.index_axis(Axis(0), k))?;
-                values.resize(self.dim(), 0.0);
-                values.iter().map(|v| v + noise[k]).collect()
-            }
+            Covariances::LowRank { .. } => self.evaluator.low_rank().map_or_else(Vec::new, |all| all[k].spectrum(self.dim())),
         };
         values.sort_by(|a, b| b.total_cmp(a));
         Ok(values)

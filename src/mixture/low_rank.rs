@@ -38,6 +38,11 @@ impl LowRank<f64> {
         self.leading.iter().map(|v| v.ln()).sum::<f64>() + (dim - self.leading.len()) as f64 * self.noise.ln()
     }
 
+    /// The eigenvalues in `dim` dimensions, in descending order.
+    pub fn spectrum(&self, dim: usize) -> Vec<f64> {
+        (0..dim).map(|j| *self.leading.get(j).unwrap_or(&self.noise)).collect()
+    }
+
     /// C^-1, [d, d], for those who must have it as a matrix.
     pub fn precision(&self, dim: usize) -> Array2<f64> {
         let mut out = Array2::from_diag(&ndarray::Array1::from_elem(dim, 1.0 / self.noise));
@@ -186,7 +191,7 @@ pub fn principal(covariance: ArrayView2<f64>, q: usize) -> Result<(Array2<f64>, 
 /// Rows that are not finite.
 pub fn truncated(a: ArrayView2<f64>, noise: f64, q: usize) -> Result<(Array2<f64>, f64)> {
     let d = a.ncols();
-    let (rows, left) = if a.nrows() <= d {
+    let (mut rows, left) = if a.nrows() <= d {
         leading(a, q)?
     } else {
         // More rows than coordinates: few coordinates, and their d x d matrix is the smaller one.
@@ -196,7 +201,6 @@ pub fn truncated(a: ArrayView2<f64>, noise: f64, q: usize) -> Result<(Array2<f64
     };
     let more = if q < d { left / (d - q) as f64 } else { 0.0 };
     // lambda + v stays what it was while v grows.
-    let mut rows = rows;
     for mut row in rows.axis_iter_mut(Axis(0)) {
         let value = row.iter().map(|v| v * v).sum::<f64>();
         row *= if value > 0.0 { ((value - more).max(0.0) / value).sqrt() } else { 0.0 };

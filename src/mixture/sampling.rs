@@ -71,28 +71,26 @@ impl Mixture {
     }
 
     /// Square roots of the covariances: C_k = L_k L_k^T.
-    fn roots(&self) -> Result<Roots> {
+    fn roots(&self) -> Result<Roots<'_>> {
         Ok(match self.covariances() {
             Covariances::Spherical(v) => Roots::Spherical(v.iter().map(|v| v.sqrt()).collect()),
             Covariances::Diagonal(v) => Roots::Diagonal(v.mapv(f64::sqrt)),
             Covariances::Full(c) => Roots::Full(c.axis_iter(Axis(0)).map(Cholesky::new).collect::<Result<_>>()?),
             Covariances::Tied(c) => Roots::Tied(Cholesky::new(c.view())?),
-            Covariances::LowRank { loadings, noise } => {
-                Roots::LowRank(loadings.outer_iter().zip(noise).map(|(l, v)| LowRank::new(l, *v)).collect::<Result<_>>()?)
-            }
+            Covariances::LowRank { .. } => Roots::LowRank(self.evaluator().low_rank().unwrap_or(&[])),
         })
     }
 }
 
-enum Roots {
+enum Roots<'a> {
     Spherical(Vec<f64>),
     Diagonal(Array2<f64>),
     Full(Vec<Cholesky>),
     Tied(Cholesky),
-    LowRank(Vec<LowRank<f64>>),
+    LowRank(&'a [LowRank<f64>]),
 }
 
-impl Roots {
+impl Roots<'_> {
     /// x = m + L_k z; of low rank L_k = Q diag(sd).
     fn place(&self, m: &[f64], k: usize, z: &[f64], x: &mut [f64]) {
         let lower = match self {

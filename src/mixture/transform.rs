@@ -1,6 +1,6 @@
 //! Laws that are mixtures again: images under linear maps, marginals of linear SDEs, floored covariances.
 
-use super::{Covariances, Mixture};
+use super::{CovarianceKind, Covariances, Mixture};
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, Axis};
 
@@ -57,14 +57,18 @@ impl Mixture {
             let c = a.dot(&c).dot(&a.t());
             (&c + &c.t()) * 0.5
         };
-        let covariances = match self.covariances() {
-            Covariances::Tied(c) => Covariances::Tied(image(c.view())),
-            Covariances::LowRank { loadings, noise } if loadings.dim().1 <= b.len() && conformal(a).is_some() => {
+        let scale = match self.kind() {
+            CovarianceKind::LowRank(q) if q <= b.len() => conformal(a),
+            _ => None,
+        };
+        let covariances = match (self.covariances(), scale) {
+            (Covariances::Tied(c), _) => Covariances::Tied(image(c.view())),
+            (Covariances::LowRank { loadings, noise }, Some(scale)) => {
                 let mut images = Array3::zeros((self.components(), loadings.dim().1, b.len()));
                 for (mut to, from) in images.outer_iter_mut().zip(loadings.outer_iter()) {
                     to.assign(&from.dot(&a.t()));
                 }
-                Covariances::LowRank { loadings: images, noise: noise * conformal(a).unwrap_or(1.0) }
+                Covariances::LowRank { loadings: images, noise: noise * scale }
             }
             _ => {
                 let mut all = Array3::zeros((self.components(), b.len(), b.len()));
@@ -159,7 +163,6 @@ fn each(stack: &Array3<f64>, f: impl Fn(ArrayView2<f64>) -> Array2<f64>) -> Arra
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mixture::CovarianceKind;
     use ndarray::array;
 
     #[test]

@@ -11,7 +11,7 @@
 
 use super::{Paths, check_rows, positive};
 use crate::linalg::{self, Reflectors};
-use crate::mixture::{Covariances, Evaluator, Mixture};
+use crate::mixture::{Evaluator, Mixture};
 use crate::rng::{NormalLanes, Purpose, Stream};
 use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Error, Real, Result};
@@ -72,14 +72,9 @@ impl<R: Real> ComponentStep<R> {
         let means = of(&mut pi.means().iter().copied());
         let evaluator = Evaluator::new(pi);
         let made = |variances, bases| Ok(ComponentStep { pi: evaluator, beta, means, variances, bases });
-        if let Covariances::LowRank { loadings, noise } = pi.covariances() {
-            let (mut variances, mut bases) = (Vec::with_capacity(k * d), Vec::with_capacity(k));
-            for (l, v) in loadings.outer_iter().zip(noise) {
-                let (basis, values) = Reflectors::principal(l)?;
-                variances.extend((0..d).map(|j| R::of(v + values.get(j).unwrap_or(&0.0))));
-                bases.push(basis.cast());
-            }
-            return made(variances, Bases::Reflectors(bases));
+        if let Some(all) = pi.evaluator().low_rank() {
+            let variances = of(&mut all.iter().flat_map(|c| c.spectrum(d)));
+            return made(variances, Bases::Reflectors(all.iter().map(|c| c.basis.cast()).collect()));
         }
         let covariances: Vec<_> = (0..k).map(|k| pi.covariance(k)).collect();
         let diagonal = covariances.iter().all(|c| c.indexed_iter().all(|((i, j), v)| i == j || *v == 0.0));

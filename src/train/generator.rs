@@ -1,5 +1,6 @@
 //! Samples from a trained model.
 
+use super::system::start_std;
 use super::{Reference, State, System, settle};
 use crate::config::{Config, ObjectiveKind, Parametrisation, SdeKind};
 use crate::mixture::{Draw, Mixture};
@@ -54,8 +55,7 @@ impl<R: Real> Generator<R> {
     pub fn new(config: &Config, reference: &Reference, state: &State<R>) -> Result<Self> {
         let config = &settle(config, reference)?.0;
         let system = System::<R>::new(config, reference)?;
-        let params = if state.optimiser.ema.is_empty() { &state.params } else { &state.optimiser.ema };
-        let inference = Inference::new(system.model.net, params)?;
+        let inference = Inference::new(system.model.net, state.averaged())?;
         let field = Learned { regression: system.regression, ..Learned::new(system.model, inference) };
         let (whitening, start) = (reference.whitening.clone(), reference.mixture.clone());
         Ok(Generator { config: config.clone(), whitening, start, reverse: system.reverse, field })
@@ -122,12 +122,8 @@ impl<R: Real> Generator<R> {
 
     /// Starting points in whitened coordinates: the reference, or the wide Gaussian of variance-exploding noise.
     fn start(&self, n: usize, seed: u64) -> Result<Vec<R>> {
-        let sde = &self.config.sde;
         let z = self.start.sample(n, seed, Purpose::Start, Draw::Systematic)?.0;
-        let widen = match sde.kind {
-            SdeKind::Ve | SdeKind::SubVp => self.reverse.scale().total_std(1.0, sde.horizon),
-            _ => 1.0,
-        };
+        let widen = start_std(&self.config, self.reverse.as_ref());
         Ok(z.iter().map(|v| R::of(*v * widen)).collect())
     }
 

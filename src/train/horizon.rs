@@ -78,16 +78,13 @@ pub fn settle(config: &Config, reference: &Reference) -> Result<(Config, Vec<Str
 
 /// The number of steps, and why.
 fn steps(config: &Config, reference: &Reference) -> Result<(usize, String)> {
-    let grid = match config.sde.grid {
-        GridKey::PerPath => return Ok((OWN_GRID, "measured best for paths with grids of their own".to_owned())),
-        GridKey::Uniform => Grid::Uniform,
-        GridKey::Quadratic => Grid::Quadratic,
-        GridKey::Geometric => Grid::Geometric,
+    let Some(grid) = common(config.sde.grid) else {
+        return Ok((OWN_GRID, "measured best for paths with grids of their own".to_owned()));
     };
     let Some(limit) = stability(config, reference)? else {
         return Ok((COMMON_GRID, "the usual number of a common grid: every step is stable".to_owned()));
     };
-    let longest = |steps: usize| Ok(grid.times(config.sde.horizon, steps)?.windows(2).map(|w| w[1] - w[0]).fold(0.0, f64::max));
+    let longest = |steps: usize| Ok(longest(&grid.times(config.sde.horizon, steps)?));
     let mut steps = COMMON_GRID;
     while longest(steps)? > SAFETY * limit {
         // On grids whose steps grow by a factor more of them do not make the longest shorter.
@@ -97,6 +94,21 @@ fn steps(config: &Config, reference: &Reference) -> Result<(usize, String)> {
         steps = (steps + steps.div_ceil(4)).min(MOST);
     }
     Ok((steps, format!("the longest step is {:.3}, explicit steps are stable below 2 v_min / beta = {limit:.3}", longest(steps)?)))
+}
+
+/// The grid that all paths have in common, if they do.
+pub(super) fn common(grid: GridKey) -> Option<Grid> {
+    match grid {
+        GridKey::PerPath => None,
+        GridKey::Uniform => Some(Grid::Uniform),
+        GridKey::Quadratic => Some(Grid::Quadratic),
+        GridKey::Geometric => Some(Grid::Geometric),
+    }
+}
+
+/// The longest step of a grid.
+pub(super) fn longest(times: &[f64]) -> f64 {
+    times.windows(2).map(|w| w[1] - w[0]).fold(0.0, f64::max)
 }
 
 /// Explicit steps need h < 2 / rate (the real interval of stability of the Taylor polynomials of degree 1 and 2 is [-2, 0]); the rate
@@ -187,7 +199,7 @@ mod tests {
         for (narrow, transition, grid) in [(1.0, "euler", "uniform"), (0.01, "euler", "quadratic"), (0.003, "ito-taylor", "uniform")] {
             let (config, why) = settled(&[("objective.transition", transition), ("sde.grid", grid)], narrow).unwrap();
             let grid = if grid == "uniform" { Grid::Uniform } else { Grid::Quadratic };
-            let longest = grid.times(3.0, config.sde.steps).unwrap().windows(2).map(|w| w[1] - w[0]).fold(0.0, f64::max);
+            let longest = longest(&grid.times(3.0, config.sde.steps).unwrap());
             assert!(longest <= narrow && config.sde.steps >= 200, "{narrow}: {} steps, {longest}", config.sde.steps);
             assert_eq!(config.sde.steps == 200, narrow == 1.0, "{why:?}");
             assert!(why[1].contains("stable below 2 v_min / beta"), "{why:?}");

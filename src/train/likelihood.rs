@@ -8,9 +8,9 @@
 //! the path, with the same method and the same steps.
 
 use super::generator::Learned;
-use super::system::model;
+use super::system::{model, start_std};
 use super::{Reference, State, settle};
-use crate::config::{Config, ObjectiveKind, SdeKind};
+use crate::config::{Config, ObjectiveKind};
 use crate::mixture::Mixture;
 use crate::nn::Inference;
 use crate::real::Dual;
@@ -57,13 +57,9 @@ impl Likelihood {
             return Err(Error::refused("likelihood", sentence));
         }
         let (score, reverse) = model::<D>(config, reference)?;
-        let params = if state.optimiser.ema.is_empty() { &state.params } else { &state.optimiser.ema };
-        let params: Vec<D> = params.iter().map(|p| Dual::constant(p.f64())).collect();
+        let params: Vec<D> = state.averaged().iter().map(|p| Dual::constant(p.f64())).collect();
         let inference = Inference::new(score.net, &params)?;
-        let widen = match config.sde.kind {
-            SdeKind::Ve | SdeKind::SubVp => reverse.scale().total_std(1.0, config.sde.horizon),
-            SdeKind::Langevin | SdeKind::Vp => 1.0,
-        };
+        let widen = start_std(config, reverse.as_ref());
         let flow = Flow { field: Learned::new(score, inference), reverse, u: Vec::new(), v: Vec::new() };
         let (whitening, start) = (reference.whitening.clone(), reference.mixture.clone());
         Ok(Likelihood { whitening, start, widen, horizon: config.sde.horizon, t_min: config.sde.t_min, flow })

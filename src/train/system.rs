@@ -1,8 +1,8 @@
 //! Process, objective and score model, built from the configuration.
 
-use super::horizon::{stability, unstable};
+use super::horizon::{common, longest, stability, unstable};
 use super::{Reference, settle};
-use crate::config::{Config, Grid as GridKey, ObjectiveKind, SdeKind, TimeSampling, Transition};
+use crate::config::{Config, ObjectiveKind, SdeKind, TimeSampling, Transition};
 use crate::mixture::Evaluator;
 use crate::nn::ScoreNet;
 use crate::objective::{ComponentChain, GaussianChain, Guide, Regression, ScoreModel};
@@ -93,15 +93,18 @@ pub(super) fn model<R: Real>(config: &Config, reference: &Reference) -> Result<(
     Ok((ScoreModel::new(net, config.network.parametrisation, scale, guide, &reference.std.to_vec())?, reverse))
 }
 
+/// Standard deviations of the law that generation starts from, in those of the reference.
+pub(super) fn start_std<R: Real>(config: &Config, reverse: &dyn Reverse<R>) -> f64 {
+    match config.sde.kind {
+        SdeKind::Ve | SdeKind::SubVp => reverse.scale().total_std(1.0, config.sde.horizon),
+        SdeKind::Langevin | SdeKind::Vp => 1.0,
+    }
+}
+
 /// The noising chain.
 fn chain<R: Real>(config: &Config, reference: &Reference, times: TimeLaw) -> Result<(Box<dyn Noising<R>>, usize)> {
     let (s, m, d) = (&config.sde, config.train.times_per_path, reference.whitening.dim());
-    let kind = match s.grid {
-        GridKey::PerPath => None,
-        GridKey::Uniform => Some(Grid::Uniform),
-        GridKey::Quadratic => Some(Grid::Quadratic),
-        GridKey::Geometric => Some(Grid::Geometric),
-    };
+    let kind = common(s.grid);
     // A path of its own grid is drawn from once, at its end: it takes m of them.
     let paths_per_point = if kind.is_none() { m } else { 1 };
     let grid = kind.map(|g| g.times(s.horizon, s.steps)).transpose()?;
@@ -160,7 +163,7 @@ impl Along {
     /// The longest step.
     fn longest(&self, horizon: f64) -> Result<f64> {
         let own = Grid::Geometric.times(horizon, self.steps)?;
-        Ok(self.grid.as_ref().unwrap_or(&own).windows(2).map(|w| w[1] - w[0]).fold(0.0, f64::max))
+        Ok(longest(self.grid.as_ref().unwrap_or(&own)))
     }
 }
 

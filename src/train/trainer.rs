@@ -30,6 +30,13 @@ pub struct State<R> {
     pub prices: Option<Prices>,
 }
 
+impl<R> State<R> {
+    /// The parameters that generate: the averaged ones, or the last ones where there is no average.
+    pub fn averaged(&self) -> &[R] {
+        if self.optimiser.ema.is_empty() { &self.params } else { &self.optimiser.ema }
+    }
+}
+
 /// What one step came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {

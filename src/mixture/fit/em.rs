@@ -70,10 +70,7 @@ impl Em {
         let (mean, covariance) = self.moments();
         let means = mean.broadcast((k, self.blocks.d)).map(|m| m.to_owned()).unwrap_or_default();
         let total = covariance + &Array2::from_diag(&ArrayView1::from(floor));
-        let (alike, rounds) = match kind {
-            CovarianceKind::LowRank(q) => (low_rank::rough(k, q, &total.diag().to_vec()), low_rank::ROUNDS),
-            _ => (Covariances::alike(kind, k, total.view())?, 1),
-        };
+        let (alike, rounds) = low_rank::beginning(kind, k, total.view())?;
         let mut mixture = Mixture::new(Array1::from_elem(k, 1.0 / k as f64), means, alike)?;
         for _ in 0..rounds {
             mixture = self.maximise(&self.label(labels, &mixture), &mixture, floor)?;

@@ -4,12 +4,12 @@
 
 use crate::Result;
 use crate::linalg::{Cholesky, leading, symmetric_eigen};
-use crate::mixture::Covariances;
+use crate::mixture::{CovarianceKind, Covariances};
 use crate::rng::{Purpose, Stream};
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2};
 
 /// Rounds with fixed clusters at a start: each is a step of the power iteration toward the principal directions.
-pub const ROUNDS: usize = 8;
+const ROUNDS: usize = 8;
 
 /// The least loading's square over the noise: a direction that explains nothing more than the noise is kept to be turned.
 const KEPT: f64 = 1e-9;
@@ -88,8 +88,20 @@ fn rescaled(loadings: ArrayView2<f64>, s: &Array2<f64>, trace: f64, floor: f64) 
     Ok(Some((turn.dot(&u), turn.dot(&us), noise)))
 }
 
+/// Where a fit of `kind` to fixed clusters begins, given the data's covariance, and how many rounds it takes: components that are all
+/// alike, which one round makes right, but for loadings.
+///
+/// # Errors
+/// As [`Covariances::alike`].
+pub fn beginning(kind: CovarianceKind, k: usize, total: ArrayView2<f64>) -> Result<(Covariances, usize)> {
+    Ok(match kind {
+        CovarianceKind::LowRank(q) => (rough(k, q, &total.diag().to_vec()), ROUNDS),
+        _ => (Covariances::alike(kind, k, total)?, 1),
+    })
+}
+
 /// `k` components with the mean variance of the data and loadings in directions of no meaning.
-pub fn rough(k: usize, q: usize, variances: &[f64]) -> Covariances {
+fn rough(k: usize, q: usize, variances: &[f64]) -> Covariances {
     let d = variances.len();
     let mean = variances.iter().sum::<f64>() / d as f64;
     let mut stream = Stream::new(0, Purpose::Fit, u64::MAX, 0);
@@ -102,7 +114,7 @@ pub fn rough(k: usize, q: usize, variances: &[f64]) -> Covariances {
 mod tests {
     use super::*;
     use crate::mixture::{Count, CovarianceKind::LowRank};
-    use crate::mixture::{CovarianceKind, Draw, Em, FitOptions, Mixture, fit};
+    use crate::mixture::{Draw, Em, FitOptions, Mixture, fit};
     use ndarray::{Axis, array};
 
     /// One component: the maximum of the likelihood is the closed form, the data's principal components.

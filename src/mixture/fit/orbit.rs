@@ -211,10 +211,7 @@ impl Em {
         let count = k * symmetry.group.order();
         let weights = Array1::from_elem(count, 1.0 / count as f64);
         // The sums are taken about the origin, which every element leaves where it is.
-        let (alike, rounds) = match kind {
-            CovarianceKind::LowRank(q) => (low_rank::rough(k, q, &total.diag().to_vec()), low_rank::ROUNDS),
-            _ => (Covariances::alike(kind, k, total.view())?, 1),
-        };
+        let (alike, rounds) = low_rank::beginning(kind, k, total.view())?;
         let mut mixture = symmetry.expand(weights, Array2::zeros((k, d)).view(), &alike)?;
         for _ in 0..rounds {
             mixture = self.maximise_orbits(&self.label(labels, &mixture), &mixture, symmetry, floor)?;
