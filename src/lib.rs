@@ -67,6 +67,7 @@ pub mod mixture;
 pub mod nn;
 pub mod objective;
 pub mod optim;
+mod par;
 pub mod real;
 pub mod rng;
 pub mod sample;

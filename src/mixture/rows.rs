@@ -1,9 +1,9 @@
 //! The evaluator over row-major batches, in parallel.
 
 use super::Evaluator;
+use crate::par;
 use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Error, Real, Result};
-use rayon::prelude::*;
 
 /// Rows of a parallel chunk.
 const CHUNK: usize = 1024;
@@ -46,9 +46,9 @@ impl<R: Real> Evaluator<R> {
             let expected = format!("points of length {d} and, for each, {width} numbers out");
             return Err(Error::shape("mixture", expected, &[&[x.len()], &[out.len()]]));
         }
-        x.par_chunks(CHUNK * d)
-            .zip(out.par_chunks_mut(CHUNK * width))
-            .for_each(|(x, out)| dispatch(Rows { evaluator: self, what, x, out, width }));
+        par::each((par::chunks(x, CHUNK * d), par::chunks_mut(out, CHUNK * width)), |_, (x, out)| {
+            dispatch(Rows { evaluator: self, what, x, out, width });
+        });
         Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! Evaluation without a tape: for sampling, where nothing has to be kept.
 
 use super::ScoreNet;
+use crate::par;
 use crate::tape::{Matrix, Packed, linear_rows, pack, packed_len, zeros};
 use crate::{Error, Real, Result};
-use rayon::prelude::*;
 
 /// Rows that go through all layers at once: their units stay in the second-level cache.
 const ROWS: usize = 128;
@@ -91,8 +91,8 @@ impl<R: Real> Inference<R> {
             return Ok(());
         }
         let span = n.div_ceil(spans).next_multiple_of(ROWS);
-        let work = rows.par_chunks(span * i).zip(out.par_chunks_mut(span * o)).zip(self.threads.par_iter_mut());
-        work.for_each(|((rows, out), tmp)| forward(net, packed, biases, rows, out, tmp));
+        let work = (par::chunks(rows, span * i), par::chunks_mut(out, span * o), par::chunks_mut(&mut self.threads, 1));
+        par::each(work, |_, (rows, out, tmp)| forward(net, packed, biases, rows, out, &mut tmp[0]));
         Ok(())
     }
 }

@@ -20,10 +20,10 @@
 use super::ScoreModel;
 use super::variate::{Learned, Variate};
 use crate::config::{Control, Parametrisation};
+use crate::par;
 use crate::tape::{Blocks, Program, Recorder, Var, Workspace};
 use crate::transition::Draws;
 use crate::{Error, Real, Result};
-use rayon::prelude::*;
 
 /// Replays of the tape that `rows` rows are shared out to: of at most 256 rows, enough to keep the matrix products busy, few enough to stay in cache; two
 /// at least, as soon as a half is worth a thread.
@@ -217,8 +217,8 @@ impl<R: Real> Loss<R> {
     /// Points and times of all rows, draw by draw.
     fn fill_points(&mut self, draws: &Draws<R>, points: usize) {
         let (d, control) = (draws.dim(), self.control);
-        let rows = (self.rows.points.par_chunks_mut(points * d), self.rows.times.par_chunks_mut(points)).into_par_iter();
-        rows.enumerate().with_min_len(64).for_each(|(i, (rows, times))| {
+        let rows = (par::chunks_mut(&mut self.rows.points, points * d), par::chunks_mut(&mut self.rows.times, points));
+        par::each(rows, |i, (rows, times)| {
             let draw = draws.draw(i);
             times.fill(draws.times()[i]);
             rows[..d].copy_from_slice(draw.plus);

@@ -1,9 +1,9 @@
 //! Processes run backwards: what one step does with the residual of a score.
 
+use crate::par;
 use crate::rng::Purpose;
 use crate::sde::{ComponentStep, NoiseScale, Paths};
 use crate::{Real, Result};
-use rayon::prelude::*;
 
 /// A noising process, as the samplers need it. `u`, `residual`: row-major [n, d].
 pub trait Reverse<R: Real>: Sync {
@@ -40,7 +40,7 @@ impl<R: Real> Reverse<R> for ReverseLangevin<R> {
 
     fn velocity(&self, _t: f64, _u: &[R], residual: &mut [R]) {
         let half = R::of(-self.0.beta() / 2.0);
-        residual.par_iter_mut().with_min_len(4096).for_each(|v| *v *= half);
+        par::each(par::chunks_mut(residual, NUMBERS), |_, v| v.iter_mut().for_each(|v| *v *= half));
     }
 
     fn reverse_step(&self, _t: f64, h: f64, residual: &[R], u: &mut [R], paths: Paths) -> Result<()> {
@@ -85,7 +85,8 @@ impl ReverseIsotropic {
     fn move_by<R: Real>(self, t: f64, [scale, step, variance]: [f64; 3], residual: &[R], u: &mut [R], paths: Paths) {
         const ROWS: usize = 256;
         let [scale, step, sd, guide] = [scale, step, variance.sqrt(), self.guide(t)].map(R::of);
-        u.par_chunks_mut(ROWS * self.dim).zip(residual.par_chunks(ROWS * self.dim)).enumerate().for_each(|(chunk, (u, r))| {
+        let size = ROWS * self.dim;
+        par::each((par::chunks_mut(u, size), par::chunks(residual, size)), |chunk, (u, r)| {
             let mut z = vec![R::zero(); u.len()];
             paths.stream(chunk).fill_normal(&mut z);
             for ((u, r), z) in u.iter_mut().zip(r).zip(&z) {
@@ -107,7 +108,9 @@ impl<R: Real> Reverse<R> for ReverseIsotropic {
     fn velocity(&self, t: f64, u: &[R], residual: &mut [R]) {
         let (decay, half) = (R::of(-self.rates(t).0), R::of(-0.5 * self.rates(t).1));
         let guide = R::of(self.guide(t));
-        residual.par_iter_mut().with_min_len(4096).zip(u).for_each(|(v, u)| *v = decay * *u + half * (*v + guide * *u));
+        par::each((par::chunks_mut(residual, NUMBERS), par::chunks(u, NUMBERS)), |_, (v, u)| {
+            v.iter_mut().zip(u).for_each(|(v, u)| *v = decay * *u + half * (*v + guide * *u));
+        });
     }
 
     /// Ancestral sampling: given X_t and the mean of X_0 that the score implies (Tweedie), X_s, s = t - h, is Gaussian. With a = alpha_t/alpha_s and
@@ -126,8 +129,13 @@ impl<R: Real> Reverse<R> for ReverseIsotropic {
     }
 }
 
+/// Numbers that are worth a thread's turn.
+const NUMBERS: usize = 4096;
+
 fn add_scaled<R: Real>(u: &mut [R], a: R, r: &[R]) {
-    u.par_iter_mut().with_min_len(4096).zip(r).for_each(|(u, r)| *u += a * *r);
+    par::each((par::chunks_mut(u, NUMBERS), par::chunks(r, NUMBERS)), |_, (u, r)| {
+        u.iter_mut().zip(r).for_each(|(u, r)| *u += a * *r);
+    });
 }
 
 /// The purposes of the two kinds of steps.

@@ -2,9 +2,9 @@
 
 use super::brownian::{Clocks, Tree};
 use super::{Increment, Integrator, Needs, Paths, Sde, Step, check_rows, positive};
+use crate::par;
 use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Error, Real, Result};
-use rayon::prelude::*;
 
 /// A method that estimates the error of its step by a difference of two evaluations of the equation, so that the estimate is 0 where the
 /// equation's coefficients are constant.
@@ -98,28 +98,25 @@ where
     }
     positive("adaptive: tolerance.safety", tolerance.safety)?;
     let tree = Tree::new(paths, &[from, to])?;
-    let blocks: Vec<_> = x
-        .par_chunks_mut(W * d)
-        .enumerate()
-        .map(|(chunk, rows)| {
-            let zero = vec![[R::zero(); W]; d];
-            let m = sde.noises();
-            let areas = if I::CLAIMS.needs == Needs::Wh { m } else { 0 };
-            let block = Block {
-                x: zero.clone(),
-                tried: zero.clone(),
-                error: zero,
-                w: vec![[R::zero(); W]; m],
-                h: vec![[R::zero(); W]; areas],
-                memory: method.memory(sde),
-                scratch: sde.scratch(),
-            };
-            dispatch(Run { method, sde, interval: (from, to), tolerance, rows, clocks: tree.clocks(chunk, m), block })
-                .map_err(|stuck| (chunk, stuck))
-        })
-        .collect();
+    let mut blocks: Vec<Option<_>> = x.chunks(W * d).map(|_| None).collect();
+    par::each((par::chunks_mut(x, W * d), par::chunks_mut(&mut blocks, 1)), |chunk, (rows, out)| {
+        let zero = vec![[R::zero(); W]; d];
+        let m = sde.noises();
+        let areas = if I::CLAIMS.needs == Needs::Wh { m } else { 0 };
+        let block = Block {
+            x: zero.clone(),
+            tried: zero.clone(),
+            error: zero,
+            w: vec![[R::zero(); W]; m],
+            h: vec![[R::zero(); W]; areas],
+            memory: method.memory(sde),
+            scratch: sde.scratch(),
+        };
+        let run = Run { method, sde, interval: (from, to), tolerance, rows, clocks: tree.clocks(chunk, m), block };
+        out[0] = Some(dispatch(run).map_err(|stuck| (chunk, stuck)));
+    });
     let mut counts = Counts::default();
-    for block in blocks {
+    for block in blocks.into_iter().flatten() {
         let block = block.map_err(|(chunk, stuck)| Error::NonFinite {
             place: format!(
                 "path {} by the method {}, at time {}, where no step is short enough",

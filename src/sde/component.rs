@@ -12,10 +12,10 @@
 use super::{Paths, check_rows, positive};
 use crate::linalg::{self, Reflectors};
 use crate::mixture::{Evaluator, Mixture};
+use crate::par;
 use crate::rng::{NormalLanes, Purpose, Stream};
 use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Error, Real, Result};
-use rayon::prelude::*;
 
 /// The Ornstein-Uhlenbeck laws of all components of a mixture, in their eigenbases, and the mixture that chooses among them.
 #[derive(Debug, Clone)]
@@ -184,9 +184,10 @@ impl<R: Real> ComponentStep<R> {
         if !(h >= 0.0 && h.is_finite()) {
             return Err(Error::invalid("component step: h", "a finite number >= 0", h));
         }
-        x.par_chunks_mut(W * d).enumerate().for_each_init(
+        par::each_with(
+            par::chunks_mut(x, W * d),
             || Block::new(self),
-            |block, (chunk, rows)| {
+            |block, chunk, rows| {
                 load(rows, &mut block.x);
                 dispatch(OneStep { step: self, h: [R::of(h); W], block, draw: Draw::new(paths, chunk) });
                 store(&block.x, rows);

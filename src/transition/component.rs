@@ -2,11 +2,11 @@
 
 use super::TimeLaw;
 use super::draws::{DrawMut, Draws, FIELDS, Noising, Starts, check_finish, check_start};
+use crate::par;
 use crate::sde::component::{Block, Draw, begin, lane};
 use crate::sde::{ComponentLaw, ComponentStep, Paths};
 use crate::simd::{Kernel, W, dispatch, load};
 use crate::{Real, Result};
-use rayon::prelude::*;
 
 /// What a draw's target is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +60,10 @@ impl<R: Real> Noising<R> for ComponentKernel<R> {
         let d = self.dim();
         let ((rows, spans), (values, times)) = (starts.parts(), out.parts_mut());
         times.iter_mut().zip(spans).for_each(|(t, [_, to])| *t = *to);
-        (values.par_chunks_mut(W * FIELDS * d), rows.par_chunks(W * d), times.par_chunks(W)).into_par_iter().enumerate().for_each_init(
+        par::each_with(
+            (par::chunks_mut(values, W * FIELDS * d), par::chunks(rows, W * d), par::chunks(times, W)),
             || Block::new(&self.step),
-            |block, (chunk, (values, rows, times))| {
+            |block, chunk, (values, rows, times)| {
                 load(rows, &mut block.x);
                 dispatch(Fill { kernel: self, block, draw: Draw::new(paths, chunk), values, times });
             },

@@ -5,6 +5,7 @@
 //! off by more than 1e-13 takes the wrong component there.
 
 use super::backward::{Line, Node, Transfer, gauss_hermite, steps};
+use super::paths::Pair;
 use super::weak::{kolmogorov, order};
 use super::{Effort, Measured, Slope};
 use crate::Result;
@@ -35,8 +36,9 @@ fn weak(method: &ComponentWise<f64>, pi: &Mixture, effort: Effort) -> Result<Row
     let exact = kolmogorov(drift, 1.0, phi, start, 6.0);
     let (sde, nodes) = (Langevin::new(pi, 1.0)?, Nodes::new(pi)?);
     let line = Line::new(-6.0, 6.0, 2401);
-    let mean = |k: i32| Ok(Transfer::with(method, &sde, (0.0, 0.5f64.powi(k)), line, &|x| nodes.at(x))?.expectation(1 << k, start, phi));
-    order(&claims, claims.orders[0], "three modes", powers, exact, mean)
+    let on = Pair { method, sde: &sde };
+    let mean = |k: i32| Ok(Transfer::with(&on, (0.0, 0.5f64.powi(k)), line, &|x| nodes.at(x))?.expectation(1 << k, start, &phi));
+    order(&claims, claims.orders[0], "three modes", powers, exact, &mean)
 }
 
 /// Where its paths start, between two modes.
@@ -53,7 +55,7 @@ fn invariant(method: &ComponentWise<f64>, pi: &Mixture) -> Result<Row> {
     let mut worst = 0.0;
     for h in [1e-3, 0.1, 1.0, 10.0, 1e3] {
         let mut moved = [0.0; 4];
-        steps(method, &sde, (0.0, h), &points, &|x| nodes.at(x), |i, node, next, _| {
+        steps(&Pair { method, sde: &sde }, (0.0, h), &points, &|x| nodes.at(x), &mut |i, node, next, _| {
             (1..).zip(&mut moved).for_each(|(k, sum)| *sum += p[i] * node[2] * next.powi(k));
         })?;
         for (k, moved) in (1..).zip(moved) {

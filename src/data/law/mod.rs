@@ -17,10 +17,10 @@ pub use pinwheel::Pinwheel;
 pub use ring::Ring;
 
 use crate::mixture::Mixture;
+use crate::par;
 use crate::rng::{Purpose, Stream};
 use crate::{Error, Result};
-use ndarray::parallel::prelude::*;
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -81,10 +81,12 @@ pub trait Law: Debug + Send + Sync {
     /// further number below 2^56; a longer draw starts with the shorter one's whole chunks of 1,024 points.
     fn sample(&self, n: usize, seed: u64, set: u64) -> Array2<f64> {
         let mut x = Array2::zeros((n, self.dim()));
-        x.axis_chunks_iter_mut(Axis(0), CHUNK)
-            .into_par_iter()
-            .enumerate()
-            .for_each(|(chunk, rows)| self.fill(&mut Stream::new(seed, Purpose::Data, set, chunk as u32), rows));
+        let d = self.dim();
+        par::each(par::chunks_mut(x.as_slice_mut().unwrap_or_default(), CHUNK * d), |chunk, rows| {
+            if let Ok(rows) = ArrayViewMut2::from_shape((rows.len() / d, d), rows) {
+                self.fill(&mut Stream::new(seed, Purpose::Data, set, chunk as u32), rows);
+            }
+        });
         x
     }
 }
@@ -123,19 +125,12 @@ impl<P: Plane> Law for P {
 
     fn log_density(&self, x: ArrayView2<f64>) -> Result<Array1<f64>> {
         check_plane(Law::name(self), x)?;
-        let p: Vec<f64> = x.axis_iter(Axis(0)).into_par_iter().map(|x| self.log_density_and_score([x[0], x[1]]).0).collect();
-        Ok(Array1::from(p))
+        Ok(Array1::from(par::map(x.nrows(), |i| self.log_density_and_score([x[[i, 0]], x[[i, 1]]]).0)))
     }
 
     fn score(&self, x: ArrayView2<f64>) -> Result<Array2<f64>> {
         check_plane(Law::name(self), x)?;
-        let mut s = Array2::zeros(x.dim());
-        s.axis_iter_mut(Axis(0)).into_par_iter().zip(x.axis_iter(Axis(0))).for_each(|(mut s, x)| {
-            let (_, score) = self.log_density_and_score([x[0], x[1]]);
-            s[0] = score[0];
-            s[1] = score[1];
-        });
-        Ok(s)
+        Ok(Array2::from(par::map(x.nrows(), |i| self.log_density_and_score([x[[i, 0]], x[[i, 1]]]).1)))
     }
 }
 

@@ -4,10 +4,10 @@
 use super::super::{CovarianceKind, Covariances, Evaluator, Mixture};
 use super::blocks::{BLOCK, Blocks, Chunk};
 use super::{low_rank, scatter};
+use crate::par;
 use crate::simd::{self, Kernel, W, dispatch};
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
-use rayon::prelude::*;
 use std::sync::OnceLock;
 
 /// A component that explains less than this many points is empty.
@@ -92,14 +92,10 @@ impl Em {
         let (k, d) = shift.dim();
         let shift: Vec<f64> = shift.iter().copied().collect();
         let points = self.blocks.chunk_points(k * (1 + d + second_len(kind, d)));
-        let parts: Vec<Sums> = self
-            .blocks
-            .chunks(points)
-            .into_par_iter()
-            .map(|chunk| dispatch(Pass { chunk, d, posterior, shift: &shift, loadings: &loadings, kind }))
-            .collect();
+        let chunks = self.blocks.chunks(points);
+        let part = |i| Some(dispatch(Pass { chunk: chunks[i], d, posterior, shift: &shift, loadings: &loadings, kind }));
         // In the order of the chunks, whoever finished first.
-        let mut parts = parts.into_iter();
+        let mut parts = par::map(chunks.len(), part).into_iter().flatten();
         let mut sums = parts.next().unwrap_or_else(|| Sums::new(k, d, kind));
         parts.for_each(|part| sums.add(&part));
         sums

@@ -4,10 +4,10 @@
 use super::super::{CovarianceKind, Covariances, Group, Mixture};
 use super::em::{EMPTY, Em, Sums};
 use super::low_rank;
+use crate::par;
 use crate::rng::Stream;
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, Axis};
-use rayon::prelude::*;
 
 /// Rounds of Lloyd's iteration at most.
 const ROUNDS: usize = 60;
@@ -244,12 +244,12 @@ pub(super) fn kmeans(x: ArrayView2<f64>, k: usize, symmetry: &Symmetry, stream: 
     let mut centres = Array2::zeros((k, d));
     centres.row_mut(0).assign(&x.row(stream.below(n)));
     for c in 1..k {
-        let left: Vec<f64> = (0..n).into_par_iter().map(|i| nearest(i, centres.slice(ndarray::s![..c, ..])).0).collect();
+        let left = par::map(n, |i| nearest(i, centres.slice(ndarray::s![..c, ..])).0);
         centres.row_mut(c).assign(&x.row(stream.weighted(&left)));
     }
     let mut labels = vec![u32::MAX; n];
     for _ in 0..ROUNDS {
-        let next: Vec<u32> = (0..n).into_par_iter().map(|i| nearest(i, centres.view()).1).collect();
+        let next = par::map(n, |i| nearest(i, centres.view()).1);
         if next == labels {
             break;
         }

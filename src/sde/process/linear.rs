@@ -2,12 +2,12 @@
 
 use super::matrix::Matrix;
 use crate::linalg::symmetric_eigen;
+use crate::par;
 use crate::rng::NormalLanes;
 use crate::sde::{Paths, check_rows};
 use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2};
-use rayon::prelude::*;
 
 /// An equation whose X_t given X_s is Gaussian, with a mean affine in X_s and a covariance that does not depend on it.
 ///
@@ -56,9 +56,10 @@ pub trait LinearLaw: Sync {
         let d = self.dim();
         check_rows("exact step", x, d)?;
         let lanes = || vec![[R::zero(); W]; d];
-        x.par_chunks_mut(W * d).enumerate().for_each_init(
+        par::each_with(
+            par::chunks_mut(x, W * d),
             || [lanes(), lanes(), lanes()],
-            |room, (chunk, rows)| dispatch(Draw { law: self, rows, normals: paths.stream(chunk).normal_lanes(), room }),
+            |room, chunk, rows| dispatch(Draw { law: self, rows, normals: paths.stream(chunk).normal_lanes(), room }),
         );
         Ok(())
     }

@@ -1,8 +1,8 @@
 use super::Line;
+use crate::par;
 use crate::transition::{OneStep, rows};
 use crate::{Error, Result};
 use ndarray::{Array1, Axis};
-use rayon::prelude::*;
 
 /// The law p_n of a chain in one dimension, on a grid, step by step (Chapman and Kolmogorov):
 ///
@@ -85,22 +85,19 @@ impl ChapmanKolmogorov {
             }
             from_x.push((*m, 1.0 / v, self.law.density()[i] * self.law.spacing() / (std::f64::consts::TAU * v).sqrt()));
         }
-        let new: Vec<(f64, f64)> = (0..x.len())
-            .into_par_iter()
-            .map(|j| {
-                let (y, mut p, mut pull) = (self.law.x(j), 0.0, 0.0);
-                for (m, precision, weight) in &from_x {
-                    let z = y - m;
-                    let q = z * precision;
-                    if q * z < REACH * REACH {
-                        let share = weight * (-0.5 * q * z).exp();
-                        p += share;
-                        pull += share * q;
-                    }
+        let new = par::map(x.len(), |j| {
+            let (y, mut p, mut pull) = (self.law.x(j), 0.0, 0.0);
+            for (m, precision, weight) in &from_x {
+                let z = y - m;
+                let q = z * precision;
+                if q * z < REACH * REACH {
+                    let share = weight * (-0.5 * q * z).exp();
+                    p += share;
+                    pull += share * q;
                 }
-                (p, -pull / p)
-            })
-            .collect();
+            }
+            (p, -pull / p)
+        });
         for (i, (p, score)) in new.into_iter().enumerate() {
             self.law.density_mut()[i] = p;
             self.score[i] = score;
