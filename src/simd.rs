@@ -98,6 +98,13 @@ pub fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
     baseline(kernel)
 }
 
+/// Runs a kernel from within another that was given `FMA`, as code of its own: for loops that many kernels need and whose call is nothing
+/// beside their work. One copy of them serves all, where inlining would make one for each kernel and level.
+#[inline]
+pub fn nested<const FMA: bool, K: Kernel>(kernel: K) -> K::Output {
+    if FMA { dispatch(kernel) } else { baseline(kernel) }
+}
+
 /// Not inlined: one copy per kernel, not one per place that it is called from.
 #[inline(never)]
 fn baseline<K: Kernel>(kernel: K) -> K::Output {
