@@ -1,7 +1,9 @@
 //! Evaluation without a tape: for sampling, where nothing has to be kept.
 
 use super::ScoreNet;
-use crate::tape::{Matrix, Packed, linear_rows, pack, packed_len, zeros};
+use crate::kernels::gemm::{Matrix, Packed, pack, packed_len};
+use crate::kernels::linear::linear_rows;
+use crate::kernels::memory::zeros;
 use crate::{Error, Real, Result};
 use rayon::prelude::*;
 

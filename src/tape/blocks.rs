@@ -1,7 +1,8 @@
 //! Data parallelism: one program, several blocks of rows, gradients added in a fixed order.
 
 use super::program::Program;
-use super::workspace::{Workspace, zeros};
+use super::workspace::Workspace;
+use crate::kernels::memory::zeros;
 use crate::{Error, Real, Result};
 use rayon::prelude::*;
 

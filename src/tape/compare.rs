@@ -20,7 +20,7 @@
 
 use super::Recorder;
 use super::hvp::{Record, length};
-use super::workspace::zeros;
+use crate::kernels::memory::zeros;
 use crate::{Error, Real, Result};
 use std::fmt;
 

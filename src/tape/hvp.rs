@@ -35,8 +35,8 @@
 //! ```
 
 use super::op::elements;
-use super::workspace::zeros;
 use super::{Program, Recorder, Var, Workspace};
+use crate::kernels::memory::zeros;
 use crate::real::{Dual, Real};
 use crate::{Error, Result};
 

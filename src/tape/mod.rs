@@ -60,15 +60,10 @@
 //! [level](crate::simd::Level), on any number of threads.
 
 mod blocks;
-mod broadcast;
 pub mod check;
 mod compare;
-mod conv;
 mod fuse;
-mod gemm;
 mod hvp;
-mod lanes;
-mod moments;
 mod op;
 mod ops;
 mod plan;
@@ -76,24 +71,20 @@ mod plan;
 mod planted;
 mod program;
 mod recorder;
-mod sums;
 mod table;
 mod workspace;
 
+pub use crate::kernels::Activation;
 pub use blocks::Blocks;
 pub use compare::{Comparison, Rounding, compare};
 pub use hvp::{Record, SecondOrder};
 pub use op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Registered, Sample};
-pub use ops::{Activation, AveragePool, Chain, Conv2d, ConvTranspose2d, UpsampleNearest, registry};
+pub use ops::{AveragePool, Chain, Conv2d, ConvTranspose2d, UpsampleNearest, registry};
 pub use plan::Memory;
 pub use program::Program;
 pub use recorder::Recorder;
 pub use table::{Row, Statistics, Table};
 pub use workspace::Workspace;
-
-pub(crate) use gemm::{Matrix, Packed, pack, packed_len};
-pub(crate) use ops::linear_rows;
-pub(crate) use workspace::zeros;
 
 /// A tensor on a tape: an index, free to copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

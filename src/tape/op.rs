@@ -1,8 +1,9 @@
 //! What an operation is: its shape rule, its value, its vector-Jacobian product, and the samples it is checked on.
 
-use super::ops::{Activation, Chain};
+use super::ops::Chain;
 use super::program::Node;
 use crate::Real;
+use crate::kernels::Activation;
 use std::ops::Range;
 
 /// The largest number of axes of a tensor on the tape.

@@ -4,7 +4,8 @@ use super::Var;
 use super::op::elements;
 use super::plan::Memory;
 use super::program::{Node, Program};
-use super::workspace::{Workspace, zeros};
+use super::workspace::Workspace;
+use crate::kernels::memory::zeros;
 use crate::{Real, Result};
 use std::fmt::{self, Write};
 

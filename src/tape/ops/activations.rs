@@ -1,10 +1,10 @@
 //! Activation functions, element by element.
 
-use super::Activation;
 use super::function::functions;
 use super::map::Domain::{Line, Nonzero};
 use super::map::{KINKED, Map, WIDE};
-use crate::tape::lanes;
+use crate::kernels::Activation;
+use crate::kernels::lanes;
 use crate::tape::recorder::methods;
 
 methods! {

@@ -1,7 +1,7 @@
 //! A tensor repeated.
 
 use crate::Real;
-use crate::tape::broadcast::{Plan, Terms, Times, shape};
+use crate::kernels::broadcast::{Plan, Terms, Times, shape};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, one};
 use crate::tape::recorder::methods;
 

@@ -4,7 +4,7 @@ use super::map::{self, Function, Map};
 use super::zip::{Function2, OfA, OfB, Value, Zip};
 use super::{Add, Exp, Mul, Scale, Silu, Sub};
 use crate::Real;
-use crate::tape::broadcast::Fill;
+use crate::kernels::broadcast::Fill;
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Tensors side by side.
 
-use super::window::Window;
 use crate::Real;
+use crate::kernels::window::Window;
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
 use crate::tape::{Recorder, Var};
 

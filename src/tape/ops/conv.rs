@@ -1,9 +1,9 @@
 //! Convolution of images.
 
-use super::linear::add_row_sums;
 use crate::Real;
+use crate::kernels::conv::{Convolution, Start};
+use crate::kernels::linear::add_row_sums;
 use crate::simd::level;
-use crate::tape::conv::{Convolution, Start};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
 use crate::tape::recorder::methods;
 

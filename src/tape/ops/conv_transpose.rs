@@ -2,8 +2,8 @@
 
 use super::conv::{add_bias_gradient, grouped, label, start, stepped};
 use crate::Real;
+use crate::kernels::conv::{Convolution, Start};
 use crate::simd::level;
-use crate::tape::conv::{Convolution, Start};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
 use crate::tape::recorder::methods;
 

@@ -1,12 +1,12 @@
 //! Cross-entropy of classes given by logits: against class numbers, and against weights.
 
-use super::index::index;
 use super::softmax::{exponentials, log_sum};
 use crate::Real;
+use crate::kernels::index::index;
+use crate::kernels::sums::sum_of;
 use crate::simd::{Kernel, dispatch};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements, row_len};
 use crate::tape::recorder::methods;
-use crate::tape::sums::sum_of;
 
 methods! {
     /// ln sum_k e^z_k - z_c per row: logits z `[.., k]`, numbers c of the right classes `[..]` -> `[..]`. A label is a whole

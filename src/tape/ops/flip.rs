@@ -1,7 +1,7 @@
 //! The other way round along an axis: mirror images.
 
-use super::window::copy_or_add;
 use crate::Real;
+use crate::kernels::window::copy_or_add;
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements, one};
 use crate::tape::recorder::methods;
 

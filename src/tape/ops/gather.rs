@@ -1,7 +1,7 @@
 //! Rows of a table, by number.
 
-use super::index::index;
 use crate::Real;
+use crate::kernels::index::index;
 use crate::simd::{Kernel, W, dispatch};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
 use crate::tape::recorder::methods;

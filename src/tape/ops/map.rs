@@ -1,7 +1,8 @@
 //! Functions of one tensor, element by element: the operation; the functions are in `elementary.rs` and `activations.rs`.
 
-use super::{Activation, Chain};
+use super::Chain;
 use crate::Real;
+use crate::kernels::Activation;
 use crate::simd::{Kernel, W, dispatch};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Registered, Sample};
 

@@ -1,9 +1,10 @@
 //! Matrix products, one or a batch.
 
-use super::{Activation, Linear};
+use super::Linear;
 use crate::Real;
-use crate::tape::broadcast;
-use crate::tape::gemm::{Matrix, gemm, scratch};
+use crate::kernels::Activation;
+use crate::kernels::broadcast;
+use crate::kernels::gemm::{Matrix, gemm, scratch};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
 use crate::tape::recorder::methods;
 

@@ -1,10 +1,10 @@
 //! Normalisation of channels: mean 0 and variance 1 per sample and group of channels, then a scale and a shift per channel.
 
-use super::linear::Activation;
 use crate::Real;
+use crate::kernels::Activation;
+use crate::kernels::broadcast::{self, Terms};
+use crate::kernels::moments::{Backward, Forward, Plan};
 use crate::simd::dispatch;
-use crate::tape::broadcast::{self, Terms};
-use crate::tape::moments::{Backward, Forward, Plan};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
 use crate::tape::{Recorder, Var};
 
@@ -71,12 +71,7 @@ impl<R: Real> Op<R> for Normalise {
     }
     fn label(&self) -> String {
         let groups = if let Over::Groups(groups) = self.over { format!(" {groups}") } else { String::new() };
-        let activation = match self.activation {
-            Activation::Identity => "",
-            Activation::Silu => " silu",
-            Activation::Tanh => " tanh",
-        };
-        format!("{}{groups}{activation}", Op::<R>::name(self))
+        format!("{}{groups}{}", Op::<R>::name(self), self.activation.suffix())
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
         if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
@@ -174,7 +169,7 @@ impl Checked for Normalise {
         ];
         let rows: [&[usize]; 8] = [&[3, 5], &[2, 3, 4], &[7], &[1, 1], &[2, 37], &[67, 3], &[0, 3], &[2, 0]];
         let mut all = vec![];
-        for activation in [Activation::Identity, Activation::Silu, Activation::Tanh] {
+        for activation in Activation::ALL {
             let op = |over| Normalise { over, epsilon: EPSILON, activation };
             all.extend(groups.iter().map(|(groups, s)| (op(Over::Groups(*groups)), sample(s))));
             all.extend(rows.iter().map(|s| (op(Over::Rows), sample(s))));

@@ -2,10 +2,10 @@
 
 use super::row_dot::Dots;
 use crate::Real;
+use crate::kernels::sums::{LEAF_ROWS, Tree};
 use crate::simd::{Kernel, W, dispatch};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements, row_len, two};
 use crate::tape::recorder::methods;
-use crate::tape::sums::{LEAF_ROWS, Tree};
 
 methods! {
     /// Products a_i b_j of every row (last axis) of a with that of b: `[.., m]`, `[.., n]` -> `[.., m, n]`.

@@ -1,7 +1,7 @@
 //! A border of zeros.
 
-use super::window::Window;
 use crate::Real;
+use crate::kernels::window::Window;
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, one};
 use crate::tape::recorder::methods;
 

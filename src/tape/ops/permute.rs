@@ -1,7 +1,7 @@
 //! The axes of a tensor in another order.
 
-use super::window::copy_or_add;
 use crate::Real;
+use crate::kernels::window::copy_or_add;
 use crate::simd::{Kernel, dispatch};
 use crate::tape::op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Sample};
 use crate::tape::recorder::methods;

@@ -1,8 +1,8 @@
 //! Fewer pixels and more: means over windows, and repetition.
 
 use super::conv::stepped;
-use super::window::copy_or_add;
 use crate::Real;
+use crate::kernels::window::copy_or_add;
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
 use crate::tape::recorder::methods;
 

@@ -3,8 +3,8 @@
 mod terms;
 
 use crate::Real;
+use crate::kernels::broadcast::{Plan, Terms, Times};
 use crate::simd::dispatch;
-use crate::tape::broadcast::{Plan, Terms, Times};
 use crate::tape::op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Sample, elements};
 use crate::tape::recorder::methods;
 use crate::tape::{Recorder, Var};

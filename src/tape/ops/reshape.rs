@@ -1,7 +1,7 @@
 //! The same numbers in another shape.
 
-use super::window::copy_or_add;
 use crate::Real;
+use crate::kernels::window::copy_or_add;
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, one};
 use crate::tape::recorder::methods;
 

@@ -1,10 +1,10 @@
 //! Scalar products of rows.
 
 use crate::Real;
+use crate::kernels::sums::sum_of;
 use crate::simd::{Kernel, dispatch};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements, row_len, two};
 use crate::tape::recorder::methods;
-use crate::tape::sums::sum_of;
 
 methods! {
     /// Scalar product of every row (last axis) of a with that of b: equal shapes [.., m] -> [..].

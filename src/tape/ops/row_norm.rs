@@ -1,10 +1,10 @@
 //! Euclidean norms of rows.
 
 use crate::Real;
+use crate::kernels::sums::sum_of;
 use crate::simd::{Kernel, dispatch};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements, one, row_len};
 use crate::tape::recorder::methods;
-use crate::tape::sums::sum_of;
 
 methods! {
     /// Euclidean norm of every row (last axis): `[.., m]` -> `[..]`. Its gradient at a zero row is 0.

@@ -2,10 +2,10 @@
 
 use super::reduce::row_max;
 use crate::Real;
+use crate::kernels::sums::sum_of;
 use crate::simd::{Kernel, W, dispatch};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements, one, row_len};
 use crate::tape::recorder::methods;
-use crate::tape::sums::sum_of;
 
 methods! {
     /// e^x_j/sum_k e^x_k over the last axis: `[.., n]` -> `[.., n]`. A row that is -infinity throughout gives zeros.

@@ -2,7 +2,7 @@
 
 use super::Chain;
 use crate::Real;
-use crate::tape::broadcast::{Plan, Term, Terms, shape};
+use crate::kernels::broadcast::{Plan, Term, Terms, shape};
 use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Registered, Sample};
 use crate::tape::recorder::methods;
 

@@ -1,8 +1,8 @@
 //! What the reductions compute of single elements, and the loops that are no sums.
 
 use crate::Real;
+use crate::kernels::broadcast::{Plan, Term};
 use crate::simd::{Kernel, W};
-use crate::tape::broadcast::{Plan, Term};
 use crate::tape::ops::zip::larger;
 
 /// (x - m)^2.

@@ -30,13 +30,13 @@ fn sums_of_rows_have_the_order_of_sums_of_contiguous_numbers() {
         Plan::new(&[3, 1], &[3, n], &[3, n]).sum(0, Terms::Times(1.0, &x), true, &mut sums);
         for (i, sum) in sums.iter().enumerate() {
             let row = &x[i * n..][..n];
-            assert_eq!(sum.to_bits(), crate::tape::sums::sum_of(n, |j| row[j]).to_bits());
+            assert_eq!(sum.to_bits(), crate::kernels::sums::sum_of(n, |j| row[j]).to_bits());
         }
         Plan::new(&[3, 1], &[3, n], &[3, n]).sum(0, Terms::Times(1.0, &x), false, &mut sums);
         assert_eq!(sums[2], 2.0 * sums_of(&x[2 * n..]));
     }
     fn sums_of(x: &[f32]) -> f32 {
-        crate::tape::sums::sum_of(x.len(), |j| x[j])
+        crate::kernels::sums::sum_of(x.len(), |j| x[j])
     }
 }
 

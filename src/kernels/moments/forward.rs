@@ -2,10 +2,10 @@
 
 use super::{Affine, Plan, load, store};
 use crate::Real;
+use crate::kernels::activation::Activation;
+use crate::kernels::lanes;
+use crate::kernels::sums::{LEAF_ROWS, Tree, sum_of};
 use crate::simd::{Kernel, W};
-use crate::tape::lanes;
-use crate::tape::ops::Activation;
-use crate::tape::sums::{LEAF_ROWS, Tree, sum_of};
 
 /// y = activation(gamma (x - m)/sqrt(v + epsilon) + beta); `kept` gets m and 1/sqrt(v + epsilon) of the groups, sample by sample.
 pub struct Forward<'a, R> {

@@ -2,8 +2,8 @@
 
 use super::window::{Channels, Grid, Source, Walk};
 use crate::Real;
+use crate::kernels::gemm::{Tiled, add_product, run, spilled, tile};
 use crate::simd::{Kernel, Level, W, dispatch_at};
-use crate::tape::gemm::{Tiled, add_product, run, spilled, tile};
 
 /// Terms of an element that are added up in registers before they are added to the element.
 const TERMS: usize = 288;

@@ -107,8 +107,8 @@ fn store<R: Real>(v: [R; W], x: &mut [R], at: usize, width: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::activation::Activation;
     use crate::simd::dispatch;
-    use crate::tape::ops::Activation;
 
     #[test]
     fn means_of_a_large_offset_keep_their_digits() {

@@ -2,8 +2,8 @@
 
 use super::window::{Source, Walk};
 use crate::Real;
+use crate::kernels::gemm::{Tiled, add_product, run, spilled, tile};
 use crate::simd::{Kernel, Level, W, dispatch_at};
-use crate::tape::gemm::{Tiled, add_product, run, spilled, tile};
 use std::ops::Range;
 
 /// Pixels that are summed in registers before they are added to the gradient.

@@ -2,10 +2,10 @@
 
 use super::{Affine, Plan, load, store};
 use crate::Real;
+use crate::kernels::activation::Activation;
+use crate::kernels::lanes;
+use crate::kernels::sums::{LEAF_ROWS, Tree, sum_of};
 use crate::simd::{Kernel, W};
-use crate::tape::lanes;
-use crate::tape::ops::Activation;
-use crate::tape::sums::{LEAF_ROWS, Tree, sum_of};
 
 /// With h = (x - m)/std, z = gamma h + beta, dz = dy activation'(z), means over a group:
 ///

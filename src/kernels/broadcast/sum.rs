@@ -2,8 +2,8 @@
 
 use super::{Blocks, Plan, Terms};
 use crate::Real;
+use crate::kernels::sums::{LEAF, LEAF_ROWS, Tree};
 use crate::simd::{self, Kernel, W};
-use crate::tape::sums::{LEAF, LEAF_ROWS, Tree};
 
 /// See [`Plan::sum`]. Every `summed` rows of the plan belong to one row, or one number, of dx.
 pub struct Sum<'a, R> {
