@@ -1,4 +1,4 @@
-//! Numbers of the tape that mean whole numbers, such as the rows of a table and the classes of a loss.
+//! Numbers that mean whole numbers, such as the rows of a table and the classes of a loss.
 
 use crate::Real;
 

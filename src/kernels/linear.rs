@@ -1,9 +1,8 @@
 //! A layer in one pass: matrix product, bias, activation and its derivative.
 
-use super::activation::Activation;
-use super::gemm::{Packed, multiply};
-use super::lanes;
+use super::gemm::{Matrix, Packed, gemm, multiply, pack, packed_len, scratch as gemm_scratch};
 use super::sums::{LEAF_ROWS, Tree};
+use super::{Activation, Gradients, lanes};
 use crate::Real;
 use crate::simd::{Kernel, W, dispatch};
 
@@ -11,7 +10,69 @@ use crate::simd::{Kernel, W, dispatch};
 const BAND: usize = 64;
 /// Rows of the backward pass: their dz is still in the second-level cache for both products. Whole leaves of the sum over rows,
 /// a power of two of them, so that the sums of the bands add up to the tree over all rows; the terms of a block of a product.
-pub const BACK: usize = 4 * LEAF_ROWS;
+const BACK: usize = 4 * LEAF_ROWS;
+
+/// x `[n, i]`, w `[i, o]`.
+#[derive(Clone, Copy)]
+pub struct Sizes {
+    pub n: usize,
+    pub i: usize,
+    pub o: usize,
+}
+
+/// Numbers of working memory of [`forward`] and [`backward`].
+pub fn scratch<R: Real>(Sizes { n, i, o }: Sizes) -> usize {
+    let sums = (n.div_ceil(BACK) + 1).saturating_mul(o);
+    let backward = sums.saturating_add(packed_len::<R>(o, i)).saturating_add(gemm_scratch::<R>(true, BACK.min(n), o));
+    packed_len::<R>(i, o).max(backward)
+}
+
+/// y = activation(x w + b). `kept` gets the derivative of the activation; it is empty where that is 1.
+pub fn forward<R: Real>(at: Sizes, activation: Activation, [x, w, b]: [&[R]; 3], y: &mut [R], kept: &mut [R], scratch: &mut [R]) {
+    let Sizes { i, o, .. } = at;
+    let w = pack(Matrix::new(w, i, o), &mut scratch[..packed_len::<R>(i, o)]);
+    linear_rows(activation, x, w, i, b, y, kept);
+}
+
+/// dz = dy kept, in the place of dy; db += sum over rows of dz, dw += x^T dz, dx += dz w^T: the gradients of b, w and x, inputs
+/// 2, 1, 0.
+pub fn backward<R: Real>(at: Sizes, [x, w]: [&[R]; 2], kept: &[R], dy: &mut [R], dx: &mut impl Gradients<R>, scratch: &mut [R]) {
+    let Sizes { n, i, o } = at;
+    let (sums, rest) = scratch.split_at_mut(n.div_ceil(BACK) * o);
+    let (total, rest) = rest.split_at_mut(o);
+    let (panels, tmp) = rest.split_at_mut(packed_len::<R>(o, i));
+    let wt = pack(Matrix::new(w, i, o).t(), panels);
+    // Whether the adjoints of x and w have to be overwritten: the first band is told.
+    let (mut fresh_x, mut fresh_w) = (false, false);
+    for (band, from) in (0..n).step_by(BACK).enumerate() {
+        let rows = BACK.min(n - from);
+        let dz = &mut dy[from * o..][..rows * o];
+        if o > 0 {
+            let kept = if kept.is_empty() { kept } else { &kept[from * o..][..rows * o] };
+            dispatch(PullBack { dy: &mut *dz, kept, leaf: LEAF_ROWS, sum: &mut sums[band * o..][..o], add: false });
+        }
+        // dw before dx: if x and w are one variable the fresh one is overwritten as a whole.
+        if let Some((dw, fresh)) = dx.slot(1) {
+            fresh_w |= fresh;
+            let x = Matrix::new(&x[from * i..][..rows * i], rows, i);
+            gemm(x.t(), Matrix::new(dz, rows, o), dw, band > 0 || !fresh_w, tmp);
+        }
+        if let Some((dx, fresh)) = dx.slot(0) {
+            fresh_x |= fresh;
+            multiply(dz, wt, &mut dx[from * i..][..rows * i], !fresh_x);
+        }
+    }
+    if n == 0 {
+        // No rows: zeros, if nobody has written them.
+        dx.add_to(1);
+    }
+    if o > 0
+        && let Some(db) = dx.add_to(2)
+    {
+        dispatch(PullBack { dy: sums, kept: &[], leaf: 1, sum: &mut *total, add: false });
+        db.iter_mut().zip(total).for_each(|(db, s)| *db += *s);
+    }
+}
 
 /// y = activation(x w + b) for as many rows as `y` has; `kept`, if not empty, gets the derivative of the activation. The one
 /// kernel of training and inference: equal bits.
@@ -97,17 +158,6 @@ impl<R: Real> Kernel for PullBack<'_, R> {
             self.columns::<W>(j, n - j);
         }
     }
-}
-
-/// dz = dy kept, in place, and `sum`, which is not empty, its sum over rows; `kept` is empty where the derivative is 1.
-pub fn pull_back<R: Real>(dy: &mut [R], kept: &[R], sum: &mut [R]) {
-    dispatch(PullBack { dy, kept, leaf: LEAF_ROWS, sum, add: false });
-}
-
-/// db += the pairwise sum of rows as long as it; `total` is as long too, working memory.
-pub fn add_rows<R: Real>(rows: &mut [R], total: &mut [R], db: &mut [R]) {
-    dispatch(PullBack { dy: rows, kept: &[], leaf: 1, sum: &mut *total, add: false });
-    db.iter_mut().zip(total).for_each(|(db, s)| *db += *s);
 }
 
 /// db += sum over rows of dy, whose rows are as long as `db`.

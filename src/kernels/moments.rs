@@ -23,11 +23,13 @@ macro_rules! columns {
 mod backward;
 mod forward;
 
+use super::broadcast::{self, Terms};
 use super::sums::LEAF_ROWS;
+use super::{Activation, Gradients};
 use crate::Real;
-use crate::simd::W;
-pub use backward::Backward;
-pub use forward::Forward;
+use crate::simd::{W, dispatch};
+use backward::Backward;
+use forward::Forward;
 
 /// How a tensor is cut.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +65,42 @@ impl Plan {
     /// One over the number of elements of a group.
     fn share<R: Real>(self) -> R {
         R::one() / R::of((self.places * self.width()) as f64)
+    }
+}
+
+/// y = activation(gamma (x - m)/sqrt(v + epsilon) + beta); `kept` gets m and 1/sqrt(v + epsilon).
+pub fn forward<R: Real>(
+    plan: Plan,
+    epsilon: f64,
+    activation: Activation,
+    [x, gamma, beta]: [&[R]; 3],
+    y: &mut [R],
+    kept: &mut [R],
+    scratch: &mut [R],
+) {
+    dispatch(Forward { plan, epsilon: R::of(epsilon), activation, x, gamma, beta, y, kept, scratch });
+}
+
+/// Adds to the gradients of x, gamma and beta, inputs 0, 1 and 2; dy is used up.
+pub fn backward<R: Real>(
+    plan: Plan,
+    activation: Activation,
+    [x, gamma, beta]: [&[R]; 3],
+    kept: &[R],
+    dy: &mut [R],
+    dx: &mut impl Gradients<R>,
+    scratch: &mut [R],
+) {
+    let c = plan.channels;
+    let (sums, scratch) = scratch.split_at_mut(plan.samples * 2 * c);
+    dispatch(Backward { plan, activation, x, gamma, beta, kept, dy, dx: dx.slot(0), sums: &mut *sums, scratch: &mut *scratch });
+    // Each sample's share of dbeta and dgamma, side by side: add up the samples.
+    let total = &mut scratch[..2 * c];
+    broadcast::Plan::new(&[2 * c], &[plan.samples, 2 * c], &[plan.samples, 2 * c]).sum(0, Terms::Times(1.0, sums), true, total);
+    for (k, total) in [(2, &total[..c]), (1, &total[c..])] {
+        if let Some(d) = dx.add_to(k) {
+            d.iter_mut().zip(total).for_each(|(d, t)| *d += *t);
+        }
     }
 }
 

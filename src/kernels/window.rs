@@ -70,6 +70,20 @@ pub fn copy_or_add<R: Real>(from: &[R], to: &mut [R], add: bool) {
     }
 }
 
+/// y = x with the entries of one axis of `shape` the other way round, or y += that if `add`.
+pub fn mirror<R: Real>(shape: &[usize], axis: usize, x: &[R], y: &mut [R], add: bool) {
+    // Sizes of an empty tensor need not have a product.
+    if y.is_empty() {
+        return;
+    }
+    // Entries of the axis, and the numbers of one.
+    let (n, run) = (shape[axis], shape[axis + 1..].iter().product());
+    for (i, y) in y.chunks_exact_mut(run).enumerate() {
+        let image = i / n * n + n - 1 - i % n;
+        copy_or_add(&x[image * run..][..run], y, add);
+    }
+}
+
 struct Read<'a, R> {
     window: Window,
     large: &'a [R],

@@ -22,7 +22,8 @@ mod case;
 mod derivative;
 mod sample;
 
-use super::op::{Checked, Op, Sample};
+use super::op::Op;
+use super::sample::{Checked, Sample};
 use super::{Recorder, Var, registry};
 use crate::Real;
 use crate::real::Dual;

@@ -71,6 +71,7 @@ mod plan;
 mod planted;
 mod program;
 mod recorder;
+mod sample;
 mod table;
 mod workspace;
 
@@ -78,11 +79,12 @@ pub use crate::kernels::Activation;
 pub use blocks::Blocks;
 pub use compare::{Comparison, Rounding, compare};
 pub use hvp::{Record, SecondOrder};
-pub use op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Registered, Sample};
-pub use ops::{AveragePool, Chain, Conv2d, ConvTranspose2d, UpsampleNearest, registry};
+pub use op::{Adjoints, MAX_RANK, Op, Operands, Output, Point, Reads, Registered};
+pub use ops::{AveragePool, Conv2d, ConvTranspose2d, registry};
 pub use plan::Memory;
 pub use program::Program;
 pub use recorder::Recorder;
+pub use sample::{Checked, Refusal, Sample};
 pub use table::{Row, Statistics, Table};
 pub use workspace::Workspace;
 

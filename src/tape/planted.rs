@@ -1,7 +1,8 @@
 //! Operations with one planted error each: the check must catch every one of them.
 
 use super::check::{Reference, check};
-use super::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use super::op::{Adjoints, Op, Operands, Output, Point, Reads};
+use super::sample::{Checked, Sample};
 use crate::Real;
 
 /// y = a b, b [n] broadcast over the rows of a [m, n], with an error.

@@ -21,6 +21,7 @@ mod correlate;
 mod outer;
 mod window;
 
+pub use super::linear::add_row_sums;
 use crate::Real;
 use crate::simd::Level;
 pub use correlate::Start;
@@ -72,6 +73,13 @@ impl Convolution {
     pub fn small_size(large: usize, kernel: usize, stride: usize, padding: usize) -> Option<usize> {
         let room = padding.checked_mul(2)?.checked_add(large)?.checked_sub(kernel)?;
         Some(room.checked_div(stride)? + 1)
+    }
+
+    /// The size of x along one axis, `extra` numbers more than the least that y's size comes from, or None if there is none.
+    pub fn large_size(small: usize, kernel: usize, stride: usize, padding: usize, extra: usize) -> Option<usize> {
+        let steps = small.checked_sub(1)?.checked_mul(stride)?;
+        let all = steps.checked_add(kernel)?.checked_add(extra)?;
+        all.checked_sub(padding.checked_mul(2)?).filter(|n| *n > 0)
     }
 
     /// The same map with strides that do not reach beyond the image: of a longer one only the first place is left, and products

@@ -1,7 +1,7 @@
 //! One sample, recorded and ready to be replayed.
 
 use super::Entry;
-use crate::tape::op::Sample;
+use crate::tape::sample::Sample;
 use crate::tape::{Program, Recorder, Var, Workspace};
 use crate::{Real, Result};
 

@@ -3,7 +3,7 @@
 use super::{Entry, case::Case, worse};
 use crate::Result;
 use crate::real::Dual;
-use crate::tape::op::Sample;
+use crate::tape::sample::Sample;
 
 /// Step of the differences of values: its fourth power and epsilon/h are both far below the bound.
 const STEP: f64 = 1.0 / 2048.0;

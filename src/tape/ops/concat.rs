@@ -2,7 +2,8 @@
 
 use crate::Real;
 use crate::kernels::window::Window;
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::tape::op::{Adjoints, Op, Operands, Output, Point, Reads};
+use crate::tape::sample::{Checked, Refusal, Sample};
 use crate::tape::{Recorder, Var};
 
 impl<R: Real> Recorder<R> {
@@ -111,7 +112,7 @@ impl Checked for Concat {
         all.push((Concat { axis: None }, vec![Sample::points(&[800.0, -800.0]), Sample::points(&[1e-3])]));
         all
     }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+    fn refusals() -> Vec<Refusal<Self>> {
         let last = Concat { axis: None };
         vec![
             (last, vec![vec![2, 3], vec![3, 3]], "but for the last axis"),

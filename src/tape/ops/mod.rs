@@ -1,19 +1,16 @@
 //! The operations, and the list of them.
 
-mod activations;
 mod broadcast_to;
 mod chain;
 mod concat;
 mod conv;
-mod conv_transpose;
 mod cross_entropy;
-mod elementary;
 mod flip;
-mod function;
 mod gather;
 mod linear;
 mod map;
 mod matmul;
+mod moves;
 mod normalise;
 mod outer;
 mod pad;
@@ -26,33 +23,19 @@ mod row_norm;
 mod slice;
 mod softmax;
 mod stop;
+mod upsample;
 mod zip;
 
-pub use activations::{Gelu, GeluTanh, Relu, Sigmoid, Silu, Softplus, Tanh};
-pub use broadcast_to::BroadcastTo;
-pub use chain::Chain;
-pub use concat::Concat;
-pub use conv::Conv2d;
-pub use conv_transpose::ConvTranspose2d;
-pub use cross_entropy::{CrossEntropy, SoftCrossEntropy};
-pub use elementary::{Abs, Clamp, Cos, Erf, Exp, Log, Neg, Pow, Scale, Shift, Sin, Sqrt, Square};
-pub use gather::Gather;
-pub use linear::Linear;
-pub use map::Map;
-pub use matmul::MatMul;
-pub use normalise::Normalise;
-pub use outer::Outer;
-pub use pad::Pad;
-pub use permute::Permute;
-pub use pool::{AveragePool, UpsampleNearest};
-pub use reduce::Reduce;
-pub use reshape::Reshape;
-pub use row_dot::RowDot;
-pub use row_norm::RowNorm;
-pub use slice::Slice;
-pub use softmax::Softmax;
-pub use stop::Stop;
-pub use zip::{Add, Div, Max, Min, Mul, Sub, Zip};
+use crate::kernels::activation::{Gelu, GeluTanh, Relu, Sigmoid, Silu, Softplus, Tanh};
+use crate::kernels::chain::Chain;
+use crate::kernels::elementary::{Abs, Clamp, Cos, Erf, Exp, Log, Neg, Pow, Scale, Shift, Sin, Sqrt, Square};
+use crate::kernels::map::Map;
+use crate::kernels::zip::{Add, Div, Max, Min, Mul, Sub, Zip};
+pub use conv::{Conv2d, ConvTranspose2d};
+use linear::Linear;
+use matmul::MatMul;
+use normalise::Normalise;
+pub use pool::AveragePool;
 
 /// The registry: what is named here is an operation and is checked, what is not does not compile as one.
 macro_rules! ops {
@@ -98,28 +81,27 @@ ops![
     Map<Relu>,
     Map<Gelu>,
     Map<GeluTanh>,
-    Stop,
-    Reduce,
-    RowDot,
-    Softmax,
-    CrossEntropy,
-    SoftCrossEntropy,
+    stop::Stop,
+    reduce::Reduce,
+    row_dot::RowDot,
+    softmax::Softmax,
+    cross_entropy::CrossEntropy,
+    cross_entropy::SoftCrossEntropy,
     MatMul,
     Linear,
     Normalise,
-    Outer,
-    RowNorm,
-    Concat,
-    Slice,
-    Pad,
-    Reshape,
-    Permute,
+    outer::Outer,
+    row_norm::RowNorm,
+    concat::Concat,
+    slice::Slice,
+    pad::Pad,
+    reshape::Reshape,
+    permute::Permute,
     flip::Flip,
-    BroadcastTo,
-    Gather,
-    Conv2d,
-    ConvTranspose2d,
+    broadcast_to::BroadcastTo,
+    gather::Gather,
+    conv::Convolve,
     AveragePool,
-    UpsampleNearest;
+    upsample::UpsampleNearest;
     Chain<R>
 ];

@@ -2,10 +2,9 @@
 
 use crate::Real;
 use crate::kernels::Activation;
-use crate::kernels::broadcast::{self, Terms};
-use crate::kernels::moments::{Backward, Forward, Plan};
-use crate::simd::dispatch;
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
+use crate::kernels::moments::{Plan, backward, forward};
+use crate::tape::op::{Adjoints, Op, Operands, Output, Point, Reads, elements};
+use crate::tape::sample::{Checked, Refusal, Sample};
 use crate::tape::{Recorder, Var};
 
 impl<R: Real> Recorder<R> {
@@ -93,9 +92,6 @@ impl<R: Real> Op<R> for Normalise {
     fn scratch(&self, x: &[&[usize]]) -> usize {
         self.plan(x[0]).scratch()
     }
-    fn with_activation(&self, activation: Activation) -> Option<Box<dyn Op<R>>> {
-        (self.activation == Activation::Identity).then(|| Box::new(Normalise { activation, ..*self }) as Box<dyn Op<R>>)
-    }
     fn reads(&self) -> Reads {
         Reads::Inputs
     }
@@ -105,42 +101,12 @@ impl<R: Real> Op<R> for Normalise {
         each * elements(y) as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        dispatch(Forward {
-            plan: self.plan(x.shape(0)),
-            epsilon: R::of(self.epsilon),
-            activation: self.activation,
-            x: x.value(0),
-            gamma: x.value(1),
-            beta: x.value(2),
-            y: out.y,
-            kept: out.kept,
-            scratch: out.scratch,
-        });
+        let inputs = [x.value(0), x.value(1), x.value(2)];
+        forward(self.plan(x.shape(0)), self.epsilon, self.activation, inputs, out.y, out.kept, out.scratch);
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        let plan = self.plan(x.shape(0));
-        let (sums, scratch) = at.scratch.split_at_mut(plan.samples * 2 * plan.channels);
-        dispatch(Backward {
-            plan,
-            activation: self.activation,
-            x: x.value(0),
-            gamma: x.value(1),
-            beta: x.value(2),
-            kept: at.kept,
-            dy: at.dy,
-            dx: dx.slot(0),
-            sums: &mut *sums,
-            scratch: &mut *scratch,
-        });
-        // Each sample's share of dbeta and dgamma, side by side: add up the samples.
-        let c = plan.channels;
-        let total = &mut scratch[..2 * c];
-        broadcast::Plan::new(&[2 * c], &[plan.samples, 2 * c], &[plan.samples, 2 * c]).sum(0, Terms::Times(1.0, sums), true, total);
-        for (k, total) in [(2, &total[..c]), (1, &total[c..])] {
-            if let Some(d) = dx.add_to(k) {
-                d.iter_mut().zip(total).for_each(|(d, t)| *d += *t);
-            }
-        }
+        let inputs = [x.value(0), x.value(1), x.value(2)];
+        backward(self.plan(x.shape(0)), self.activation, inputs, at.kept, at.dy, dx, at.scratch);
     }
 }
 
@@ -182,7 +148,7 @@ impl Checked for Normalise {
         }
         all
     }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+    fn refusals() -> Vec<Refusal<Self>> {
         let op = |over| Normalise { over, epsilon: EPSILON, activation: Activation::Silu };
         let (two, rows) = (op(Over::Groups(2)), op(Over::Rows));
         vec![

@@ -2,8 +2,8 @@
 
 use crate::Real;
 use crate::kernels::broadcast::{Plan, Term};
+use crate::kernels::zip::larger;
 use crate::simd::{Kernel, W};
-use crate::tape::ops::zip::larger;
 
 /// (x - m)^2.
 #[derive(Clone, Copy)]
