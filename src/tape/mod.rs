@@ -46,7 +46,7 @@
 //! # An operation
 //! is one struct in one file under `ops/`: what shapes it takes, its value, its vector-Jacobian product, the samples that it is
 //! checked on, and a method of the [`Recorder`]; and a line in the registry in `ops/mod.rs`. What is not on that list does not
-//! compile as an operation, and what is on it is put through [`check`] by the tests and by `ndsm audit tape`.
+//! compile as an operation, and what is on it is put through [a check](crate::audit::gradient) by the tests and by `ndsm audit tape`.
 //!
 //! # Rounding
 //! A long sum is a tree, whose error grows like the logarithm of the number of terms (Higham, *Accuracy and Stability of
@@ -60,15 +60,12 @@
 //! [level](crate::simd::Level), on any number of threads.
 
 mod blocks;
-pub mod check;
 mod compare;
 mod fuse;
 mod hvp;
 mod op;
 mod ops;
 mod plan;
-#[cfg(test)]
-mod planted;
 mod program;
 mod recorder;
 mod sample;
@@ -80,11 +77,13 @@ pub use blocks::Blocks;
 pub use compare::{Comparison, Rounding, compare};
 pub use hvp::{Record, SecondOrder};
 pub use op::{Adjoints, MAX_RANK, Op, Operands, Output, Point, Reads, Registered};
+#[cfg(test)]
+pub(crate) use ops::ops;
 pub use ops::{AveragePool, Conv2d, ConvTranspose2d, registry};
 pub use plan::Memory;
 pub use program::Program;
 pub use recorder::Recorder;
-pub use sample::{Checked, Refusal, Sample};
+pub use sample::{Checked, Entry, Refusal, Sample};
 pub use table::{Row, Statistics, Table};
 pub use workspace::Workspace;
 

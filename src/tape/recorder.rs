@@ -118,7 +118,7 @@ impl<R: Real> Recorder<R> {
     }
 
     #[track_caller]
-    pub(super) fn apply_boxed(&mut self, op: Box<dyn Op<R>>, inputs: &[Var]) -> Result<Var> {
+    pub(crate) fn apply_boxed(&mut self, op: Box<dyn Op<R>>, inputs: &[Var]) -> Result<Var> {
         let location = Location::caller();
         let place = format!("{}, recorded at {}:{}", op.name(), location.file(), location.line());
         let inputs = inputs.iter().map(|v| self.inner.index(&place, *v)).collect::<Result<Vec<usize>>>()?;

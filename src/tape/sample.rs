@@ -1,6 +1,9 @@
 //! What operations are checked on.
 
-/// What an operation is checked on ([`check`](super::check)).
+use super::op::Op;
+use crate::Real;
+
+/// What an operation is checked on ([`crate::audit::gradient`]).
 pub trait Checked: Sized {
     /// Inputs for the gradient check. They must reach an odd size, an axis of size 1, an empty axis (unless that is among the
     /// refusals) and the largest sensible values, and keep away from kinks.
@@ -51,5 +54,23 @@ impl Sample {
     /// Given numbers, as a vector.
     pub fn points(values: &[f64]) -> Self {
         Sample::of(&[values.len()], values)
+    }
+}
+
+/// One operation on a list, with what it is checked on.
+pub struct Entry<R> {
+    pub(crate) name: &'static str,
+    pub(crate) samples: fn() -> Vec<(Box<dyn Op<R>>, Vec<Sample>)>,
+    pub(crate) refusals: fn() -> Vec<Refusal<Box<dyn Op<R>>>>,
+}
+
+impl<R: Real> Entry<R> {
+    /// The entry of `O`, called `name`.
+    pub fn of<O: Checked + Op<R>>(name: &'static str) -> Self {
+        Entry {
+            name,
+            samples: || O::samples().into_iter().map(|(op, x)| (Box::new(op) as Box<dyn Op<R>>, x)).collect(),
+            refusals: || O::refusals().into_iter().map(|(op, x, words)| (Box::new(op) as Box<dyn Op<R>>, x, words)).collect(),
+        }
     }
 }

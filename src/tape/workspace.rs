@@ -78,7 +78,7 @@ impl<R: Real> Workspace<R> {
     }
 
     /// Overwrites everything that a replay must not read before it has written it by NaN.
-    pub(super) fn poison(&mut self) {
+    pub(crate) fn poison(&mut self) {
         for node in &self.program.nodes {
             if node.op.is_some() {
                 self.values[node.value.clone()].fill(R::nan());
@@ -90,7 +90,7 @@ impl<R: Real> Workspace<R> {
     }
 
     /// Overwrites the values that no vector-Jacobian product says it [reads](super::Op::reads) by NaN.
-    pub(super) fn poison_unread(&mut self) {
+    pub(crate) fn poison_unread(&mut self) {
         let nodes = &self.program.nodes;
         let mut read = vec![false; nodes.len()];
         for (index, node) in nodes.iter().enumerate() {

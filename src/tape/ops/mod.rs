@@ -40,19 +40,19 @@ pub use pool::AveragePool;
 /// The registry: what is named here is an operation and is checked, what is not does not compile as one.
 macro_rules! ops {
     ($($op:ty),+ $(; $($generic:ident<R>),+)? $(,)?) => {
-        $(impl $crate::tape::op::Registered for $op {})+
-        $($(impl<R: $crate::Real> $crate::tape::op::Registered for $generic<R> {})+)?
-        /// Every operation with its samples and refusals, for [`check`](crate::tape::check).
-        pub fn registry<R: $crate::Real>() -> Vec<$crate::tape::check::Entry<R>> {
+        $(impl $crate::tape::Registered for $op {})+
+        $($(impl<R: $crate::Real> $crate::tape::Registered for $generic<R> {})+)?
+        /// Every operation with its samples and refusals, for [the check](crate::audit::gradient).
+        pub fn registry<R: $crate::Real>() -> Vec<$crate::tape::Entry<R>> {
             vec![
-                $($crate::tape::check::Entry::of::<$op>(stringify!($op)),)+
-                $($($crate::tape::check::Entry::of::<$generic<R>>(stringify!($generic))),+)?
+                $($crate::tape::Entry::of::<$op>(stringify!($op)),)+
+                $($($crate::tape::Entry::of::<$generic<R>>(stringify!($generic))),+)?
             ]
         }
     };
 }
 #[cfg(test)]
-pub(super) use ops;
+pub(crate) use ops;
 
 ops![
     Zip<Add>,

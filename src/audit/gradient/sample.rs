@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::{Kinds, SampleRow, derivative};
 use crate::Result;
-use crate::tape::sample::Sample;
+use crate::tape::Sample;
 
 /// Largest difference between f32 and f64, relative to the largest element.
 const BOUND_F32: f64 = 2e-5;

@@ -1,12 +1,12 @@
 //! The three references that a vector-Jacobian product is held against.
 
-use super::{Entry, case::Case, worse};
+use super::{case::Case, worse};
 use crate::Result;
 use crate::real::Dual;
-use crate::tape::sample::Sample;
+use crate::tape::{Entry, Sample};
 
 /// Step of the differences of values: its fourth power and epsilon/h are both far below the bound.
-const STEP: f64 = 1.0 / 2048.0;
+pub const STEP: f64 = 1.0 / 2048.0;
 /// Step of the differences of gradients, along a direction in which all inputs move at once.
 const STEP_SECOND: f64 = 1.0 / 16384.0;
 /// Weight of the elements that an input does not move: their derivatives are below epsilon/h, a ten-thousandth of the bound.
@@ -29,9 +29,20 @@ impl Pullback {
     }
 }
 
-fn relative(a: f64, b: f64, size: f64) -> f64 {
+/// |a - b|/size; 0 where both are equal.
+pub fn relative(a: f64, b: f64, size: f64) -> f64 {
     // Subnormal numbers have no relative accuracy.
     if a == b { 0.0 } else { (a - b).abs() / (size + f64::MIN_POSITIVE) }
+}
+
+/// A derivative by (8 [f(x+h) - f(x-h)] - [f(x+2h) - f(x-2h)])/12h, h = [`STEP`]; `f` is given multiples of h.
+pub fn slope(mut f: impl FnMut(f64) -> Result<f64>) -> Result<f64> {
+    let (p1, m1, p2, m2) = (f(1.0)?, f(-1.0)?, f(2.0)?, f(-2.0)?);
+    Ok(quotient([p1, m1, p2, m2]))
+}
+
+fn quotient([p1, m1, p2, m2]: [f64; 4]) -> f64 {
+    (8.0 * (p1 - m1) - (p2 - m2)) / (12.0 * STEP)
 }
 
 /// Column j of J: the forward pass with tangent 1 at element j. The size of a term is |dy_i| (|J_ij| + |y_i| / max(1, |x_j|)) where
@@ -56,7 +67,7 @@ pub fn duals(entry: &Entry<Dual<f64>>, index: usize, samples: &[Sample], dy: &[f
     Ok(Pullback { sums, sizes })
 }
 
-/// J by (8 [f(x+h) - f(x-h)] - [f(x+2h) - f(x-2h)])/12h. The size of a term is |dy_i| (|J_ij| + c |y_i|), c = 1 for the elements that
+/// J by five-point differences. The size of a term is |dy_i| (|J_ij| + c |y_i|), c = 1 for the elements that
 /// x_j moves and 1e-4 for the others: the second part is what the difference itself is certain to.
 pub fn differences(case: &mut Case<f64>, samples: &[Sample], dy: &[f64]) -> Result<Pullback> {
     case.fill(samples, |v| v)?;
@@ -73,7 +84,7 @@ pub fn differences(case: &mut Case<f64>, samples: &[Sample], dy: &[f64]) -> Resu
             let (p1, m1, p2, m2) = (f(1.0)?, f(-1.0)?, f(2.0)?, f(-2.0)?);
             let (mut sum, mut size) = (0.0, 0.0);
             for i in 0..dy.len() {
-                let d = (8.0 * (p1[i] - m1[i]) - (p2[i] - m2[i])) / (12.0 * STEP);
+                let d = quotient([p1[i], m1[i], p2[i], m2[i]]);
                 sum += dy[i] * d;
                 size += dy[i].abs() * (d.abs() + if p1[i] == m1[i] { UNMOVED } else { 1.0 } * y[i].abs());
             }

@@ -1,4 +1,5 @@
-//! The check that every operation has to pass; `ndsm audit tape` prints its rows.
+//! The check that every operation of the tape has to pass, and that any program can be put through
+//! ([`Program::check_gradient`](crate::tape::Program::check_gradient)); `ndsm audit tape` prints its rows.
 //!
 //! For each sample of each registered operation and one random cotangent dy, dx = (dy/dx)^T dy is compared, element by element,
 //! with what does not know the vector-Jacobian product:
@@ -6,11 +7,11 @@
 //! * [`Reference::Difference`]: the same sum with J from five-point central differences of the forward pass in f64, which does
 //!   not trust the dual numbers either;
 //! * [`Reference::Second`]: the derivative of dx along a random direction of +-1, by the vector-Jacobian product on dual numbers
-//!   against central differences of dx: what [Hessian-vector products](super::SecondOrder) are made of.
+//!   against central differences of dx: what [Hessian-vector products](crate::tape::SecondOrder) are made of.
 //!
 //! Besides, for each sample:
 //! * the recorded shape is the shape rule's, and every element of result and adjoints gets written (all memory is NaN before);
-//! * the backward pass reads no value that the operation does not [state](Op::reads);
+//! * the backward pass reads no value that the operation does not [state](crate::tape::Op::reads);
 //! * a second replay, and a second backward pass after one forward pass, give the same bits; the same tensors as parameters
 //!   give the same gradient, added to what the gradient held;
 //! * f32 agrees with f64 to its own rounding.
@@ -20,13 +21,14 @@
 
 mod case;
 mod derivative;
+#[cfg(test)]
+mod planted;
+mod program;
 mod sample;
 
-use super::op::Op;
-use super::sample::{Checked, Sample};
-use super::{Recorder, Var, registry};
-use crate::Real;
 use crate::real::Dual;
+use crate::tape::{Entry, Recorder, Var, registry};
+pub use program::{Derivative, GradientCheck};
 
 /// What a derivative is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,29 +61,6 @@ impl Reference {
         match self {
             Reference::Dual => 1e-12,
             Reference::Difference | Reference::Second => 1e-8,
-        }
-    }
-}
-
-/// One operation on a list.
-pub struct Entry<R> {
-    name: &'static str,
-    samples: fn() -> Vec<Boxed<R, Sample>>,
-    refusals: fn() -> Vec<Refusal<R>>,
-}
-
-/// An operation and its inputs: tensors, or only their shapes.
-type Boxed<R, X> = (Box<dyn Op<R>>, Vec<X>);
-/// What must be refused, and words of the error.
-type Refusal<R> = (Boxed<R, Vec<usize>>, &'static str);
-
-impl<R: Real> Entry<R> {
-    /// The entry of `O`, called `name`.
-    pub fn of<O: Checked + Op<R>>(name: &'static str) -> Self {
-        Entry {
-            name,
-            samples: || O::samples().into_iter().map(|(op, x)| (Box::new(op) as Box<dyn Op<R>>, x)).collect(),
-            refusals: || O::refusals().into_iter().map(|(op, x, words)| ((Box::new(op) as Box<dyn Op<R>>, x), words)).collect(),
         }
     }
 }
@@ -163,7 +142,7 @@ fn worse(a: f64, b: f64) -> f64 {
 /// Checks all registered operations.
 ///
 /// ```no_run
-/// assert!(ndsm::tape::check::run().iter().all(|row| row.pass()));
+/// assert!(ndsm::audit::gradient::run().iter().all(|row| row.pass()));
 /// ```
 pub fn run() -> Vec<Row> {
     check(&registry(), &registry(), &registry())
@@ -201,7 +180,7 @@ fn uncovered(entry: &Entry<f64>) -> Vec<String> {
     let samples = (entry.samples)();
     let refused = (entry.refusals)();
     let axis = |test: fn(usize) -> bool| samples.iter().any(|(_, x)| x.iter().any(|x| x.shape.iter().any(|n| test(*n))));
-    let refused_empty = refused.iter().any(|((_, x), _)| x.iter().any(|x| x.contains(&0)));
+    let refused_empty = refused.iter().any(|(_, x, _)| x.iter().any(|x| x.contains(&0)));
     let large = samples.iter().any(|(_, x)| x.iter().any(|x| x.values.iter().any(|v| v.abs() >= 30.0)));
     let covered = [
         ("odd sizes", axis(|n| n > 1 && n % 2 == 1)),
@@ -216,7 +195,7 @@ fn uncovered(entry: &Entry<f64>) -> Vec<String> {
 /// Operations with what they should have refused, or refused in other words.
 fn admitted(entry: &Entry<f64>) -> Vec<(&'static str, String)> {
     let mut problems = vec![];
-    for ((op, shapes), words) in (entry.refusals)() {
+    for (op, shapes, words) in (entry.refusals)() {
         let name = op.name();
         let mut r = Recorder::<f64>::new();
         let x: crate::Result<Vec<Var>> = shapes.iter().enumerate().map(|(k, s)| r.input(&k.to_string(), s)).collect();
@@ -224,7 +203,7 @@ fn admitted(entry: &Entry<f64>) -> Vec<(&'static str, String)> {
             Ok(_) => problems.push((name, format!("{shapes:?} is not refused"))),
             Err(e) => {
                 let e = e.to_string();
-                let expected = [name.to_string(), words.to_string(), "check.rs:".to_string()];
+                let expected = [name.to_string(), words.to_string(), "gradient.rs:".to_string()];
                 let missing = expected.into_iter().chain(shapes.iter().map(|s| format!("{s:?}"))).find(|part| !e.contains(part));
                 problems.extend(missing.map(|part| (name, format!("'{e}' does not contain '{part}'"))));
             }

@@ -1,9 +1,8 @@
 //! Operations with one planted error each: the check must catch every one of them.
 
-use super::check::{Reference, check};
-use super::op::{Adjoints, Op, Operands, Output, Point, Reads};
-use super::sample::{Checked, Sample};
+use super::{Reference, check};
 use crate::Real;
+use crate::tape::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Recorder, Refusal, Sample};
 
 /// y = a b, b [n] broadcast over the rows of a [m, n], with an error.
 macro_rules! planted {
@@ -72,12 +71,12 @@ macro_rules! planted {
                 }
                 all
             }
-            fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+            fn refusals() -> Vec<Refusal<Self>> {
                 let shapes = if $error == Error::NotRefused { vec![vec![2, 3], vec![3]] } else { vec![vec![2, 3], vec![2]] };
                 vec![($name, shapes, "a [m, n]")]
             }
         })+
-        super::ops::ops![$($name),+];
+        crate::tape::ops![$($name),+];
         const ERRORS: &[Error] = &[$($error),+];
     };
 }
@@ -134,4 +133,27 @@ fn every_planted_error_is_caught() {
             _ => {}
         }
     }
+}
+
+/// The worst derivative of L = sum a b b by differences, a `[3, 2]`, b `[2]`, one of the products being `O`'s.
+fn worst<O: Op<f64>>(op: O) -> super::GradientCheck {
+    let mut r = Recorder::<f64>::new();
+    let (a, b) = (r.input_with_gradient("a", &[3, 2]).unwrap(), r.parameter("b", &[2]).unwrap());
+    let product = r.apply(op, &[a, b]).unwrap();
+    let square = r.mul(product, b).unwrap();
+    let loss = r.sum(square).unwrap();
+    let a = [1.0, -2.0, 0.5, 3.0, 0.0, -0.7];
+    r.finish().check_gradient(&[0.7, -1.3], &[("a", &a)], loss).unwrap()
+}
+
+#[test]
+fn a_program_with_a_planted_error_is_caught() {
+    let right = worst(Right);
+    assert!(right.pass() && right.compared == 8, "{right}");
+    for wrong in [worst(WrongSign), worst(WrongFactor), worst(MissingReduction)] {
+        assert!(!wrong.pass(), "{wrong}");
+    }
+    // d(a b b)/da = b b (1 + 1e-4), only by a: the largest is 1.69.
+    let worst = worst(WrongFactor).worst.unwrap();
+    assert!(worst.name == "a" && worst.index % 2 == 1 && (worst.backward / worst.difference - 1.0001).abs() <= 1e-9, "{worst:?}");
 }

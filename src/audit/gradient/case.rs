@@ -1,8 +1,6 @@
 //! One sample, recorded and ready to be replayed.
 
-use super::Entry;
-use crate::tape::sample::Sample;
-use crate::tape::{Program, Recorder, Var, Workspace};
+use crate::tape::{Entry, Program, Recorder, Sample, Var, Workspace};
 use crate::{Real, Result};
 
 /// One sample recorded: the program, its inputs and its result. All memory but the inputs' is NaN.
