@@ -1,23 +1,26 @@
 //! The check that every operation of the tape has to pass, and that any program can be put through
 //! ([`Program::check_gradient`](crate::tape::Program::check_gradient)); `ndsm audit tape` prints its rows.
 //!
-//! For each sample of each registered operation and one random cotangent dy, dx = (dy/dx)^T dy is compared, element by element,
-//! with what does not know the vector-Jacobian product:
-//! * [`Reference::Dual`]: sum_i dy_i J_ij, where column j of J comes from the operation's own forward pass on [`Dual`] numbers;
-//! * [`Reference::Difference`]: the same sum with J from five-point central differences of the forward pass in f64, which does
-//!   not trust the dual numbers either;
-//! * [`Reference::Second`]: the derivative of dx along a random direction of +-1, by the vector-Jacobian product on dual numbers
-//!   against central differences of dx: what [Hessian-vector products](crate::tape::SecondOrder) are made of.
+//! For each sample of each registered operation and one random cotangent dy, dx = (dy/dx)^T dy is compared,
+//! element by element, with what does not know the vector-Jacobian product:
+//! * [`Reference::Dual`]: sum_i dy_i J_ij, where column j of J comes from the operation's own forward pass on
+//!   [`Dual`] numbers;
+//! * [`Reference::Difference`]: the same sum with J from five-point central differences of the forward pass
+//!   in f64, which does not trust the dual numbers either;
+//! * [`Reference::Second`]: the derivative of dx along a random direction of +-1, by the vector-Jacobian
+//!   product on dual numbers against central differences of dx: what
+//!   [Hessian-vector products](crate::tape::SecondOrder) are made of.
 //!
 //! Besides, for each sample:
-//! * the recorded shape is the shape rule's, and every element of result and adjoints gets written (all memory is NaN before);
+//! * the recorded shape is the shape rule's, and every element of result and adjoints gets written (all
+//!   memory is NaN before);
 //! * the backward pass reads no value that the operation does not [state](crate::tape::Op::reads);
-//! * a second replay, and a second backward pass after one forward pass, give the same bits; the same tensors as parameters
-//!   give the same gradient, added to what the gradient held;
+//! * a second replay, and a second backward pass after one forward pass, give the same bits; the same tensors
+//!   as parameters give the same gradient, added to what the gradient held;
 //! * f32 agrees with f64 to its own rounding.
 //!
-//! Shapes that must be refused are, with the words that the sentence must have. An operation whose samples leave out odd sizes,
-//! axes of size 1, empty axes or large values fails, and so does one without samples.
+//! Shapes that must be refused are, with the words that the sentence must have. An operation whose samples
+//! leave out odd sizes, axes of size 1, empty axes or large values fails, and so does one without samples.
 
 mod case;
 mod derivative;
@@ -55,8 +58,8 @@ impl Reference {
     }
 
     /// The largest error that passes. It is relative to the sizes of the terms that make up the derivative:
-    /// sum_i |dy_i| (|J_ij| + |y_i| / max(1, |x_j|)), y_i only where x_j moves it, for [`Reference::Dual`]; `derivative.rs`
-    /// has the other two.
+    /// sum_i |dy_i| (|J_ij| + |y_i| / max(1, |x_j|)), y_i only where x_j moves it, for [`Reference::Dual`];
+    /// `derivative.rs` has the other two.
     pub fn bound(self) -> f64 {
         match self {
             Reference::Dual => 1e-12,

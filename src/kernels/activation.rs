@@ -1,4 +1,5 @@
-//! Activations: functions of single elements, and those that a layer and a normalisation compute in the same pass.
+//! Activations: functions of single elements, and those that a layer and a normalisation compute in the same
+//! pass.
 
 use super::lanes;
 use super::map::functions;

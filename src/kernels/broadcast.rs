@@ -1,7 +1,8 @@
 //! Loops of two-operand operations: broadcasting, and its reverse, summing over what was broadcast.
 //!
-//! The terms themselves are computed by [flat loops](term::Fill) over blocks of at most [`LEAF`] elements, for which the operands
-//! are laid out first. So the loops over broadcast axes are compiled once, not once per term.
+//! The terms themselves are computed by [flat loops](term::Fill) over blocks of at most [`LEAF`] elements,
+//! for which the operands are laid out first. So the loops over broadcast axes are compiled once, not once
+//! per term.
 
 mod sum;
 mod term;
@@ -28,8 +29,8 @@ pub fn shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
         .collect()
 }
 
-/// y = f(a, b) as up to three outer loops over rows of `inner` elements. A stride is 0 where the operand is broadcast. The sum
-/// over what was broadcast is the same loops with the result's role taken by an operand.
+/// y = f(a, b) as up to three outer loops over rows of `inner` elements. A stride is 0 where the operand is
+/// broadcast. The sum over what was broadcast is the same loops with the result's role taken by an operand.
 #[derive(Clone, Copy)]
 pub struct Plan {
     outer: [usize; 3],
@@ -75,7 +76,8 @@ impl Plan {
         plan
     }
 
-    /// y = term(a, b, c), or added to y unless it is `fresh`; c is shaped like a. b and c may be empty if the term does not read them.
+    /// y = term(a, b, c), or added to y unless it is `fresh`; c is shaped like a. b and c may be empty if the
+    /// term does not read them.
     pub fn map<R: Real>(&self, term: &dyn Fill<R>, fresh: bool, [a, b, c]: [&[R]; 3], y: &mut [R]) {
         if (self.outer, self.step) == ([1; 3], [1; 3]) {
             let given = |x| if <[R]>::is_empty(x) { a } else { x };
@@ -91,9 +93,9 @@ impl Plan {
         }
     }
 
-    /// dx = the sum of the terms over the elements of y that the operand `which` (0: a, 1: b) was broadcast to, or added to dx unless
-    /// it is `fresh`. dx is shaped like that operand; y's shape is that of f(a, b). The sums are trees over rows or over contiguous
-    /// numbers.
+    /// dx = the sum of the terms over the elements of y that the operand `which` (0: a, 1: b) was broadcast
+    /// to, or added to dx unless it is `fresh`. dx is shaped like that operand; y's shape is that of f(a, b).
+    /// The sums are trees over rows or over contiguous numbers.
     pub fn sum<R: Real>(&self, which: usize, terms: Terms<'_, R>, fresh: bool, dx: &mut [R]) {
         // The axes that dx has, then those that are summed over.
         let (mut axes, mut plan) = ([0, 1, 2], *self);
@@ -147,8 +149,8 @@ impl Plan {
 pub enum Terms<'a, R> {
     /// A constant times the numbers of a tensor shaped like y.
     Times(f64, &'a [R]),
-    /// term(own, other, dy): own is shaped like the operand that the sum belongs to, other like the other one, dy like y. Those that
-    /// the term does not read may be empty.
+    /// term(own, other, dy): own is shaped like the operand that the sum belongs to, other like the other
+    /// one, dy like y. Those that the term does not read may be empty.
     Of(&'a dyn Fill<R>, [&'a [R]; 3]),
 }
 
@@ -197,7 +199,8 @@ impl Rows {
     }
 }
 
-/// The elements of some columns, of which there is at least one, in blocks of at most LEAF, in order: several rows, or a piece of one.
+/// The elements of some columns, of which there is at least one, in blocks of at most LEAF, in order: several
+/// rows, or a piece of one.
 struct Blocks {
     rows: Rows,
     /// Of all blocks.
@@ -243,8 +246,8 @@ impl Blocks {
         self.count * self.columns.len()
     }
 
-    /// Three tensors' numbers for the block's elements, one row behind the other: where they lie, or in `laid`. `x[i]` is shaped like
-    /// operand `like[i]` of a, b, y; what is empty gives any numbers.
+    /// Three tensors' numbers for the block's elements, one row behind the other: where they lie, or in
+    /// `laid`. `x[i]` is shaped like operand `like[i]` of a, b, y; what is empty gives any numbers.
     #[inline(always)]
     fn lay<'a, R: Real>(&self, step: [usize; 3], like: [usize; 3], x: [&'a [R]; 3], laid: &'a mut [[R; LEAF]; 3]) -> [&'a [R]; 3] {
         let (from, width, n) = (self.columns.start, self.columns.len(), self.len());

@@ -8,9 +8,11 @@ use crate::Real;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Elements that go through the whole chain before the next ones: their intermediates stay in the first-level cache.
+/// Elements that go through the whole chain before the next ones: their intermediates stay in the first-level
+/// cache.
 pub const BLOCK: usize = 512;
-/// More inputs or steps than this are not gathered in one pass: their blocks would leave the first-level cache.
+/// More inputs or steps than this are not gathered in one pass: their blocks would leave the first-level
+/// cache.
 const MOST: usize = 8;
 
 /// A function of one or two numbers, on slices of equal length.
@@ -27,8 +29,9 @@ pub trait Pointwise<R>: Send + Sync {
     fn pull(&self, which: usize, x: [&[R]; 2], y: &[R], dy: &[R], dx: &mut [R], fresh: bool);
 }
 
-/// y = f_s(...): every step is a function of inputs and earlier steps; every input and every step but the last is read once.
-/// The backward pass computes the steps anew instead of keeping them: a pass over memory costs more.
+/// y = f_s(...): every step is a function of inputs and earlier steps; every input and every step but the
+/// last is read once. The backward pass computes the steps anew instead of keeping them: a pass over memory
+/// costs more.
 pub struct Chain<R> {
     inputs: usize,
     steps: Vec<Step<R>>,
@@ -68,7 +71,8 @@ impl<R: Real> Chain<R> {
         Chain { inputs: 1, steps: vec![] }
     }
 
-    /// `outer` of `inner`'s result as its input `at`: the inputs are `outer`'s with `inner`'s in the place of that one.
+    /// `outer` of `inner`'s result as its input `at`: the inputs are `outer`'s with `inner`'s in the place of
+    /// that one.
     pub fn splice(outer: Self, at: usize, inner: Self) -> Self {
         if inner.steps.is_empty() {
             return outer;
@@ -175,7 +179,8 @@ impl<R: Real> Chain<R> {
         x
     }
 
-    /// The arguments of step `s` for the elements `at`, given the earlier steps' results, `block` numbers apart.
+    /// The arguments of step `s` for the elements `at`, given the earlier steps' results, `block` numbers
+    /// apart.
     fn arguments<'a>(&self, s: usize, x: &[&'a [R]; MOST], at: &Range<usize>, earlier: &'a [R], block: usize) -> [&'a [R]; 2] {
         let mut slices: [&[R]; 2] = [&[]; 2];
         for (slice, argument) in slices.iter_mut().zip(&self.steps[s].arguments) {
@@ -207,7 +212,8 @@ impl<F: Function, R: Real> Pointwise<R> for Map<F> {
         map::forward(self.0, x[0], y);
     }
     fn pull(&self, _which: usize, x: [&[R]; 2], y: &[R], dy: &[R], dx: &mut [R], fresh: bool) {
-        // Where the derivative is not computed from y, y has not been computed: any slice of the right length does.
+        // Where the derivative is not computed from y, y has not been computed: any slice of the right length
+        // does.
         map::backward(self.0, [x[0], y, dy], dx, fresh);
     }
 }

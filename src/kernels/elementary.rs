@@ -90,8 +90,8 @@ functions! {
         }
     }
 
-    /// x^c. Defined for x > 0, for x = 0 (0, 1 or infinity as the limit is) and, for integer c, for x < 0; NaN elsewhere. Its
-    /// derivative is c x^(c - 1), and zero for c = 0.
+    /// x^c. Defined for x > 0, for x = 0 (0, 1 or infinity as the limit is) and, for integer c, for x < 0;
+    /// NaN elsewhere. Its derivative is c x^(c - 1), and zero for c = 0.
     struct Pow(f64) = "pow", flops 1, reads Inputs {
         value(self, x) = power(x, self.0);
         derivative(self, x, _y) = if self.0 == 0.0 { R::zero() } else { R::of(self.0) * power(x, self.0 - 1.0) };
@@ -112,8 +112,8 @@ functions! {
         };
     }
 
-    /// min(max(x, lo), hi) of the ends lo and hi, which may be infinite; the derivative is 1 where lo <= x <= hi, ends included,
-    /// and 0 elsewhere. NaN stays NaN.
+    /// min(max(x, lo), hi) of the ends lo and hi, which may be infinite; the derivative is 1 where lo <= x <=
+    /// hi, ends included, and 0 elsewhere. NaN stays NaN.
     struct Clamp(f64, f64) = "clamp", flops 2, reads Inputs {
         value(self, x) = {
             let (lo, hi) = (R::of(self.0), R::of(self.1));

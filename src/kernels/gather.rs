@@ -7,7 +7,8 @@ use crate::simd::{Kernel, W, dispatch};
 /// Indices that are sorted at once.
 const BLOCK: usize = 256;
 
-/// y_i = row number `indices_i` of `table`, which has `v` rows of `d` numbers; a row of NaN where there is none.
+/// y_i = row number `indices_i` of `table`, which has `v` rows of `d` numbers; a row of NaN where there is
+/// none.
 pub fn forward<R: Real>(v: usize, d: usize, table: &[R], indices: &[R], y: &mut [R]) {
     // Sizes of an empty tensor need not have a product.
     if y.is_empty() {
@@ -21,7 +22,8 @@ pub fn forward<R: Real>(v: usize, d: usize, table: &[R], indices: &[R], y: &mut 
     }
 }
 
-/// Adds each row of dy to its row of `dtable`: in blocks of 256 indices, inside a block in order, then the blocks in order.
+/// Adds each row of dy to its row of `dtable`: in blocks of 256 indices, inside a block in order, then the
+/// blocks in order.
 pub fn backward<R: Real>(v: usize, d: usize, indices: &[R], dy: &[R], dtable: &mut [R]) {
     if dy.is_empty() {
         return;

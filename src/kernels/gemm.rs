@@ -1,11 +1,12 @@
 //! Matrix products of row-major matrices: C = A B or C += A B, either operand read transposed.
 //!
-//! B is packed once into panels as wide as two vector registers; a block of C (8 rows by one panel) stays in registers while k
-//! runs through blocks of 256 terms. Rows of A are *not* packed: each element is broadcast from where it lies; only those of a
-//! large transposed A are, whose terms lie pages apart. A result of at most four columns has kernels of its own
-//! ([`narrow`]), and dual numbers are multiplied part by part ([`parts`]). The order in which the terms of an element of C are
-//! added depends on k alone (256 in order, then the blocks in order), never on the element's place, so any split of C into row
-//! blocks gives the same bits.
+//! B is packed once into panels as wide as two vector registers; a block of C (8 rows by one panel) stays in
+//! registers while k runs through blocks of 256 terms. Rows of A are *not* packed: each element is broadcast
+//! from where it lies; only those of a large transposed A are, whose terms lie pages apart. A result of at
+//! most four columns has kernels of its own ([`narrow`]), and dual numbers are multiplied part by part
+//! ([`parts`]). The order in which the terms of an element of C are added depends on k alone (256 in order,
+//! then the blocks in order), never on the element's place, so any split of C into row blocks gives the same
+//! bits.
 
 mod narrow;
 mod pack;
@@ -27,10 +28,12 @@ pub use tile::{Tiled, add_product, run, spilled, tile};
 const KC: usize = 256;
 /// Rows of A that are multiplied by every panel of B before the next ones: they fit the second-level cache.
 const MC: usize = 64;
-/// Bytes between the terms of a transposed A from which on its columns are packed: every term would lie on another page.
+/// Bytes between the terms of a transposed A from which on its columns are packed: every term would lie on
+/// another page.
 const PAGE: usize = 4096;
 
-/// A matrix of `rows` x `cols`, stored row-major as it stands, or transposed (then the store is `cols` x `rows`).
+/// A matrix of `rows` x `cols`, stored row-major as it stands, or transposed (then the store is `cols` x
+/// `rows`).
 #[derive(Clone, Copy)]
 pub struct Matrix<'a, R> {
     pub data: &'a [R],

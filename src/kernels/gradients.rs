@@ -26,10 +26,11 @@ impl Reads {
     }
 }
 
-/// Where the gradients by several inputs go. Two inputs may be the same tensor: their gradients are one place then.
+/// Where the gradients by several inputs go. Two inputs may be the same tensor: their gradients are one place
+/// then.
 pub trait Gradients<R: Real> {
-    /// The gradient by input `k`, and whether what lies there is stale and has to be overwritten, which is said once; None if
-    /// nobody needs it.
+    /// The gradient by input `k`, and whether what lies there is stale and has to be overwritten, which is
+    /// said once; None if nobody needs it.
     fn slot(&mut self, k: usize) -> Option<(&mut [R], bool)>;
     /// The gradient by input `k`, to be added to; None if nobody needs it.
     fn add_to(&mut self, k: usize) -> Option<&mut [R]> {

@@ -1,7 +1,9 @@
-//! The activation functions and their derivatives, branch-free: one exponential and one or two divisions for both.
+//! The activation functions and their derivatives, branch-free: one exponential and one or two divisions for
+//! both.
 //!
-//! All go through an exponential of a negative number, so nothing overflows and no derivative suffers cancellation, save where
-//! that of SiLU and GELU crosses zero: there it is right to epsilon, absolute. NaN stays NaN.
+//! All go through an exponential of a negative number, so nothing overflows and no derivative suffers
+//! cancellation, save where that of SiLU and GELU crosses zero: there it is right to epsilon, absolute. NaN
+//! stays NaN.
 
 use crate::Real;
 
@@ -27,8 +29,8 @@ pub fn silu<R: Real, const FMA: bool>(x: R) -> (R, R) {
     (x * s, x.fma::<FMA>(ds, s))
 }
 
-/// y = tanh x = -m/(2 + m) and dy/dx = 1 - y^2 = 4 e/(1 + e)^2 with e = e^-2|x|, m = e - 1: both keep their digits for tiny x
-/// and for large x.
+/// y = tanh x = -m/(2 + m) and dy/dx = 1 - y^2 = 4 e/(1 + e)^2 with e = e^-2|x|, m = e - 1: both keep their
+/// digits for tiny x and for large x.
 #[inline(always)]
 pub fn tanh<R: Real, const FMA: bool>(x: R) -> (R, R) {
     let t = x.abs();
@@ -40,8 +42,8 @@ pub fn tanh<R: Real, const FMA: bool>(x: R) -> (R, R) {
     (if x == R::zero() { x } else { y }, R::of(4.0) * e * r * r)
 }
 
-/// y = x Phi(x), Phi the normal law's distribution function, and dy/dx = Phi + x phi: the GELU (Hendrycks and Gimpel 2016). y is
-/// right to 8 units in the last place, 6 of which are those of Phi.
+/// y = x Phi(x), Phi the normal law's distribution function, and dy/dx = Phi + x phi: the GELU (Hendrycks and
+/// Gimpel 2016). y is right to 8 units in the last place, 6 of which are those of Phi.
 #[inline(always)]
 pub fn gelu<R: Real, const FMA: bool>(x: R) -> (R, R) {
     let (cdf, density) = x.normal_law_lane::<FMA>();
@@ -51,8 +53,8 @@ pub fn gelu<R: Real, const FMA: bool>(x: R) -> (R, R) {
     (x * cdf, z.fma::<FMA>(density, cdf))
 }
 
-/// The approximation of the GELU by y = x (1 + tanh u)/2 = x s(2 u), u = sqrt(2/pi) (x + 0.044715 x^3), s the sigmoid, and its
-/// derivative s + x s' 2 du/dx.
+/// The approximation of the GELU by y = x (1 + tanh u)/2 = x s(2 u), u = sqrt(2/pi) (x + 0.044715 x^3), s the
+/// sigmoid, and its derivative s + x s' 2 du/dx.
 #[inline(always)]
 pub fn gelu_tanh<R: Real, const FMA: bool>(x: R) -> (R, R) {
     const CUBIC: f64 = 0.044715;
@@ -66,7 +68,8 @@ pub fn gelu_tanh<R: Real, const FMA: bool>(x: R) -> (R, R) {
     (x * s, (z * ds).fma::<FMA>(R::of(3.0).fma::<FMA>(q, R::of(SLOPE)), s))
 }
 
-/// ln(1 + e^x) = max(x, 0) + ln(1 + e). With u = fl(1 + e), ln(1 + e) = ln u + (e - (u - 1))/u: exact to rounding.
+/// ln(1 + e^x) = max(x, 0) + ln(1 + e). With u = fl(1 + e), ln(1 + e) = ln u + (e - (u - 1))/u: exact to
+/// rounding.
 #[inline(always)]
 pub fn softplus<R: Real, const FMA: bool>(x: R) -> R {
     let (e, r) = parts::<R, FMA>(x);

@@ -8,8 +8,9 @@ use crate::simd::{Kernel, W, dispatch};
 
 /// Rows whose product is still in the cache when bias and activation pass over it.
 const BAND: usize = 64;
-/// Rows of the backward pass: their dz is still in the second-level cache for both products. Whole leaves of the sum over rows,
-/// a power of two of them, so that the sums of the bands add up to the tree over all rows; the terms of a block of a product.
+/// Rows of the backward pass: their dz is still in the second-level cache for both products. Whole leaves of
+/// the sum over rows, a power of two of them, so that the sums of the bands add up to the tree over all rows;
+/// the terms of a block of a product.
 const BACK: usize = 4 * LEAF_ROWS;
 
 /// x `[n, i]`, w `[i, o]`.
@@ -34,8 +35,8 @@ pub fn forward<R: Real>(at: Sizes, activation: Activation, [x, w, b]: [&[R]; 3],
     linear_rows(activation, x, w, i, b, y, kept);
 }
 
-/// dz = dy kept, in the place of dy; db += sum over rows of dz, dw += x^T dz, dx += dz w^T: the gradients of b, w and x, inputs
-/// 2, 1, 0.
+/// dz = dy kept, in the place of dy; db += sum over rows of dz, dw += x^T dz, dx += dz w^T: the gradients of
+/// b, w and x, inputs 2, 1, 0.
 pub fn backward<R: Real>(at: Sizes, [x, w]: [&[R]; 2], kept: &[R], dy: &mut [R], dx: &mut impl Gradients<R>, scratch: &mut [R]) {
     let Sizes { n, i, o } = at;
     let (sums, rest) = scratch.split_at_mut(n.div_ceil(BACK) * o);
@@ -74,8 +75,8 @@ pub fn backward<R: Real>(at: Sizes, [x, w]: [&[R]; 2], kept: &[R], dy: &mut [R],
     }
 }
 
-/// y = activation(x w + b) for as many rows as `y` has; `kept`, if not empty, gets the derivative of the activation. The one
-/// kernel of training and inference: equal bits.
+/// y = activation(x w + b) for as many rows as `y` has; `kept`, if not empty, gets the derivative of the
+/// activation. The one kernel of training and inference: equal bits.
 pub fn linear_rows<R: Real>(activation: Activation, x: &[R], w: Packed<'_, R>, i: usize, b: &[R], y: &mut [R], kept: &mut [R]) {
     let o = w.columns();
     let mut kept = kept;

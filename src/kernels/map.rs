@@ -1,4 +1,5 @@
-//! Functions of one number, element by element: the loops; the functions are in `elementary.rs` and `activation.rs`.
+//! Functions of one number, element by element: the loops; the functions are in `elementary.rs` and
+//! `activation.rs`.
 
 use super::{Activation, Reads};
 use crate::Real;
@@ -12,8 +13,9 @@ pub trait Function: Copy + Send + Sync + 'static {
     const FLOPS: u64;
     /// Whether the derivative is computed from x, from y, or is constant.
     const READS: Reads;
-    /// Whether [`Self::value`] and [`Self::derivative`] are free of branches and calls. If not, blocks of numbers that are all
-    /// [within](Self::within) go through [`Self::lane`] and [`Self::lane_derivative`], which are.
+    /// Whether [`Self::value`] and [`Self::derivative`] are free of branches and calls. If not, blocks of
+    /// numbers that are all [within](Self::within) go through [`Self::lane`] and [`Self::lane_derivative`],
+    /// which are.
     const EVERYWHERE: bool = true;
     /// The activation of a layer that it is, if it is one: then it is fused into the layer.
     const ACTIVATION: Option<Activation> = None;
@@ -47,8 +49,8 @@ pub trait Function: Copy + Send + Sync + 'static {
 }
 
 /// Types that are [`Function`]s. In the expressions, `R` is the kind of numbers and `FMA` whether a fused
-/// multiply-add is one instruction; y = f(x) is known to the derivative, and `reads` says which of x and y it looks at. Whatever
-/// else the trait has may follow.
+/// multiply-add is one instruction; y = f(x) is known to the derivative, and `reads` says which of x and y it
+/// looks at. Whatever else the trait has may follow.
 macro_rules! functions {
     ($(
         $(#[$doc:meta])*
@@ -93,7 +95,8 @@ pub fn forward<F: Function, R: Real>(f: F, x: &[R], y: &mut [R]) {
     dispatch(Forward(f, x, y));
 }
 
-/// dx += dy f'(x), or dx = ... if it is `fresh`. Of x and y only what the derivative reads is looked at; both have dy's length.
+/// dx += dy f'(x), or dx = ... if it is `fresh`. Of x and y only what the derivative reads is looked at; both
+/// have dy's length.
 pub fn backward<F: Function, R: Real>(f: F, [x, y, dy]: [&[R]; 3], dx: &mut [R], fresh: bool) {
     dispatch(Backward { f, x, y, dy, dx, fresh });
 }

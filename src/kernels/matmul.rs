@@ -17,9 +17,9 @@ pub fn sizes([ta, tb]: Transposed, x: &[&[usize]]) -> Option<[usize; 4]> {
 
 /// The products of one batch: two nested loops over products of equal sizes.
 ///
-/// Where B is the same for a whole axis of the batch and A is not transposed, the products along that axis are one product of
-/// a taller A: `[b, m, k]` times `[k, n]` is `[b m, k]` times `[k, n]`. The adjoint of an operand that is broadcast is summed
-/// over the batch in order.
+/// Where B is the same for a whole axis of the batch and A is not transposed, the products along that axis
+/// are one product of a taller A: `[b, m, k]` times `[k, n]` is `[b m, k]` times `[k, n]`. The adjoint of an
+/// operand that is broadcast is summed over the batch in order.
 #[derive(Clone, Copy)]
 pub struct Plan {
     transposed: Transposed,

@@ -1,10 +1,11 @@
 //! The loops of a normalisation: means and variances per sample and group of channels, and their derivatives.
 //!
-//! A sample is a matrix of `places` rows and `channels` columns; a group is a band of columns. So every sum is first one over
-//! rows, sixteen columns side by side, and then one over the few columns of a group: no loop runs across the channels, and a
-//! group may have any width.
+//! A sample is a matrix of `places` rows and `channels` columns; a group is a band of columns. So every sum
+//! is first one over rows, sixteen columns side by side, and then one over the few columns of a group: no
+//! loop runs across the channels, and a group may have any width.
 
-/// Runs `$call(j, width)` for blocks of at most W columns j..j + width; the width of a full block is a constant to the compiler.
+/// Runs `$call(j, width)` for blocks of at most W columns j..j + width; the width of a full block is a
+/// constant to the compiler.
 macro_rules! columns {
     ($n:expr, |$j:ident, $width:ident| $call:expr) => {{
         let (n, mut $j) = ($n, 0);
@@ -49,13 +50,14 @@ impl Plan {
     pub fn kept(self) -> usize {
         self.samples.saturating_mul(2 * self.groups)
     }
-    /// Numbers of working memory: two sums per sample and channel, then what [`Backward`] keeps at hand: five rows, two sums per leaf
-    /// of rows and channel, and a piece of a sample.
+    /// Numbers of working memory: two sums per sample and channel, then what [`Backward`] keeps at hand: five
+    /// rows, two sums per leaf of rows and channel, and a piece of a sample.
     pub fn scratch(self) -> usize {
         let rows = self.samples.saturating_add(self.places.div_ceil(LEAF_ROWS)).saturating_mul(2).saturating_add(5);
         rows.saturating_mul(self.channels).saturating_add(self.piece())
     }
-    /// Numbers of the rows that go through normalisation and activation before the next ones: they stay in the first-level cache.
+    /// Numbers of the rows that go through normalisation and activation before the next ones: they stay in
+    /// the first-level cache.
     fn piece(self) -> usize {
         (1024 / self.channels.max(1)).max(1) * self.channels
     }
@@ -150,8 +152,8 @@ mod tests {
 
     #[test]
     fn means_of_a_large_offset_keep_their_digits() {
-        // Values around 10,000 with a standard deviation of 1, f32: the two passes leave the normalised values right to the
-        // rounding of the inputs themselves; mean(x^2) - mean^2 would be off by 8.
+        // Values around 10,000 with a standard deviation of 1, f32: the two passes leave the normalised
+        // values right to the rounding of the inputs themselves; mean(x^2) - mean^2 would be off by 8.
         let (n, c) = (300, 6);
         let plan = Plan { samples: 1, places: n, channels: c, groups: 2 };
         let x: Vec<f32> = (0..n * c).map(|i| 10_000.0 + if (i / c) % 2 == 0 { 1.0 } else { -1.0 }).collect();

@@ -77,8 +77,8 @@ impl Plan {
     }
 }
 
-/// Rows and columns of the block that a transposition moves at once: each row of it is one line of the cache (f32), so all
-/// lines are read and written whole, however far apart they lie.
+/// Rows and columns of the block that a transposition moves at once: each row of it is one line of the cache
+/// (f32), so all lines are read and written whole, however far apart they lie.
 const TILE: usize = 16;
 
 /// Axis i of `to` is axis `order[i]` of `from`, a tensor of shape `x`; or added to what is there.

@@ -3,8 +3,8 @@
 use super::window::copy_or_add;
 use crate::Real;
 
-/// Windows of a height and a width, a stride apart, on images `[n, h, w, c]`; the result is `[n, h', w', c]`. A window is added
-/// up in order, row by row.
+/// Windows of a height and a width, a stride apart, on images `[n, h, w, c]`; the result is `[n, h', w', c]`.
+/// A window is added up in order, row by row.
 #[derive(Clone, Copy)]
 pub struct Windows {
     pub window: [usize; 2],
@@ -30,7 +30,8 @@ impl Windows {
         self.each(|at, seen| copy_or_add(&dy[at..at + c], &mut dx[seen..seen + c], true));
     }
 
-    /// Calls `f` with every pixel of x that a pixel of the result sees: (place in y, place in x), in order of y, then of x.
+    /// Calls `f` with every pixel of x that a pixel of the result sees: (place in y, place in x), in order of
+    /// y, then of x.
     fn each(self, mut f: impl FnMut(usize, usize)) {
         let ([_, h, w, c], [n, oh, ow, _]) = (self.from, self.to);
         if c == 0 {

@@ -23,7 +23,8 @@ pub enum Statistic {
     },
     /// The largest; NaN if one is. Equal largest ones share the adjoint equally.
     Max,
-    /// ln sum_i e^x_i. -infinity if all are (or there are none), and then the gradient is 0; NaN if one is infinity.
+    /// ln sum_i e^x_i. -infinity if all are (or there are none), and then the gradient is 0; NaN if one is
+    /// infinity.
     LogSumExp,
 }
 
@@ -87,8 +88,8 @@ impl Statistic {
 
 /// One number for every `n` elements. Operand a of the plan is the result, operand b the input.
 ///
-/// The sums are trees; the variance takes two passes, so that a mean that is large against the deviation costs no digits;
-/// log-sum-exp subtracts the maximum.
+/// The sums are trees; the variance takes two passes, so that a mean that is large against the deviation
+/// costs no digits; log-sum-exp subtracts the maximum.
 #[derive(Clone, Copy)]
 pub struct Reduction {
     pub statistic: Statistic,

@@ -1,7 +1,7 @@
 //! Euclidean norms of rows.
 //!
-//! No square over- or underflows where the norm itself does not: rows whose sum of squares leaves the safe range are scaled
-//! by their largest element.
+//! No square over- or underflows where the norm itself does not: rows whose sum of squares leaves the safe
+//! range are scaled by their largest element.
 
 use super::sums::sum_of;
 use crate::Real;
@@ -35,7 +35,8 @@ impl<R: Real> Kernel for Norms<'_, R> {
         let n = self.n;
         for (x, y) in self.x.chunks_exact(n).zip(self.y) {
             let sum = sum_of(n, |j| x[j] * x[j]);
-            // Squares that underflow are off by less than the smallest subnormal each, epsilon^2 of such a sum.
+            // Squares that underflow are off by less than the smallest subnormal each, epsilon^2 of such a
+            // sum.
             let safe = sum >= R::min_positive_value() / R::epsilon() && sum <= R::max_value();
             *y = if safe { sum.sqrt() } else { scaled(x, sum) };
         }
@@ -89,5 +90,48 @@ impl<R: Real> Kernel for PullBack<'_, R> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows (3, 4) s: norm 5 s, gradient (0.6, 0.8), from the subnormals to the largest numbers.
+    fn scales<R: Real>() {
+        let scales = [
+            R::min_positive_value() * R::of(1e-3),
+            R::min_positive_value(),
+            R::of(1e-20),
+            R::one(),
+            R::of(1e25),
+            R::max_value() / R::of(6.0),
+        ];
+        let x: Vec<R> = scales.iter().flat_map(|s| [R::of(3.0) * *s, R::of(-4.0) * *s]).collect();
+        let (mut norms, mut slopes) = ([R::nan(); 6], [R::nan(); 12]);
+        forward(2, &x, &mut norms);
+        backward(2, [&x, &norms, &[R::one(); 6]], &mut slopes, true);
+        for (i, s) in scales.into_iter().enumerate() {
+            // A subnormal has fewer digits.
+            let eps = R::epsilon().f64().max(R::epsilon().f64() * R::min_positive_value().f64() / s.f64());
+            let y = norms[i] / s;
+            assert!((y.f64() - 5.0).abs() <= 20.0 * eps, "{} {s:e}: {y}", R::NAME);
+            let dx = &slopes[2 * i..2 * i + 2];
+            assert!((dx[0].f64() - 0.6).abs() <= 4.0 * eps && (dx[1].f64() + 0.8).abs() <= 4.0 * eps, "{} {s:e}: {dx:?}", R::NAME);
+        }
+    }
+
+    #[test]
+    fn the_norm_keeps_its_digits_at_every_scale() {
+        scales::<f32>();
+        scales::<f64>();
+    }
+
+    #[test]
+    fn infinity_and_nan_are_passed_on() {
+        let (inf, nan) = (f64::INFINITY, f64::NAN);
+        let mut y = [0.0; 3];
+        forward(2, &[-inf, 1.0, nan, 1.0, 1e300, nan], &mut y);
+        assert!(y[0] == inf && y[1].is_nan() && y[2].is_nan(), "{y:?}");
     }
 }

@@ -41,7 +41,8 @@ pub fn outer_right<R: Real>([m, n]: [usize; 2], a: &[R], dy: &[R], db: &mut [R])
     }
 }
 
-/// y_i = sum_j a_ij b_j, or y_i += ... if `add`, for every matrix a `[m, n]` and its vector b `[n]`; m, n > 0.
+/// y_i = sum_j a_ij b_j, or y_i += ... if `add`, for every matrix a `[m, n]` and its vector b `[n]`; m, n >
+/// 0.
 struct Dots<'a, R> {
     m: usize,
     n: usize,

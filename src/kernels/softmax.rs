@@ -5,7 +5,8 @@ use super::sums::sum_of;
 use crate::Real;
 use crate::simd::{Kernel, W, dispatch};
 
-/// What is taken away from the numbers of a row before they are exponentiated: the largest, but 0 if that is -infinity.
+/// What is taken away from the numbers of a row before they are exponentiated: the largest, but 0 if that is
+/// -infinity.
 #[inline(always)]
 fn shift_of<R: Real>(x: &[R]) -> R {
     let max = row_max(x);
@@ -125,5 +126,27 @@ impl<R: Real> Kernel for Backward<'_, R> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_entries_have_no_weight_and_rows_of_them_no_gradient() {
+        let none = f32::NEG_INFINITY;
+        let x = [none, none, none, 1e30, f32::INFINITY, 0.0];
+        let (mut y, mut log, mut scratch) = ([0.5; 6], [0.5; 6], [f32::NAN; 2]);
+        forward(false, 2, &x, &mut y);
+        forward(true, 2, &x, &mut log);
+        assert_eq!(y[..4], [0.0, 0.0, 0.0, 1.0]);
+        assert_eq!(log[..4], [none, none, none, 0.0]);
+        assert!(y[4..].iter().chain(&log[4..]).all(|y| y.is_nan()));
+        let (dy, mut dx, mut of_log) = ([1.0, 2.0, 3.0, 4.0, 0.0, 0.0], [0.0; 6], [0.0; 6]);
+        backward(false, 2, [&y, &dy], &mut dx, &mut scratch);
+        assert_eq!(dx[..4], [0.0; 4]);
+        backward(true, 2, [&log, &dy], &mut of_log, &mut scratch);
+        assert_eq!(of_log[..4], [1.0, 2.0, 3.0, -3.0]);
     }
 }

@@ -10,8 +10,9 @@ pub const LEAF_ROWS: usize = 64;
 /// Enough for 2^40 leaves.
 const DEPTH: usize = 40;
 
-/// The pairwise sum of leaves pushed one after another, N sums side by side. Works like counting in binary: leaf number
-/// b...b1000 closes three complete subtrees. The total is ((first half) + (second half)) with complete halves from the left.
+/// The pairwise sum of leaves pushed one after another, N sums side by side. Works like counting in binary:
+/// leaf number b...b1000 closes three complete subtrees. The total is ((first half) + (second half)) with
+/// complete halves from the left.
 pub struct Tree<R, const N: usize> {
     stack: [[R; N]; DEPTH],
     top: usize,

@@ -15,7 +15,8 @@ pub struct Window {
 }
 
 impl Window {
-    /// Entries start(axis)..start(axis) + size[axis] of each axis of a tensor of shape `of`, in which they must lie.
+    /// Entries start(axis)..start(axis) + size[axis] of each axis of a tensor of shape `of`, in which they
+    /// must lie.
     pub fn new(of: &[usize], size: &[usize], start: impl Fn(usize) -> usize) -> Self {
         let mut w = Window { outer: [1; 3], strides: [0; 3], offset: 0, run: 1 };
         if size.contains(&0) {

@@ -1,4 +1,5 @@
-//! Functions of two numbers, element by element, with broadcasting. One block each: value and the two derivatives.
+//! Functions of two numbers, element by element, with broadcasting. One block each: value and the two
+//! derivatives.
 
 use super::broadcast::{Plan, Term, Terms};
 use super::{Gradients, Reads};

@@ -1,8 +1,9 @@
 //! Peephole fusion: an operation takes over the one whose result it alone reads.
 //!
-//! One walk over the list, in its order. Where a node's result is read once, by one node, and nobody asked to keep it, the reader
-//! may [fuse](super::Op::fuse) with it: a sum behind a matrix product becomes a linear layer, an activation behind that its
-//! activation, two functions of single elements one pass over memory. The fused node stays on the list as a name.
+//! One walk over the list, in its order. Where a node's result is read once, by one node, and nobody asked to
+//! keep it, the reader may [fuse](super::Op::fuse) with it: a sum behind a matrix product becomes a linear
+//! layer, an activation behind that its activation, two functions of single elements one pass over memory.
+//! The fused node stays on the list as a name.
 
 use super::program::Node;
 use crate::Real;

@@ -10,9 +10,9 @@ use std::ops::Range;
 
 /// An operation with its attributes, such as the constant of a scaling.
 ///
-/// To add one, write the struct, this trait and [`Checked`](super::Checked) in one place and add its name to the list in `ops/mod.rs`:
-/// [`Registered`] is implemented by that list alone, so an operation that is not on it does not compile, and the check walks
-/// the list.
+/// To add one, write the struct, this trait and [`Checked`](super::Checked) in one place and add its name to
+/// the list in `ops/mod.rs`: [`Registered`] is implemented by that list alone, so an operation that is not on
+/// it does not compile, and the check walks the list.
 pub trait Op<R: Real>: Registered + Any + Send + Sync {
     /// The name in tables and error messages.
     fn name(&self) -> &'static str;
@@ -20,7 +20,8 @@ pub trait Op<R: Real>: Registered + Any + Send + Sync {
     fn label(&self) -> String {
         self.name().to_string()
     }
-    /// The shape of the result, or what was expected of the inputs' shapes. Runs once, at recording: a replay checks nothing.
+    /// The shape of the result, or what was expected of the inputs' shapes. Runs once, at recording: a replay
+    /// checks nothing.
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String>;
     /// How many numbers the forward pass keeps for the backward pass besides inputs and result.
     fn kept(&self, _x: &[&[usize]]) -> usize {
@@ -30,17 +31,19 @@ pub trait Op<R: Real>: Registered + Any + Send + Sync {
     fn scratch(&self, _x: &[&[usize]]) -> usize {
         0
     }
-    /// Which values of the forward pass the vector-Jacobian product reads: the others' memory may hold something else by then.
+    /// Which values of the forward pass the vector-Jacobian product reads: the others' memory may hold
+    /// something else by then.
     fn reads(&self) -> Reads {
         Reads::All
     }
-    /// This operation and the one that computes its input `at`, whose result nothing else reads, as one operation, if there is
-    /// such a one. Its inputs are this one's, with the producer's in the place of that input. An operation knows another one by
-    /// its type: see [`Any`].
+    /// This operation and the one that computes its input `at`, whose result nothing else reads, as one
+    /// operation, if there is such a one. Its inputs are this one's, with the producer's in the place of that
+    /// input. An operation knows another one by its type: see [`Any`].
     fn fuse(&self, _at: usize, _producer: &dyn Op<R>) -> Option<Box<dyn Op<R>>> {
         None
     }
-    /// Operations of one forward call: an addition, a product, a division, an elementary function count one each.
+    /// Operations of one forward call: an addition, a product, a division, an elementary function count one
+    /// each.
     fn flops(&self, x: &[&[usize]], y: &[usize]) -> u64;
     /// Computes the result. Must write every element of `out.y` and `out.kept`, whatever they hold.
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>);
@@ -61,7 +64,8 @@ pub struct Operands<'a, R: Real> {
     pub(super) out: &'a [usize],
 }
 
-/// The memory of the values, but for the place that is being written to: what lies before it and what lies behind.
+/// The memory of the values, but for the place that is being written to: what lies before it and what lies
+/// behind.
 #[derive(Clone, Copy)]
 pub(super) struct Around<'a, R> {
     pub(super) before: &'a [R],
@@ -139,7 +143,8 @@ impl<R: Real> Adjoints<'_, R> {
     pub fn add_to(&mut self, k: usize) -> Option<&mut [R]> {
         Gradients::add_to(self, k)
     }
-    /// As [`Self::add_to`], but if the flag is set the content is stale and has to be overwritten: saves a pass.
+    /// As [`Self::add_to`], but if the flag is set the content is stale and has to be overwritten: saves a
+    /// pass.
     pub fn slot(&mut self, k: usize) -> Option<(&mut [R], bool)> {
         let index = self.inputs[k];
         let node = &self.nodes[index];

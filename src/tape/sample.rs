@@ -5,8 +5,8 @@ use crate::Real;
 
 /// What an operation is checked on ([`crate::audit::gradient`]).
 pub trait Checked: Sized {
-    /// Inputs for the gradient check. They must reach an odd size, an axis of size 1, an empty axis (unless that is among the
-    /// refusals) and the largest sensible values, and keep away from kinks.
+    /// Inputs for the gradient check. They must reach an odd size, an axis of size 1, an empty axis (unless
+    /// that is among the refusals) and the largest sensible values, and keep away from kinks.
     fn samples() -> Vec<(Self, Vec<Sample>)>;
     /// What must be refused.
     fn refusals() -> Vec<Refusal<Self>>;

@@ -43,11 +43,13 @@ impl<R: Real> Workspace<R> {
         Ok(&mut self.values[node.value.clone()])
     }
 
-    /// The elements, row-major, of an input or a result after the last forward pass. Results are those that nothing on the tape
-    /// reads, and those that [`Recorder::keep`](super::Recorder::keep) named: others' memory has been given to later ones.
+    /// The elements, row-major, of an input or a result after the last forward pass. Results are those that
+    /// nothing on the tape reads, and those that [`Recorder::keep`](super::Recorder::keep) named: others'
+    /// memory has been given to later ones.
     ///
     /// # Errors
-    /// If `var` is another program's, an intermediate that was not kept, or a parameter: those lie in the caller's vector.
+    /// If `var` is another program's, an intermediate that was not kept, or a parameter: those lie in the
+    /// caller's vector.
     pub fn value(&self, var: Var) -> Result<&[R]> {
         let index = self.program.index("value", var)?;
         let node = &self.program.nodes[index];
@@ -67,7 +69,8 @@ impl<R: Real> Workspace<R> {
     /// The adjoint of an input that was recorded with gradient, after the last backward pass.
     ///
     /// # Errors
-    /// If `var` is anything else: an inner node's adjoint does not outlive the sweep, a parameter's goes to the gradient vector.
+    /// If `var` is anything else: an inner node's adjoint does not outlive the sweep, a parameter's goes to
+    /// the gradient vector.
     pub fn adjoint(&self, var: Var) -> Result<&[R]> {
         let index = self.program.index("adjoint", var)?;
         let node = &self.program.nodes[index];

@@ -9,7 +9,8 @@ use crate::tape::{Entry, Sample};
 pub const STEP: f64 = 1.0 / 2048.0;
 /// Step of the differences of gradients, along a direction in which all inputs move at once.
 const STEP_SECOND: f64 = 1.0 / 16384.0;
-/// Weight of the elements that an input does not move: their derivatives are below epsilon/h, a ten-thousandth of the bound.
+/// Weight of the elements that an input does not move: their derivatives are below epsilon/h, a
+/// ten-thousandth of the bound.
 const UNMOVED: f64 = 1e-4;
 
 /// sum_i dy_i J_ij for every element j of every input, and the size of its terms.
@@ -35,7 +36,8 @@ pub fn relative(a: f64, b: f64, size: f64) -> f64 {
     if a == b { 0.0 } else { (a - b).abs() / (size + f64::MIN_POSITIVE) }
 }
 
-/// A derivative by (8 [f(x+h) - f(x-h)] - [f(x+2h) - f(x-2h)])/12h, h = [`STEP`]; `f` is given multiples of h.
+/// A derivative by (8 [f(x+h) - f(x-h)] - [f(x+2h) - f(x-2h)])/12h, h = [`STEP`]; `f` is given multiples of
+/// h.
 pub fn slope(mut f: impl FnMut(f64) -> Result<f64>) -> Result<f64> {
     let (p1, m1, p2, m2) = (f(1.0)?, f(-1.0)?, f(2.0)?, f(-2.0)?);
     Ok(quotient([p1, m1, p2, m2]))
@@ -45,8 +47,9 @@ fn quotient([p1, m1, p2, m2]: [f64; 4]) -> f64 {
     (8.0 * (p1 - m1) - (p2 - m2)) / (12.0 * STEP)
 }
 
-/// Column j of J: the forward pass with tangent 1 at element j. The size of a term is |dy_i| (|J_ij| + |y_i| / max(1, |x_j|)) where
-/// J_ij is not exactly zero: the second part is what rounding in y_i is worth, which remains where larger terms cancel in J_ij.
+/// Column j of J: the forward pass with tangent 1 at element j. The size of a term is |dy_i| (|J_ij| + |y_i|
+/// / max(1, |x_j|)) where J_ij is not exactly zero: the second part is what rounding in y_i is worth, which
+/// remains where larger terms cancel in J_ij.
 pub fn duals(entry: &Entry<Dual<f64>>, index: usize, samples: &[Sample], dy: &[f64]) -> Result<Pullback> {
     let mut case = Case::new(entry, index, false)?;
     let (mut sums, mut sizes) = (vec![], vec![]);
@@ -95,9 +98,9 @@ pub fn differences(case: &mut Case<f64>, samples: &[Sample], dy: &[f64]) -> Resu
     Ok(Pullback { sums, sizes })
 }
 
-/// The worst error of d/ds dx(x + s v), v random signs, by the vector-Jacobian product on dual numbers, against the five-point
-/// difference of dx. It is relative to itself plus the size of the terms of dx, as `duals` has it. Where dx jumps there is no
-/// second derivative, and nothing is compared.
+/// The worst error of d/ds dx(x + s v), v random signs, by the vector-Jacobian product on dual numbers,
+/// against the five-point difference of dx. It is relative to itself plus the size of the terms of dx, as
+/// `duals` has it. Where dx jumps there is no second derivative, and nothing is compared.
 pub fn second(
     entry: &Entry<Dual<f64>>,
     index: usize,

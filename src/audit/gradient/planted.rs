@@ -135,7 +135,8 @@ fn every_planted_error_is_caught() {
     }
 }
 
-/// The worst derivative of L = sum a b b by differences, a `[3, 2]`, b `[2]`, one of the products being `O`'s.
+/// The worst derivative of L = sum a b b by differences, a `[3, 2]`, b `[2]`, one of the products being
+/// `O`'s.
 fn worst<O: Op<f64>>(op: O) -> super::GradientCheck {
     let mut r = Recorder::<f64>::new();
     let (a, b) = (r.input_with_gradient("a", &[3, 2]).unwrap(), r.parameter("b", &[2]).unwrap());

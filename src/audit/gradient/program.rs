@@ -26,7 +26,7 @@ pub struct Derivative {
     pub backward: f64,
     /// By five-point central differences.
     pub difference: f64,
-    /// |backward - difference|/(|difference| + |L|): |L| is what a difference of rounded losses is certain to.
+    /// |backward - difference|/(|difference| + |L|): a difference of rounded losses is certain to a part of |L|.
     pub error: f64,
 }
 
@@ -53,11 +53,13 @@ impl fmt::Display for GradientCheck {
 }
 
 impl Program<f64> {
-    /// Compares the gradient of a scalar result with five-point central differences of the forward pass, element by element:
-    /// dL/dp for every parameter, dL/dx for every one of the named `inputs` that was recorded with gradient. An input that is not
-    /// named is zero. Four replays an element: for small copies of a program.
+    /// Compares the gradient of a scalar result with five-point central differences of the forward pass,
+    /// element by element: dL/dp for every parameter, dL/dx for every one of the named `inputs` that was
+    /// recorded with gradient. An input that is not named is zero. Four replays an element: for small copies
+    /// of a program.
     ///
-    /// Steps of 2^-11 and 2^-10 must not cross a kink, as that of |x| or of a maximum: a difference says nothing there.
+    /// Steps of 2^-11 and 2^-10 must not cross a kink, as that of |x| or of a maximum: a difference says
+    /// nothing there.
     ///
     /// ```
     /// use ndsm::tape::Recorder;
@@ -67,7 +69,8 @@ impl Program<f64> {
     /// let z = r.matmul(x, w)?;
     /// let y = r.sin(z)?;
     /// let loss = r.mean(y)?;
-    /// let check = r.finish().check_gradient(&[0.5, -1.0, 2.0], &[("x", &[1.0, 2.0, 0.1, 0.3, -0.2, 0.7])], loss)?;
+    /// let points = [1.0, 2.0, 0.1, 0.3, -0.2, 0.7];
+    /// let check = r.finish().check_gradient(&[0.5, -1.0, 2.0], &[("x", &points)], loss)?;
     /// assert!(check.pass() && check.compared == 9, "{check}");
     /// # Ok::<(), ndsm::Error>(())
     /// ```

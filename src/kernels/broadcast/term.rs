@@ -21,7 +21,8 @@ impl Term for Times {
 
 /// A [`Term`] on slices, its type forgotten.
 pub trait Fill<R> {
-    /// out = term(own, other, dy), or added to out unless it is `fresh`; all slices are at least as long as `out`.
+    /// out = term(own, other, dy), or added to out unless it is `fresh`; all slices are at least as long as
+    /// `out`.
     fn fill(&self, x: [&[R]; 3], out: &mut [R], fresh: bool);
 }
 

@@ -51,9 +51,9 @@ pub fn packed_len<R: Real>(level: Level, k: usize, n: usize) -> usize {
     k.saturating_mul(if n <= FEW { n } else { n.next_multiple_of(tile::<R>(level, n).1) })
 }
 
-/// Brings weights into the kernel's order: panels as wide as the tile, filled up with zeros; for few results one after another.
-/// `taps` are the places of the taps' blocks of `rows` terms, in the order of the terms; term i's weight for result j lies
-/// i `strides[0]` + j `strides[1]` behind.
+/// Brings weights into the kernel's order: panels as wide as the tile, filled up with zeros; for few results
+/// one after another. `taps` are the places of the taps' blocks of `rows` terms, in the order of the terms;
+/// term i's weight for result j lies i `strides[0]` + j `strides[1]` behind.
 pub fn pack<R: Real>(
     level: Level,
     w: &[R],
@@ -102,7 +102,8 @@ impl<R: Real> Tiled<R> for Correlate<'_, R> {
     }
 }
 
-/// A block of pixels: where their numbers and their results lie. Pixels beyond the last repeat it; their results are not stored.
+/// A block of pixels: where their numbers and their results lie. Pixels beyond the last repeat it; their
+/// results are not stored.
 struct Block<const P: usize> {
     from: [usize; P],
     to: [usize; P],
@@ -229,7 +230,8 @@ fn store<R: Real, const P: usize, const N: usize>(
     }
 }
 
-/// Few results a pixel: 16 interleaved running sums over the terms, folded in halves; P pixels share a weight that was read.
+/// Few results a pixel: 16 interleaved running sums over the terms, folded in halves; P pixels share a weight
+/// that was read.
 struct Dots<'a, R, const P: usize>(Correlate<'a, R>);
 
 impl<R: Real, const P: usize> Kernel for Dots<'_, R, P> {

@@ -4,18 +4,21 @@
 //!
 //! `y[n, i, j, d] = sum over a, b, c of x[n, s i + a - p, s j + b - p, c] w[a, b, c, d]`,
 //!
-//! with stride s, padding p and zeros outside of x. [`Convolution`] has this map, its adjoint in x, and the gradient in w. With
-//! groups, channels of either side fall into as many equal parts, and part g of y sees part g of x alone.
+//! with stride s, padding p and zeros outside of x. [`Convolution`] has this map, its adjoint in x, and the
+//! gradient in w. With groups, channels of either side fall into as many equal parts, and part g of y sees
+//! part g of x alone.
 //!
-//! A row of the kernel is a run of contiguous numbers of x, so y is a matrix product whose left operand is read where it lies
-//! (with a border of zeros around it): blocks of pixels by channels stay in registers while the terms run through. The adjoint is
-//! the same product with turned weights, one for each of the s^2 classes of pixels that see the same weights. The gradient is
-//! the transposed product, over blocks of pixels.
+//! A row of the kernel is a run of contiguous numbers of x, so y is a matrix product whose left operand is
+//! read where it lies (with a border of zeros around it): blocks of pixels by channels stay in registers
+//! while the terms run through. The adjoint is the same product with turned weights, one for each of the s^2
+//! classes of pixels that see the same weights. The gradient is the transposed product, over blocks of
+//! pixels.
 //!
 //! # Order of the sums
-//! A function of the shapes alone. A result adds up blocks of at most 288 terms, each in order (a, b, channel); with at most
-//! four results a pixel and group it is one sum of 16 interleaved ones, folded in halves. An element of the gradient adds up
-//! blocks of at most 128 pixels in order, then the blocks in order.
+//! A function of the shapes alone. A result adds up blocks of at most 288 terms, each in order (a, b,
+//! channel); with at most four results a pixel and group it is one sum of 16 interleaved ones, folded in
+//! halves. An element of the gradient adds up blocks of at most 128 pixels in order, then the blocks in
+//! order.
 
 mod correlate;
 mod outer;
@@ -75,15 +78,16 @@ impl Convolution {
         Some(room.checked_div(stride)? + 1)
     }
 
-    /// The size of x along one axis, `extra` numbers more than the least that y's size comes from, or None if there is none.
+    /// The size of x along one axis, `extra` numbers more than the least that y's size comes from, or None if
+    /// there is none.
     pub fn large_size(small: usize, kernel: usize, stride: usize, padding: usize, extra: usize) -> Option<usize> {
         let steps = small.checked_sub(1)?.checked_mul(stride)?;
         let all = steps.checked_add(kernel)?.checked_add(extra)?;
         all.checked_sub(padding.checked_mul(2)?).filter(|n| *n > 0)
     }
 
-    /// The same map with strides that do not reach beyond the image: of a longer one only the first place is left, and products
-    /// with it could overflow.
+    /// The same map with strides that do not reach beyond the image: of a longer one only the first place is
+    /// left, and products with it could overflow.
     pub fn cut(mut self) -> Self {
         for a in 0..2 {
             self.stride[a] = self.stride[a].min(self.large[a] + 2 * self.padding[a] - self.kernel[a] + 1);

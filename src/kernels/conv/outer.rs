@@ -110,7 +110,8 @@ impl<R: Real, const M: usize, const N: usize> Kernel for ByBlocks<'_, R, M, N> {
     }
 }
 
-/// The sums, over the pixels at `places`, of M numbers of the source, `first` behind the pixel's place, times N of `rows`.
+/// The sums, over the pixels at `places`, of M numbers of the source, `first` behind the pixel's place, times
+/// N of `rows`.
 #[inline(always)]
 fn product<R: Real, const M: usize, const N: usize, const FMA: bool>(
     x: &[R],
@@ -127,8 +128,8 @@ fn product<R: Real, const M: usize, const N: usize, const FMA: bool>(
     c
 }
 
-/// As [`product`] with `height` < M numbers of the source: the last is repeated, its sums are not used. In one function, both loops
-/// together would make the frequent one a third slower.
+/// As [`product`] with `height` < M numbers of the source: the last is repeated, its sums are not used. In
+/// one function, both loops together would make the frequent one a third slower.
 #[inline(always)]
 fn edge<R: Real, const M: usize, const N: usize, const FMA: bool>(
     x: &[R],
@@ -206,7 +207,8 @@ impl<R: Real> Kernel for Long<'_, R> {
     }
 }
 
-/// Adds the sums, over the pixels at `places`, of N numbers of the source times one of dy, to numbers that lie `channels` apart.
+/// Adds the sums, over the pixels at `places`, of N numbers of the source times one of dy, to numbers that
+/// lie `channels` apart.
 #[inline(always)]
 fn long<R: Real, const N: usize, const FMA: bool>(x: &[R], places: &[usize], first: usize, dy: &[R], channels: usize, to: &mut [R]) {
     let mut sums = [R::zero(); N];

@@ -9,7 +9,8 @@ fn draw<R: Real>(n: usize, chunk: u32) -> Vec<R> {
 
 const LEVELS: [Level; 3] = [Level::Baseline, Level::Avx2, Level::Avx512];
 
-/// A convolution with the sums of the definition, in f64: calls `f` with (place in x, place in w, place in y) of every product.
+/// A convolution with the sums of the definition, in f64: calls `f` with (place in x, place in w, place in y)
+/// of every product.
 fn each(c: &Convolution, mut f: impl FnMut(usize, usize, usize)) {
     let (cg, dg) = (c.c / c.groups, c.d / c.groups);
     for n in 0..c.images {
@@ -101,7 +102,8 @@ fn sized(
     Some(Convolution { images, large, c, small: [size(0)?, size(1)?], d, kernel, stride, padding, groups })
 }
 
-/// Every level, both precisions, odd sizes, strides, paddings, groups, kernels, from scratch and onto what is there.
+/// Every level, both precisions, odd sizes, strides, paddings, groups, kernels, from scratch and onto what is
+/// there.
 #[test]
 fn all_maps_agree_with_the_definition() {
     let images = [[5, 5], [1, 1], [4, 7], [9, 3], [12, 11], [0, 2]];

@@ -2,11 +2,12 @@
 
 use crate::Real;
 
-/// Below so many contiguous numbers a row of the kernel is not worth a loop of its own: patches are gathered instead.
+/// Below so many contiguous numbers a row of the kernel is not worth a loop of its own: patches are gathered
+/// instead.
 const SHORT: usize = 16;
 
-/// Pixel (y, x) of the result sees the `kernel[0]` x `kernel[1]` pixels of the image from (y, x) `stride` + `shift` on; outside of
-/// the image lie zeros.
+/// Pixel (y, x) of the result sees the `kernel[0]` x `kernel[1]` pixels of the image from (y, x) `stride` +
+/// `shift` on; outside of the image lie zeros.
 #[derive(Clone, Copy)]
 pub struct Window {
     pub image: [usize; 2],
@@ -33,8 +34,9 @@ pub struct Grid {
     pub pixel: usize,
 }
 
-/// What the kernels read: pixel q of the result sees `segments` runs of `len` contiguous numbers, `step` apart, the first one where
-/// `grid` has its pixel q. Their concatenation is the row of the matrix that the weights are multiplied by.
+/// What the kernels read: pixel q of the result sees `segments` runs of `len` contiguous numbers, `step`
+/// apart, the first one where `grid` has its pixel q. Their concatenation is the row of the matrix that the
+/// weights are multiplied by.
 #[derive(Clone, Copy)]
 pub struct Source<'a, R> {
     pub data: &'a [R],
@@ -89,7 +91,8 @@ impl Window {
         pixels[0].saturating_mul(pixels[1]).saturating_mul(each).saturating_mul(channels.count)
     }
 
-    /// The first `images` images of `x` as the kernels read them. `buffer` must have [`Self::scratch`] numbers for each.
+    /// The first `images` images of `x` as the kernels read them. `buffer` must have [`Self::scratch`]
+    /// numbers for each.
     pub fn gather<'a, R: Real>(&self, x: &'a [R], images: usize, channels: Channels, buffer: &'a mut [R]) -> Source<'a, R> {
         let Channels { start, count, of } = channels;
         let [height, width] = self.image;
@@ -185,7 +188,8 @@ impl Window {
     }
 }
 
-/// Of `n` places from `shift` on: how many lie before 0, where the others start, and how many of them lie below `size`.
+/// Of `n` places from `shift` on: how many lie before 0, where the others start, and how many of them lie
+/// below `size`.
 fn overlap(shift: isize, n: usize, size: usize) -> (usize, usize, usize) {
     let before = n.min(shift.min(0).unsigned_abs());
     let from = size.min(shift.max(0) as usize);

@@ -7,8 +7,8 @@ use crate::simd::{Kernel, W, sum};
 /// Most columns of a narrow result.
 pub const NARROW: usize = 4;
 
-/// C = A B or C += A B by dot products: A row-major, B packed in N columns. The terms of a block of [`KC`] are added in [`W`]
-/// interleaved sums, then these in halves.
+/// C = A B or C += A B by dot products: A row-major, B packed in N columns. The terms of a block of [`KC`]
+/// are added in [`W`] interleaved sums, then these in halves.
 pub struct Dots<'a, R, const N: usize> {
     pub a: &'a [R],
     pub b: &'a [R],
@@ -70,7 +70,8 @@ impl<R: Real, const N: usize> Dots<'_, R, N> {
                 add::<R, N, G, FMA>(&x, columns, (p0 + whole) / W, &mut sums);
             }
             let fresh = !self.accumulate && p0 == 0;
-            // Hidden from the compiler, which would cut the loop above into the halves that the sums below begin with.
+            // Hidden from the compiler, which would cut the loop above into the halves that the sums below
+            // begin with.
             let sums = std::hint::black_box(sums);
             for (sums, c) in sums.iter().zip(self.c[i0 * n..].chunks_exact_mut(n)) {
                 for (lanes, c) in sums.iter().zip(c) {
@@ -100,8 +101,8 @@ fn add<R: Real, const N: usize, const G: usize, const FMA: bool>(
     }
 }
 
-/// C = A B or C += A B for A stored transposed, row by row of the stores: the columns of A lie side by side in lanes, nothing is
-/// packed. In the order of all products: blocks of [`KC`] terms.
+/// C = A B or C += A B for A stored transposed, row by row of the stores: the columns of A lie side by side
+/// in lanes, nothing is packed. In the order of all products: blocks of [`KC`] terms.
 pub struct Outer<'a, R, const N: usize> {
     pub a: Matrix<'a, R>,
     /// N columns.

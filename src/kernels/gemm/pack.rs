@@ -5,7 +5,8 @@ use super::{KC, Matrix, NARROW};
 use crate::Real;
 use crate::simd::{Kernel, Level, W, dispatch_at, level};
 
-/// Bytes of a cache line, and of the widest register: panels start at a multiple of it, so that no load straddles two lines.
+/// Bytes of a cache line, and of the widest register: panels start at a multiple of it, so that no load
+/// straddles two lines.
 const LINE: usize = 64;
 
 /// How many numbers a packed k x n matrix takes.
@@ -42,7 +43,8 @@ pub struct Packed<'a, R> {
 }
 
 impl<'a, R: Real> Packed<'a, R> {
-    /// The k x n matrix that [`pack`] wrote to `data` before: this very memory, no copy of it, whose lines might start elsewhere.
+    /// The k x n matrix that [`pack`] wrote to `data` before: this very memory, no copy of it, whose lines
+    /// might start elsewhere.
     pub fn of(data: &'a [R], k: usize, n: usize) -> Self {
         Packed { data: &data[aligned(data)..], k, n, level: level() }
     }
@@ -132,7 +134,8 @@ impl<R: Real, const N: usize> Kernel for Panels<'_, '_, R, N> {
                 }
                 continue;
             }
-            // Eight columns at a time: their lines stay in the first-level cache also where they lie a power of two apart.
+            // Eight columns at a time: their lines stay in the first-level cache also where they lie a power
+            // of two apart.
             let column = |j: usize| &b.data[(j0 + j) * b.rows + p0..][..kc];
             let mut j = 0;
             while j + 8 <= width {

@@ -1,4 +1,5 @@
-//! Products of dual numbers: (A + A' e)(B + B' e) = A B + (A' B + A B') e, three products of plain numbers at their full speed.
+//! Products of dual numbers: (A + A' e)(B + B' e) = A B + (A' B + A B') e, three products of plain numbers at
+//! their full speed.
 
 use super::{Matrix, gemm, scratch};
 use crate::Real;

@@ -8,8 +8,8 @@ fn draw<R: Real>(n: usize, chunk: u32) -> Vec<R> {
     x
 }
 
-/// Every level, every combination of transposes, sizes around every edge, fresh and accumulating, against the definition
-/// in f64: |error| <= (k + 2) eps sum |a||b| (the bound for any order of summation).
+/// Every level, every combination of transposes, sizes around every edge, fresh and accumulating, against the
+/// definition in f64: |error| <= (k + 2) eps sum |a||b| (the bound for any order of summation).
 fn check<R: Real>() {
     let sizes = [0, 1, 2, 3, 4, 8, 9, 16, 17, 33, 70, 257];
     let shapes = (0..120).map(|i| (sizes[i % 12], sizes[(i * 5 + i / 12) % 12], sizes[(i * 7 + i / 3) % 12]));

@@ -3,8 +3,8 @@
 use crate::Real;
 use crate::simd::Level;
 
-/// Rows and columns of the block of C that is held in registers, for results with `n` columns: two registers wide, one where
-/// that is enough.
+/// Rows and columns of the block of C that is held in registers, for results with `n` columns: two registers
+/// wide, one where that is enough.
 pub fn tile<R: Real>(level: Level, n: usize) -> (usize, usize) {
     let rows = match level {
         Level::Avx512 => 8,
@@ -15,7 +15,8 @@ pub fn tile<R: Real>(level: Level, n: usize) -> (usize, usize) {
     (rows, if n <= lanes { lanes } else { 2 * lanes })
 }
 
-/// Numbers of a register of the level that has `rows` rows. Those as long as a register, or longer, go two by two all the same.
+/// Numbers of a register of the level that has `rows` rows. Those as long as a register, or longer, go two by
+/// two all the same.
 const fn lanes(rows: usize, bytes: usize) -> usize {
     let register = match rows {
         8 => 64,
@@ -56,8 +57,8 @@ fn compiled<R: Real, T: Tiled<R>, const MR: usize, const NR: usize>(level: Level
     }
 }
 
-/// c_ij += a_i b_j. The rows are written out: a loop over them the compiler sometimes takes for the one to vectorise, with
-/// gathers, sixty times slower.
+/// c_ij += a_i b_j. The rows are written out: a loop over them the compiler sometimes takes for the one to
+/// vectorise, with gathers, sixty times slower.
 #[inline(always)]
 pub fn add_product<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a: impl Fn(usize) -> R, b: &[R; NR], c: &mut [[R; NR]; MR]) {
     macro_rules! row {
@@ -73,8 +74,8 @@ pub fn add_product<R: Real, const MR: usize, const NR: usize, const FMA: bool>(a
     row!(0 1 2 3 4 5 6 7 8 9 10 11);
 }
 
-/// The block in memory, for the edges of a result: what stays in registers can be indexed by constants only. black_box hides from
-/// the compiler that it is a copy, which would undo it.
+/// The block in memory, for the edges of a result: what stays in registers can be indexed by constants only.
+/// black_box hides from the compiler that it is a copy, which would undo it.
 #[inline(always)]
 pub fn spilled<R: Real, const MR: usize, const NR: usize>(block: [[R; NR]; MR], memory: &mut [[R; NR]; MR]) -> &[[R; NR]; MR] {
     for i in 0..MR {

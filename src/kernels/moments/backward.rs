@@ -13,8 +13,9 @@ use crate::simd::{Kernel, W};
 ///
 /// dy becomes dz. `sums` gets dbeta and dgamma of each sample, `[samples, 2, channels]`.
 ///
-/// activation' is computed again. Keeping it instead is not faster where the batch leaves the caches: for 64 images of 28 x 28 x 32
-/// and SiLU, both passes took 1.1 to 1.2 ns an element either way (Zen 5, f32); for a single image .75 against .6.
+/// activation' is computed again. Keeping it instead is not faster where the batch leaves the caches: for 64
+/// images of 28 x 28 x 32 and SiLU, both passes took 1.1 to 1.2 ns an element either way (Zen 5, f32); for a
+/// single image .75 against .6.
 pub struct Backward<'a, R> {
     pub plan: Plan,
     pub activation: Activation,
@@ -140,8 +141,9 @@ impl<R: Real> Channels<'_, R> {
         });
     }
 
-    /// dx = (gamma dz - centre)/std + (x - m) slope, added to what is there unless it is `fresh`. The products are rounded before the
-    /// difference, as those in `centre` were: where a group is a single element the two cancel.
+    /// dx = (gamma dz - centre)/std + (x - m) slope, added to what is there unless it is `fresh`. The
+    /// products are rounded before the difference, as those in `centre` were: where a group is a single
+    /// element the two cancel.
     #[inline(always)]
     fn pull<const FMA: bool>(&self, x: &[R], dz: &[R], centre: &[R], slope: &[R], dx: &mut [R], fresh: bool) {
         let c = self.mean.len();

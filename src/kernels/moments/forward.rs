@@ -7,7 +7,8 @@ use crate::kernels::lanes;
 use crate::kernels::sums::{LEAF_ROWS, Tree, sum_of};
 use crate::simd::{Kernel, W};
 
-/// y = activation(gamma (x - m)/sqrt(v + epsilon) + beta); `kept` gets m and 1/sqrt(v + epsilon) of the groups, sample by sample.
+/// y = activation(gamma (x - m)/sqrt(v + epsilon) + beta); `kept` gets m and 1/sqrt(v + epsilon) of the
+/// groups, sample by sample.
 pub struct Forward<'a, R> {
     pub plan: Plan,
     pub epsilon: R,
@@ -77,8 +78,8 @@ fn activate<R: Real, const FMA: bool>(activation: Activation, z: &mut [R]) {
     }
 }
 
-/// total = sum over rows of x, or of (x - centre)^2 with `SQUARE`, column by column. Four running sums per leaf of rows, leaves
-/// pairwise. `tree` is room for them.
+/// total = sum over rows of x, or of (x - centre)^2 with `SQUARE`, column by column. Four running sums per
+/// leaf of rows, leaves pairwise. `tree` is room for them.
 #[inline(always)]
 fn column_sums<R: Real, const FMA: bool, const SQUARE: bool>(x: &[R], centre: &[R], total: &mut [R], tree: &mut Tree<R, W>) {
     let c = total.len();

@@ -117,7 +117,8 @@ pub fn row_max<R: Real>(x: &[R]) -> R {
     lanes[0]
 }
 
-/// Of s = sum e^(x - m): y = m + ln s, and what the weights e^(x - m) are divided by: s, or 1 where s = 0, so that they are 0 there.
+/// Of s = sum e^(x - m): y = m + ln s, and what the weights e^(x - m) are divided by: s, or 1 where s = 0, so
+/// that they are 0 there.
 pub struct Logarithms<'a, R> {
     pub shift: &'a [R],
     pub sums: &'a mut [R],

@@ -7,8 +7,9 @@ use crate::tape::recorder::methods;
 use crate::tape::sample::{Checked, Refusal, Sample};
 
 methods! {
-    /// ln sum_k e^z_k - z_c per row: logits z `[.., k]`, numbers c of the right classes `[..]` -> `[..]`. A label is a whole
-    /// number in 0..k, as a number of the tape; any other gives NaN and adds nothing to the logits' gradient.
+    /// ln sum_k e^z_k - z_c per row: logits z `[.., k]`, numbers c of the right classes `[..]` -> `[..]`. A
+    /// label is a whole number in 0..k, as a number of the tape; any other gives NaN and adds nothing to the
+    /// logits' gradient.
     cross_entropy(logits, labels) = CrossEntropy;
     /// -sum_j t_j (z_j - ln sum_k e^z_k) per row: logits z `[.., k]`, weights t `[.., k]` -> `[..]`.
     soft_cross_entropy(logits, weights) = SoftCrossEntropy;
@@ -16,14 +17,15 @@ methods! {
 
 /// y = ln sum_k e^z_k - z_c: logits z `[.., k]`, numbers c of the right classes `[..]` -> y `[..]`, in nats.
 ///
-/// Labels are numbers of the tape, so they are known only at replay. One that is not whole to within 1/256, or not in 0..k, gives
-/// NaN and adds nothing to the logits' gradient. The derivative by a label is zero, as it is near every valid label. Logits may be
-/// -infinity (a class that cannot be); the right class there costs infinity.
+/// Labels are numbers of the tape, so they are known only at replay. One that is not whole to within 1/256,
+/// or not in 0..k, gives NaN and adds nothing to the logits' gradient. The derivative by a label is zero, as
+/// it is near every valid label. Logits may be -infinity (a class that cannot be); the right class there
+/// costs infinity.
 #[derive(Clone, Copy)]
 pub struct CrossEntropy;
 
-/// y = sum_j t_j (ln sum_k e^z_k - z_j): logits z `[.., k]`, weights t `[.., k]` -> y `[..]`, in nats; 0 ln 0 = 0. The weights
-/// need not sum up to 1.
+/// y = sum_j t_j (ln sum_k e^z_k - z_j): logits z `[.., k]`, weights t `[.., k]` -> y `[..]`, in nats; 0 ln 0
+/// = 0. The weights need not sum up to 1.
 #[derive(Clone, Copy)]
 pub struct SoftCrossEntropy;
 

@@ -7,18 +7,19 @@ use crate::tape::recorder::methods;
 use crate::tape::sample::{Checked, Refusal, Sample};
 
 methods! {
-    /// Rows of a table `[v, ..]` by number: indices `[..]` -> `[.., ..]`. The indices are whole numbers in 0..v, as numbers of
-    /// the tape; any other gives a row of NaN and adds nothing to the table's gradient.
+    /// Rows of a table `[v, ..]` by number: indices `[..]` -> `[.., ..]`. The indices are whole numbers in
+    /// 0..v, as numbers of the tape; any other gives a row of NaN and adds nothing to the table's gradient.
     gather(table, indices) = Gather;
 }
 
 /// y_i = row `index_i` of a table `[v, ..]`: indices of any shape `[..]`, y `[.., ..]`.
 ///
-/// Indices are numbers of the tape, so they are known only at replay. One that is not whole to within 1/256, or not in 0..v,
-/// gives a row of NaN and adds nothing to the gradient. The derivative by an index is zero, as it is near every valid index.
+/// Indices are numbers of the tape, so they are known only at replay. One that is not whole to within 1/256,
+/// or not in 0..v, gives a row of NaN and adds nothing to the gradient. The derivative by an index is zero,
+/// as it is near every valid index.
 ///
-/// The gradient of a row is summed over its occurrences in blocks of 256 indices: inside a block in order, then the blocks in
-/// order.
+/// The gradient of a row is summed over its occurrences in blocks of 256 indices: inside a block in order,
+/// then the blocks in order.
 #[derive(Clone, Copy)]
 pub struct Gather;
 

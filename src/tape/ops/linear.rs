@@ -12,8 +12,9 @@ methods! {
     linear(x, w, b; activation: Activation) = Linear { activation };
 }
 
-/// y = activation(x w + b): x `[n, i]`, w `[i, o]`, b `[o]`, y `[n, o]`. The forward pass keeps the derivative of the activation, so that
-/// the backward pass is dz = dy y'(z) and db = sum over rows of dz in one pass, then dx = dz w^T, dw = x^T dz.
+/// y = activation(x w + b): x `[n, i]`, w `[i, o]`, b `[o]`, y `[n, o]`. The forward pass keeps the
+/// derivative of the activation, so that the backward pass is dz = dy y'(z) and db = sum over rows of dz in
+/// one pass, then dx = dz w^T, dw = x^T dz.
 #[derive(Clone, Copy)]
 pub struct Linear {
     /// The activation.
@@ -77,7 +78,8 @@ impl Checked for Linear {
             for (n, i, o) in [(3, 5, 2), (1, 1, 1), (7, 2, 17), (300, 1, 3), (2, 3, 67), (0, 3, 2), (2, 0, 3)] {
                 all.push((Linear { activation }, vec![Sample::normal(&[n, i], 1), Sample::normal(&[i, o], 2), Sample::normal(&[o], 3)]));
             }
-            // z up to +-800, but no derivative so steep that the check's difference quotient could not follow.
+            // z up to +-800, but no derivative so steep that the check's difference quotient could not
+            // follow.
             let x = Sample::of(&[3, 1], &[8.0, -8.0, 1.0]);
             let w = Sample::of(&[1, 3], &[100.0, -3.0, 0.1]);
             all.push((Linear { activation }, vec![x, w, Sample::normal(&[3], 3)]));

@@ -1,4 +1,5 @@
-//! Functions of one tensor, element by element; what they compute is in `kernels/elementary.rs` and `kernels/activation.rs`.
+//! Functions of one tensor, element by element; what they compute is in `kernels/elementary.rs` and
+//! `kernels/activation.rs`.
 
 use super::{Linear, Normalise, chain};
 use crate::Real;
@@ -35,7 +36,8 @@ methods! {
     pow(x; c: f64) = Map(Pow(c));
     /// |x|; the derivative at 0 is 0.
     abs(x) = Map(Abs);
-    /// Its numbers brought into `[range.0, range.1]`; the derivative is 1 there, ends included, and 0 outside.
+    /// Its numbers brought into `[range.0, range.1]`; the derivative is 1 there, ends included, and 0
+    /// outside.
     clamp(x; range: (f64, f64)) = Map(Clamp(range.0, range.1));
     /// The error function.
     erf(x) = Map(Erf);
@@ -112,7 +114,8 @@ pub enum Domain {
 
 /// What a function is checked on.
 pub trait Sampled: Function {
-    /// The function with attributes, where it is differentiable, and points: ordinary, and the largest sensible.
+    /// The function with attributes, where it is differentiable, and points: ordinary, and the largest
+    /// sensible.
     fn samples() -> Vec<(Self, Domain, &'static [f64])>;
     /// Attributes that must be refused, each with words of the sentence.
     fn refused() -> Vec<(Self, &'static str)> {

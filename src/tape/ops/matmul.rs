@@ -8,16 +8,17 @@ use crate::tape::recorder::methods;
 use crate::tape::sample::{Checked, Refusal, Sample};
 
 methods! {
-    /// Matrix product of `[.., m, k]` and `[.., k, n]`; the leading axes, a batch, broadcast (sizes equal or 1).
+    /// Matrix product of `[.., m, k]` and `[.., k, n]`; the leading axes, a batch, broadcast (sizes equal or
+    /// 1).
     matmul(a, b) = MatMul { transposed: [false, false] };
-    /// Matrix product whose operands are read transposed where the flags say so (no copy): a is `[.., k, m]`, b is
-    /// `[.., n, k]` then.
+    /// Matrix product whose operands are read transposed where the flags say so (no copy): a is `[.., k, m]`,
+    /// b is `[.., n, k]` then.
     matmul_transposed(a, b; transpose: (bool, bool)) = MatMul { transposed: transpose.into() };
 }
 
-/// C = A B with A `[.., m, k]`, B `[.., k, n]`; an operand whose flag is set is given transposed and read so, not copied. The
-/// leading axes broadcast: aligned at the last of them, sizes equal or 1. The adjoint of an operand that is broadcast is summed
-/// over the batch in order.
+/// C = A B with A `[.., m, k]`, B `[.., k, n]`; an operand whose flag is set is given transposed and read so,
+/// not copied. The leading axes broadcast: aligned at the last of them, sizes equal or 1. The adjoint of an
+/// operand that is broadcast is summed over the batch in order.
 #[derive(Clone, Copy)]
 pub struct MatMul {
     /// Whether A is given as `[.., k, m]`, and B as `[.., n, k]`.

@@ -105,3 +105,30 @@ ops![
     upsample::UpsampleNearest;
     Chain<R>
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::registry;
+    use std::path::Path;
+
+    /// `operations.md` names what the registry has, in its order, and files that have these names.
+    #[test]
+    fn the_printed_table_is_the_registry() {
+        let mut registered: Vec<&str> = vec![];
+        for (op, _) in registry::<f64>().iter().flat_map(|entry| (entry.samples)()) {
+            if !registered.contains(&op.name()) {
+                registered.push(op.name());
+            }
+        }
+        let rows = include_str!("../../operations.md").lines().filter(|line| line.starts_with("| `"));
+        let rows: Vec<Vec<&str>> = rows.map(|row| row.split('|').map(|cell| cell.trim().trim_matches(['`', '[', ']'])).collect()).collect();
+        assert_eq!(rows.iter().map(|row| row[1]).collect::<Vec<_>>(), registered);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        for row in rows {
+            let files =
+                [source.join("tape").join(row[3]), source.join(row[4])].map(|file| std::fs::read_to_string(file).unwrap_or_default());
+            let name = format!("\"{}\"", row[1]);
+            assert!(files.iter().all(|f| !f.is_empty()) && files.iter().any(|f| f.contains(&name)), "{row:?}");
+        }
+    }
+}

@@ -1,4 +1,5 @@
-//! Normalisation of channels: mean 0 and variance 1 per sample and group of channels, then a scale and a shift per channel.
+//! Normalisation of channels: mean 0 and variance 1 per sample and group of channels, then a scale and a
+//! shift per channel.
 
 use crate::Real;
 use crate::kernels::Activation;
@@ -8,11 +9,12 @@ use crate::tape::sample::{Checked, Refusal, Sample};
 use crate::tape::{Recorder, Var};
 
 impl<R: Real> Recorder<R> {
-    /// activation(gamma (x - m)/sqrt(v + epsilon) + beta) in one pass, m and v the mean and variance of each sample's `groups` equal
-    /// bands of channels: x `[n, .., c]`, gamma `[c]`, beta `[c]` -> `[n, .., c]`.
+    /// activation(gamma (x - m)/sqrt(v + epsilon) + beta) in one pass, m and v the mean and variance of each
+    /// sample's `groups` equal bands of channels: x `[n, .., c]`, gamma `[c]`, beta `[c]` -> `[n, .., c]`.
     ///
     /// # Errors
-    /// If the shapes do not fit, `groups` do not divide c, `epsilon` is not positive and finite, or a variable is another recorder's.
+    /// If the shapes do not fit, `groups` do not divide c, `epsilon` is not positive and finite, or a
+    /// variable is another recorder's.
     #[track_caller]
     pub fn group_norm(&mut self, x: Var, gamma: Var, beta: Var, groups: usize, epsilon: f64, activation: Activation) -> crate::Result<Var> {
         self.apply(Normalise { over: Over::Groups(groups), epsilon, activation }, &[x, gamma, beta])
@@ -28,8 +30,9 @@ impl<R: Real> Recorder<R> {
     }
 }
 
-/// y = activation(gamma (x - m)/sqrt(v + epsilon) + beta), m and v a mean and a variance (divisor: the number of elements), channels
-/// last, gamma and beta `[c]`. The backward pass gets m and 1/sqrt(v + epsilon) and computes the rest again.
+/// y = activation(gamma (x - m)/sqrt(v + epsilon) + beta), m and v a mean and a variance (divisor: the number
+/// of elements), channels last, gamma and beta `[c]`. The backward pass gets m and 1/sqrt(v + epsilon) and
+/// computes the rest again.
 #[derive(Debug, Clone, Copy)]
 pub struct Normalise {
     /// What m and v are taken over.
@@ -43,8 +46,9 @@ pub struct Normalise {
 /// Elements that share a mean and a variance.
 #[derive(Debug, Clone, Copy)]
 pub enum Over {
-    /// Group normalisation (Wu and He, ECCV 2018), x `[n, .., c]`: of each sample the channels of a group at all places. c is a multiple
-    /// of this number of groups; channels k c/groups..(k + 1) c/groups are group k.
+    /// Group normalisation (Wu and He, ECCV 2018), x `[n, .., c]`: of each sample the channels of a group at
+    /// all places. c is a multiple of this number of groups; channels k c/groups..(k + 1) c/groups are group
+    /// k.
     Groups(usize),
     /// Layer normalisation (Ba, Kiros, Hinton 2016), x `[.., c]`: the last axis.
     Rows,
@@ -121,7 +125,8 @@ const EPSILON: f64 = 0.5;
 
 impl Checked for Normalise {
     fn samples() -> Vec<(Self, Vec<Sample>)> {
-        // More than a leaf of rows, more than a block of lanes, rows without a partner, groups of one element.
+        // More than a leaf of rows, more than a block of lanes, rows without a partner, groups of one
+        // element.
         let groups: [(usize, &[usize]); 9] = [
             (2, &[2, 3, 5, 4]),
             (1, &[1, 11, 7, 3]),

@@ -21,7 +21,8 @@ methods! {
 
 /// One number for all elements along some axes: x -> x without those axes, or with their sizes 1.
 ///
-/// The sums are trees (see [the kernels](crate::kernels)); the variance takes two passes, log-sum-exp subtracts the maximum.
+/// The sums are trees (see [the kernels](crate::kernels)); the variance takes two passes, log-sum-exp
+/// subtracts the maximum.
 #[derive(Clone)]
 pub struct Reduce {
     /// Which number.
@@ -163,7 +164,8 @@ impl Checked for Reduce {
             }
             add(&Axes::All, false, Sample::normal(&[], 0));
             add(&Axes::All, false, Sample::points(&[-800.0, 1e-3, 800.0]));
-            // Every pattern of kept and reduced axes; rows of one column, of a few, of many, and more than a leaf holds.
+            // Every pattern of kept and reduced axes; rows of one column, of a few, of many, and more than a
+            // leaf holds.
             for axes in 0..16usize {
                 let list: Vec<usize> = (0..4).filter(|i| axes >> i & 1 > 0).collect();
                 add(&these(&list), axes % 3 == 0, Sample::normal(&[2, 3, 1 + axes % 3, 3], 0));
@@ -192,7 +194,8 @@ impl Checked for Reduce {
     }
 }
 
-/// Moves numbers apart, in their order: no two are near each other, so that no step of a difference changes which is the largest.
+/// Moves numbers apart, in their order: no two are near each other, so that no step of a difference changes
+/// which is the largest.
 fn spread(values: &mut [f64]) {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|i, j| values[*i].total_cmp(&values[*j]));
@@ -208,7 +211,8 @@ macro_rules! over_axes {
             /// The axes disappear, or stay with size 1 if they are to be kept.
             ///
             /// # Errors
-            /// If an axis is not x's or is named twice, if there are too few elements, or if x is another recorder's.
+            /// If an axis is not x's or is named twice, if there are too few elements, or if x is another
+            /// recorder's.
             #[track_caller]
             pub fn $name(&mut self, x: Var, axes: &[usize], keep: bool) -> crate::Result<Var> {
                 self.apply(Reduce { statistic: $statistic, axes: Axes::These(axes.to_vec()), keep }, &[x])
@@ -228,7 +232,8 @@ over_axes! {
     unbiased_variance_axes: Statistic::Variance { unbiased: true };
     /// Maxima over any set of axes; NaN if an element is. Equal largest elements share the adjoint equally.
     max_axes: Statistic::Max;
-    /// ln sum e^x over any set of axes. -infinity if all elements are, and then the gradient is 0; NaN if one is infinity.
+    /// ln sum e^x over any set of axes. -infinity if all elements are, and then the gradient is 0; NaN if one
+    /// is infinity.
     logsumexp_axes: Statistic::LogSumExp;
 }
 

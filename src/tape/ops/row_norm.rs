@@ -11,8 +11,8 @@ methods! {
     row_norm(x) = RowNorm;
 }
 
-/// y = sqrt(sum_j x_j^2) over the last axis, which disappears. dy/dx_j = x_j/y; where y = 0, the subgradient 0. No square over-
-/// or underflows where the norm itself does not.
+/// y = sqrt(sum_j x_j^2) over the last axis, which disappears. dy/dx_j = x_j/y; where y = 0, the subgradient
+/// 0. No square over- or underflows where the norm itself does not.
 #[derive(Clone, Copy)]
 pub struct RowNorm;
 
@@ -55,61 +55,5 @@ impl Checked for RowNorm {
     }
     fn refusals() -> Vec<Refusal<Self>> {
         vec![(RowNorm, vec![vec![]], "at least one axis"), (RowNorm, vec![vec![2], vec![2]], "one input")]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::Real;
-    use crate::tape::Recorder;
-
-    /// Rows (3, 4) s: norm 5 s, gradient (0.6, 0.8), from the subnormals to the largest numbers.
-    fn scales<R: Real>() {
-        let scales = [
-            R::min_positive_value() * R::of(1e-3),
-            R::min_positive_value(),
-            R::of(1e-20),
-            R::one(),
-            R::of(1e25),
-            R::max_value() / R::of(6.0),
-        ];
-        let mut r = Recorder::<R>::new();
-        let x = r.input_with_gradient("x", &[scales.len(), 2]).unwrap();
-        let y = r.row_norm(x).unwrap();
-        let program = r.finish();
-        let mut ws = program.workspace().unwrap();
-        for (x, s) in ws.input_mut(x).unwrap().chunks_exact_mut(2).zip(scales) {
-            (x[0], x[1]) = (R::of(3.0) * s, R::of(-4.0) * s);
-        }
-        program.forward(&[], &mut ws).unwrap();
-        program.backward(&[], &mut ws, &[(y, &vec![R::one(); scales.len()])], &mut []).unwrap();
-        for (i, s) in scales.into_iter().enumerate() {
-            // A subnormal has fewer digits.
-            let eps = R::epsilon().f64().max(R::epsilon().f64() * R::min_positive_value().f64() / s.f64());
-            let y = ws.value(y).unwrap()[i] / s;
-            assert!((y.f64() - 5.0).abs() <= 20.0 * eps, "{} {s:e}: {y}", R::NAME);
-            let dx = &ws.adjoint(x).unwrap()[2 * i..2 * i + 2];
-            assert!((dx[0].f64() - 0.6).abs() <= 4.0 * eps && (dx[1].f64() + 0.8).abs() <= 4.0 * eps, "{} {s:e}: {dx:?}", R::NAME);
-        }
-    }
-
-    #[test]
-    fn the_norm_keeps_its_digits_at_every_scale() {
-        scales::<f32>();
-        scales::<f64>();
-    }
-
-    #[test]
-    fn infinity_and_nan_are_passed_on() {
-        let mut r = Recorder::<f64>::new();
-        let x = r.input("x", &[3, 2]).unwrap();
-        let y = r.row_norm(x).unwrap();
-        let program = r.finish();
-        let mut ws = program.workspace().unwrap();
-        let (inf, nan) = (f64::INFINITY, f64::NAN);
-        ws.input_mut(x).unwrap().copy_from_slice(&[-inf, 1.0, nan, 1.0, 1e300, nan]);
-        program.forward(&[], &mut ws).unwrap();
-        let y = ws.value(y).unwrap();
-        assert!(y[0] == inf && y[1].is_nan() && y[2].is_nan(), "{y:?}");
     }
 }

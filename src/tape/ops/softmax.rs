@@ -7,16 +7,19 @@ use crate::tape::recorder::methods;
 use crate::tape::sample::{Checked, Refusal, Sample};
 
 methods! {
-    /// e^x_j/sum_k e^x_k over the last axis: `[.., n]` -> `[.., n]`. A row that is -infinity throughout gives zeros.
+    /// e^x_j/sum_k e^x_k over the last axis: `[.., n]` -> `[.., n]`. A row that is -infinity throughout gives
+    /// zeros.
     softmax(x) = Softmax { log: false };
     /// x_j - ln sum_k e^x_k over the last axis: `[.., n]` -> `[.., n]`.
     log_softmax(x) = Softmax { log: true };
 }
 
-/// y_j = e^x_j / sum_k e^x_k over the last axis, or its logarithm x_j - ln sum_k e^x_k: x `[.., n]` -> y `[.., n]`.
+/// y_j = e^x_j / sum_k e^x_k over the last axis, or its logarithm x_j - ln sum_k e^x_k: x `[.., n]` -> y
+/// `[.., n]`.
 ///
-/// Entries may be -infinity: they get the weight 0. A row of nothing else has no weight to give: y = 0, and no gradient; as a
-/// logarithm it stays what it is, and its sum counts as constant, so that dx = dy. An entry infinity makes its row NaN.
+/// Entries may be -infinity: they get the weight 0. A row of nothing else has no weight to give: y = 0, and
+/// no gradient; as a logarithm it stays what it is, and its sum counts as constant, so that dx = dy. An entry
+/// infinity makes its row NaN.
 #[derive(Clone, Copy)]
 pub struct Softmax {
     /// Whether it is the logarithm.
@@ -65,29 +68,5 @@ impl Checked for Softmax {
     fn refusals() -> Vec<Refusal<Self>> {
         let of = |log| [(Softmax { log }, vec![vec![]], "at least one axis"), (Softmax { log }, vec![vec![2], vec![2]], "one input")];
         [false, true].into_iter().flat_map(of).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::tape::Recorder;
-
-    #[test]
-    fn hidden_entries_have_no_weight_and_rows_of_them_no_gradient() {
-        let none = f32::NEG_INFINITY;
-        let mut r = Recorder::<f32>::new();
-        let x = r.input_with_gradient("x", &[3, 2]).unwrap();
-        let (y, log) = (r.softmax(x).unwrap(), r.log_softmax(x).unwrap());
-        let program = r.finish();
-        let mut ws = program.workspace().unwrap();
-        ws.input_mut(x).unwrap().copy_from_slice(&[none, none, none, 1e30, f32::INFINITY, 0.0]);
-        program.forward(&[], &mut ws).unwrap();
-        assert_eq!(ws.value(y).unwrap()[..4], [0.0, 0.0, 0.0, 1.0]);
-        assert_eq!(ws.value(log).unwrap()[..4], [none, none, none, 0.0]);
-        assert!(ws.value(y).unwrap()[4..].iter().chain(&ws.value(log).unwrap()[4..]).all(|y| y.is_nan()));
-        program.backward(&[], &mut ws, &[(y, &[1.0, 2.0, 3.0, 4.0, 0.0, 0.0])], &mut []).unwrap();
-        assert_eq!(ws.adjoint(x).unwrap()[..4], [0.0; 4]);
-        program.backward(&[], &mut ws, &[(log, &[1.0, 2.0, 3.0, 4.0, 0.0, 0.0])], &mut []).unwrap();
-        assert_eq!(ws.adjoint(x).unwrap()[..4], [1.0, 2.0, 3.0, -3.0]);
     }
 }

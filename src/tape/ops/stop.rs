@@ -7,8 +7,9 @@ use crate::tape::sample::{Checked, Refusal, Sample};
 use crate::tape::{Recorder, Var};
 
 impl<R: Real> Recorder<R> {
-    /// x, with the adjoint stopped: what lies behind it gets no gradient through it, and a seed cannot sit on it. (Replayed in
-    /// [dual numbers](crate::real::Dual), the value's tangent passes: H v is the derivative of the gradient that is computed.)
+    /// x, with the adjoint stopped: what lies behind it gets no gradient through it, and a seed cannot sit on
+    /// it. (Replayed in [dual numbers](crate::real::Dual), the value's tangent passes: H v is the derivative
+    /// of the gradient that is computed.)
     ///
     /// # Errors
     /// If the variable is another recorder's.
@@ -20,8 +21,9 @@ impl<R: Real> Recorder<R> {
     }
 }
 
-/// x itself, any shape. The recorder marks its node as one that needs no gradient: there the adjoint stops, and not in the
-/// vector-Jacobian product, which is that of the copy that it is. It is not fused with anything, so that it stays a node.
+/// x itself, any shape. The recorder marks its node as one that needs no gradient: there the adjoint stops,
+/// and not in the vector-Jacobian product, which is that of the copy that it is. It is not fused with
+/// anything, so that it stays a node.
 #[derive(Clone, Copy)]
 pub struct Stop;
 

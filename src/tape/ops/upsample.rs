@@ -7,12 +7,13 @@ use crate::tape::recorder::methods;
 use crate::tape::sample::{Checked, Refusal, Sample};
 
 methods! {
-    /// Every pixel of x `[n, h, w, c]` repeated `factor[0]` times downwards and `factor[1]` times to the right.
+    /// Every pixel of x `[n, h, w, c]` repeated `factor[0]` times downwards and `factor[1]` times to the
+    /// right.
     upsample_nearest2d(x; factor: [usize; 2]) = UpsampleNearest { factor };
 }
 
-/// Every pixel becomes a block of `factor[0]` x `factor[1]` equal ones: x `[n, h, w, c]` -> `[n, h factor[0], w factor[1], c]`.
-/// An adjoint adds up its block in order, row by row.
+/// Every pixel becomes a block of `factor[0]` x `factor[1]` equal ones: x `[n, h, w, c]` ->
+/// `[n, h factor[0], w factor[1], c]`. An adjoint adds up its block in order, row by row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpsampleNearest {
     /// Copies downwards and to the right; at least 1.

@@ -21,9 +21,11 @@ methods! {
     mul(a, b) = Zip(Mul);
     /// a / b, element by element, with broadcasting.
     div(a, b) = Zip(Div);
-    /// The larger of a and b, with broadcasting; NaN if one is. Where they are equal each gets half of the adjoint.
+    /// The larger of a and b, with broadcasting; NaN if one is. Where they are equal each gets half of the
+    /// adjoint.
     max(a, b) = Zip(Max);
-    /// The smaller of a and b, with broadcasting; NaN if one is. Where they are equal each gets half of the adjoint.
+    /// The smaller of a and b, with broadcasting; NaN if one is. Where they are equal each gets half of the
+    /// adjoint.
     min(a, b) = Zip(Min);
 }
 
@@ -63,7 +65,8 @@ fn biased<R: Real>(producer: &dyn Op<R>) -> Option<Box<dyn Op<R>>> {
         let plain = product.transposed == [false, false];
         return plain.then(|| Box::new(Linear { activation: Activation::Identity }) as Box<dyn Op<R>>);
     }
-    // The same operation with three inputs; what has a bias already has four then, which the shape rule refuses.
+    // The same operation with three inputs; what has a bias already has four then, which the shape rule
+    // refuses.
     Some(Box::new(*producer.downcast_ref::<Convolve>()?))
 }
 
