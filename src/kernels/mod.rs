@@ -14,11 +14,10 @@
 //! | `gradients`, `memory` | where gradients go and what they are computed from; memory |
 //!
 //! # How a loop is written
-//! A loop knows slices, sizes and attributes, and neither shapes of tensors nor who calls it. What it
-//! computes stands in one line above it; the gradient's loop stands below that of the value and adds to what
-//! is there, or overwrites it where it is told that what lies there is stale (`fresh`): that saves a pass
-//! over memory. Where several inputs have gradients, they go to a [`Gradients`]. Working memory comes from
-//! the caller, so nothing is allocated.
+//! A loop knows slices, sizes and attributes, and not who calls it. What it computes stands in one line above
+//! it; the gradient's loop stands below that of the value and adds to what is there, or overwrites it where
+//! it is told that what lies there is stale (`fresh`): that saves a pass over memory. Where several inputs
+//! have gradients, they go to a [`Gradients`]. Working memory comes from the caller: nothing is allocated.
 //!
 //! A loop that matters is a [`Kernel`](crate::simd::Kernel): a struct of its slices and a `run` that is
 //! compiled for three vector levels, and so is everything inlined into it. A function that is a type

@@ -25,9 +25,9 @@ methods! {
 /// `y[n, i, j, d] = bias[d] + sum over a, b, c of x[n, s i + a - p, s j + b - p, c] w[a, b, c, d]`, zeros
 /// outside of x.
 ///
-/// x `[n, h, w, c_in]`, w `[kh, kw, c_in/groups, c_out]`, bias `[c_out]` -> `[n, h', w', c_out]` with h' =
-/// floor((h + 2 p - kh)/s) + 1. With groups, the k-th part of the output channels sees the k-th part of the
-/// input channels alone.
+/// x `[n, h, w, c_in]`, w `[kh, kw, c_in/groups, c_out]`, bias `[c_out]` -> `[n, h', w', c_out]` with
+/// h' = floor((h + 2 p - kh)/s) + 1. With groups, the k-th part of the output channels sees the k-th part of
+/// the input channels alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv2d {
     /// s, downwards and to the right; at least 1.
@@ -48,8 +48,8 @@ impl Default for Conv2d {
 /// The adjoint of the map x -> x * w of [`Conv2d`] with the same weights, stride, padding and groups, plus a
 /// bias b; without it, `<y, conv2d(z, w)> = <conv_transpose2d(y, w), z>` for every z of the result's shape.
 ///
-/// x `[n, h, w, c_in]`, w `[kh, kw, c_out/groups, c_in]`, b `[c_out]` -> `[n, h', w', c_out]` with h' = (h -
-/// 1) s - 2 p + kh + output_padding. The convolution maps images of s different sizes to one size:
+/// x `[n, h, w, c_in]`, w `[kh, kw, c_out/groups, c_in]`, b `[c_out]` -> `[n, h', w', c_out]` with
+/// h' = (h - 1) s - 2 p + kh + output_padding. The convolution maps images of s different sizes to one size:
 /// `output_padding` tells them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvTranspose2d {
