@@ -67,10 +67,21 @@ pub struct Entry<R> {
 impl<R: Real> Entry<R> {
     /// The entry of `O`, called `name`.
     pub fn of<O: Checked + Op<R>>(name: &'static str) -> Self {
-        Entry {
-            name,
-            samples: || O::samples().into_iter().map(|(op, x)| (Box::new(op) as Box<dyn Op<R>>, x)).collect(),
-            refusals: || O::refusals().into_iter().map(|(op, x, words)| (Box::new(op) as Box<dyn Op<R>>, x, words)).collect(),
-        }
+        // Loops, not iterators: this is compiled for every operation and kind of numbers.
+        let samples = || {
+            let mut all: Vec<(Box<dyn Op<R>>, Vec<Sample>)> = vec![];
+            for (op, x) in O::samples() {
+                all.push((Box::new(op), x));
+            }
+            all
+        };
+        let refusals = || {
+            let mut all: Vec<Refusal<Box<dyn Op<R>>>> = vec![];
+            for (op, x, words) in O::refusals() {
+                all.push((Box::new(op), x, words));
+            }
+            all
+        };
+        Entry { name, samples, refusals }
     }
 }
