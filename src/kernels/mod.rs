@@ -10,7 +10,7 @@
 //! | `zip`, `chain` | functions of two numbers; several functions in one pass over memory |
 //! | `reduce`, `moments` | statistics along axes; normalisation |
 //! | `rows`, `row_norm`, `softmax`, `cross_entropy` | products, norms, weights and losses of rows |
-//! | `window`, `permute`, `gather`, `index` | numbers that are moved: boxes, axes, rows by number |
+//! | `copy`, `permute`, `gather`, `index` | numbers that are moved: boxes, axes, rows by number |
 //! | `gradients`, `memory` | where gradients go and what they are computed from; memory |
 //!
 //! # How a loop is written
@@ -40,6 +40,7 @@ pub(crate) mod activation;
 pub(crate) mod broadcast;
 pub(crate) mod chain;
 pub(crate) mod conv;
+pub(crate) mod copy;
 pub(crate) mod cross_entropy;
 pub(crate) mod elementary;
 pub(crate) mod gather;
@@ -59,7 +60,6 @@ pub(crate) mod row_norm;
 pub(crate) mod rows;
 pub(crate) mod softmax;
 mod sums;
-pub(crate) mod window;
 pub(crate) mod zip;
 
 pub use activation::Activation;

@@ -1,6 +1,6 @@
 //! The axes of a tensor in another order.
 
-use super::window::copy_or_add;
+use super::copy::copy_or_add;
 use crate::Real;
 use crate::simd::{Kernel, dispatch};
 

@@ -1,19 +1,19 @@
 //! Fewer pixels and more, channels last: means over windows, and repetition.
 
-use super::window::copy_or_add;
+use super::copy::copy_or_add;
 use crate::Real;
 
-/// Windows of a height and a width, a stride apart, on images `[n, h, w, c]`; the result is `[n, h', w', c]`.
+/// Pooling of a height and a width, a stride apart, on images `[n, h, w, c]`; the result is `[n, h', w', c]`.
 /// A window is added up in order, row by row.
 #[derive(Clone, Copy)]
-pub struct Windows {
+pub struct Pooling {
     pub window: [usize; 2],
     pub stride: [usize; 2],
     pub from: [usize; 4],
     pub to: [usize; 4],
 }
 
-impl Windows {
+impl Pooling {
     /// y = the mean of each window.
     pub fn mean<R: Real>(self, x: &[R], y: &mut [R]) {
         let c = self.from[3];
@@ -55,12 +55,12 @@ impl Windows {
 
 /// Every pixel of images `[n, h, w, c]` becomes a block of equal ones.
 #[derive(Clone, Copy)]
-pub struct Copies {
+pub struct Upsampling {
     pub factor: [usize; 2],
     pub from: [usize; 4],
 }
 
-impl Copies {
+impl Upsampling {
     /// y = the blocks.
     pub fn repeat<R: Real>(self, x: &[R], y: &mut [R]) {
         let c = self.from[3];

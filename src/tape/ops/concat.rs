@@ -1,7 +1,7 @@
 //! Tensors side by side.
 
 use crate::Real;
-use crate::kernels::window::Window;
+use crate::kernels::copy::Region;
 use crate::tape::op::{Adjoints, Op, Operands, Output, Point, Reads};
 use crate::tape::sample::{Checked, Refusal, Sample};
 use crate::tape::{Recorder, Var};
@@ -38,9 +38,9 @@ impl Concat {
         self.axis.unwrap_or(shape.len().saturating_sub(1))
     }
     /// Where a part lies in the result, `start` entries of the axis behind its beginning.
-    fn window(self, y: &[usize], part: &[usize], start: usize) -> Window {
+    fn region(self, y: &[usize], part: &[usize], start: usize) -> Region {
         let along = self.axis(y);
-        Window::new(y, part, |axis| if axis == along { start } else { 0 })
+        Region::new(y, part, |axis| if axis == along { start } else { 0 })
     }
 }
 
@@ -78,7 +78,7 @@ impl<R: Real> Op<R> for Concat {
         let y = x.out_shape();
         let mut start = 0;
         for k in 0..x.count() {
-            self.window(y, x.shape(k), start).write(x.value(k), out.y, false);
+            self.region(y, x.shape(k), start).write(x.value(k), out.y, false);
             start += x.shape(k)[self.axis(y)];
         }
     }
@@ -87,7 +87,7 @@ impl<R: Real> Op<R> for Concat {
         let mut start = 0;
         for k in 0..x.count() {
             if let Some((dx, fresh)) = dx.slot(k) {
-                self.window(y, x.shape(k), start).read(at.dy, dx, !fresh);
+                self.region(y, x.shape(k), start).read(at.dy, dx, !fresh);
             }
             start += x.shape(k)[self.axis(y)];
         }

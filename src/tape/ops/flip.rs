@@ -2,7 +2,7 @@
 
 use super::moves::Moves;
 use crate::Real;
-use crate::kernels::window::mirror;
+use crate::kernels::copy::mirror;
 use crate::tape::recorder::methods;
 use crate::tape::sample::{Checked, Refusal, Sample};
 

@@ -2,7 +2,7 @@
 
 use super::moves::Moves;
 use crate::Real;
-use crate::kernels::window::Window;
+use crate::kernels::copy::Region;
 use crate::tape::recorder::methods;
 use crate::tape::sample::{Checked, Refusal, Sample};
 
@@ -19,8 +19,8 @@ pub struct Pad {
 }
 
 impl Pad {
-    fn window(&self, x: &[usize], y: &[usize]) -> Window {
-        Window::new(y, x, |axis| self.border[axis].0)
+    fn region(&self, x: &[usize], y: &[usize]) -> Region {
+        Region::new(y, x, |axis| self.border[axis].0)
     }
 }
 
@@ -38,10 +38,10 @@ impl Moves for Pad {
     }
     fn apply<R: Real>(&self, [small, large]: [&[usize]; 2], x: &[R], y: &mut [R]) {
         y.fill(R::zero());
-        self.window(small, large).write(x, y, false);
+        self.region(small, large).write(x, y, false);
     }
     fn adjoint<R: Real>(&self, [small, large]: [&[usize]; 2], dy: &[R], dx: &mut [R], add: bool) {
-        self.window(small, large).read(dy, dx, add);
+        self.region(small, large).read(dy, dx, add);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::conv::stepped;
 use crate::Real;
-use crate::kernels::pool::Windows;
+use crate::kernels::pool::Pooling;
 use crate::tape::op::{Adjoints, Op, Operands, Output, Point, Reads};
 use crate::tape::recorder::methods;
 use crate::tape::sample::{Checked, Refusal, Sample};
@@ -25,9 +25,9 @@ pub struct AveragePool {
 
 impl AveragePool {
     /// For shapes that were accepted at recording.
-    fn windows<R: Real>(self, x: Operands<'_, R>) -> Windows {
+    fn pooling<R: Real>(self, x: Operands<'_, R>) -> Pooling {
         let axes = |shape: &[usize]| shape.try_into().unwrap_or_default();
-        Windows { window: self.window, stride: self.stride, from: axes(x.shape(0)), to: axes(x.out_shape()) }
+        Pooling { window: self.window, stride: self.stride, from: axes(x.shape(0)), to: axes(x.out_shape()) }
     }
 }
 
@@ -55,11 +55,11 @@ impl<R: Real> Op<R> for AveragePool {
         window.saturating_mul(y.iter().product::<usize>() as u64)
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        self.windows(x).mean(x.value(0), out.y);
+        self.pooling(x).mean(x.value(0), out.y);
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
         if let Some(dx) = dx.add_to(0) {
-            self.windows(x).spread(at.dy, dx);
+            self.pooling(x).spread(at.dy, dx);
         }
     }
 }

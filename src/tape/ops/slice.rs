@@ -2,7 +2,7 @@
 
 use super::moves::Moves;
 use crate::Real;
-use crate::kernels::window::Window;
+use crate::kernels::copy::Region;
 use crate::tape::recorder::methods;
 use crate::tape::sample::{Checked, Refusal, Sample};
 use crate::tape::{Recorder, Var};
@@ -59,8 +59,8 @@ pub struct Slice {
 }
 
 impl Slice {
-    fn window(self, x: &[usize], y: &[usize]) -> Window {
-        Window::new(x, y, |axis| if axis == self.axis { self.start } else { 0 })
+    fn region(self, x: &[usize], y: &[usize]) -> Region {
+        Region::new(x, y, |axis| if axis == self.axis { self.start } else { 0 })
     }
 }
 
@@ -78,13 +78,13 @@ impl Moves for Slice {
         Ok(y)
     }
     fn apply<R: Real>(&self, [large, small]: [&[usize]; 2], x: &[R], y: &mut [R]) {
-        self.window(large, small).read(x, y, false);
+        self.region(large, small).read(x, y, false);
     }
     fn adjoint<R: Real>(&self, [large, small]: [&[usize]; 2], dy: &[R], dx: &mut [R], add: bool) {
         if !add {
             dx.fill(R::zero());
         }
-        self.window(large, small).write(dy, dx, true);
+        self.region(large, small).write(dy, dx, true);
     }
 }
 

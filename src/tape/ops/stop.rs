@@ -2,7 +2,7 @@
 
 use super::moves::Moves;
 use crate::Real;
-use crate::kernels::window::copy_or_add;
+use crate::kernels::copy::copy_or_add;
 use crate::tape::sample::{Checked, Refusal, Sample};
 use crate::tape::{Recorder, Var};
 

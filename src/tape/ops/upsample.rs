@@ -2,7 +2,7 @@
 
 use super::moves::Moves;
 use crate::Real;
-use crate::kernels::pool::Copies;
+use crate::kernels::pool::Upsampling;
 use crate::tape::recorder::methods;
 use crate::tape::sample::{Checked, Refusal, Sample};
 
@@ -16,14 +16,14 @@ methods! {
 /// `[n, h factor[0], w factor[1], c]`. An adjoint adds up its block in order, row by row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpsampleNearest {
-    /// Copies downwards and to the right; at least 1.
+    /// Upsampling downwards and to the right; at least 1.
     pub factor: [usize; 2],
 }
 
 impl UpsampleNearest {
     /// For a shape that was accepted at recording.
-    fn copies(self, x: &[usize]) -> Copies {
-        Copies { factor: self.factor, from: x.try_into().unwrap_or_default() }
+    fn upsampling(self, x: &[usize]) -> Upsampling {
+        Upsampling { factor: self.factor, from: x.try_into().unwrap_or_default() }
     }
 }
 
@@ -43,13 +43,13 @@ impl Moves for UpsampleNearest {
         }
     }
     fn apply<R: Real>(&self, [shape, _]: [&[usize]; 2], x: &[R], y: &mut [R]) {
-        self.copies(shape).repeat(x, y);
+        self.upsampling(shape).repeat(x, y);
     }
     fn adjoint<R: Real>(&self, [shape, _]: [&[usize]; 2], dy: &[R], dx: &mut [R], add: bool) {
         if !add {
             dx.fill(R::zero());
         }
-        self.copies(shape).sum(dy, dx);
+        self.upsampling(shape).sum(dy, dx);
     }
 }
 

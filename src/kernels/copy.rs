@@ -1,11 +1,12 @@
-//! A box inside a row-major tensor: where a part of a concatenation, a slice and a padded tensor lie.
+//! Numbers that are copied or added to others: runs of them, mirror images, and a box inside a row-major
+//! tensor: where a part of a concatenation, a slice and a padded tensor lie.
 
 use crate::Real;
 use crate::simd::{Kernel, dispatch};
 
 /// A box of up to four axes, as up to three outer loops over runs of adjacent numbers.
 #[derive(Clone, Copy)]
-pub struct Window {
+pub struct Region {
     outer: [usize; 3],
     /// Distance of neighbours on each outer axis, in the large tensor.
     strides: [usize; 3],
@@ -14,13 +15,13 @@ pub struct Window {
     run: usize,
 }
 
-impl Window {
+impl Region {
     /// Entries start(axis)..start(axis) + size[axis] of each axis of a tensor of shape `of`, in which they
     /// must lie.
     pub fn new(of: &[usize], size: &[usize], start: impl Fn(usize) -> usize) -> Self {
-        let mut w = Window { outer: [1; 3], strides: [0; 3], offset: 0, run: 1 };
+        let mut w = Region { outer: [1; 3], strides: [0; 3], offset: 0, run: 1 };
         if size.contains(&0) {
-            return Window { run: 0, ..w };
+            return Region { run: 0, ..w };
         }
         // Axes join the run from the last on, until one is not taken whole; that one is the run's first.
         let (mut stride, mut joins, mut slot) = (1, true, 3);
@@ -41,14 +42,14 @@ impl Window {
     /// small = box of `large`, or small += box of `large` if `add`.
     pub fn read<R: Real>(self, large: &[R], small: &mut [R], add: bool) {
         if self.run > 0 {
-            dispatch(Read { window: self, large, small, add });
+            dispatch(Read { region: self, large, small, add });
         }
     }
 
     /// Box of `large` = small, or box of `large` += small if `add`; the rest of `large` stays.
     pub fn write<R: Real>(self, small: &[R], large: &mut [R], add: bool) {
         if self.run > 0 {
-            dispatch(Write { window: self, small, large, add });
+            dispatch(Write { region: self, small, large, add });
         }
     }
 
@@ -86,7 +87,7 @@ pub fn mirror<R: Real>(shape: &[usize], axis: usize, x: &[R], y: &mut [R], add: 
 }
 
 struct Read<'a, R> {
-    window: Window,
+    region: Region,
     large: &'a [R],
     small: &'a mut [R],
     add: bool,
@@ -96,7 +97,7 @@ impl<R: Real> Kernel for Read<'_, R> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Read { window: w, large, small, add } = self;
+        let Read { region: w, large, small, add } = self;
         let mut runs = small.chunks_exact_mut(w.run);
         for i in 0..w.outer[0] {
             for j in 0..w.outer[1] {
@@ -109,7 +110,7 @@ impl<R: Real> Kernel for Read<'_, R> {
 }
 
 struct Write<'a, R> {
-    window: Window,
+    region: Region,
     small: &'a [R],
     large: &'a mut [R],
     add: bool,
@@ -119,7 +120,7 @@ impl<R: Real> Kernel for Write<'_, R> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Write { window: w, small, large, add } = self;
+        let Write { region: w, small, large, add } = self;
         let mut runs = small.chunks_exact(w.run);
         for i in 0..w.outer[0] {
             for j in 0..w.outer[1] {
@@ -137,9 +138,9 @@ mod tests {
 
     #[test]
     fn whole_axes_are_one_run() {
-        let w = Window::new(&[4, 3, 5, 2], &[2, 3, 5, 2], |axis| [1, 0, 0, 0][axis]);
+        let w = Region::new(&[4, 3, 5, 2], &[2, 3, 5, 2], |axis| [1, 0, 0, 0][axis]);
         assert_eq!((w.outer, w.run, w.offset), ([1; 3], 60, 30));
-        let w = Window::new(&[4, 3, 5, 2], &[4, 3, 2, 2], |axis| [0, 0, 3, 0][axis]);
+        let w = Region::new(&[4, 3, 5, 2], &[4, 3, 2, 2], |axis| [0, 0, 3, 0][axis]);
         assert_eq!((w.outer, w.strides, w.run, w.offset), ([1, 4, 3], [0, 30, 10], 4, 6));
     }
 
@@ -153,15 +154,15 @@ mod tests {
                 want.extend((2..5).map(|c| f64::from(60 + h * 15 + w * 5 + c)));
             }
         }
-        let window = Window::new(&of, &size, |axis| start[axis]);
+        let region = Region::new(&of, &size, |axis| start[axis]);
         let mut small = vec![1.0; 12];
-        window.read(&large, &mut small, true);
+        region.read(&large, &mut small, true);
         assert!(small.iter().zip(&want).all(|(s, w)| *s == w + 1.0), "{small:?}");
-        window.read(&large, &mut small, false);
+        region.read(&large, &mut small, false);
         assert_eq!(small, want);
         let mut back = vec![0.0; 120];
-        window.write(&small, &mut back, false);
-        window.write(&small, &mut back, true);
+        region.write(&small, &mut back, false);
+        region.write(&small, &mut back, true);
         let inside = |v: f64| if want.contains(&v) { 2.0 * v } else { 0.0 };
         assert!(back.iter().zip(&large).all(|(b, l)| *b == inside(*l)), "{back:?}");
     }
