@@ -12,9 +12,9 @@ methods! {
     average_pool2d(x; pool: AveragePool) = pool;
 }
 
-/// The mean over the window at (i s, j s): x `[n, h, w, c]` -> `[n, h', w', c]` with h' = floor((h -
-/// window)/s) + 1. No padding; pixels beyond the last window do not count. A window is added up in order, row
-/// by row.
+/// The mean over the window at (i s, j s): x `[n, h, w, c]` -> `[n, h', w', c]` with
+/// h' = floor((h - window)/s) + 1. No padding; pixels beyond the last window do not count. A window is added
+/// up in order, row by row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AveragePool {
     /// Height and width of the window; at least 1.
