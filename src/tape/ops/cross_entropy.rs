@@ -24,8 +24,8 @@ methods! {
 #[derive(Clone, Copy)]
 pub struct CrossEntropy;
 
-/// y = sum_j t_j (ln sum_k e^z_k - z_j): logits z `[.., k]`, weights t `[.., k]` -> y `[..]`, in nats; 0 ln 0
-/// = 0. The weights need not sum up to 1.
+/// y = sum_j t_j (ln sum_k e^z_k - z_j): logits z `[.., k]`, weights t `[.., k]` -> y `[..]`, in nats; there
+/// 0 ln 0 = 0. The weights need not sum up to 1.
 #[derive(Clone, Copy)]
 pub struct SoftCrossEntropy;
 
