@@ -13,6 +13,7 @@
 //! | [`config`] | what a run is: every key with its default and range |
 //! | [`linalg`] | Cholesky and symmetric eigendecomposition |
 //! | [`control`] | expectations with less variance: regression on controls, antithetic pairs, strata, quasi-random points |
+//! | [`kernels`] | loops over slices: products, convolutions, sums, broadcasting, normalisation, activations |
 //! | [`tape`] | reverse-mode automatic differentiation: recorded once, replayed every step |
 //! | [`nn`], [`optim`] | the score network; Adam, averages, schedules |
 //! | [`mixture`] | Gaussian mixtures: density, score, Hessian, samples, exact marginals, expectation-maximisation |
@@ -59,6 +60,7 @@ pub mod control;
 pub mod data;
 pub mod error;
 pub mod experiment;
+pub mod kernels;
 pub mod linalg;
 #[doc = include_str!("method.md")]
 pub mod method {}

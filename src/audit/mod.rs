@@ -8,6 +8,7 @@
 //! ```
 
 mod control;
+pub mod gradient;
 mod integrators;
 mod scores;
 mod tape;

@@ -1,8 +1,10 @@
 //! Evaluation without a tape: for sampling, where nothing has to be kept.
 
 use super::ScoreNet;
+use crate::kernels::gemm::{Matrix, Packed, pack, packed_len};
+use crate::kernels::linear::linear_rows;
+use crate::kernels::memory::zeros;
 use crate::par;
-use crate::tape::{Matrix, Packed, linear_rows, pack, packed_len, zeros};
 use crate::{Error, Real, Result};
 
 /// Rows that go through all layers at once: their units stay in the second-level cache.

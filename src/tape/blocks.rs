@@ -1,20 +1,22 @@
 //! Data parallelism: one program, several blocks of rows, gradients added in a fixed order.
 
 use super::program::Program;
-use super::workspace::{Workspace, zeros};
+use super::workspace::Workspace;
+use crate::kernels::memory::zeros;
 use crate::{Error, Real, Result};
 use rayon::prelude::*;
 
 /// Numbers of the gradient that are added up at a time.
 const CHUNK: usize = 1024;
-/// Numbers of the gradient below which the threads are not called for the sum: it takes less time than waking them.
+/// Numbers of the gradient below which the threads are not called for the sum: it takes less time than waking
+/// them.
 const PARALLEL: usize = 1 << 16;
 
 /// Several workspaces of one program, each with its own gradient.
 ///
-/// A batch is cut into a fixed number of blocks of equal shape, the program is recorded for one block, and the blocks are
-/// replayed on as many threads as there are. The gradients are added in the order of the blocks, pairwise: the result depends on
-/// the number of blocks, not on the number of threads.
+/// A batch is cut into a fixed number of blocks of equal shape, the program is recorded for one block, and
+/// the blocks are replayed on as many threads as there are. The gradients are added in the order of the
+/// blocks, pairwise: the result depends on the number of blocks, not on the number of threads.
 ///
 /// ```
 /// use ndsm::tape::{Blocks, Recorder};
@@ -61,8 +63,9 @@ impl<R: Real> Blocks<R> {
         Ok(Blocks { blocks: (0..count).map(block).collect::<Result<Vec<_>>>()? })
     }
 
-    /// Calls `work(block, params, workspace, gradient)` for every block, which adds its gradient to `gradient` (zero at first);
-    /// then overwrites `grad` by the sum. With one block or one thread it is a plain loop that allocates nothing.
+    /// Calls `work(block, params, workspace, gradient)` for every block, which adds its gradient to
+    /// `gradient` (zero at first); then overwrites `grad` by the sum. With one block or one thread it is a
+    /// plain loop that allocates nothing.
     ///
     /// # Errors
     /// The first block's that has one; or if the length of `grad` is not the program's number of parameters.
@@ -110,8 +113,8 @@ impl<R: Real> Blocks<R> {
     }
 }
 
-/// The sum of the blocks' gradients from number `from` on, at most CHUNK numbers, pairwise: the first half (a power of two of
-/// blocks) plus the second.
+/// The sum of the blocks' gradients from number `from` on, at most CHUNK numbers, pairwise: the first half (a
+/// power of two of blocks) plus the second.
 fn total<R: Real>(blocks: &[Block<R>], from: usize, to: &mut [R]) {
     if let [only] = blocks {
         return to.copy_from_slice(&only.grad[from..][..to.len()]);
