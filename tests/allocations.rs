@@ -80,9 +80,9 @@ fn steps_of_a_perceptron_and_its_inference_allocate_nothing() {
     let n = 100;
     let batch = vec![normals(n * net.inputs(), 0), vec![0.7; n], normals(n * 2, 1)];
     let params = net.init(0);
-    let mut inference = Inference::new(net, &params).unwrap();
+    let mut inference = Inference::new(&net, &params).unwrap();
     let (rows, mut out) = (normals(n * net.inputs(), 0), vec![0.0; n * 2]);
-    check(Training::new(training::mlp(net, n).unwrap(), batch, 1, params, adam()).unwrap(), |params| {
+    check(Training::new(training::mlp(&net, n).unwrap(), batch, 1, params, adam()).unwrap(), |params| {
         inference.load(params).unwrap();
         inference.run(&rows, &mut out).unwrap();
     });

@@ -92,7 +92,7 @@ pub use table::{Row, Statistics, Table};
 pub use workspace::Workspace;
 
 pub(crate) use gemm::{Matrix, Packed, pack, packed_len};
-pub(crate) use ops::linear_rows;
+pub(crate) use ops::{layer_norm_room, layer_norm_rows, linear_rows};
 pub(crate) use workspace::zeros;
 
 /// A tensor on a tape: an index, free to copy.

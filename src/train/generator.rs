@@ -55,7 +55,7 @@ impl<R: Real> Generator<R> {
     pub fn new(config: &Config, reference: &Reference, state: &State<R>) -> Result<Self> {
         let config = &settle(config, reference)?.0;
         let system = System::<R>::new(config, reference)?;
-        let inference = Inference::new(system.model.net, state.averaged())?;
+        let inference = Inference::new(&system.model.net, state.averaged())?;
         let field = Learned { regression: system.regression, ..Learned::new(system.model, inference) };
         let (whitening, start) = (reference.whitening.clone(), reference.mixture.clone());
         Ok(Generator { config: config.clone(), whitening, start, reverse: system.reverse, field })

@@ -58,7 +58,7 @@ impl Likelihood {
         }
         let (score, reverse) = model::<D>(config, reference)?;
         let params: Vec<D> = state.averaged().iter().map(|p| Dual::constant(p.f64())).collect();
-        let inference = Inference::new(score.net, &params)?;
+        let inference = Inference::new(&score.net, &params)?;
         let widen = start_std(config, reverse.as_ref());
         let flow = Flow { field: Learned::new(score, inference), reverse, u: Vec::new(), v: Vec::new() };
         let (whitening, start) = (reference.whitening.clone(), reference.mixture.clone());

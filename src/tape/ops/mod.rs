@@ -42,7 +42,7 @@ pub use gather::Gather;
 pub use linear::{Activation, Linear, linear_rows};
 pub use map::Map;
 pub use matmul::MatMul;
-pub use normalise::Normalise;
+pub use normalise::{Normalise, layer_norm_room, layer_norm_rows};
 pub use outer::Outer;
 pub use pad::Pad;
 pub use permute::Permute;

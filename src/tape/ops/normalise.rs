@@ -62,6 +62,21 @@ impl Normalise {
     }
 }
 
+/// y = gamma (x - m)/sqrt(v + epsilon) + beta, m and v those of each row, for as many rows as `y` has; `room` is that of
+/// [`layer_norm_room`]. The one kernel of tape and inference: equal bits.
+pub fn layer_norm_rows<R: Real>(epsilon: f64, x: &[R], gamma: &[R], beta: &[R], y: &mut [R], room: &mut [R]) {
+    let plan = Plan { samples: y.len() / gamma.len(), places: 1, channels: gamma.len(), groups: 1 };
+    let (kept, scratch) = room.split_at_mut(plan.kept());
+    let (epsilon, activation) = (R::of(epsilon), Activation::Identity);
+    dispatch(Forward { plan, epsilon, activation, x, gamma, beta, y, kept, scratch });
+}
+
+/// Numbers of working memory for at most `rows` rows of `c`.
+pub fn layer_norm_room(rows: usize, c: usize) -> usize {
+    let plan = Plan { samples: rows, places: 1, channels: c, groups: 1 };
+    plan.kept() + plan.scratch()
+}
+
 impl<R: Real> Op<R> for Normalise {
     fn name(&self) -> &'static str {
         match self.over {
