@@ -1,4 +1,4 @@
-//! Checkpoints: everything a run needs to go on, or to generate, in one safetensors file.
+//! Checkpoints: everything a run needs to go on, or to generate, in one safetensors file beside its configuration.
 //!
 //! | tensors | what |
 //! |---|---|
@@ -14,33 +14,115 @@
 //! Metadata: `format`, `step`, `seed`, `covariance`, `data` (a hash of the data). Random numbers need none: they are named by the step.
 
 use super::tensors::{Reader, Tensors, bytes};
+use super::{Generator, Prepared, Prices, Reference, State, Trainer, network};
+use crate::config::{Config, file};
 use crate::control::Running;
-use crate::data::Pca;
+use crate::data::{Encoder, write_whole};
 use crate::nn::ScoreNet;
 use crate::objective::{Learned, Seen};
 use crate::optim;
-use crate::train::{Prices, Reference, State};
 use crate::{Error, Real, Result};
 use ndarray::Array2;
 use std::path::Path;
 
-/// What a checkpoint holds.
+/// The files of a run that a model is read from.
+pub(crate) const CONFIG: &str = "config.toml";
+pub(crate) const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// Refuses a directory without a run.
+///
+/// # Errors
+/// `File` (exit code 2).
+pub(crate) fn check_run(dir: &Path) -> Result<()> {
+    if !dir.is_dir() {
+        return Err(Error::bad_file(dir, "no such run directory"));
+    }
+    if !dir.join(CONFIG).is_file() {
+        return Err(Error::bad_file(dir, format!("must be a run directory, but holds no {CONFIG}")));
+    }
+    Ok(())
+}
+
+/// A model with all that it needs to generate, or to be trained further: what a run leaves.
+///
+/// ```
+/// use ndsm::config::{Config, Setting};
+/// use ndsm::sample::Method;
+/// use ndsm::train::{Checkpoint, Generator, prepare};
+/// let config = Config::resolve(&[
+///     Setting::new("data.name", "moons"), Setting::new("data.n", 300usize), Setting::new("reference.components", 3usize),
+///     Setting::new("network.kind", "residual"), Setting::new("network.width", 16usize), Setting::new("train.steps", 5usize),
+/// ])?;
+/// let prepared = prepare(&config)?;
+/// let mut trainer = prepared.trainer::<f32>()?;
+/// trainer.step()?;
+/// let dir = std::env::temp_dir().join(format!("ndsm-{}", std::process::id()));
+/// Checkpoint::of(&prepared, &trainer).save(&dir)?;
+/// let mut generator = Generator::<f32>::load(&dir)?;
+/// let same = trainer.generator(&prepared.reference)?.sample(10, 0, Method::Ode, None)?;
+/// assert_eq!(generator.sample(10, 0, Method::Ode, None)?, same);
+/// # std::fs::remove_dir_all(&dir).ok();
+/// # Ok::<(), ndsm::Error>(())
+/// ```
 pub struct Checkpoint<R> {
+    /// The configuration that the model was made with.
+    pub config: Config,
     /// Parameters and optimiser.
     pub state: State<R>,
     /// The fitted reference.
     pub reference: Reference,
     /// The latent space.
-    pub pca: Option<Pca>,
-    /// Hash of the data that it was trained on.
+    pub encoder: Encoder,
+    /// [Hash](crate::data::Dataset::hash) of the data that it was trained on.
     pub data: u64,
 }
 
 impl<R: Real> Checkpoint<R> {
-    /// Writes the file, whole or not at all.
+    /// What `trainer`, made by [`Prepared::trainer`], has come to.
+    pub fn of(prepared: &Prepared, trainer: &Trainer<R>) -> Self {
+        let (config, state) = (prepared.config.clone(), trainer.state().clone());
+        let (reference, encoder) = (prepared.reference.clone(), prepared.encoder.clone());
+        Checkpoint { config, state, reference, encoder, data: prepared.data.hash() }
+    }
+
+    /// Writes configuration and checkpoint into the directory `dir`, made where it is not there: what [`Generator::load`],
+    /// `ndsm sample` and `ndsm train --resume` read.
+    ///
     /// # Errors
     /// `File` where writing fails.
-    pub fn write(&self, path: &Path, net: &ScoreNet, seed: u64) -> Result<()> {
+    pub fn save(&self, dir: &Path) -> Result<()> {
+        let written = std::fs::create_dir_all(dir).and_then(|()| write_whole(&dir.join(CONFIG), file::write(&self.config).as_bytes()));
+        written.map_err(|e| Error::io(dir, "cannot be written", &e))?;
+        self.write(&dir.join(CHECKPOINT))
+    }
+
+    /// Reads what [`Checkpoint::save`] or `ndsm train` left in `dir`.
+    ///
+    /// # Errors
+    /// `File` for a directory without a run, or a checkpoint that is not whole, or not of this configuration and precision.
+    pub fn load(dir: &Path) -> Result<Self> {
+        check_run(dir)?;
+        let (config, checkpoint) = (Config::resolve(&file::read(&dir.join(CONFIG))?)?, dir.join(CHECKPOINT));
+        if !checkpoint.is_file() {
+            return Err(Error::bad_file(checkpoint, "is not there: the run has not come to its first checkpoint"));
+        }
+        Self::read(&checkpoint, &config)
+    }
+
+    /// The generator of the averaged parameters (the last ones where there is no average).
+    ///
+    /// # Errors
+    /// A state of another network than the configuration's.
+    pub fn generator(self) -> Result<Generator<R>> {
+        Ok(Generator::new(&self.config, &self.reference, &self.state)?.through(self.encoder))
+    }
+
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    /// `File` where writing fails.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let net = network(&self.config, self.reference.whitening.dim())?;
         let mut t = Tensors::default();
         let o = &self.state.optimiser;
         for (group, values) in [("model", &self.state.params), ("ema", &o.ema), ("adam.m", &o.m), ("adam.v", &o.v)] {
@@ -68,31 +150,61 @@ impl<R: Real> Checkpoint<R> {
             t.put("control.prices".to_owned(), &[prices.len()], prices.iter().copied());
         }
         t.reference(&self.reference);
-        self.pca.iter().for_each(|pca| t.pca(pca));
+        t.encoder(&self.encoder);
         t.fact("step", o.step);
-        t.fact("seed", seed);
+        t.fact("seed", self.config.train.seed);
         t.fact("data", self.data);
         t.write(path)
     }
 
-    /// Reads the file of a network `network(d)`, d the dimension of the reference.
+    /// Reads the file of a model of `config`.
+    ///
     /// # Errors
     /// `File` (exit code 2) for a file that is not a whole checkpoint of this network and precision.
-    pub fn read(path: &Path, network: impl FnOnce(usize) -> Result<ScoreNet>) -> Result<Self> {
+    pub fn read(path: &Path, config: &Config) -> Result<Self> {
         let bytes = bytes(path)?;
         let file = Reader::new(&bytes, path, "checkpoint")?;
         file.check_format()?;
         let reference = file.reference()?;
-        let net = network(reference.whitening.dim())?;
+        let net = network(config, reference.whitening.dim())?;
+        let first = &net.parameters()[0].name;
+        if !file.has(&format!("model.{first}")) {
+            let kind = config.network.kind.name();
+            return Err(file.bad(format!("holds a network of another kind than network.kind = \"{kind}\": it lacks `model.{first}`")));
+        }
         let params = parameters(&file, "model", &net)?;
-        let ema = if file.has("ema.layers.0.weight") { parameters(&file, "ema", &net)? } else { Vec::new() };
+        let ema = if file.has(&format!("ema.{first}")) { parameters(&file, "ema", &net)? } else { Vec::new() };
         let (m, v) = (parameters(&file, "adam.m", &net)?, parameters(&file, "adam.v", &net)?);
         let optimiser = optim::State { step: file.number("step")?, m, v, ema };
         let control = control(&file, optimiser.step)?;
         let prices = if file.has("control.prices") { Some(prices(&file)?) } else { None };
         let weights = if file.has("weights") { weights(&file)? } else { Seen::default() };
         let state = State { params, optimiser, control, weights, prices };
-        Ok(Checkpoint { state, reference, pca: file.pca()?, data: file.number("data")? })
+        Ok(Checkpoint { config: config.clone(), state, reference, encoder: file.encoder()?, data: file.number("data")? })
+    }
+}
+
+impl<R: Real> Generator<R> {
+    /// The generator of the run in `dir`, as `ndsm train` or [`Checkpoint::save`] left it.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load`].
+    pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
+        Checkpoint::load(dir.as_ref())?.generator()
+    }
+}
+
+impl Prepared {
+    /// Writes the reference with its latent space, for `reference.kind = "file"`.
+    ///
+    /// # Errors
+    /// `File` where writing fails.
+    pub fn write_reference(&self, path: &Path) -> Result<()> {
+        let mut tensors = Tensors::default();
+        tensors.reference(&self.reference);
+        tensors.encoder(&self.encoder);
+        tensors.fact("data", self.data.hash());
+        tensors.write(path)
     }
 }
 
