@@ -250,3 +250,90 @@ fn prices(file: &Reader) -> Result<Prices> {
     let bad = |_| file.bad(format!("`control.prices` has the unexpected shape {shape:?}"));
     values.try_into().map(Prices).map_err(bad)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Setting;
+    use crate::sample::Method;
+    use crate::train::prepare;
+
+    /// A model after three steps.
+    fn trained<R: Real>(settings: &[(&str, &str)]) -> (Prepared, Trainer<R>) {
+        let mut all = vec![Setting::new("data.n", 200usize), Setting::new("reference.components", 3usize)];
+        all.extend([("network.width", 8usize), ("train.steps", 3), ("train.batch", 32)].map(|(key, value)| Setting::new(key, value)));
+        all.extend([Setting::new("train.precision", R::NAME), Setting::new("objective.control", "gated")]);
+        all.extend(settings.iter().map(|(key, value)| match value.parse::<usize>() {
+            Ok(number) => Setting::new(key, number),
+            Err(_) => Setting::new(key, *value),
+        }));
+        let prepared = prepare(&Config::resolve(&all).unwrap()).unwrap();
+        let mut trainer = prepared.trainer::<R>().unwrap();
+        (0..3).for_each(|_| drop(trainer.step().unwrap()));
+        (prepared, trainer)
+    }
+
+    fn round_trip<R: Real>(settings: &[(&str, &str)], columns: usize) {
+        let (prepared, mut trainer) = trained::<R>(settings);
+        let dir = tempfile::tempdir().unwrap();
+        Checkpoint::of(&prepared, &trainer).save(dir.path()).unwrap();
+        let read = Checkpoint::<R>::load(dir.path()).unwrap();
+        assert!(read.state == *trainer.state() && read.config == prepared.config, "{settings:?}");
+        assert!(read.encoder == prepared.encoder && read.data == prepared.data.hash(), "{settings:?}");
+
+        let written = trainer.generator(&prepared.reference).unwrap().through(prepared.encoder.clone()).sample(20, 5, Method::Ode, None);
+        let samples = Generator::<R>::load(dir.path()).unwrap().sample(20, 5, Method::Ode, None).unwrap();
+        assert!(samples == written.unwrap() && samples.dim() == (20, columns), "{settings:?}");
+
+        let x = read.encoder.encode(prepared.data.points.view()).unwrap();
+        let mut resumed = Trainer::resume(&read.config, &read.reference, x.view(), read.state).unwrap();
+        (0..3).for_each(|_| assert!(resumed.step().unwrap() == trainer.step().unwrap()));
+        assert!(resumed.state() == trainer.state(), "{settings:?}");
+    }
+
+    #[test]
+    fn a_saved_model_generates_and_goes_on_with_the_same_bits() {
+        for kind in ["mlp", "residual"] {
+            round_trip::<f32>(&[("data.name", "moons"), ("network.kind", kind)], 2);
+            round_trip::<f64>(&[("data.latent", "5"), ("network.kind", kind)], 64);
+        }
+    }
+
+    #[test]
+    fn what_is_no_saved_model_is_refused_in_one_sentence() {
+        let dir = tempfile::tempdir().unwrap();
+        let (place, run) = (dir.path(), dir.path().join("run"));
+        let refused = |words: &str| {
+            let e = Generator::<f32>::load(&run).err().unwrap();
+            let sentence = e.to_string();
+            assert!(e.exit_code() == 2 && sentence.contains(words) && !sentence.contains('\n'), "{sentence}");
+        };
+        refused("run: no such run directory");
+        std::fs::create_dir(&run).unwrap();
+        refused("must be a run directory, but holds no config.toml");
+        let moons = ("data.name", "moons");
+        let (prepared, trainer) = trained::<f32>(&[moons]);
+        Checkpoint::of(&prepared, &trainer).save(&run).unwrap();
+        let (file, whole) = (run.join(CHECKPOINT), std::fs::read(run.join(CHECKPOINT)).unwrap());
+        std::fs::remove_file(&file).unwrap();
+        refused("checkpoint.safetensors: is not there");
+        for len in [0, 7, 1000, whole.len() - 1] {
+            std::fs::write(&file, &whole[..len]).unwrap();
+            refused("is not a whole checkpoint");
+        }
+        // The checkpoints of other models, beside this configuration.
+        let other = place.join("other");
+        let takes = |settings: &[(&str, &str)], words: &str| {
+            let (prepared, trainer) = trained::<f32>(&[&[moons], settings].concat());
+            Checkpoint::of(&prepared, &trainer).save(&other).unwrap();
+            std::fs::copy(other.join(CHECKPOINT), &file).unwrap();
+            refused(words);
+        };
+        takes(&[("network.kind", "residual")], "of another kind than network.kind = \"mlp\": it lacks `model.layers.0.weight`");
+        takes(&[("network.width", "9")], "`model.layers.0.weight` must have the shape [14, 8] of this configuration, got [14, 9]");
+        takes(&[("network.depth", "2")], "lacks the tensor `model.layers.3.weight`");
+        let (prepared, trainer) = trained::<f64>(&[moons]);
+        Checkpoint::of(&prepared, &trainer).write(&file).unwrap();
+        refused("must be f32, got F64; train.precision must be that of the run");
+    }
+}

@@ -244,3 +244,42 @@ impl<R: Real> Field<R> for ScoreField<R> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Setting;
+    use crate::mixture::Evaluator;
+    use crate::train::prepare;
+
+    /// Before training the score of the residual form is that of the reference, whose components are correlated, in the units of
+    /// the data: s_x = A^-T s_u. One point has the bits that it has among others, in a short call and in a long one.
+    #[test]
+    fn the_score_is_in_the_units_of_the_data_and_a_points_own() {
+        for (kind, form) in [("mlp", "residual"), ("residual", "scaled")] {
+            let settings = [("data.name", "moons"), ("network.kind", kind), ("network.parametrisation", form), ("train.precision", "f64")];
+            let mut settings: Vec<Setting> = settings.iter().map(|(k, v)| Setting::new(k, *v)).collect();
+            settings.extend([Setting::new("data.n", 300usize), Setting::new("reference.components", 3usize)]);
+            let prepared = prepare(&Config::resolve(&settings).unwrap()).unwrap();
+            let mut generator = prepared.trainer::<f64>().unwrap().generator(&prepared.reference).unwrap();
+            let x = ndarray::concatenate![ndarray::Axis(0), prepared.data.points, prepared.data.points, prepared.data.points];
+            let (all, mut exact) = (generator.score(0.3, x.view()).unwrap(), vec![0.0; 1800]);
+            if form == "residual" {
+                let points: Vec<f64> = x.iter().copied().collect();
+                Evaluator::new(&prepared.reference.in_data_units().unwrap()).score(&points, &mut exact).unwrap();
+            }
+            for (i, ((x, s), exact)) in x.outer_iter().zip(all.outer_iter()).zip(exact.chunks_exact(2)).enumerate() {
+                let mut one = [f64::NAN; 2];
+                generator.score_into(0.3, &x.to_vec(), &mut one).unwrap();
+                assert!(one[..] == s.to_vec(), "{kind}, point {i}: {one:?} alone, {s} among others");
+                assert!(
+                    one.iter().zip(exact).all(|(s, e)| (s - e).abs() <= 1e-9 * (1.0 + e.abs())),
+                    "{kind}, point {i}: {one:?} {exact:?}"
+                );
+            }
+            let e = generator.score_into(0.3, &[1.0; 3], &mut [0.0; 3]).unwrap_err().to_string();
+            assert!(e.contains("points of 2 numbers"), "{e}");
+            assert!(generator.score(0.3, ndarray::array![[1.0]].view()).is_err());
+        }
+    }
+}
