@@ -59,7 +59,7 @@ pub(crate) fn check_run(dir: &Path) -> Result<()> {
 /// let dir = std::env::temp_dir().join(format!("ndsm-{}", std::process::id()));
 /// Checkpoint::of(&prepared, &trainer).save(&dir)?;
 /// let mut generator = Generator::<f32>::load(&dir)?;
-/// let same = trainer.generator(&prepared.reference)?.sample(10, 0, Method::Ode, None)?;
+/// let same = prepared.generator(&trainer)?.sample(10, 0, Method::Ode, None)?;
 /// assert_eq!(generator.sample(10, 0, Method::Ode, None)?, same);
 /// # std::fs::remove_dir_all(&dir).ok();
 /// # Ok::<(), ndsm::Error>(())
@@ -281,7 +281,7 @@ mod tests {
         assert!(read.state == *trainer.state() && read.config == prepared.config, "{settings:?}");
         assert!(read.encoder == prepared.encoder && read.data == prepared.data.hash(), "{settings:?}");
 
-        let written = trainer.generator(&prepared.reference).unwrap().through(prepared.encoder.clone()).sample(20, 5, Method::Ode, None);
+        let written = prepared.generator(&trainer).unwrap().sample(20, 5, Method::Ode, None);
         let samples = Generator::<R>::load(dir.path()).unwrap().sample(20, 5, Method::Ode, None).unwrap();
         assert!(samples == written.unwrap() && samples.dim() == (20, columns), "{settings:?}");
 

@@ -149,7 +149,7 @@ impl<R: Real> Generator<R> {
     ///     Setting::new("data.name", "four-modes"), Setting::new("data.n", 300usize), Setting::new("reference.components", 4usize),
     /// ])?;
     /// let prepared = prepare(&config)?;
-    /// let mut generator = prepared.trainer::<f32>()?.generator(&prepared.reference)?;
+    /// let mut generator = prepared.generator(&prepared.trainer::<f32>()?)?;
     /// let mut score = [0.0; 2];
     /// generator.score_into(0.1, &[4.0, 3.0], &mut score)?;
     /// assert!(score[1] > 0.0); // up, to the mode at (4, 4)
@@ -261,7 +261,7 @@ mod tests {
             let mut settings: Vec<Setting> = settings.iter().map(|(k, v)| Setting::new(k, *v)).collect();
             settings.extend([Setting::new("data.n", 300usize), Setting::new("reference.components", 3usize)]);
             let prepared = prepare(&Config::resolve(&settings).unwrap()).unwrap();
-            let mut generator = prepared.trainer::<f64>().unwrap().generator(&prepared.reference).unwrap();
+            let mut generator = prepared.generator(&prepared.trainer::<f64>().unwrap()).unwrap();
             let x = ndarray::concatenate![ndarray::Axis(0), prepared.data.points, prepared.data.points, prepared.data.points];
             let (all, mut exact) = (generator.score(0.3, x.view()).unwrap(), vec![0.0; 1800]);
             if form == "residual" {

@@ -1,6 +1,6 @@
 //! What comes before training: the data, their latent space, the reference, and the choices that follow from it.
 
-use super::{Reference, Trainer, settle};
+use super::{Generator, Reference, Trainer, settle};
 use crate::config::{Config, DataName, ReferenceKind};
 use crate::data::{self, Dataset, Encoder, Request};
 use crate::mixture::{Covariances, Mixture};
@@ -25,8 +25,8 @@ use std::path::Path;
 /// for _ in 0..config.train.steps {
 ///     trainer.step()?;
 /// }
-/// let mut generator = trainer.generator(&prepared.reference)?.through(prepared.encoder);
-/// assert_eq!(generator.sample(10, 0, Method::Ode, None)?.dim(), (10, 64));
+/// let samples = prepared.generator(&trainer)?.sample(10, 0, Method::Ode, None)?;
+/// assert_eq!(samples.dim(), (10, 64));
 /// # Ok::<(), ndsm::Error>(())
 /// ```
 pub struct Prepared {
@@ -51,6 +51,14 @@ impl Prepared {
     /// As [`Trainer::new`].
     pub fn trainer<R: Real>(&self) -> Result<Trainer<R>> {
         Trainer::new(&self.config, &self.reference, self.x.view())
+    }
+
+    /// The generator of what `trainer` has come to, in the units of the data.
+    ///
+    /// # Errors
+    /// A trainer of another configuration.
+    pub fn generator<R: Real>(&self, trainer: &Trainer<R>) -> Result<Generator<R>> {
+        Ok(trainer.generator(&self.reference)?.through(self.encoder.clone()))
     }
 }
 
