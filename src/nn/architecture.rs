@@ -1,14 +1,11 @@
-//! What a score network is, and the list of them.
+//! What a score network is.
 
+use super::ScoreNet;
 use super::layers::{Declared, Layers};
-use super::{Mlp, ResidualMlp, ScoreNet};
 use crate::tape::{Activation, Recorder, Var};
 use crate::{Real, Result};
 use std::fmt;
 use std::ops::Range;
-
-/// Every architecture that `network.kind` names; the first is the default. The tests below walk this list.
-pub static ARCHITECTURES: &[Kind] = &[Mlp::KIND, ResidualMlp::KIND];
 
 /// An architecture by name: how a configuration makes a network of it.
 #[derive(Debug, Clone, Copy)]
@@ -40,8 +37,8 @@ pub struct Sizes {
 /// What a score network is: layers, and a formula on them. [`ScoreNet::of`] makes a network of it, which records itself for
 /// training and evaluates itself without a tape, by the same formula.
 ///
-/// The formula maps rows [point, features of the time] to rows as long as the point. A network of images cuts its rows into
-/// the two parts by [`Operations::columns`], and reshapes the first.
+/// The formula maps rows [point over its standard deviation, features of the time] to rows as long as the point;
+/// [`Operations::columns`] parts the two.
 ///
 /// ```
 /// use ndsm::nn::{Architecture, Inference, Layers, Operations, ScoreNet, Start, Value};
@@ -154,7 +151,7 @@ impl<R: Real> Operations for Taped<'_, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::Inference;
+    use crate::nn::{ARCHITECTURES, Inference};
     use crate::real::Dual;
     use crate::rng::{Purpose, Stream};
 
