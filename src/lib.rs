@@ -10,21 +10,21 @@
 //! |---|---|
 //! | [`error`], [`real`], [`simd`] | the error type; f32, f64 and dual numbers, with their lane functions; loops compiled for three vector levels |
 //! | [`rng`] | counter-based random numbers, named by (seed, purpose, step, chunk) |
-//! | [`config`] | what a run is: every key with its default and range |
 //! | [`linalg`] | Cholesky and symmetric eigendecomposition |
 //! | [`control`] | expectations with less variance: regression on controls, antithetic pairs, strata, quasi-random points |
 //! | [`kernels`] | loops over slices: products, convolutions, sums, broadcasting, normalisation, activations |
 //! | [`tape`] | reverse-mode automatic differentiation: recorded once, replayed every step |
-//! | [`nn`], [`optim`] | the score network; Adam, averages, schedules |
+//! | [`nn`], [`optim`] | layers, score networks behind one trait; Adam, averages, schedules |
+//! | [`config`] | what a run is: every key with its default and range |
 //! | [`mixture`] | Gaussian mixtures: density, score, Hessian, samples, exact marginals, expectation-maximisation |
 //! | [`sde`] | processes, time grids, Euler-Maruyama, the component-wise exact step |
 //! | [`transition`] | Gaussian one-step laws and the targets that their scores give; laws of training times |
 //! | [`objective`] | denoising score matching along chains and from exact kernels, control variates, the component flow |
 //! | [`sample`] | probability flow, reverse equation, predictor-corrector |
-//! | [`data`], [`metrics`] | toy laws with exact densities, digits, files, principal components; discrepancies with their floors |
-//! | [`train`] | reference, training steps, generation |
+//! | [`data`], [`metrics`] | toy laws with exact densities, digits, files, the latent space; discrepancies with their floors |
+//! | [`train`] | preparing data, reference, training steps, generation, checkpoints (feature `files`) |
 //! | [`audit`] | tables that check every formula |
-//! | `cli` | the command line, checkpoints, pictures, report (feature `cli`) |
+//! | `cli` | the command line, pictures, report (feature `cli`) |
 //!
 //! From points to new points, in memory:
 //!

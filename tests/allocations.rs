@@ -3,12 +3,14 @@
 #[path = "common/training.rs"]
 mod training;
 
+use ndsm::config::{Config, Setting};
 use ndsm::nn::{Autoencoder, Inference, ScoreNet, UNet};
 use ndsm::optim::{Adam, Decay, Schedule};
 use ndsm::rng::{Purpose, Stream};
 use ndsm::sde::Paths;
 use ndsm::sde::brownian::Tree;
 use ndsm::sde::ode::{DormandPrince, Explicit};
+use ndsm::train::prepare;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use training::Training;
@@ -80,12 +82,31 @@ fn steps_of_a_perceptron_and_its_inference_allocate_nothing() {
     let n = 100;
     let batch = vec![normals(n * net.inputs(), 0), vec![0.7; n], normals(n * 2, 1)];
     let params = net.init(0);
-    let mut inference = Inference::new(net, &params).unwrap();
+    let mut inference = Inference::new(&net, &params).unwrap();
     let (rows, mut out) = (normals(n * net.inputs(), 0), vec![0.0; n * 2]);
-    check(Training::new(training::mlp(net, n).unwrap(), batch, 1, params, adam()).unwrap(), |params| {
+    check(Training::new(training::mlp(&net, n).unwrap(), batch, 1, params, adam()).unwrap(), |params| {
         inference.load(params).unwrap();
         inference.run(&rows, &mut out).unwrap();
     });
+}
+
+#[test]
+fn the_score_of_a_point_allocates_nothing() {
+    for (kind, sde, form) in [("mlp", "langevin", "residual"), ("residual", "langevin", "scaled"), ("mlp", "ve", "plain")] {
+        let mut settings = vec![Setting::new("data.name", "moons"), Setting::new("data.n", 300usize)];
+        settings.extend([("network.kind", kind), ("sde.kind", sde), ("network.parametrisation", form)].map(|(k, v)| Setting::new(k, v)));
+        let prepared = prepare(&Config::resolve(&settings).unwrap()).unwrap();
+        let mut generator = prepared.generator(&prepared.trainer::<f32>().unwrap()).unwrap();
+        let (mut score, mut sum) = ([0.0; 2], 0.0);
+        generator.score_into(0.5, &[0.0, 0.0], &mut score).unwrap();
+        let before = COUNT.get();
+        for i in 0..100 {
+            generator.score_into(0.01 * f64::from(i + 1), &[0.1 * f64::from(i), 1.0], &mut score).unwrap();
+            sum += score[0] + score[1];
+        }
+        assert_eq!(COUNT.get() - before, 0, "{kind} {sde} {form}");
+        assert!(sum.is_finite() && sum != 0.0);
+    }
 }
 
 #[test]

@@ -102,6 +102,45 @@ fn a_killed_run_resumes_to_the_same_bytes() {
     assert!(log("killed") == log("whole"), "logs differ");
 }
 
+/// A program trains the first steps of a run, and the command line the rest; the run has the bytes of one that was not broken off,
+/// and the program has its samples.
+#[test]
+fn a_saved_model_is_taken_up_by_the_command_line_and_back() {
+    use ndsm::config::{Config, Setting};
+    use ndsm::train::{Checkpoint, Generator, prepare};
+    let dir = tempfile::tempdir().unwrap();
+    let more = ["--set", "network.kind=residual", "--set", "train.steps=60", "--set", "train.warmup=5"];
+    let whole = dir.path().join("whole");
+    train(dir.path(), &[&more[..], &["--out", "whole"]].concat());
+
+    let given = [SMALL, &more[..]].concat();
+    let pairs = given.iter().filter_map(|s| s.split_once('='));
+    let settings: Vec<Setting> = pairs
+        .map(|(key, value)| value.parse::<usize>().map_or_else(|_| Setting::new(key, value), |number| Setting::new(key, number)))
+        .collect();
+    let prepared = prepare(&Config::resolve(&settings).unwrap()).unwrap();
+    let mut trainer = prepared.trainer::<f32>().unwrap();
+    (0..25).for_each(|_| drop(trainer.step().unwrap()));
+    let saved = dir.path().join("saved");
+    Checkpoint::of(&prepared, &trainer).save(&saved).unwrap();
+    ok(dir.path(), &["train", "--resume", "--out", "saved"]);
+    assert!(samples(&saved) == samples(&whole), "samples differ");
+
+    for (method, name) in [(ndsm::sample::Method::Ode, "ode"), (ndsm::sample::Method::Sde, "sde")] {
+        ok(dir.path(), &["sample", "whole", "--n", "50", "--seed", "3", "--method", name, "--out", "x.npy"]);
+        let here = Generator::<f32>::load(&whole).unwrap().sample(50, 3, method, None).unwrap();
+        let bytes: Vec<u8> = here.iter().flat_map(|x| (*x as f32).to_le_bytes()).collect();
+        assert!(fs::read(dir.path().join("x.npy")).unwrap()[128..] == bytes, "{name}");
+    }
+    // The checkpoint of one kind of network under the configuration of another.
+    train(dir.path(), &["--set", "train.steps=2", "--out", "mlp"]);
+    fs::copy(whole.join("checkpoint.safetensors"), dir.path().join("mlp/checkpoint.safetensors")).unwrap();
+    let out = program(dir.path()).args(["sample", "mlp", "--out", "y.npy"]).output().unwrap();
+    let sentence = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.code() == Some(2) && sentence.lines().count() == 1, "{sentence}");
+    assert!(sentence.contains("of another kind than network.kind = \"mlp\""), "{sentence}");
+}
+
 /// Trains `steps=5` with `settings` and draws 20 finite samples by each method.
 fn trains_and_generates(dir: &Path, name: &str, settings: &[String], methods: &[&str]) {
     let set: Vec<&str> = settings.iter().flat_map(|s| ["--set", s]).collect();
@@ -156,6 +195,7 @@ fn every_grid_transition_parametrisation_and_precision_trains_and_generates() {
         ("geometric", "sde.grid=geometric objective.time_sampling=grid sde.steps=6".to_owned()),
         ("linearised", "objective.transition=local-linear sde.grid=per-path train.times_per_path=2".to_owned()),
         ("f64", "train.precision=f64 train.ema=0 train.clip=0 train.weight_decay=0.1".to_owned()),
+        ("residual", "network.kind=residual".to_owned()),
         ("plain", "network.parametrisation=plain".to_owned()),
         ("scaled", "network.parametrisation=scaled objective.weighting=uniform train.schedule=constant".to_owned()),
         ("spherical", "reference.covariance=spherical objective.kind=dsm".to_owned()),

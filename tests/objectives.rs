@@ -28,7 +28,7 @@ fn setting(parametrisation: Parametrisation, n: usize) -> (ScoreModel<f64>, Draw
     chain().draw(&[0.5, -0.3].repeat(n), &u, Paths { seed: 0, purpose: Purpose::Noise, step: 0 }, &mut draws).unwrap();
     let net = ScoreNet::new(2, 12, 2, 3).unwrap();
     let model = ScoreModel::new(net, parametrisation, scale, Guide::Reference(Evaluator::new(&pi)), &[2.0, 1.5]).unwrap();
-    let mut params = vec![0.0; net.parameter_count()];
+    let mut params = vec![0.0; model.net.parameter_count()];
     Stream::new(1, Purpose::Test, 0, 0).fill_normal(&mut params);
     params.iter_mut().for_each(|p| *p *= 0.3);
     (model, draws, params)
@@ -44,7 +44,7 @@ fn by_formula(
     weighting: Weighting,
     learned: &Learned<f64>,
 ) -> Vec<f64> {
-    let mut inference = Inference::new(model.net, params).unwrap();
+    let mut inference = Inference::new(&model.net, params).unwrap();
     (0..draws.len())
         .map(|i| {
             let (d, t) = (draws.draw(i), draws.times()[i]);
@@ -69,7 +69,7 @@ fn by_formula(
                 Learned::Network { params, .. } => {
                     let (mut row, mut out) = (vec![0.0; model.net.inputs()], vec![0.0; 2]);
                     model.input(t, d.mean, &mut row).unwrap();
-                    Inference::new(ScoreNet::new(2, 32, 2, 3).unwrap(), params).unwrap().run(&row, &mut out).unwrap();
+                    Inference::new(&ScoreNet::new(2, 32, 2, 3).unwrap(), params).unwrap().run(&row, &mut out).unwrap();
                     out
                 }
                 Learned::Regression(bins) => {
@@ -144,7 +144,7 @@ fn score(model: &ScoreModel<f64>, params: &[f64], t: f64, x: &[f64]) -> Vec<f64>
     let mut row = vec![0.0; model.net.inputs()];
     model.input(t, x, &mut row).unwrap();
     let (mut out, mut guide) = (vec![0.0; 2], vec![0.0; 2]);
-    Inference::new(model.net, params).unwrap().run(&row, &mut out).unwrap();
+    Inference::new(&model.net, params).unwrap().run(&row, &mut out).unwrap();
     model.guide(&[t], x, &mut guide).unwrap();
     let (factor, guided) = match model.parametrisation {
         Parametrisation::Plain => (sbar, 0.0),

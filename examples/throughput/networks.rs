@@ -31,7 +31,7 @@ fn steps(mut training: Training, first: usize, name: &'static str, units: usize)
 }
 
 /// A perceptron's parameters, flat: uniform in +-1/sqrt(inputs); biases zero.
-fn parameters(net: ScoreNet, inputs: &Inputs) -> Result<Vec<f32>> {
+fn parameters(net: &ScoreNet, inputs: &Inputs) -> Result<Vec<f32>> {
     let mut params = vec![0.0; net.parameter_count()];
     for (layer, p) in net.parameters().iter().step_by(2).enumerate() {
         let bound = (p.shape[0] as f64).powf(-0.5);
@@ -41,14 +41,14 @@ fn parameters(net: ScoreNet, inputs: &Inputs) -> Result<Vec<f32>> {
 }
 
 pub fn mlp(net: ScoreNet, batch: usize, inputs: &Inputs) -> Result<Timing> {
-    let params = parameters(net, inputs)?;
+    let params = parameters(&net, inputs)?;
     let rows = vec![
         inputs.normal("x", &[batch, net.inputs()], 1.0)?,
         inputs.uniform("sigma", &[batch, 1], 0.1, 1.0)?,
         inputs.normal("z", &[batch, net.dim()], 1.0)?,
     ];
     let blocks = blocks(batch, 64);
-    let training = Training::new(training::mlp(net, batch / blocks)?, rows, blocks, params, training::adam()?)?;
+    let training = Training::new(training::mlp(&net, batch / blocks)?, rows, blocks, params, training::adam()?)?;
     steps(training, 20, "loss_20", 10)
 }
 
@@ -101,7 +101,7 @@ fn weights(p: &Parameter, inputs: &Inputs) -> Result<Vec<f32>> {
 /// The network of `mlp-small` on `batch` rows.
 pub fn infer(batch: usize, inputs: &Inputs) -> Result<Timing> {
     let net = ScoreNet::new(2, 128, 3, 6)?;
-    let mut inference = Inference::new(net, &parameters(net, inputs)?)?;
+    let mut inference = Inference::new(&net, &parameters(&net, inputs)?)?;
     // One set of rows for every batch: that of `mlp-small`, again and again.
     let all: Vec<f32> = inputs.normal("x", &[1024, net.inputs()], 1.0)?;
     let rows: Vec<f32> = all.iter().copied().cycle().take(batch * net.inputs()).collect();
@@ -118,7 +118,7 @@ pub fn sample(inputs: &Inputs) -> Result<Timing> {
     const STEPS: usize = 100;
     const CHUNK: usize = 256;
     let net = ScoreNet::new(2, 128, 3, 6)?;
-    let mut inference = Inference::new(net, &parameters(net, inputs)?)?;
+    let mut inference = Inference::new(&net, &parameters(&net, inputs)?)?;
     let start: Vec<f32> = inputs.normal("x", &[SAMPLES, 2], 1.0)?;
     let (mut y, mut score) = (start.clone(), vec![0f32; 2 * SAMPLES]);
     let mut rows = vec![0f32; net.inputs() * SAMPLES];

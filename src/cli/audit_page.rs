@@ -2,8 +2,8 @@
 
 use super::html::{document, escape, picture, table};
 use super::plot::{Errors, convergence};
-use super::run_dir::write_whole;
 use crate::audit::{Report, Row, Slope};
+use crate::data::write_whole;
 use crate::{Error, Result};
 use std::path::Path;
 

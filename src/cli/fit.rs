@@ -1,15 +1,14 @@
 //! `ndsm fit`: the reference law by itself, with its report.
 
 use super::args::FitArgs;
-use super::config_file;
 use super::html::{document, escape, picture, table};
 use super::plot::{Curve, responsibilities, sweep};
-use super::prepare::{Prepared, encode, prepare};
 use super::report::number;
-use super::run_dir::{RunDir, write_whole};
-use super::tensors::Tensors;
-use crate::config::Config;
+use super::run_dir::RunDir;
+use crate::config::{Config, file};
+use crate::data::write_whole;
 use crate::mixture::{self, Count, FitOptions, Mixture};
+use crate::train::{Prepared, prepare};
 use crate::{Error, Result};
 use ndarray::Array1;
 use std::io::Write;
@@ -19,8 +18,8 @@ const SPECTRA: usize = 10;
 
 /// Fits, writes the file, the pictures and the page, and returns what to say.
 pub fn fit(args: &FitArgs) -> Result<String> {
-    let mut settings = args.keys.config.as_deref().map(config_file::read).transpose()?.unwrap_or_default();
-    settings.extend(config_file::overrides(&args.keys.set)?);
+    let mut settings = args.keys.config.as_deref().map(file::read).transpose()?.unwrap_or_default();
+    settings.extend(file::overrides(&args.keys.set)?);
     let given = Config::resolve(&settings)?;
     let run = RunDir::plan_reference(args.out.as_deref(), &given)?;
     let prepared = prepare(&given)?;
@@ -29,11 +28,7 @@ pub fn fit(args: &FitArgs) -> Result<String> {
     run.create(&given)?;
     let _ = writeln!(std::io::stderr(), "{}", run.path().display());
     let [file, page] = run.reference();
-    let mut tensors = Tensors::default();
-    tensors.reference(&prepared.reference);
-    prepared.pca.iter().for_each(|pca| tensors.pca(pca));
-    tensors.fact("data", prepared.data.hash());
-    tensors.write(&file)?;
+    prepared.write_reference(&file)?;
 
     let lines: Vec<String> = facts.iter().map(|(name, text)| format!("{name}: {text}")).collect();
     let title = format!("{}: {} components, {} covariances", given.data.name.name(), law.components(), law.kind().name());
@@ -68,7 +63,7 @@ const SPECTRUM: &str = "Variances of the heaviest components along their princip
 
 /// What the fit came to.
 fn facts(p: &Prepared, law: &Mixture) -> Result<Vec<(String, String)>> {
-    let held_out = encode(p.pca.as_ref(), p.data.held_out.view())?;
+    let held_out = p.encoder.encode(p.data.held_out.view())?;
     let one = mixture::fit(p.x.view(), &FitOptions { components: Count::Fixed(1), ..FitOptions::default() })?.mixture;
     let mut facts = vec![
         ("points".to_owned(), format!("{} for the fit, {} held out, {} dimensions", p.x.nrows(), held_out.nrows(), law.dim())),

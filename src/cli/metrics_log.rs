@@ -43,7 +43,7 @@ impl MetricsLog {
         };
         let kept: String = old.split_inclusive('\n').filter(|line| step_of(line).is_some_and(|s| s <= done)).collect();
         if kept != old {
-            super::run_dir::write_whole(path, kept.as_bytes()).map_err(|e| Error::io(path, "cannot be written", &e))?;
+            crate::data::write_whole(path, kept.as_bytes()).map_err(|e| Error::io(path, "cannot be written", &e))?;
         }
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(|e| Error::io(path, "cannot be opened", &e))?;
         Ok(MetricsLog { path: path.to_owned(), file: BufWriter::new(file) })

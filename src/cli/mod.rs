@@ -6,22 +6,18 @@
 mod args;
 mod audit;
 mod audit_page;
-mod checkpoint;
 mod commands;
-mod config_file;
 mod engine;
 mod fit;
 mod html;
 mod metrics_log;
 mod numerics;
 pub mod plot;
-mod prepare;
 mod progress;
 mod report;
 mod reproduce;
 mod run_dir;
 mod summary;
-mod tensors;
 mod train;
 
 use crate::Result;

@@ -1,19 +1,17 @@
 //! The engine behind the commands: data, latent space, reference, training and samples joined.
 
 use super::args::Method as MethodArg;
-use super::checkpoint::Checkpoint;
 use super::engine::{Engine, Model, Sampling};
 use super::metrics_log::Step;
 use super::plot::{self, Canvas};
-use super::prepare::{Prepared, encode, prepare, read};
 use super::summary::Metric;
 use crate::config::{Config, ObjectiveKind, Precision, SdeKind};
-use crate::data::{self, Dataset, MAX_NUMBERS, Pca};
+use crate::data::{self, Dataset, Encoder, MAX_NUMBERS};
 use crate::metrics::{self, ModeSpace, nearest};
 use crate::rng::Purpose;
 use crate::sample::Method;
 use crate::sde::{ComponentStep, Linear, LinearLaw, Paths, Speed, SubVariancePreserving, VarianceExploding};
-use crate::train::{Generator, Likelihood, Reference, State, Trainer, settle};
+use crate::train::{Checkpoint, Generator, Likelihood, Prepared, Reference, State, Trainer, prepare, read_data, settle};
 use crate::{Error, Real, Result};
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
 use std::cell::OnceCell;
@@ -63,7 +61,7 @@ struct Run<R: Real> {
     config: Config,
     /// Why they were.
     choices: Vec<String>,
-    pca: Option<Pca>,
+    encoder: Encoder,
     reference: Reference,
     /// The state that was loaded; unused once there is a trainer.
     state: Option<State<R>>,
@@ -75,24 +73,24 @@ struct Run<R: Real> {
 
 impl<R: Real> Run<R> {
     fn begin(config: &Config) -> Result<Self> {
-        let Prepared { config, choices, data, pca, x, reference } = prepare(config)?;
-        let trainer = Some(Trainer::new(&config, &reference, x.view())?);
+        let prepared = prepare(config)?;
+        let trainer = Some(prepared.trainer()?);
+        let Prepared { config, choices, data, encoder, reference, .. } = prepared;
         let hash = Some(data.hash());
-        Ok(Run { config, choices, pca, reference, state: None, trainer, data: OnceCell::from(data), hash })
+        Ok(Run { config, choices, encoder, reference, state: None, trainer, data: OnceCell::from(data), hash })
     }
 
     fn load(config: &Config, checkpoint: &Path) -> Result<Self> {
-        let network = |d| crate::train::network(config, d);
-        let Checkpoint { state, reference, pca, data } = Checkpoint::read(checkpoint, network)?;
-        let (config, choices) = settle(config, &reference)?;
-        let run = Run { config, choices, pca, reference, state: Some(state), trainer: None, data: OnceCell::new(), hash: Some(data) };
+        let Checkpoint { config, state, reference, encoder, data } = Checkpoint::read(checkpoint, config)?;
+        let (config, choices) = settle(&config, &reference)?;
+        let run = Run { config, choices, encoder, reference, state: Some(state), trainer: None, data: OnceCell::new(), hash: Some(data) };
         run.generator()?; // what does not fit the configuration is refused now
         Ok(run)
     }
 
     /// The run with its trainer, on the data of the checkpoint.
     fn trainable(mut self) -> Result<Self> {
-        let x = encode(self.pca.as_ref(), self.data()?.points.view())?;
+        let x = self.encoder.encode(self.data()?.points.view())?;
         let state = self.current()?.clone();
         self.trainer = Some(Trainer::resume(&self.config, &self.reference, x.view(), state)?);
         self.state = None;
@@ -103,7 +101,7 @@ impl<R: Real> Run<R> {
         if let Some(data) = self.data.get() {
             return Ok(data);
         }
-        let data = read(&self.config)?;
+        let data = read_data(&self.config)?;
         if self.hash.is_some_and(|h| h != data.hash()) {
             return Err(Error::refused("data", "differ from those that the checkpoint was trained on; start a new run with them"));
         }
@@ -116,11 +114,7 @@ impl<R: Real> Run<R> {
     }
 
     fn generator(&self) -> Result<Generator<R>> {
-        Generator::new(&self.config, &self.reference, self.current()?)
-    }
-
-    fn decode(&self, z: Array2<f64>) -> Result<Array2<f64>> {
-        self.pca.as_ref().map_or(Ok(z.clone()), |pca| pca.decode(z.view()))
+        Ok(Generator::new(&self.config, &self.reference, self.current()?)?.through(self.encoder.clone()))
     }
 
     fn images(&self, samples: ArrayView2<f64>, data: &Dataset, shape: data::ImageShape) -> Result<Canvas> {
@@ -187,13 +181,12 @@ impl<R: Real> Model for Run<R> {
     }
 
     fn save(&self, checkpoint: &Path) -> Result<()> {
-        let net = crate::train::network(&self.config, self.reference.whitening.dim())?;
         let data = match self.hash {
             Some(hash) => hash,
             None => self.data()?.hash(),
         };
-        let (state, reference, pca) = (self.current()?.clone(), self.reference.clone(), self.pca.clone());
-        Checkpoint { state, reference, pca, data }.write(checkpoint, &net, self.config.train.seed)
+        let (config, state) = (self.config.clone(), self.current()?.clone());
+        Checkpoint { config, state, reference: self.reference.clone(), encoder: self.encoder.clone(), data }.write(checkpoint)
     }
 
     fn sample(&self, how: Sampling) -> Result<Array2<f64>> {
@@ -202,15 +195,15 @@ impl<R: Real> Model for Run<R> {
             MethodArg::Sde => Method::Sde,
             MethodArg::Pc => Method::Pc,
         };
-        let d = self.pca.as_ref().map_or(self.reference.whitening.dim(), |pca| pca.mean.len());
+        let d = self.encoder.data_dim(self.reference.whitening.dim());
         if how.n > MAX_NUMBERS / d {
             return Err(Error::invalid("--n", format!("at most {} for samples of {d} numbers", MAX_NUMBERS / d), how.n));
         }
-        self.decode(self.generator()?.sample(how.n, how.seed, method, how.steps)?)
+        self.generator()?.sample(how.n, how.seed, method, how.steps)
     }
 
     fn evaluate(&self, samples: ArrayView2<f64>, seed: u64, resamples: usize) -> Result<Vec<Metric>> {
-        let (modes, latent) = (self.reference.in_data_units()?, encode(self.pca.as_ref(), samples)?);
+        let (modes, latent) = (self.reference.in_data_units()?, self.encoder.encode(samples)?);
         let fitted = ModeSpace { mixture: &modes, samples: latent.view() };
         let all = metrics::evaluate(samples, self.data()?, Some(fitted), seed, resamples)?.measures;
         let metric = |m: metrics::Measure| {
@@ -225,7 +218,7 @@ impl<R: Real> Model for Run<R> {
         let mut model = Likelihood::new(&self.config, &self.reference, self.current()?)?;
         let mut nll = |x: ArrayView2<f64>, which| -> Result<(f64, f64)> {
             let x = metrics::subset(x, LIKELIHOOD_POINTS, seed, which);
-            let p = -model.log_density(encode(self.pca.as_ref(), x.view())?.view(), LIKELIHOOD_STEPS)?;
+            let p = -model.log_density(self.encoder.encode(x.view())?.view(), LIKELIHOOD_STEPS)?;
             Ok((p.mean().unwrap_or(f64::NAN), p.std(1.0) / (p.len() as f64).sqrt()))
         };
         let ((value, error), (training, _)) = (nll(data.held_out.view(), 1)?, nll(data.points.view(), 2)?);
@@ -248,7 +241,7 @@ impl<R: Real> Model for Run<R> {
         }
         let shown = metrics::subset(samples, data.points.nrows(), self.config.train.seed, 8);
         let mut pictures = vec![("samples", plot::samples_beside_data(data.points.view(), shown.view()))];
-        if data.dim() == 2 && self.pca.is_none() {
+        if data.dim() == 2 && self.encoder == Encoder::Identity {
             if self.config.objective.kind != ObjectiveKind::ComponentFlow {
                 pictures.push(("score", self.score_field(samples, data)?));
             }
@@ -280,7 +273,7 @@ impl<R: Real> Model for Run<R> {
         if let Some(data) = self.data.get() {
             facts.push(("data".to_owned(), format!("{} for training, {} held out", data.points.nrows(), data.held_out.nrows())));
         }
-        if let Some(pca) = &self.pca {
+        if let Encoder::Pca(pca) = &self.encoder {
             facts.push(("variance in the latent space".to_owned(), format!("{:.1} %", 100.0 * pca.explained())));
         }
         facts.extend(self.choices.iter().map(|n| ("chosen".to_owned(), n.clone())));

@@ -1,10 +1,11 @@
 //! `report.html`: a run on one page, in one file that refers to nothing outside of itself.
 
 use super::html::{document, escape, picture, table};
-use super::run_dir::{RunDir, write_whole};
+use super::run_dir::RunDir;
 use super::summary::{Metric, Summary};
-use super::{config_file, metrics_log, plot};
-use crate::config::{Config, KEYS};
+use super::{metrics_log, plot};
+use crate::config::{Config, KEYS, file};
+use crate::data::write_whole;
 use crate::train::Group;
 use crate::{Error, Result};
 
@@ -31,7 +32,7 @@ const PICTURES: &[(&str, &str)] = &[
 /// # Errors
 /// `File` where one of the files is not what it should be, or writing fails.
 pub fn write(run: &RunDir) -> Result<()> {
-    let config = Config::resolve(&config_file::read(&run.config())?)?;
+    let config = Config::resolve(&file::read(&run.config())?)?;
     let (steps, losses) = if run.metrics().is_file() { metrics_log::losses(&run.metrics())? } else { Default::default() };
     let io = |e: std::io::Error| Error::io(run.report(), "cannot be written", &e);
     if !steps.is_empty() {

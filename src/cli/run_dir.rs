@@ -1,10 +1,10 @@
 //! The run directory: what a training run leaves, and how it is begun, taken up again and read.
 
-use super::config_file;
-use crate::config::Config;
+use crate::config::{Config, file};
+use crate::data::write_whole;
+use crate::train::{CHECKPOINT, CONFIG, check_run};
 use crate::{Error, Result};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// A directory with the files of one run.
@@ -48,14 +48,8 @@ impl RunDir {
     /// # Errors
     /// Exit code 2: there is no run in `dir`.
     pub fn open(dir: &Path) -> Result<RunDir> {
-        let run = RunDir(dir.to_owned());
-        if !dir.is_dir() {
-            return Err(Error::bad_file(dir, "no such run directory"));
-        }
-        if !run.config().is_file() {
-            return Err(Error::bad_file(dir, "must be a run directory, but holds no config.toml"));
-        }
-        Ok(run)
+        check_run(dir)?;
+        Ok(RunDir(dir.to_owned()))
     }
 
     /// The first write of a run: makes the directory, with the resolved configuration in it. A directory that cannot be
@@ -66,8 +60,7 @@ impl RunDir {
         let path = &self.0;
         let refuse = |e: std::io::Error| Error::bad_file(path, format!("the run directory cannot be made: {}", e.kind()));
         let missing: Vec<&Path> = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
-        let begun =
-            fs::create_dir_all(path.join("pictures")).and_then(|()| write_whole(&self.config(), config_file::write(config).as_bytes()));
+        let begun = fs::create_dir_all(path.join("pictures")).and_then(|()| write_whole(&self.config(), file::write(config).as_bytes()));
         begun.map_err(|e| {
             // Deepest first; what others have put there meanwhile stays, because only empty directories go.
             let _ = fs::remove_dir(path.join("pictures"));
@@ -85,7 +78,7 @@ impl RunDir {
 
     /// The resolved configuration.
     pub fn config(&self) -> PathBuf {
-        self.0.join("config.toml")
+        self.0.join(CONFIG)
     }
 
     /// One line a step.
@@ -95,7 +88,7 @@ impl RunDir {
 
     /// Weights, optimiser, reference.
     pub fn checkpoint(&self) -> PathBuf {
-        self.0.join("checkpoint.safetensors")
+        self.0.join(CHECKPOINT)
     }
 
     /// The reference that was fitted alone, and the page about it.
@@ -127,24 +120,6 @@ impl RunDir {
 /// Whether files can be made in a directory, which only making one answers; it is gone again at once.
 pub fn probe(dir: &Path) -> std::io::Result<()> {
     tempfile::NamedTempFile::new_in(dir).map(drop)
-}
-
-/// Writes a file as a whole or not at all: a temporary file beside it, synced, then renamed over it.
-/// # Errors
-/// Whatever the file system says.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(parent)?;
-    file.write_all(bytes)?;
-    // Temporary files are private; a result is as readable as any other file would be.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-    }
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    Ok(())
 }
 
 /// `runs/<data>-<what>-seed<k>`, with `-2`, `-3`, ... behind it: the first that is free, or the last that is `taken`.

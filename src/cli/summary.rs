@@ -1,6 +1,6 @@
 //! `summary.json`: what a run came to. `train` writes it, `report` shows it.
 
-use super::run_dir::write_whole;
+use crate::data::write_whole;
 use crate::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::path::Path;

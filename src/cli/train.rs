@@ -1,14 +1,13 @@
 //! `ndsm train`.
 
 use super::args::{Method, TrainArgs};
-use super::config_file;
 use super::engine::{Engine, Model, Sampling};
 use super::metrics_log::MetricsLog;
 use super::progress::Progress;
 use super::report;
 use super::run_dir::RunDir;
 use super::summary::{Metric, Summary};
-use crate::config::{Config, KEYS, Setting, Value};
+use crate::config::{Config, KEYS, Setting, Value, file};
 use crate::data::npy;
 use crate::{Error, Result};
 use ndarray::Array2;
@@ -56,15 +55,15 @@ const RESUMABLE: &[&str] = &[
 /// The configuration and the place of the run, both checked. A resumed run goes by its own configuration, with `--config` in
 /// its stead and `--set` over it; with a checkpoint there, only [`RESUMABLE`] keys may differ.
 fn plan(args: &TrainArgs) -> Result<(Config, RunDir)> {
-    let set = config_file::overrides(&args.keys.set)?;
+    let set = file::overrides(&args.keys.set)?;
     let over = |mut base: Vec<Setting>| {
         base.extend(set.iter().cloned());
         Config::resolve(&base)
     };
-    let file = args.keys.config.as_deref().map(config_file::read).transpose()?;
+    let file = args.keys.config.as_deref().map(file::read).transpose()?;
     // The run's own configuration comes before its place is checked: `--set` is to be judged together with it.
     let own = |run: &Path| match RunDir::open(run) {
-        Ok(run) if args.resume => config_file::read(&run.config()).map(Some),
+        Ok(run) if args.resume => file::read(&run.config()).map(Some),
         _ => Ok(None),
     };
     let named = args.out.as_deref().map(own).transpose()?.flatten();
@@ -154,7 +153,7 @@ pub fn metrics_text(metrics: &[Metric]) -> String {
 
 /// The model in a run directory, for the commands that use it.
 pub fn trained(run: &RunDir, engine: &dyn Engine) -> Result<(Config, Box<dyn Model>)> {
-    let config = Config::resolve(&config_file::read(&run.config())?)?;
+    let config = Config::resolve(&file::read(&run.config())?)?;
     if !run.checkpoint().is_file() {
         return Err(Error::bad_file(run.checkpoint(), "is not there; train the run first: ndsm train --resume --out DIR"));
     }

@@ -186,8 +186,9 @@ fn objective(c: &Config) -> Result<()> {
 }
 
 fn sizes(c: &Config) -> Result<()> {
-    let (width, depth) = (c.network.width as f64, c.network.depth as f64);
-    let weights = width * width * (depth - 1.0);
+    let (width, depth) = (c.network.width as f64, c.network.depth);
+    let squares = (c.network.kind.architecture().squares)(depth) as f64;
+    let weights = width * width * squares;
     need(weights <= MAX_WEIGHTS, "network.width", || {
         format!("with network.depth = {depth} the network would have {weights:.1e} weights; at most {MAX_WEIGHTS:.1e} are allowed")
     })?;
@@ -195,7 +196,7 @@ fn sizes(c: &Config) -> Result<()> {
     need(!c.train.diagnose || draws >= DIAGNOSED, "train.diagnose", || {
         format!("needs train.batch x train.times_per_path >= {DIAGNOSED}, got {draws}")
     })?;
-    let activations = (c.train.batch * c.train.times_per_path) as f64 * width * depth;
+    let activations = (c.train.batch * c.train.times_per_path) as f64 * width * (squares + 1.0);
     need(activations <= MAX_ACTIVATIONS, "train.batch", || {
         format!(
             "train.batch x train.times_per_path x network.width x network.depth would be {activations:.1e}; at most {MAX_ACTIVATIONS:.1e} is allowed"

@@ -1,6 +1,7 @@
 //! The choices: every key whose value is one of a few names.
 
 use super::value::{Field, Range, Value};
+use crate::nn::{ARCHITECTURES, Kind};
 use crate::{Error, Result};
 
 /// Declares an enum with its names; the first variant is the default. `later` lists names that the design knows and that
@@ -305,12 +306,38 @@ choice! {
     } later []
 }
 
-choice! {
-    /// The architecture of the score network.
-    NetworkKind {
-        /// A multilayer perceptron with Fourier features of time.
-        Mlp = "mlp",
-    } later []
+/// The architecture of the score network: one of [`ARCHITECTURES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NetworkKind(usize);
+
+impl NetworkKind {
+    /// Every architecture, in the order of the help text.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..ARCHITECTURES.len()).map(NetworkKind)
+    }
+
+    /// How a network of it is made.
+    pub fn architecture(self) -> &'static Kind {
+        &ARCHITECTURES[self.0]
+    }
+
+    /// The name in configuration files.
+    pub fn name(self) -> &'static str {
+        self.architecture().name
+    }
+}
+
+impl Field for NetworkKind {
+    fn read(place: &str, value: &Value, _: Range) -> Result<Self> {
+        let found = NetworkKind::all().find(|kind| *value == Value::from(kind.name()));
+        found.ok_or_else(|| Error::invalid(place, format!("one of {}", quoted(NetworkKind::all().map(NetworkKind::name), ", ")), value))
+    }
+    fn value(&self) -> Option<Value> {
+        Some(self.name().into())
+    }
+    fn accepts(_: Range) -> String {
+        quoted(NetworkKind::all().map(NetworkKind::name), " | ")
+    }
 }
 
 choice! {

@@ -17,6 +17,8 @@
 
 mod check;
 mod choices;
+#[cfg(feature = "files")]
+pub mod file;
 mod keys;
 mod value;
 

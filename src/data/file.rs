@@ -56,6 +56,26 @@ pub(super) fn open(path: &Path) -> Result<(File, u64)> {
     Ok((File::open(path).map_err(refuse)?, kind.len()))
 }
 
+/// Writes a file as a whole or not at all: a temporary file beside it, synced, then renamed over it.
+/// # Errors
+/// Whatever the file system says.
+#[cfg(feature = "files")]
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(parent)?;
+    file.write_all(bytes)?;
+    // Temporary files are private; a result is as readable as any other file would be.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
+    Ok(())
+}
+
 /// Reads exactly `out.len()` bytes of `what`; the sentence of a file that ends before.
 pub(super) fn fill(path: &Path, from: &mut impl Read, out: &mut [u8], what: &str) -> Result<()> {
     from.read_exact(out).map_err(|e| truncated(path, &e, what))

@@ -86,16 +86,16 @@ fn unpack<const AXES: usize>(path: &Path) -> Result<([usize; AXES], Vec<u8>)> {
     body(path, file, Some(length))
 }
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "files")]
 fn gunzip(_: &Path, file: impl std::io::BufRead) -> Result<impl Read> {
     Ok(flate2::bufread::MultiGzDecoder::new(file))
 }
 
-#[cfg(not(feature = "cli"))]
+#[cfg(not(feature = "files"))]
 fn gunzip(path: &Path, _: impl std::io::BufRead) -> Result<std::io::Empty> {
     Err(Error::Unavailable {
         what: format!("reading {}", path.display()),
-        why: "gzip needs the feature `cli`; unpack the file first".into(),
+        why: "gzip needs the feature `files`; unpack the file first".into(),
     })
 }
 

@@ -19,12 +19,16 @@
 
 pub mod csv;
 pub mod digits;
+mod encoder;
 mod file;
 pub mod idx;
 pub mod law;
 pub mod npy;
 pub mod pca;
 
+pub use encoder::Encoder;
+#[cfg(feature = "files")]
+pub(crate) use file::write_whole;
 pub use file::{ImageShape, MAX_NUMBERS, Table};
 pub use law::Law;
 pub use pca::Pca;

@@ -83,6 +83,19 @@ pub fn forward<R: Real>(
     dispatch(Forward { plan, epsilon: R::of(epsilon), activation, x, gamma, beta, y, kept, scratch });
 }
 
+/// [`forward`] with m and v those of each row, for as many rows as `y` has; `room` is that of [`layer_norm_room`].
+pub fn layer_norm_rows<R: Real>(epsilon: f64, x: &[R], gamma: &[R], beta: &[R], y: &mut [R], room: &mut [R]) {
+    let plan = Plan { samples: y.len() / gamma.len(), places: 1, channels: gamma.len(), groups: 1 };
+    let (kept, scratch) = room.split_at_mut(plan.kept());
+    forward(plan, epsilon, Activation::Identity, [x, gamma, beta], y, kept, scratch);
+}
+
+/// Numbers of working memory for at most `rows` rows of `c`.
+pub fn layer_norm_room(rows: usize, c: usize) -> usize {
+    let plan = Plan { samples: rows, places: 1, channels: c, groups: 1 };
+    plan.kept() + plan.scratch()
+}
+
 /// Adds to the gradients of x, gamma and beta, inputs 0, 1 and 2; dy is used up.
 pub fn backward<R: Real>(
     plan: Plan,

@@ -42,6 +42,7 @@ pub use fit::{Count, Criterion, Em, Fit, FitOptions, GroupFit, GroupTrial, Symme
 pub use group::{Group, MOST_ELEMENTS};
 pub use isometry::Isometry;
 pub use law::Mixture;
+pub use rows::RowMemory;
 pub use sampling::Draw;
 
 use crate::Result;

@@ -15,7 +15,31 @@ enum Quantity {
     Responsibilities,
 }
 
+/// Working memory for the rows of a batch on one thread.
+#[derive(Debug, Clone)]
+pub struct RowMemory<R> {
+    scratch: Vec<[R; W]>,
+    x: Vec<[R; W]>,
+    result: Vec<[R; W]>,
+}
+
 impl<R: Real> Evaluator<R> {
+    /// Memory for [`Evaluator::score_in`].
+    pub fn row_memory(&self) -> RowMemory<R> {
+        let (d, zero) = (self.dim(), [R::zero(); W]);
+        RowMemory { scratch: self.scratch(), x: vec![zero; d], result: vec![zero; d.max(self.components())] }
+    }
+
+    /// [`Evaluator::score`] on this thread alone, with the same bits: allocates nothing.
+    ///
+    /// # Errors
+    /// See [`Evaluator::log_density`].
+    pub fn score_in(&self, x: &[R], out: &mut [R], memory: &mut RowMemory<R>) -> Result<()> {
+        self.check(x, out, self.dim())?;
+        dispatch(Rows { evaluator: self, what: Quantity::Score, x, out, width: self.dim(), memory });
+        Ok(())
+    }
+
     /// ln pi of n points. `x`: [n, d] row-major; `out`: `[n]`.
     ///
     /// # Errors
@@ -41,14 +65,20 @@ impl<R: Real> Evaluator<R> {
     }
 
     fn rows(&self, what: Quantity, x: &[R], out: &mut [R], width: usize) -> Result<()> {
+        self.check(x, out, width)?;
+        let work = (par::chunks(x, CHUNK * self.dim()), par::chunks_mut(out, CHUNK * width));
+        let body =
+            |memory: &mut RowMemory<R>, _, (x, out): (&[R], &mut [R])| dispatch(Rows { evaluator: self, what, x, out, width, memory });
+        par::each_with(work, || self.row_memory(), body);
+        Ok(())
+    }
+
+    fn check(&self, x: &[R], out: &[R], width: usize) -> Result<()> {
         let d = self.dim();
         if !x.len().is_multiple_of(d) || out.len() != x.len() / d * width {
             let expected = format!("points of length {d} and, for each, {width} numbers out");
             return Err(Error::shape("mixture", expected, &[&[x.len()], &[out.len()]]));
         }
-        par::each((par::chunks(x, CHUNK * d), par::chunks_mut(out, CHUNK * width)), |_, (x, out)| {
-            dispatch(Rows { evaluator: self, what, x, out, width });
-        });
         Ok(())
     }
 }
@@ -59,6 +89,7 @@ struct Rows<'a, R> {
     x: &'a [R],
     out: &'a mut [R],
     width: usize,
+    memory: &'a mut RowMemory<R>,
 }
 
 impl<R: Real> Kernel for Rows<'_, R> {
@@ -67,19 +98,18 @@ impl<R: Real> Kernel for Rows<'_, R> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         let (d, width) = (self.evaluator.dim(), self.width);
-        let mut scratch = self.evaluator.scratch();
-        let mut lanes = vec![[R::zero(); W]; d];
-        let mut result = vec![[R::zero(); W]; width];
+        let RowMemory { scratch, x: lanes, result } = self.memory;
+        let result = &mut result[..width];
         for (x, out) in self.x.chunks(W * d).zip(self.out.chunks_mut(W * width)) {
-            load(x, &mut lanes);
+            load(x, lanes);
             match self.what {
-                Quantity::LogDensity => result[0] = self.evaluator.log_density_block::<FMA>(&lanes, &mut scratch),
-                Quantity::Score => self.evaluator.score_block::<FMA>(&lanes, &mut result, &mut scratch),
+                Quantity::LogDensity => result[0] = self.evaluator.log_density_block::<FMA>(lanes, scratch),
+                Quantity::Score => self.evaluator.score_block::<FMA>(lanes, result, scratch),
                 Quantity::Responsibilities => {
-                    self.evaluator.responsibilities_block::<FMA>(&lanes, &mut result, &mut scratch);
+                    self.evaluator.responsibilities_block::<FMA>(lanes, result, scratch);
                 }
             }
-            store(&result, out);
+            store(result, out);
         }
     }
 }

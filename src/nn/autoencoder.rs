@@ -49,12 +49,12 @@ impl Autoencoder {
         }
         let flat = h / 4 * (w / 4) * 2 * width;
         let mut layers = Layers::default();
-        layers.conv("e0", 3, (c, width), Start::Unit);
-        layers.conv("e1", 3, (width, 2 * width), Start::BehindSilu);
-        layers.linear("code", flat, latent, Start::BehindSilu);
-        layers.linear("rows", latent, flat, Start::Unit);
-        layers.conv_transposed("d1", 2 * width, width, Start::BehindSilu);
-        layers.conv_transposed("d0", width, c, Start::BehindSilu);
+        layers.conv("e0", 3, (c, width), Start::After(Activation::Identity));
+        layers.conv("e1", 3, (width, 2 * width), Start::After(Activation::Silu));
+        layers.linear("code", flat, latent, Start::After(Activation::Silu));
+        layers.linear("rows", latent, flat, Start::After(Activation::Identity));
+        layers.conv_transposed("d1", 2 * width, width, Start::After(Activation::Silu));
+        layers.conv_transposed("d0", width, c, Start::After(Activation::Silu));
         Ok(Autoencoder { image, width, latent, count: layers.count()?, layers })
     }
 

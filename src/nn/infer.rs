@@ -1,24 +1,30 @@
 //! Evaluation without a tape: for sampling, where nothing has to be kept.
 
 use super::ScoreNet;
+use super::architecture::{Operations, Value};
+use super::layers::EPSILON;
+use crate::kernels::Activation;
 use crate::kernels::gemm::{Matrix, Packed, pack, packed_len};
 use crate::kernels::linear::linear_rows;
 use crate::kernels::memory::zeros;
+use crate::kernels::moments::{layer_norm_room, layer_norm_rows};
 use crate::par;
+use crate::tape::Parameter;
 use crate::{Error, Real, Result};
+use std::ops::Range;
 
-/// Rows that go through all layers at once: their units stay in the second-level cache.
+/// Rows that go through all steps at once: their units stay in the second-level cache.
 const ROWS: usize = 128;
 
 /// A network with its weights packed for evaluation, and the working memory of each thread.
 ///
-/// Uses the tape's kernel: the result has the bits of the tape's forward pass, for any number of rows and threads. A call
-/// allocates nothing on one thread, and nothing that grows with the number of rows on several.
+/// Uses the tape's kernels: the result has the bits of the tape's forward pass, for any number of rows and threads. A call
+/// allocates nothing on one thread after the first one, and nothing that grows with the number of rows on several.
 ///
 /// ```
 /// use ndsm::nn::{Inference, ScoreNet};
 /// let net = ScoreNet::new(1, 16, 2, 3)?;
-/// let mut inference = Inference::new(net, &net.init::<f32>(0))?;
+/// let mut inference = Inference::new(&net, &net.init::<f32>(0))?;
 /// let mut row = [0.5; 7];
 /// net.features(-2.0, &mut row[1..])?;
 /// let mut out = [1.0];
@@ -27,21 +33,32 @@ const ROWS: usize = 128;
 /// # Ok::<(), ndsm::Error>(())
 /// ```
 pub struct Inference<R> {
-    net: ScoreNet,
-    packed: Vec<R>,
-    biases: Vec<R>,
-    threads: Vec<[Vec<R>; 2]>,
+    plan: Plan,
+    /// Parameters of the network.
+    count: usize,
+    /// The panels of each weight matrix.
+    panels: Vec<Vec<R>>,
+    /// Biases, scales and shifts.
+    vectors: Vec<Vec<R>>,
+    threads: Vec<Memory<R>>,
+}
+
+/// Values of one block of rows, by slot, and room for a normalisation.
+struct Memory<R> {
+    slots: Vec<Vec<R>>,
+    room: Vec<R>,
 }
 
 impl<R: Real> Inference<R> {
     /// Packs the parameters of `net`.
     ///
     /// # Errors
-    /// If their number is wrong or memory does not suffice.
-    pub fn new(net: ScoreNet, params: &[R]) -> Result<Self> {
-        let packed = net.layers().map(|(i, o)| packed_len::<R>(i, o)).sum();
-        let biases = net.layers().map(|(_, o)| o).sum();
-        let mut inference = Inference { net, packed: zeros(packed)?, biases: zeros(biases)?, threads: vec![] };
+    /// If their number is wrong, memory does not suffice, or the formula of `net` does not fit its layers.
+    pub fn new(net: &ScoreNet, params: &[R]) -> Result<Self> {
+        let plan = Plan::new(net)?;
+        let panels = plan.weights.iter().map(|w| zeros(packed_len::<R>(w.shape[0], w.shape[1]))).collect::<Result<_>>()?;
+        let vectors = plan.vectors.iter().map(|v| zeros(v.range().len())).collect::<Result<_>>()?;
+        let mut inference = Inference { plan, count: net.parameter_count(), panels, vectors, threads: vec![] };
         inference.load(params)?;
         Ok(inference)
     }
@@ -51,18 +68,14 @@ impl<R: Real> Inference<R> {
     /// # Errors
     /// If their number is wrong.
     pub fn load(&mut self, params: &[R]) -> Result<()> {
-        if params.len() != self.net.parameter_count() {
-            return Err(Error::invalid("inference: parameters", format!("{} numbers long", self.net.parameter_count()), params.len()));
+        if params.len() != self.count {
+            return Err(Error::invalid("inference: parameters", format!("{} numbers long", self.count), params.len()));
         }
-        let (mut packed, mut biases, mut params) = (&mut self.packed[..], &mut self.biases[..], params);
-        for (i, o) in self.net.layers() {
-            let (here, later) = packed.split_at_mut(packed_len::<R>(i, o));
-            pack(Matrix::new(&params[..i * o], i, o), here);
-            packed = later;
-            let (here, later) = biases.split_at_mut(o);
-            here.copy_from_slice(&params[i * o..][..o]);
-            biases = later;
-            params = &params[(i + 1) * o..];
+        for (w, panels) in self.plan.weights.iter().zip(&mut self.panels) {
+            pack(Matrix::new(&params[w.range()], w.shape[0], w.shape[1]), panels);
+        }
+        for (v, copy) in self.plan.vectors.iter().zip(&mut self.vectors) {
+            copy.copy_from_slice(&params[v.range()]);
         }
         Ok(())
     }
@@ -72,7 +85,7 @@ impl<R: Real> Inference<R> {
     /// # Errors
     /// If the lengths do not belong to the same n, or memory for the working memory of the threads cannot be had.
     pub fn run(&mut self, rows: &[R], out: &mut [R]) -> Result<()> {
-        let (i, o) = (self.net.inputs(), self.net.dim());
+        let (i, o) = (self.plan.inputs, self.plan.outputs);
         let n = rows.len() / i;
         if n * i != rows.len() || n * o != out.len() {
             return Err(Error::refused(
@@ -82,87 +95,308 @@ impl<R: Real> Inference<R> {
         }
         let spans = rayon::current_num_threads().min(n.div_ceil(ROWS)).max(1);
         while self.threads.len() < spans {
-            let units = ROWS * self.net.width();
-            self.threads.push([zeros(units)?, zeros(units)?]);
+            let slots = self.plan.slots.iter().map(|width| zeros(ROWS * width)).collect::<Result<_>>()?;
+            self.threads.push(Memory { slots, room: zeros(self.plan.room)? });
         }
-        let (net, packed, biases) = (self.net, &self.packed[..], &self.biases[..]);
+        let weights = Weights { panels: &self.panels, vectors: &self.vectors };
+        let plan = &self.plan;
         if let [only, ..] = &mut self.threads[..]
             && spans == 1
         {
-            forward(net, packed, biases, rows, out, only);
+            plan.run(weights, rows, out, only);
             return Ok(());
         }
         let span = n.div_ceil(spans).next_multiple_of(ROWS);
         let work = (par::chunks(rows, span * i), par::chunks_mut(out, span * o), par::chunks_mut(&mut self.threads, 1));
-        par::each(work, |_, (rows, out, tmp)| forward(net, packed, biases, rows, out, &mut tmp[0]));
+        par::each(work, |_, (rows, out, memory)| plan.run(weights, rows, out, &mut memory[0]));
         Ok(())
     }
 }
 
-/// All layers for one block of rows after another.
-fn forward<R: Real>(net: ScoreNet, packed: &[R], biases: &[R], rows: &[R], out: &mut [R], tmp: &mut [Vec<R>; 2]) {
-    let [a, b] = tmp;
-    for (rows, out) in rows.chunks(ROWS * net.inputs()).zip(out.chunks_mut(ROWS * net.dim())) {
-        let n = rows.len() / net.inputs();
-        let (mut x, mut y): (&mut [R], &mut [R]) = (a, b);
-        let (mut packed, mut biases) = (packed, biases);
-        for (layer, (i, o)) in net.layers().enumerate() {
-            let w = Packed::of(&packed[..packed_len::<R>(i, o)], i, o);
-            let from = if layer == 0 { rows } else { &x[..n * i] };
-            let to = if layer == net.depth() { &mut *out } else { &mut y[..n * o] };
-            linear_rows(net.activation(layer), from, w, i, &biases[..o], to, &mut []);
-            (packed, biases) = (&packed[packed_len::<R>(i, o)..], &biases[o..]);
-            std::mem::swap(&mut x, &mut y);
+/// The parameters as the steps read them.
+#[derive(Clone, Copy)]
+struct Weights<'a, R> {
+    panels: &'a [Vec<R>],
+    vectors: &'a [Vec<R>],
+}
+
+/// What is done to a block of rows, step by step, and which parameters that takes.
+struct Plan {
+    inputs: usize,
+    outputs: usize,
+    steps: Vec<Step>,
+    weights: Vec<Parameter>,
+    vectors: Vec<Parameter>,
+    /// Columns of each slot: values that are not needed at the same time share one.
+    slots: Vec<usize>,
+    /// Numbers of working memory of the normalisations.
+    room: usize,
+}
+
+/// One operation, what it reads (the same twice where that is one value), and its result.
+struct Step {
+    what: What,
+    from: [Columns; 2],
+    to: Columns,
+}
+
+enum What {
+    /// By index, the weights and the bias.
+    Linear(usize, usize, Activation),
+    /// By index, the scale and the shift.
+    LayerNorm(usize, usize),
+    Add,
+    /// From this column on.
+    Columns(usize),
+    Concat,
+}
+
+/// Where a value lies, and its number of columns.
+#[derive(Clone, Copy)]
+struct Columns {
+    place: Place,
+    width: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Input,
+    Slot(usize),
+    Output,
+}
+
+impl Plan {
+    fn new(net: &ScoreNet) -> Result<Self> {
+        let mut planner =
+            Planner { parameters: net.parameters(), widths: vec![net.inputs()], lines: vec![], weights: vec![], vectors: vec![] };
+        let y = net.architecture().formula(&mut planner, Value(0))?;
+        planner.finish(y, net.inputs(), net.dim())
+    }
+
+    /// All steps for one block of rows after another.
+    fn run<R: Real>(&self, weights: Weights<'_, R>, rows: &[R], out: &mut [R], memory: &mut Memory<R>) {
+        for (rows, out) in rows.chunks(ROWS * self.inputs).zip(out.chunks_mut(ROWS * self.outputs)) {
+            let n = rows.len() / self.inputs;
+            for step in &self.steps {
+                // The result's slot is taken out while the others are read.
+                let mut taken = match step.to.place {
+                    Place::Slot(s) => std::mem::take(&mut memory.slots[s]),
+                    Place::Input | Place::Output => Vec::new(),
+                };
+                let y = if step.to.place == Place::Output { &mut *out } else { &mut taken[..n * step.to.width] };
+                step.run(weights, rows, &memory.slots, &mut memory.room, y);
+                if let Place::Slot(s) = step.to.place {
+                    memory.slots[s] = taken;
+                }
+            }
         }
+    }
+}
+
+impl Step {
+    fn run<R: Real>(&self, weights: Weights<'_, R>, rows: &[R], slots: &[Vec<R>], room: &mut [R], y: &mut [R]) {
+        let n = y.len() / self.to.width;
+        let [x, z] = self.from.map(|from| match from.place {
+            Place::Slot(s) => &slots[s][..n * from.width],
+            // Nothing reads the output.
+            Place::Input | Place::Output => rows,
+        });
+        let ([i, j], o) = (self.from.map(|from| from.width), self.to.width);
+        match self.what {
+            What::Linear(w, b, activation) => {
+                linear_rows(activation, x, Packed::of(&weights.panels[w], i, o), i, &weights.vectors[b], y, &mut []);
+            }
+            What::LayerNorm(scale, shift) => layer_norm_rows(EPSILON, x, &weights.vectors[scale], &weights.vectors[shift], y, room),
+            What::Add => y.iter_mut().zip(x.iter().zip(z)).for_each(|(y, (x, z))| *y = *x + *z),
+            What::Columns(first) => {
+                y.chunks_exact_mut(o).zip(x.chunks_exact(i)).for_each(|(y, x)| y.copy_from_slice(&x[first..first + o]));
+            }
+            What::Concat => {
+                for (y, (x, z)) in y.chunks_exact_mut(o).zip(x.chunks_exact(i).zip(z.chunks_exact(j))) {
+                    y[..i].copy_from_slice(x);
+                    y[i..].copy_from_slice(z);
+                }
+            }
+        }
+    }
+}
+
+/// Operations put down as steps, before their values have places.
+struct Planner {
+    parameters: Vec<Parameter>,
+    /// Columns of each value; value k + 1 is the result of line k.
+    widths: Vec<usize>,
+    lines: Vec<(What, [usize; 2])>,
+    weights: Vec<Parameter>,
+    vectors: Vec<Parameter>,
+}
+
+impl Planner {
+    fn put(&mut self, what: What, from: [Value; 2], width: usize) -> Result<Value> {
+        if width == 0 {
+            return Err(Error::refused("network", "an operation of its formula has a result without columns"));
+        }
+        self.lines.push((what, from.map(|v| v.0)));
+        self.widths.push(width);
+        Ok(Value(self.lines.len()))
+    }
+
+    fn find(&self, layer: &str, what: &str) -> Result<Parameter> {
+        let name = format!("{layer}.{what}");
+        let found = self.parameters.iter().find(|p| p.name == name).cloned();
+        found.ok_or_else(|| Error::refused(name, "is another network's parameter"))
+    }
+
+    /// The index of the copy of a vector.
+    fn vector(&mut self, layer: &str, what: &str) -> Result<usize> {
+        let vector = self.find(layer, what)?;
+        self.vectors.push(vector);
+        Ok(self.vectors.len() - 1)
+    }
+
+    fn misfit(&self, what: &str, values: &[Value]) -> Error {
+        let widths: Vec<[usize; 1]> = values.iter().map(|v| [self.widths[v.0]]).collect();
+        Error::shape("network", what, &widths.iter().map(|w| &w[..]).collect::<Vec<_>>())
+    }
+
+    /// Gives every value its place.
+    fn finish(self, y: Value, inputs: usize, outputs: usize) -> Result<Plan> {
+        let mut last = vec![0; self.widths.len()];
+        for (line, (_, from)) in self.lines.iter().enumerate() {
+            from.iter().for_each(|v| last[*v] = line + 1);
+        }
+        if y.0 == 0 || last[y.0] > 0 || self.widths[y.0] != outputs {
+            let sentence = format!("its formula must end with an operation whose result has {outputs} columns and is not read again");
+            return Err(Error::refused("network", sentence));
+        }
+        let (mut slots, mut free) = (Vec::<usize>::new(), Vec::new());
+        let (mut places, mut steps) = (vec![Columns { place: Place::Input, width: inputs }], Vec::new());
+        for (line, (what, from)) in self.lines.into_iter().enumerate() {
+            let width = self.widths[line + 1];
+            let place = if line + 1 == y.0 {
+                Place::Output
+            } else {
+                let slot = free.pop().unwrap_or(slots.len());
+                slots.resize(slots.len().max(slot + 1), 0);
+                slots[slot] = slots[slot].max(width);
+                Place::Slot(slot)
+            };
+            places.push(Columns { place, width });
+            steps.push(Step { what, from: from.map(|v| places[v]), to: places[line + 1] });
+            let [a, b] = from;
+            for v in if a == b { &from[..1] } else { &from[..] } {
+                if let (Place::Slot(slot), true) = (places[*v].place, last[*v] == line + 1) {
+                    free.push(slot);
+                }
+            }
+        }
+        let widest = steps.iter().filter(|s| matches!(s.what, What::LayerNorm(..))).map(|s| s.to.width).max();
+        let room = widest.map_or(0, |c| layer_norm_room(ROWS, c));
+        Ok(Plan { inputs, outputs, steps, weights: self.weights, vectors: self.vectors, slots, room })
+    }
+}
+
+impl Operations for Planner {
+    fn linear(&mut self, layer: &str, x: Value, activation: Activation) -> Result<Value> {
+        let weight = self.find(layer, "weight")?;
+        let [i, o] = weight.shape[..] else { return Err(self.misfit(&format!("linear layer {layer}"), &[x])) };
+        if i != self.widths[x.0] {
+            return Err(self.misfit(&format!("{i} columns before {layer}"), &[x]));
+        }
+        self.weights.push(weight);
+        let bias = self.vector(layer, "bias")?;
+        self.put(What::Linear(self.weights.len() - 1, bias, activation), [x; 2], o)
+    }
+    fn layer_norm(&mut self, layer: &str, x: Value) -> Result<Value> {
+        let (scale, shift, c) = (self.vector(layer, "scale")?, self.vector(layer, "shift")?, self.widths[x.0]);
+        if self.vectors[scale].shape != [c] {
+            return Err(self.misfit(&format!("as many columns as {layer} has"), &[x]));
+        }
+        self.put(What::LayerNorm(scale, shift), [x; 2], c)
+    }
+    fn add(&mut self, x: Value, y: Value) -> Result<Value> {
+        if self.widths[x.0] != self.widths[y.0] {
+            return Err(self.misfit("summands of one width", &[x, y]));
+        }
+        self.put(What::Add, [x, y], self.widths[x.0])
+    }
+    fn columns(&mut self, x: Value, range: Range<usize>) -> Result<Value> {
+        if range.start > range.end || range.end > self.widths[x.0] {
+            return Err(self.misfit(&format!("columns {range:?}"), &[x]));
+        }
+        self.put(What::Columns(range.start), [x; 2], range.len())
+    }
+    fn concat(&mut self, x: Value, y: Value) -> Result<Value> {
+        self.put(What::Concat, [x, y], self.widths[x.0] + self.widths[y.0])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::{Purpose, Stream};
-    use crate::tape::Recorder;
-
-    fn check<R: Real>(net: ScoreNet, n: usize) {
-        let mut params = vec![R::zero(); net.parameter_count()];
-        Stream::new(1, Purpose::Test, 0, 0).fill_normal(&mut params);
-        let mut rows = vec![R::zero(); n * net.inputs()];
-        Stream::new(1, Purpose::Test, 0, 1).fill_normal(&mut rows);
-
-        let mut r = Recorder::<R>::new();
-        let x = r.input("x", &[n, net.inputs()]).unwrap();
-        let y = net.record(&mut r, x).unwrap();
-        let program = r.finish();
-        let mut ws = program.workspace().unwrap();
-        ws.input_mut(x).unwrap().copy_from_slice(&rows);
-        program.forward(&params, &mut ws).unwrap();
-
-        let mut inference = Inference::new(net, &net.init(0)).unwrap();
-        inference.load(&params).unwrap();
-        for threads in [1, 2, 3] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let mut out = vec![R::nan(); n * net.dim()];
-            pool.install(|| inference.run(&rows, &mut out)).unwrap();
-            assert!(out == ws.value(y).unwrap() && out.iter().all(|o| o.is_finite()), "{} rows, {threads} threads", n);
-        }
-    }
-
-    #[test]
-    fn inference_has_the_bits_of_the_tape() {
-        check::<f32>(ScoreNet::new(2, 33, 3, 6).unwrap(), 1000);
-        check::<f64>(ScoreNet::new(3, 20, 1, 0).unwrap(), 129);
-        check::<f32>(ScoreNet::new(1, 300, 2, 1).unwrap(), 1);
-        check::<f32>(ScoreNet::new(1, 1, 1, 1).unwrap(), 0);
-    }
+    use crate::nn::{Architecture, Layers, Start};
 
     #[test]
     fn wrong_lengths_are_refused() {
         let net = ScoreNet::new(2, 8, 1, 1).unwrap();
         let params = net.init::<f32>(0);
-        assert!(Inference::new(net, &params[1..]).is_err());
-        let mut inference = Inference::new(net, &params).unwrap();
+        assert!(Inference::new(&net, &params[1..]).is_err());
+        let mut inference = Inference::new(&net, &params).unwrap();
         let e = inference.run(&[0.0; 9], &mut [0.0; 4]).unwrap_err();
         assert!(e.to_string().contains("rows of 4 numbers"), "{e}");
         assert!(inference.run(&[0.0; 8], &mut [0.0; 5]).is_err());
+    }
+
+    /// Slots are shared: a deep network needs two for its units, whatever its depth.
+    #[test]
+    fn values_share_their_memory() {
+        let slots = |kind: &str, depth| {
+            let kind = crate::nn::ARCHITECTURES.iter().find(|k| k.name == kind).unwrap();
+            let net = (kind.network)(crate::nn::Sizes { dim: 2, width: 8, depth, frequencies: 1 }).unwrap();
+            Plan::new(&net).unwrap().slots
+        };
+        assert_eq!(slots("mlp", 9), [8, 8]);
+        assert_eq!(slots("residual", 9).len(), slots("residual", 2).len());
+    }
+
+    /// A formula that does not fit its layers, each time another way.
+    #[derive(Debug)]
+    struct Wrong(Layers, fn(&mut dyn Operations, Value) -> Result<Value>);
+
+    impl Architecture for Wrong {
+        fn dim(&self) -> usize {
+            2
+        }
+        fn frequencies(&self) -> usize {
+            0
+        }
+        fn layers(&self) -> &Layers {
+            &self.0
+        }
+        fn formula(&self, on: &mut dyn Operations, row: Value) -> Result<Value> {
+            (self.1)(on, row)
+        }
+    }
+
+    #[test]
+    fn formulas_that_do_not_fit_are_refused() {
+        const IDENTITY: Activation = Activation::Identity;
+        type Formula = fn(&mut dyn Operations, Value) -> Result<Value>;
+        let cases: [(Formula, &str); 7] = [
+            (|_, row| Ok(row), "must end with an operation whose result has 2 columns"),
+            (|on, row| on.concat(row, row), "must end with an operation whose result has 2 columns"),
+            (|on, row| on.linear("b", row, IDENTITY), "b.weight: is another network's parameter"),
+            (|on, row| on.concat(row, row).and_then(|x| on.linear("a", x, IDENTITY)), "2 columns before a, got [4]"),
+            (|on, row| on.columns(row, 1..3), "columns 1..3, got [2]"),
+            (|on, row| on.columns(row, 1..1), "without columns"),
+            (|on, row| on.columns(row, 1..2).and_then(|x| on.add(x, row)), "summands of one width, got [1] and [2]"),
+        ];
+        for (formula, words) in cases {
+            let mut layers = Layers::default();
+            layers.linear("a", 2, 2, Start::Zero);
+            let net = ScoreNet::of(Wrong(layers, formula)).unwrap();
+            let e = Inference::<f32>::new(&net, &[0.0; 6]).err().unwrap().to_string();
+            assert!(e.contains(words), "{e}");
+        }
     }
 }

@@ -1,107 +1,88 @@
-//! The residual perceptron: deep without losing its gradient.
+//! The residual perceptron: deep without losing its gradient, with the time in every block.
 
-use super::layers::{Declared, Layers, Start, check};
-use crate::tape::{Activation, Parameter, Recorder, Var};
-use crate::{Real, Result};
+use super::architecture::{Architecture, Kind, Operations, Value};
+use super::layers::{Layers, Start, check_sizes};
+use super::{ScoreNet, Sizes};
+use crate::Result;
+use crate::tape::Activation;
 
-/// A multilayer perceptron of residual blocks on rows `[n, inputs]` -> `[n, outputs]`:
+/// A multilayer perceptron of pre-norm residual blocks on rows [x, e], x the point over its standard deviation, e the features
+/// of the time:
 ///
-/// h = in(x);  h <- h + `b{k}.1`(silu(`b{k}.0`(norm(h)))), k = 0..blocks;  y = out(norm(h)).
+/// h = in(x, e);  h <- h + `b{k}.1`(silu(`b{k}.0`(norm(h), e))), k = 0..depth;  y = out(norm(h)).
 ///
-/// norm is a layer normalisation. The second layer of each block and the last start at zero.
+/// norm is a layer normalisation. The second layer of each block and the last start at zero, so the output does.
 ///
 /// ```
-/// use ndsm::nn::ResidualMlp;
-/// let net = ResidualMlp::new(3, 64, 4, 2)?;
-/// assert_eq!(net.parameter_count(), 4 * 64 + 4 * (2 * 65 * 64 + 2 * 64) + 2 * 64 + 65 * 2);
+/// use ndsm::nn::{ResidualMlp, ScoreNet};
+/// let net = ScoreNet::of(ResidualMlp::new(3, 64, 4, 6)?)?;
+/// let block = 2 * 64 + (64 + 12 + 1) * 64 + 65 * 64;
+/// assert_eq!(net.parameter_count(), (3 + 12 + 1) * 64 + 4 * block + 2 * 64 + 65 * 3);
 /// # Ok::<(), ndsm::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResidualMlp {
-    inputs: usize,
-    blocks: usize,
-    outputs: usize,
+    dim: usize,
+    depth: usize,
+    frequencies: usize,
     layers: Layers,
-    count: usize,
 }
 
 impl ResidualMlp {
-    /// A network of `blocks` blocks of `width` units.
+    /// `network.kind` = "residual": `network.depth` blocks.
+    pub const KIND: Kind = Kind {
+        name: "residual",
+        squares: |depth| 2 * depth,
+        network: |s| ScoreNet::of(ResidualMlp::new(s.dim, s.width, s.depth, s.frequencies)?),
+    };
+
+    /// A network of `depth` blocks of `width` units for points in R^`dim`.
     ///
     /// # Errors
-    /// If `inputs` or `outputs` is not in 1..=1,000,000, `width` in 1..=16,384, `blocks` in 1..=256, or there would be more than
-    /// 2^30 parameters.
-    pub fn new(inputs: usize, width: usize, blocks: usize, outputs: usize) -> Result<Self> {
-        check(&[
-            ("inputs", inputs, 1, 1_000_000),
-            ("width", width, 1, 16_384),
-            ("blocks", blocks, 1, 256),
-            ("outputs", outputs, 1, 1_000_000),
-        ])?;
+    /// If `dim` is not in 1..=1,000,000, `width` in 1..=16,384, `depth` in 1..=64, `frequencies` in 0..=256, or there would be
+    /// more than 2^30 parameters.
+    pub fn new(dim: usize, width: usize, depth: usize, frequencies: usize) -> Result<Self> {
+        check_sizes(Sizes { dim, width, depth, frequencies })?;
+        let (time, unit) = (2 * frequencies, Start::After(Activation::Identity));
         let mut layers = Layers::default();
-        layers.linear("in", inputs, width, Start::Unit);
-        for k in 0..blocks {
+        layers.linear("in", dim + time, width, unit);
+        for k in 0..depth {
             layers.norm(format!("b{k}.norm"), width);
-            layers.linear(format!("b{k}.0"), width, width, Start::Unit);
+            layers.linear(format!("b{k}.0"), width + time, width, unit);
             layers.linear(format!("b{k}.1"), width, width, Start::Zero);
         }
         layers.norm("norm", width);
-        layers.linear("out", width, outputs, Start::Zero);
-        Ok(ResidualMlp { inputs, blocks, outputs, count: layers.count()?, layers })
+        layers.linear("out", width, dim, Start::Zero);
+        layers.count()?;
+        Ok(ResidualMlp { dim, depth, frequencies, layers })
     }
+}
 
-    /// Length of an input row.
-    pub fn inputs(&self) -> usize {
-        self.inputs
+impl Architecture for ResidualMlp {
+    fn dim(&self) -> usize {
+        self.dim
     }
-    /// Length of an output row.
-    pub fn outputs(&self) -> usize {
-        self.outputs
+    fn frequencies(&self) -> usize {
+        self.frequencies
     }
-    /// Number of parameters.
-    pub fn parameter_count(&self) -> usize {
-        self.count
+    fn layers(&self) -> &Layers {
+        &self.layers
     }
-    /// Names, shapes and places of the parameters: `in.weight`, `in.bias`, `b0.norm.scale`, `b0.norm.shift`, `b0.0.weight`, ...
-    pub fn parameters(&self) -> Vec<Parameter> {
-        self.layers.parameters()
-    }
-    /// Initial parameters: normal weights of variance 1/inputs; biases, the second layer of each block and the last zero.
-    pub fn init<R: Real>(&self, seed: u64) -> Vec<R> {
-        self.layers.init(seed)
-    }
-
-    /// Records the parameters under `prefix`.
-    ///
-    /// # Errors
-    /// If the names are taken.
-    pub fn declare<R: Real>(&self, recorder: &mut Recorder<R>, prefix: &str) -> Result<Declared> {
-        self.layers.declare(recorder, prefix)
-    }
-
-    /// Records the network's value at `x` `[n, inputs]`.
-    ///
-    /// # Errors
-    /// If the shapes do not fit or the parameters are another network's.
-    pub fn apply<R: Real>(&self, r: &mut Recorder<R>, p: &Declared, x: Var) -> Result<Var> {
-        let mut h = p.linear(r, "in", x, Activation::Identity)?;
-        for k in 0..self.blocks {
-            let inner = p.layer_norm(r, &format!("b{k}.norm"), h)?;
-            let inner = p.linear(r, &format!("b{k}.0"), inner, Activation::Silu)?;
-            let inner = p.linear(r, &format!("b{k}.1"), inner, Activation::Identity)?;
-            h = r.add(h, inner)?;
+    fn formula(&self, on: &mut dyn Operations, row: Value) -> Result<Value> {
+        let inputs = self.dim + 2 * self.frequencies;
+        let time = if self.frequencies > 0 { Some(on.columns(row, self.dim..inputs)?) } else { None };
+        let mut h = on.linear("in", row, Activation::Identity)?;
+        for k in 0..self.depth {
+            let mut inner = on.layer_norm(&format!("b{k}.norm"), h)?;
+            if let Some(time) = time {
+                inner = on.concat(inner, time)?;
+            }
+            let inner = on.linear(&format!("b{k}.0"), inner, Activation::Silu)?;
+            let inner = on.linear(&format!("b{k}.1"), inner, Activation::Identity)?;
+            h = on.add(h, inner)?;
         }
-        let h = p.layer_norm(r, "norm", h)?;
-        p.linear(r, "out", h, Activation::Identity)
-    }
-
-    /// [`Self::declare`] without a prefix and [`Self::apply`] in one.
-    ///
-    /// # Errors
-    /// As those.
-    pub fn record<R: Real>(&self, recorder: &mut Recorder<R>, x: Var) -> Result<Var> {
-        let declared = self.declare(recorder, "")?;
-        self.apply(recorder, &declared, x)
+        let h = on.layer_norm("norm", h)?;
+        on.linear("out", h, Activation::Identity)
     }
 }
 
@@ -110,33 +91,19 @@ mod tests {
     use super::*;
     use crate::nn::layers::EPSILON;
     use crate::rng::{Purpose, Stream};
-
-    #[test]
-    fn sizes_are_checked() {
-        for (i, w, b, o, words) in [
-            (0, 1, 1, 1, "network.inputs"),
-            (1, 0, 1, 1, "network.width"),
-            (1, 1, 0, 1, "network.blocks: must be an integer in 1..=256, got 0"),
-            (1, 1, 1, usize::MAX, "network.outputs"),
-            (1, 16_384, 256, 1, "more than 1073741824 parameters"),
-        ] {
-            let e = ResidualMlp::new(i, w, b, o).unwrap_err().to_string();
-            assert!(e.contains(words), "{e}");
-        }
-    }
+    use crate::tape::Recorder;
 
     /// The documented formula, one row at a time.
     #[test]
     fn a_row_follows_the_formula() {
-        let net = ResidualMlp::new(2, 3, 2, 1).unwrap();
+        let net = ScoreNet::of(ResidualMlp::new(2, 3, 2, 1).unwrap()).unwrap();
         let mut params = vec![0f64; net.parameter_count()];
         Stream::new(3, Purpose::Test, 0, 0).fill_normal(&mut params);
-        let rows = [[0.3, -1.0], [2.0, 0.5]];
+        let rows = [[0.3, -1.0, 0.6, 0.8], [2.0, 0.5, -1.0, 0.0]];
         let mut r = Recorder::<f64>::new();
         let x = r.input("x", &[2, net.inputs()]).unwrap();
         let y = net.record(&mut r, x).unwrap();
         let program = r.finish();
-        assert_eq!((program.parameters(), program.parameter_count()), (&net.parameters()[..], net.parameter_count()));
         let mut ws = program.workspace().unwrap();
         ws.input_mut(x).unwrap().copy_from_slice(rows.as_flattened());
         program.forward(&params, &mut ws).unwrap();
@@ -152,19 +119,16 @@ mod tests {
             let std = (x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 3.0 + EPSILON).sqrt();
             (0..3).map(|j| (x[j] - mean) / std * scale[j] + shift[j]).collect::<Vec<f64>>()
         };
-        for (row, y) in rows.iter().zip(ws.value(y).unwrap()) {
+        for (row, y) in rows.iter().zip(ws.value(y).unwrap().chunks_exact(2)) {
             let mut h = linear("in", row);
             for k in 0..2 {
-                let inner = linear(&format!("b{k}.0"), &norm(&format!("b{k}.norm"), &h));
-                let inner: Vec<f64> = inner.iter().map(|z| z / (1.0 + (-z).exp())).collect();
-                let inner = linear(&format!("b{k}.1"), &inner);
-                h.iter_mut().zip(inner).for_each(|(h, i)| *h += i);
+                let normed = [&norm(&format!("b{k}.norm"), &h)[..], &row[2..]].concat();
+                let inner: Vec<f64> = linear(&format!("b{k}.0"), &normed).iter().map(|z| z / (1.0 + (-z).exp())).collect();
+                h.iter_mut().zip(linear(&format!("b{k}.1"), &inner)).for_each(|(h, i)| *h += i);
             }
-            let expected = linear("out", &norm("norm", &h))[0];
-            assert!((y - expected).abs() <= 1e-12 * (1.0 + expected.abs()), "{y}, not {expected}");
+            for (y, want) in y.iter().zip(linear("out", &norm("norm", &h))) {
+                assert!((y - want).abs() <= 1e-12 * (1.0 + want.abs()), "{y}, not {want}");
+            }
         }
-        let zero = net.init::<f64>(0);
-        program.forward(&zero, &mut ws).unwrap();
-        assert!(ws.value(y).unwrap().iter().all(|y| *y == 0.0) && zero != net.init::<f64>(1));
     }
 }

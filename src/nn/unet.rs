@@ -183,25 +183,25 @@ fn layers(c: usize, width: usize, multipliers: &[usize]) -> Layers {
     let mut all = Layers::default();
     let block = |all: &mut Layers, name: String, i: usize, o: usize| {
         all.norm(format!("{name}.n0"), i);
-        all.conv(format!("{name}.c0"), 3, (i, o), Start::BehindSilu);
-        all.linear(format!("{name}.t"), embedding, o, Start::BehindSilu);
+        all.conv(format!("{name}.c0"), 3, (i, o), Start::After(Activation::Silu));
+        all.linear(format!("{name}.t"), embedding, o, Start::After(Activation::Silu));
         all.norm(format!("{name}.n1"), o);
         all.conv(format!("{name}.c1"), 3, (o, o), Start::Zero);
         if i != o {
-            all.conv(format!("{name}.s"), 1, (i, o), Start::Unit);
+            all.conv(format!("{name}.s"), 1, (i, o), Start::After(Activation::Identity));
         }
     };
-    all.linear("t0", width, embedding, Start::Unit);
-    all.linear("t1", embedding, embedding, Start::BehindSilu);
-    all.conv("in", 3, (c, width), Start::Unit);
+    all.linear("t0", width, embedding, Start::After(Activation::Identity));
+    all.linear("t1", embedding, embedding, Start::After(Activation::Silu));
+    all.conv("in", 3, (c, width), Start::After(Activation::Identity));
     block(&mut all, "d0".into(), width, channels[0]);
     for (level, pair) in channels.windows(2).enumerate() {
-        all.conv(format!("down{level}"), 3, (pair[0], pair[0]), Start::Unit);
+        all.conv(format!("down{level}"), 3, (pair[0], pair[0]), Start::After(Activation::Identity));
         block(&mut all, format!("d{}", level + 1), pair[0], pair[1]);
     }
     for level in (0..last).rev() {
         let (h, o) = (channels[level + 1], channels[level]);
-        all.conv(format!("up{level}"), 3, (h, h), Start::Unit);
+        all.conv(format!("up{level}"), 3, (h, h), Start::After(Activation::Identity));
         block(&mut all, format!("u{level}"), h + o, o);
     }
     all.norm("n", channels[0]);
@@ -259,7 +259,7 @@ mod tests {
         let (x, time) = (r.input("x", &[2, 4, 4, 1]).unwrap(), r.input("time", &[3, 8]).unwrap());
         let e = net.record(&mut r, x, time).unwrap_err().to_string();
         assert!(e.contains("images [n, 4, 4, 1], time [n, 8], got [2, 4, 4, 1] and [3, 8]"), "{e}");
-        let other = crate::nn::ResidualMlp::new(1, 1, 1, 1).unwrap().declare(&mut r, "other.").unwrap();
+        let other = crate::nn::ScoreNet::new(1, 1, 1, 1).unwrap().declare(&mut r, "other.").unwrap();
         let time = r.input("time of 2", &[2, 8]).unwrap();
         assert!(net.apply(&mut r, &other, x, time).unwrap_err().to_string().contains("t0.weight"));
     }

@@ -3,15 +3,16 @@
 use super::system::start_std;
 use super::{Reference, State, System, settle};
 use crate::config::{Config, ObjectiveKind, Parametrisation, SdeKind};
-use crate::mixture::{Draw, Mixture};
+use crate::data::Encoder;
+use crate::mixture::{Draw, Mixture, RowMemory};
 use crate::nn::Inference;
-use crate::objective::{Regression, ScoreModel};
+use crate::objective::{Guide, Regression, ScoreModel};
 use crate::rng::Purpose;
 use crate::sample::{Field, Generation, Method, Reverse, generate};
 use crate::sde::Whitening;
 use crate::sde::ode::Explicit;
 use crate::{Error, Real, Result};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
 /// Heun steps when none are asked for: mixture references were done at 4; linear processes need more.
@@ -19,31 +20,53 @@ const STEPS_MIXTURE: usize = 16;
 const STEPS_LINEAR: usize = 32;
 /// Steps of the stochastic methods when none are asked for: they are of order one.
 const STEPS_STOCHASTIC: usize = 100;
-/// Rows of a parallel chunk.
+/// Rows of a parallel chunk; as many stay on the thread that asks.
 const ROWS: usize = 512;
 
 /// A score model, its parameters, and the way from its coordinates to the data's.
 pub struct Generator<R: Real> {
     config: Config,
+    encoder: Encoder,
     whitening: Whitening,
     start: Mixture,
     reverse: Box<dyn Reverse<R>>,
-    field: Learned<R>,
+    field: ScoreField<R>,
+    /// Whitened points and the residual of their score: memory of [`Generator::score_into`].
+    whitened: [Vec<R>; 2],
 }
 
-/// The residual field of a trained network.
-pub(super) struct Learned<R: Real> {
+/// The residual field of a trained network, with memory for the points of a call.
+pub(super) struct ScoreField<R: Real> {
     model: ScoreModel<R>,
     regression: Regression,
     inference: Inference<R>,
     rows: Vec<R>,
+    times: Vec<f64>,
     guide: Vec<R>,
+    /// Of a guide that is a mixture.
+    lanes: Option<RowMemory<R>>,
 }
 
-impl<R: Real> Learned<R> {
-    /// The field of a network that is a score.
-    pub fn new(model: ScoreModel<R>, inference: Inference<R>) -> Self {
-        Learned { model, regression: Regression::Score, inference, rows: Vec::new(), guide: Vec::new() }
+impl<R: Real> ScoreField<R> {
+    /// The field of a network with the parameters `params`.
+    ///
+    /// # Errors
+    /// Parameters of another network.
+    pub fn new(model: ScoreModel<R>, regression: Regression, params: &[R]) -> Result<Self> {
+        let inference = Inference::new(&model.net, params)?;
+        let lanes = if let Guide::Reference(pi) = &model.guide { Some(pi.row_memory()) } else { None };
+        Ok(ScoreField { model, regression, inference, rows: Vec::new(), times: Vec::new(), guide: Vec::new(), lanes })
+    }
+
+    /// The guide's score at the rows of `u` and time `t`, into `self.guide`.
+    fn evaluate_guide(&mut self, t: f64, u: &[R]) -> Result<()> {
+        self.guide.resize(u.len(), R::zero());
+        if let (Guide::Reference(pi), Some(lanes), true) = (&self.model.guide, &mut self.lanes, u.len() <= ROWS * self.model.dim()) {
+            return pi.score_in(u, &mut self.guide, lanes);
+        }
+        self.times.clear();
+        self.times.resize(u.len() / self.model.dim(), t);
+        self.model.guide(&self.times, u, &mut self.guide)
     }
 }
 
@@ -55,10 +78,21 @@ impl<R: Real> Generator<R> {
     pub fn new(config: &Config, reference: &Reference, state: &State<R>) -> Result<Self> {
         let config = &settle(config, reference)?.0;
         let system = System::<R>::new(config, reference)?;
-        let inference = Inference::new(system.model.net, state.averaged())?;
-        let field = Learned { regression: system.regression, ..Learned::new(system.model, inference) };
-        let (whitening, start) = (reference.whitening.clone(), reference.mixture.clone());
-        Ok(Generator { config: config.clone(), whitening, start, reverse: system.reverse, field })
+        let field = ScoreField::new(system.model, system.regression, state.averaged())?;
+        let (config, whitening, start) = (config.clone(), reference.whitening.clone(), reference.mixture.clone());
+        let (encoder, whitened) = (Encoder::Identity, Default::default());
+        Ok(Generator { config, encoder, whitening, start, reverse: system.reverse, field, whitened })
+    }
+
+    /// The same in the latent space of `encoder`: what it generates is decoded.
+    pub fn through(mut self, encoder: Encoder) -> Self {
+        self.encoder = encoder;
+        self
+    }
+
+    /// The way from the data to the space of the model.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
     }
 
     /// `n` samples [n, d] in the units of the data. `steps`: `None` for the default of method and process.
@@ -86,23 +120,69 @@ impl<R: Real> Generator<R> {
     /// # Errors
     /// More points than can be numbered.
     pub fn sample_reference(&self, n: usize, seed: u64) -> Result<Array2<f64>> {
-        self.whitening.unwhiten(self.start.sample(n, seed, Purpose::Start, Draw::Systematic)?.0.view())
+        self.encoder.decode(self.whitening.unwhiten(self.start.sample(n, seed, Purpose::Start, Draw::Systematic)?.0.view())?)
     }
 
-    /// The learned score in the units of the data, s_x = A^-T s_u, at the rows of `x` [n, d] and time `t`.
+    /// The learned score in the units of the data, s_x = A^-T s_u, at the rows of `x` [n, d] and time `t`. Of a model in a latent
+    /// space `x` and the score are in that space.
     ///
     /// # Errors
     /// The component flow, which has none; shapes that do not fit.
     pub fn score(&mut self, t: f64, x: ArrayView2<f64>) -> Result<Array2<f64>> {
+        let d = self.whitening.dim();
+        if x.ncols() != d {
+            return Err(Error::shape("score", format!("points [n, {d}]"), &[x.shape()]));
+        }
+        let x: Vec<f64> = x.iter().copied().collect();
+        let mut score = vec![0.0; x.len()];
+        self.score_into(t, &x, &mut score)?;
+        array(score, x.len() / d, d)
+    }
+
+    /// [`Generator::score`] of one point or several, row-major, into `out` of the same length: allocates nothing after the first
+    /// call of at most 512 points.
+    ///
+    /// ```
+    /// use ndsm::config::{Config, Setting};
+    /// use ndsm::train::prepare;
+    /// let config = Config::resolve(&[
+    ///     Setting::new("data.name", "four-modes"), Setting::new("data.n", 300usize), Setting::new("reference.components", 4usize),
+    /// ])?;
+    /// let prepared = prepare(&config)?;
+    /// let mut generator = prepared.generator(&prepared.trainer::<f32>()?)?;
+    /// let mut score = [0.0; 2];
+    /// generator.score_into(0.1, &[4.0, 3.0], &mut score)?;
+    /// assert!(score[1] > 0.0); // up, to the mode at (4, 4)
+    /// # Ok::<(), ndsm::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Generator::score`].
+    pub fn score_into(&mut self, t: f64, x: &[f64], out: &mut [f64]) -> Result<()> {
         if self.field.regression == Regression::Residual {
             return Err(Error::refused("score", "objective.kind = \"component-flow\" learns a velocity, not a score"));
         }
-        let u: Vec<R> = self.whitening.whiten(x)?.iter().map(|v| R::of(*v)).collect();
-        let (mut s, mut guide) = (vec![R::zero(); u.len()], vec![R::zero(); u.len()]);
-        self.field.residual(t, &u, &mut s)?;
-        self.field.model.guide(&vec![t; x.nrows()], &u, &mut guide)?;
-        let s: Vec<f64> = s.iter().zip(&guide).map(|(s, g)| (*s + *g).f64()).collect();
-        Ok(array(s, x.nrows(), x.ncols())?.dot(&self.whitening.inverse()))
+        let d = self.whitening.dim();
+        if !x.len().is_multiple_of(d) || out.len() != x.len() {
+            return Err(Error::shape("score", format!("points of {d} numbers and as much place"), &[&[x.len()], &[out.len()]]));
+        }
+        let (mean, inverse) = (self.whitening.mean(), self.whitening.inverse());
+        let [u, s] = &mut self.whitened;
+        u.clear();
+        for x in x.chunks_exact(d) {
+            let whiten = |row: ArrayView1<f64>| row.iter().zip(x.iter().zip(mean)).map(|(a, (x, m))| a * (x - m)).sum::<f64>();
+            u.extend(inverse.rows().into_iter().map(|row| R::of(whiten(row))));
+        }
+        s.resize(u.len(), R::zero());
+        self.field.residual(t, u, s)?;
+        self.field.evaluate_guide(t, u)?;
+        for (out, (s, guide)) in out.chunks_exact_mut(d).zip(s.chunks_exact(d).zip(self.field.guide.chunks_exact(d))) {
+            out.fill(0.0);
+            for ((s, g), row) in s.iter().zip(guide).zip(inverse.rows()) {
+                out.iter_mut().zip(row).for_each(|(out, a)| *out += a * (*s + *g).f64());
+            }
+        }
+        Ok(())
     }
 
     /// The positions of `n` points at the times of a generation with `steps` steps, from the start on: in the units of the data. For
@@ -128,7 +208,7 @@ impl<R: Real> Generator<R> {
     }
 
     fn in_data_units(&self, u: &[R], n: usize, d: usize) -> Result<Array2<f64>> {
-        self.whitening.unwhiten(array(u.iter().map(|v| v.f64()).collect(), n, d)?.view())
+        self.encoder.decode(self.whitening.unwhiten(array(u.iter().map(|v| v.f64()).collect(), n, d)?.view())?)
     }
 }
 
@@ -137,16 +217,19 @@ fn array(values: Vec<f64>, n: usize, d: usize) -> Result<Array2<f64>> {
     Array2::from_shape_vec((n, d), values).map_err(|_| Error::shape("points", format!("{n} x {d} numbers"), &[&[len]]))
 }
 
-impl<R: Real> Field<R> for Learned<R> {
+impl<R: Real> Field<R> for ScoreField<R> {
     fn residual(&mut self, t: f64, u: &[R], out: &mut [R]) -> Result<()> {
         let (model, d, inputs) = (&self.model, self.model.dim(), self.model.net.inputs());
         let n = u.len() / d;
         self.rows.resize(n * inputs, R::zero());
-        self.rows
-            .par_chunks_mut(ROWS * inputs)
-            .zip(u.par_chunks(ROWS * d))
-            .map(|(rows, u)| rows.chunks_exact_mut(inputs).zip(u.chunks_exact(d)).try_for_each(|(row, u)| model.input(t, u, row)))
-            .collect::<Result<Vec<()>>>()?;
+        let fill = |(rows, u): (&mut [R], &[R])| {
+            rows.chunks_exact_mut(inputs).zip(u.chunks_exact(d)).try_for_each(|(row, u)| model.input(t, u, row))
+        };
+        if n <= ROWS {
+            fill((&mut self.rows, u))?;
+        } else {
+            self.rows.par_chunks_mut(ROWS * inputs).zip(u.par_chunks(ROWS * d)).map(fill).collect::<Result<Vec<()>>>()?;
+        }
         self.inference.run(&self.rows, out)?;
         let form = model.parametrisation;
         if form != Parametrisation::Plain {
@@ -155,10 +238,48 @@ impl<R: Real> Field<R> for Learned<R> {
         }
         if self.regression == Regression::Score && form != Parametrisation::Residual {
             // The network is the whole score: the residual is what it adds to the guide.
-            self.guide.resize(u.len(), R::zero());
-            model.guide(&vec![t; n], u, &mut self.guide)?;
+            self.evaluate_guide(t, u)?;
             out.iter_mut().zip(&self.guide).for_each(|(o, g)| *o -= *g);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Setting;
+    use crate::mixture::Evaluator;
+    use crate::train::prepare;
+
+    /// Before training the score of the residual form is that of the reference, whose components are correlated, in the units of
+    /// the data: s_x = A^-T s_u. One point has the bits that it has among others, in a short call and in a long one.
+    #[test]
+    fn the_score_is_in_the_units_of_the_data_and_a_points_own() {
+        for (kind, form) in [("mlp", "residual"), ("residual", "scaled")] {
+            let settings = [("data.name", "moons"), ("network.kind", kind), ("network.parametrisation", form), ("train.precision", "f64")];
+            let mut settings: Vec<Setting> = settings.iter().map(|(k, v)| Setting::new(k, *v)).collect();
+            settings.extend([Setting::new("data.n", 300usize), Setting::new("reference.components", 3usize)]);
+            let prepared = prepare(&Config::resolve(&settings).unwrap()).unwrap();
+            let mut generator = prepared.generator(&prepared.trainer::<f64>().unwrap()).unwrap();
+            let x = ndarray::concatenate![ndarray::Axis(0), prepared.data.points, prepared.data.points, prepared.data.points];
+            let (all, mut exact) = (generator.score(0.3, x.view()).unwrap(), vec![0.0; 1800]);
+            if form == "residual" {
+                let points: Vec<f64> = x.iter().copied().collect();
+                Evaluator::new(&prepared.reference.in_data_units().unwrap()).score(&points, &mut exact).unwrap();
+            }
+            for (i, ((x, s), exact)) in x.outer_iter().zip(all.outer_iter()).zip(exact.chunks_exact(2)).enumerate() {
+                let mut one = [f64::NAN; 2];
+                generator.score_into(0.3, &x.to_vec(), &mut one).unwrap();
+                assert!(one[..] == s.to_vec(), "{kind}, point {i}: {one:?} alone, {s} among others");
+                assert!(
+                    one.iter().zip(exact).all(|(s, e)| (s - e).abs() <= 1e-9 * (1.0 + e.abs())),
+                    "{kind}, point {i}: {one:?} {exact:?}"
+                );
+            }
+            let e = generator.score_into(0.3, &[1.0; 3], &mut [0.0; 3]).unwrap_err().to_string();
+            assert!(e.contains("points of 2 numbers"), "{e}");
+            assert!(generator.score(0.3, ndarray::array![[1.0]].view()).is_err());
+        }
     }
 }

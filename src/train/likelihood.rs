@@ -7,12 +7,12 @@
 //! The divergence is exact, one derivative of the network a dimension on dual numbers, and is integrated as one more coordinate of
 //! the path, with the same method and the same steps.
 
-use super::generator::Learned;
+use super::generator::ScoreField;
 use super::system::{model, start_std};
 use super::{Reference, State, settle};
 use crate::config::{Config, ObjectiveKind};
 use crate::mixture::Mixture;
-use crate::nn::Inference;
+use crate::objective::Regression;
 use crate::real::Dual;
 use crate::sample::{Field, Reverse};
 use crate::sde::Whitening;
@@ -58,9 +58,8 @@ impl Likelihood {
         }
         let (score, reverse) = model::<D>(config, reference)?;
         let params: Vec<D> = state.averaged().iter().map(|p| Dual::constant(p.f64())).collect();
-        let inference = Inference::new(score.net, &params)?;
         let widen = start_std(config, reverse.as_ref());
-        let flow = Flow { field: Learned::new(score, inference), reverse, u: Vec::new(), v: Vec::new() };
+        let flow = Flow { field: ScoreField::new(score, Regression::Score, &params)?, reverse, u: Vec::new(), v: Vec::new() };
         let (whitening, start) = (reference.whitening.clone(), reference.mixture.clone());
         Ok(Likelihood { whitening, start, widen, horizon: config.sde.horizon, t_min: config.sde.t_min, flow })
     }
@@ -90,7 +89,7 @@ impl Likelihood {
 
 /// v, and div v as one more coordinate.
 struct Flow {
-    field: Learned<D>,
+    field: ScoreField<D>,
     reverse: Box<dyn Reverse<D>>,
     u: Vec<D>,
     v: Vec<D>,

@@ -1,7 +1,7 @@
 //! Training: from data and a [`Config`](crate::config::Config) to a model that generates.
 //!
-//! [`Reference`] fits the reference law and finds the whitened coordinates; [`settle`] chooses what the configuration leaves
-//! open; [`System`] builds process, objective and score model from the
+//! [`prepare`] reads the data and finds their latent space; [`Reference`] fits the reference law and finds the whitened
+//! coordinates; [`settle`] chooses what the configuration leaves open; [`System`] builds process, objective and score model from the
 //! configuration; [`Trainer`] takes optimiser steps; [`Generator`] makes samples, [`Likelihood`] weighs
 //! points. All state is plain arrays, and every random number is
 //! named by (seed, purpose, step, chunk), so a run that was stopped after any step goes on with the bits it would have had.
@@ -28,21 +28,31 @@
 //! ```
 
 mod bank;
+#[cfg(feature = "files")]
+mod checkpoint;
 mod choice;
 mod diagnosis;
 mod generator;
 mod horizon;
 mod likelihood;
+mod prepare;
 mod reference;
 mod rows;
 mod system;
+#[cfg(feature = "files")]
+mod tensors;
 mod trainer;
 
+#[cfg(feature = "files")]
+pub use checkpoint::Checkpoint;
+#[cfg(feature = "cli")]
+pub(crate) use checkpoint::{CHECKPOINT, CONFIG, check_run};
 pub use choice::{CANDIDATES, Prices};
 pub use diagnosis::Group;
 pub use generator::Generator;
 pub use horizon::settle;
 pub use likelihood::Likelihood;
+pub use prepare::{Prepared, prepare, read_data};
 pub use reference::Reference;
 pub use system::{System, network};
 pub use trainer::{State, StepReport, Trainer};

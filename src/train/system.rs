@@ -4,7 +4,7 @@ use super::horizon::{common, longest, stability, unstable};
 use super::{Reference, settle};
 use crate::config::{Config, ObjectiveKind, SdeKind, TimeSampling, Transition};
 use crate::mixture::Evaluator;
-use crate::nn::ScoreNet;
+use crate::nn::{ScoreNet, Sizes};
 use crate::objective::{ComponentChain, GaussianChain, Guide, Regression, ScoreModel};
 use crate::sample::{Reverse, ReverseIsotropic, ReverseLangevin};
 use crate::sde::{ComponentStep, Grid, Langevin, NoiseScale, Speed, SubVariancePreserving, VarianceExploding};
@@ -30,12 +30,13 @@ pub struct System<R: Real> {
     pub paths_per_point: usize,
 }
 
-/// The network of the configuration's size for points in R^`dim`.
+/// The network of the configuration's kind and sizes for points in R^`dim`.
 ///
 /// # Errors
 /// Sizes out of range.
 pub fn network(config: &Config, dim: usize) -> Result<ScoreNet> {
-    ScoreNet::new(dim, config.network.width, config.network.depth, FREQUENCIES)
+    let n = &config.network;
+    (n.kind.architecture().network)(Sizes { dim, width: n.width, depth: n.depth, frequencies: FREQUENCIES })
 }
 
 impl<R: Real> System<R> {

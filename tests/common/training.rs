@@ -14,7 +14,7 @@ pub struct Recorded {
 }
 
 /// Mean over `n` rows of |sigma net(x) + z|^2; inputs x, sigma, z.
-pub fn mlp(net: ScoreNet, n: usize) -> Result<Recorded> {
+pub fn mlp(net: &ScoreNet, n: usize) -> Result<Recorded> {
     let mut r = Recorder::new();
     let x = r.input("x", &[n, net.inputs()])?;
     let (sigma, z) = (r.input("sigma", &[n, 1])?, r.input("z", &[n, net.dim()])?);

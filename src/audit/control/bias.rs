@@ -87,7 +87,7 @@ pub(super) fn sources() -> Result<Vec<Source>> {
     let net = ScoreNet::new(2, 16, 1, 3)?;
     let model = |scale, guide, pi: &Mixture| {
         let guide = if guide { Guide::Reference(Evaluator::new(pi)) } else { Guide::Standard };
-        ScoreModel::new(net, Parametrisation::Residual, scale, guide, &[2.0, 1.5])
+        ScoreModel::new(net.clone(), Parametrisation::Residual, scale, guide, &[2.0, 1.5])
     };
     let source = |name, noising: Box<dyn Noising<f64>>, regression| {
         Ok::<_, Error>(Source { name, noising, model: model(scale, true, &pi)?, regression })

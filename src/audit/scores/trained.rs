@@ -116,7 +116,7 @@ fn errors<E: Isotropic<f64>>(model: &ScoreModel<f32>, params: &[f32], exact: &Eu
     let density = |x: f64| data.log_density(array![[x]].view()).map_or(f64::NAN, |l| l[0].exp());
     let mut chain = ChapmanKolmogorov::new(Line::new(-6.0, 6.0, POINTS, density)?);
     let (grid, inputs) = (Grid::Uniform.times(1.0, STEPS)?, model.net.inputs());
-    let mut inference = Inference::new(model.net, params)?;
+    let mut inference = Inference::new(&model.net, params)?;
     let x: Vec<f32> = (0..POINTS).map(|i| chain.law().x(i) as f32).collect();
     let (mut rows, mut out, mut guide) = (vec![0.0; POINTS * inputs], vec![0.0; POINTS], vec![0.0; POINTS]);
     let mut sums = [[0.0; 2]; BINS];

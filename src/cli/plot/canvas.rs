@@ -193,7 +193,7 @@ impl Canvas {
     /// # Errors
     /// `File` where writing fails.
     pub fn save(&self, path: &Path) -> Result<()> {
-        crate::cli::run_dir::write_whole(path, &self.png()).map_err(|e| Error::io(path, "the picture cannot be written", &e))
+        crate::data::write_whole(path, &self.png()).map_err(|e| Error::io(path, "the picture cannot be written", &e))
     }
 }
 

@@ -217,7 +217,7 @@ fn a_network_is_a_force() {
     };
     let force = force_blocks(
         1,
-        || Inference::new(net, &params).ok(),
+        || Inference::new(&net, &params).ok(),
         |network, _t, x: &[f64], out| {
             let ran = network.as_mut().map(|network| network.run(&rows(x), out));
             if !matches!(ran, Some(Ok(()))) {
@@ -227,7 +227,7 @@ fn a_network_is_a_force() {
     );
     let (f, _) = coefficients(&Overdamped::toward(force.unwrap(), 2.0).unwrap(), 0.0, &[0.4]);
     let mut out = [0.0];
-    Inference::new(net, &params).unwrap().run(&rows(&[0.4]), &mut out).unwrap();
+    Inference::new(&net, &params).unwrap().run(&rows(&[0.4]), &mut out).unwrap();
     assert!((f[0] - out[0]).abs() <= 1e-15 && out[0] != 0.0, "{f} {out:?}");
 }
 

@@ -1,10 +1,9 @@
 //! Named arrays in one safetensors file: what checkpoints and reference files are made of.
 
-use super::run_dir::write_whole;
-use crate::data::Pca;
+use super::Reference;
+use crate::data::{Encoder, Pca, write_whole};
 use crate::mixture::{Covariances, Mixture};
 use crate::sde::Whitening;
-use crate::train::Reference;
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2, ArrayBase, ArrayD, Data, Dimension, IxDyn};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -68,8 +67,9 @@ impl Tensors {
         self.array("whitening.inverse", &reference.whitening.inverse());
     }
 
-    /// `pca.*`.
-    pub fn pca(&mut self, pca: &Pca) {
+    /// `pca.*`, where the latent space has it.
+    pub fn encoder(&mut self, encoder: &Encoder) {
+        let Encoder::Pca(pca) = encoder else { return };
         self.array("pca.mean", &pca.mean);
         self.array("pca.components", &pca.components);
         self.array("pca.variance", &pca.variance);
@@ -103,7 +103,7 @@ pub struct Reader<'a> {
     tensors: SafeTensors<'a>,
     facts: HashMap<String, String>,
     what: &'static str,
-    pub(super) path: &'a Path,
+    path: &'a Path,
 }
 
 impl<'a> Reader<'a> {
@@ -188,10 +188,10 @@ impl<'a> Reader<'a> {
         Reference::from_parts(whitening, mixture).map_err(|e| self.bad(e))
     }
 
-    /// What [`Tensors::pca`] wrote, where it did.
-    pub fn pca(&self) -> Result<Option<Pca>> {
+    /// What [`Tensors::encoder`] wrote.
+    pub fn encoder(&self) -> Result<Encoder> {
         if !self.has("pca.mean") {
-            return Ok(None);
+            return Ok(Encoder::Identity);
         }
         let (mean, components, variance): (Array1<f64>, Array2<f64>, Array1<f64>) =
             (self.of("pca.mean")?, self.of("pca.components")?, self.of("pca.variance")?);
@@ -199,6 +199,6 @@ impl<'a> Reader<'a> {
         if components.dim() != (variance.len(), mean.len()) || total.len() != 1 {
             return Err(self.bad("the shapes of the `pca.*` tensors do not fit each other"));
         }
-        Ok(Some(Pca { mean, components, variance, total_variance: total[0] }))
+        Ok(Encoder::Pca(Pca { mean, components, variance, total_variance: total[0] }))
     }
 }

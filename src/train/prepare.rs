@@ -1,15 +1,34 @@
 //! What comes before training: the data, their latent space, the reference, and the choices that follow from it.
 
-use super::tensors::{Reader, bytes};
+use super::{Generator, Reference, Trainer, settle};
 use crate::config::{Config, DataName, ReferenceKind};
-use crate::data::{self, Dataset, Pca, Request};
+use crate::data::{self, Dataset, Encoder, Request};
 use crate::mixture::{Covariances, Mixture};
-use crate::train::{Reference, settle};
-use crate::{Error, Result};
-use ndarray::{Array1, Array2, ArrayView2};
+use crate::{Error, Real, Result};
+use ndarray::{Array1, Array2};
 use std::path::Path;
 
 /// Everything that a run knows before its first step.
+///
+/// ```
+/// use ndsm::config::{Config, Setting};
+/// use ndsm::sample::Method;
+/// use ndsm::train::prepare;
+/// // Digits of 64 pixels, modelled in 8 principal components.
+/// let config = Config::resolve(&[
+///     Setting::new("data.latent", 8usize), Setting::new("reference.components", 3usize),
+///     Setting::new("network.width", 16usize), Setting::new("train.steps", 5usize),
+/// ])?;
+/// let prepared = prepare(&config)?;
+/// assert_eq!((prepared.x.dim(), prepared.data.points.dim()), ((1438, 8), (1438, 64)));
+/// let mut trainer = prepared.trainer::<f32>()?;
+/// for _ in 0..config.train.steps {
+///     trainer.step()?;
+/// }
+/// let samples = prepared.generator(&trainer)?.sample(10, 0, Method::Ode, None)?;
+/// assert_eq!(samples.dim(), (10, 64));
+/// # Ok::<(), ndsm::Error>(())
+/// ```
 pub struct Prepared {
     /// The configuration with horizon and steps chosen.
     pub config: Config,
@@ -17,51 +36,71 @@ pub struct Prepared {
     pub choices: Vec<String>,
     /// The data.
     pub data: Dataset,
-    /// The latent space, where there is one.
-    pub pca: Option<Pca>,
+    /// The latent space.
+    pub encoder: Encoder,
     /// The training points where the reference lives, [n, d].
     pub x: Array2<f64>,
     /// The reference.
     pub reference: Reference,
 }
 
-/// Reads the data, fits or reads the reference, and settles what the configuration leaves open. Writes nothing.
+impl Prepared {
+    /// A model before its first step.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`].
+    pub fn trainer<R: Real>(&self) -> Result<Trainer<R>> {
+        Trainer::new(&self.config, &self.reference, self.x.view())
+    }
+
+    /// The generator of what `trainer` has come to, in the units of the data.
+    ///
+    /// # Errors
+    /// A trainer of another configuration.
+    pub fn generator<R: Real>(&self, trainer: &Trainer<R>) -> Result<Generator<R>> {
+        Ok(trainer.generator(&self.reference)?.through(self.encoder.clone()))
+    }
+}
+
+/// Reads the data, finds their latent space, fits or reads the reference, and settles what the configuration leaves open. Writes
+/// nothing.
 ///
 /// # Errors
 /// Data or a file that are not what they should be; a reference that does not fit the data; steps that would be unstable.
 pub fn prepare(config: &Config) -> Result<Prepared> {
-    let data = read(config)?;
-    let (pca, x, reference) = match (&config.reference.kind, &config.reference.path) {
+    let data = read_data(config)?;
+    let (encoder, x, reference) = match (&config.reference.kind, &config.reference.path) {
         (ReferenceKind::File, Some(path)) => from_file(Path::new(path), config, &data)?,
         _ => {
-            let pca = latent_space(config, &data)?;
-            let x = encode(pca.as_ref(), data.points.view())?;
+            let encoder = Encoder::fit(&data, config.data.latent)?;
+            let x = encoder.encode(data.points.view())?;
             // A latent space has no pixels.
-            let image = data.images.filter(|_| pca.is_none()).map(|i| (i.height, i.width));
+            let image = data.images.filter(|_| encoder == Encoder::Identity).map(|i| (i.height, i.width));
             let reference = Reference::fit_images(x.view(), image, config)?;
-            (pca, x, reference)
+            (encoder, x, reference)
         }
     };
     let (config, choices) = settle(config, &reference)?;
-    Ok(Prepared { config, choices, data, pca, x, reference })
+    Ok(Prepared { config, choices, data, encoder, x, reference })
 }
 
 /// The reference of a file: in whitened coordinates where it has them, as `ndsm fit` and `ndsm train` write it; otherwise a mixture
 /// in the units of the data. A latent space comes with it where it has one.
-fn from_file(path: &Path, config: &Config, data: &Dataset) -> Result<(Option<Pca>, Array2<f64>, Reference)> {
-    let bytes = bytes(path)?;
-    let file = Reader::new(&bytes, path, "reference")?;
+#[cfg(feature = "files")]
+fn from_file(path: &Path, config: &Config, data: &Dataset) -> Result<(Encoder, Array2<f64>, Reference)> {
+    let bytes = super::tensors::bytes(path)?;
+    let file = super::tensors::Reader::new(&bytes, path, "reference")?;
     let latent = config.data.latent;
-    let pca = match file.pca()? {
-        Some(pca) if pca.components.nrows() == latent && pca.mean.len() == data.dim() => Some(pca),
-        Some(pca) => {
+    let encoder = match file.encoder()? {
+        Encoder::Identity => Encoder::fit(data, latent)?,
+        Encoder::Pca(pca) if pca.components.dim() != (latent, data.dim()) => {
             let (r, d) = pca.components.dim();
             let got = format!("{latent} components of {} numbers", data.dim());
             return Err(Error::invalid("data.latent", format!("{r} components of {d} numbers, as in {}", path.display()), got));
         }
-        None => latent_space(config, data)?,
+        known => known,
     };
-    let x = encode(pca.as_ref(), data.points.view())?;
+    let x = encoder.encode(data.points.view())?;
     let rho = config.reference.floor;
     let reference = if file.has("whitening.mean") {
         file.check_format()?;
@@ -73,11 +112,20 @@ fn from_file(path: &Path, config: &Config, data: &Dataset) -> Result<(Option<Pca
     if reference.whitening.dim() != x.ncols() {
         return Err(file.bad(format!("holds a law in {} dimensions, and the data have {}", reference.whitening.dim(), x.ncols())));
     }
-    Ok((pca, x, reference))
+    Ok((encoder, x, reference))
+}
+
+#[cfg(not(feature = "files"))]
+fn from_file(path: &Path, _: &Config, _: &Dataset) -> Result<(Encoder, Array2<f64>, Reference)> {
+    let (what, why) = (format!("reading {}", path.display()), "a reference from a file needs the feature `files`".to_owned());
+    Err(Error::Unavailable { what, why })
 }
 
 /// The data that the configuration names.
-pub fn read(config: &Config) -> Result<Dataset> {
+///
+/// # Errors
+/// As [`data::load`]; a law `mixture` that is none.
+pub fn read_data(config: &Config) -> Result<Dataset> {
     let d = &config.data;
     let mixture = if d.name == DataName::Mixture { Some(mixture(config)?) } else { None };
     data::load(&Request { name: d.name.name().to_owned(), path: d.path.as_ref().map(Into::into), n: Some(d.n), seed: d.seed, mixture })
@@ -92,20 +140,4 @@ fn mixture(config: &Config) -> Result<Mixture> {
     let means = Array2::from_shape_vec((k, dim), d.means.concat()).map_err(|e| Error::refused("data.means", e.to_string()))?;
     let variances = Array1::from_shape_fn(k, |i| d.std[if d.std.len() == 1 { 0 } else { i }].powi(2));
     Mixture::new(weights, means, Covariances::Spherical(variances)).map_err(|e| e.within("data"))
-}
-
-fn latent_space(config: &Config, data: &Dataset) -> Result<Option<Pca>> {
-    match config.data.latent {
-        0 => Ok(None),
-        r if r <= data.dim() && r < data.points.nrows() => Pca::fit(data.points.view(), r).map(Some),
-        r => {
-            let most = data.dim().min(data.points.nrows() - 1);
-            Err(Error::invalid("data.latent", format!("at most {most} for {} points of {} numbers", data.points.nrows(), data.dim()), r))
-        }
-    }
-}
-
-/// Points of the data where the reference lives.
-pub fn encode(pca: Option<&Pca>, x: ArrayView2<f64>) -> Result<Array2<f64>> {
-    pca.map_or(Ok(x.to_owned()), |pca| pca.encode(x))
 }

@@ -1,6 +1,6 @@
 //! TOML: reading a configuration file and `--set`, writing the resolved copy.
 
-use crate::config::{Config, KEYS, Setting, Value};
+use super::{Config, KEYS, Setting, Value};
 use crate::{Error, Result};
 use std::path::Path;
 

@@ -1,0 +1,280 @@
+//! What a score network is.
+
+use super::ScoreNet;
+use super::layers::{Declared, Layers};
+use crate::tape::{Activation, Recorder, Var};
+use crate::{Real, Result};
+use std::fmt;
+use std::ops::Range;
+
+/// An architecture by name: how a configuration makes a network of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    /// The name in configuration files.
+    pub name: &'static str,
+    /// How many matrices of `width` x `width` a network of some `depth` has: what its size grows with.
+    pub squares: fn(usize) -> usize,
+    /// The network of these sizes.
+    ///
+    /// # Errors
+    /// Sizes out of range.
+    pub network: fn(Sizes) -> Result<ScoreNet>,
+}
+
+/// The sizes of a network for points in R^`dim`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Dimension of the points.
+    pub dim: usize,
+    /// `network.width`: units of a hidden layer.
+    pub width: usize,
+    /// `network.depth`: hidden layers, or blocks of them.
+    pub depth: usize,
+    /// Frequencies of the time's features; each has a sine and a cosine.
+    pub frequencies: usize,
+}
+
+/// What a score network is: layers, and a formula on them. [`ScoreNet::of`] makes a network of it, which records itself for
+/// training and evaluates itself without a tape, by the same formula.
+///
+/// The formula maps rows [point over its standard deviation, features of the time] to rows as long as the point;
+/// [`Operations::columns`] parts the two.
+///
+/// ```
+/// use ndsm::nn::{Architecture, Inference, Layers, Operations, ScoreNet, Start, Value};
+/// use ndsm::tape::Activation;
+/// // s(x) = x w + b, whatever the time.
+/// #[derive(Debug)]
+/// struct Affine(Layers);
+/// impl Architecture for Affine {
+///     fn dim(&self) -> usize {
+///         2
+///     }
+///     fn frequencies(&self) -> usize {
+///         0
+///     }
+///     fn layers(&self) -> &Layers {
+///         &self.0
+///     }
+///     fn formula(&self, on: &mut dyn Operations, row: Value) -> ndsm::Result<Value> {
+///         on.linear("affine", row, Activation::Identity)
+///     }
+/// }
+/// let mut layers = Layers::default();
+/// layers.linear("affine", 2, 2, Start::Zero);
+/// let net = ScoreNet::of(Affine(layers))?;
+/// let mut out = [0.0; 2];
+/// Inference::new(&net, &[1.0, 0.0, 0.0, 2.0, 0.5, 0.5])?.run(&[3.0, 4.0], &mut out)?;
+/// assert_eq!(out, [3.5, 8.5]);
+/// # Ok::<(), ndsm::Error>(())
+/// ```
+pub trait Architecture: fmt::Debug + Send + Sync {
+    /// Dimension of the points.
+    fn dim(&self) -> usize;
+    /// Number of frequencies of the time's features.
+    fn frequencies(&self) -> usize;
+    /// The layers: parameters, in their order, with the laws of their initial values.
+    fn layers(&self) -> &Layers;
+    /// The network's value at `row` [n, dim + 2 frequencies] -> [n, dim], written in `on`.
+    ///
+    /// # Errors
+    /// Those of the operations.
+    fn formula(&self, on: &mut dyn Operations, row: Value) -> Result<Value>;
+}
+
+/// A tensor of a formula.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Value(pub(super) usize);
+
+/// What formulas are written in: put down on a tape, or as steps of an [`Inference`](super::Inference). Both use the same
+/// kernels, so that their results have the same bits.
+///
+/// # Errors
+/// Of all: a layer that the network does not have, shapes that do not fit.
+pub trait Operations {
+    /// activation(x w + b) with the weights of `layer`: [n, i] -> [n, o].
+    fn linear(&mut self, layer: &str, x: Value, activation: Activation) -> Result<Value>;
+    /// Each row with mean 0 and variance 1, then scale and shift of `layer`: [n, c] -> [n, c].
+    fn layer_norm(&mut self, layer: &str, x: Value) -> Result<Value>;
+    /// x + y, of one shape.
+    fn add(&mut self, x: Value, y: Value) -> Result<Value>;
+    /// The columns `range` of x.
+    fn columns(&mut self, x: Value, range: Range<usize>) -> Result<Value>;
+    /// x and y side by side: [n, a], [n, b] -> [n, a + b].
+    fn concat(&mut self, x: Value, y: Value) -> Result<Value>;
+}
+
+/// Operations put down on a tape.
+pub(super) struct Taped<'a, R> {
+    recorder: &'a mut Recorder<R>,
+    declared: &'a Declared,
+    vars: Vec<Var>,
+}
+
+impl<'a, R: Real> Taped<'a, R> {
+    /// The network's value at `row`.
+    pub fn record(net: &dyn Architecture, recorder: &'a mut Recorder<R>, declared: &'a Declared, row: Var) -> Result<Var> {
+        let mut on = Taped { recorder, declared, vars: vec![row] };
+        let y = net.formula(&mut on, Value(0))?;
+        Ok(on.vars[y.0])
+    }
+
+    fn put(&mut self, var: Var) -> Value {
+        self.vars.push(var);
+        Value(self.vars.len() - 1)
+    }
+}
+
+impl<R: Real> Operations for Taped<'_, R> {
+    fn linear(&mut self, layer: &str, x: Value, activation: Activation) -> Result<Value> {
+        let y = self.declared.linear(self.recorder, layer, self.vars[x.0], activation)?;
+        Ok(self.put(y))
+    }
+    fn layer_norm(&mut self, layer: &str, x: Value) -> Result<Value> {
+        let y = self.declared.layer_norm(self.recorder, layer, self.vars[x.0])?;
+        Ok(self.put(y))
+    }
+    fn add(&mut self, x: Value, y: Value) -> Result<Value> {
+        let sum = self.recorder.add(self.vars[x.0], self.vars[y.0])?;
+        Ok(self.put(sum))
+    }
+    fn columns(&mut self, x: Value, range: Range<usize>) -> Result<Value> {
+        let y = self.recorder.slice(self.vars[x.0], 1, range)?;
+        Ok(self.put(y))
+    }
+    fn concat(&mut self, x: Value, y: Value) -> Result<Value> {
+        let both = self.recorder.concat(&[self.vars[x.0], self.vars[y.0]])?;
+        Ok(self.put(both))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{ARCHITECTURES, Inference};
+    use crate::real::Dual;
+    use crate::rng::{Purpose, Stream};
+
+    /// One, several and many units, deep and shallow, with the time and without.
+    const SIZES: [Sizes; 4] = [
+        Sizes { dim: 2, width: 33, depth: 3, frequencies: 6 },
+        Sizes { dim: 3, width: 20, depth: 1, frequencies: 0 },
+        Sizes { dim: 1, width: 1, depth: 1, frequencies: 1 },
+        Sizes { dim: 5, width: 100, depth: 2, frequencies: 2 },
+    ];
+
+    fn networks() -> impl Iterator<Item = (String, ScoreNet)> {
+        let all = ARCHITECTURES.iter().flat_map(|kind| SIZES.iter().map(move |sizes| (kind, *sizes)));
+        all.map(|(kind, sizes)| (format!("{} {sizes:?}", kind.name), (kind.network)(sizes).unwrap()))
+    }
+
+    fn normals<R: Real>(len: usize, chunk: u32) -> Vec<R> {
+        let mut v = vec![R::zero(); len];
+        Stream::new(1, Purpose::Test, 0, chunk).fill_normal(&mut v);
+        v
+    }
+
+    /// The value at `rows` on the tape, and, pulled back from `dy`, the gradients of the parameters and of the rows.
+    fn taped<R: Real>(net: &ScoreNet, params: &[R], rows: &[R], dy: &[R]) -> [Vec<R>; 3] {
+        let mut r = Recorder::<R>::new();
+        let x = r.input_with_gradient("x", &[rows.len() / net.inputs(), net.inputs()]).unwrap();
+        let y = net.record(&mut r, x).unwrap();
+        let program = r.finish();
+        assert_eq!((program.parameters(), program.parameter_count()), (&net.parameters()[..], net.parameter_count()));
+        let mut ws = program.workspace().unwrap();
+        ws.input_mut(x).unwrap().copy_from_slice(rows);
+        program.forward(params, &mut ws).unwrap();
+        let (value, mut grad) = (ws.value(y).unwrap().to_vec(), vec![R::zero(); params.len()]);
+        program.backward(params, &mut ws, &[(y, dy)], &mut grad).unwrap();
+        [value, grad, ws.adjoint(x).unwrap().to_vec()]
+    }
+
+    #[test]
+    fn names_are_unique_and_a_first_network_is_zero() {
+        for (i, kind) in ARCHITECTURES.iter().enumerate() {
+            assert!(ARCHITECTURES[..i].iter().all(|other| other.name != kind.name), "{}", kind.name);
+        }
+        for (name, net) in networks() {
+            let params = net.init::<f64>(3);
+            assert!(params.len() == net.parameter_count() && params != net.init::<f64>(4) && params == net.init::<f64>(3), "{name}");
+            let n = 7;
+            let mut out = vec![1.0; n * net.dim()];
+            Inference::new(&net, &params).unwrap().run(&normals(n * net.inputs(), 0), &mut out).unwrap();
+            assert!(out.iter().all(|y| *y == 0.0), "{name}: {out:?}");
+            assert!(net.declare(&mut Recorder::<f32>::new(), "a.").is_ok());
+        }
+    }
+
+    #[test]
+    fn sizes_out_of_range_are_refused() {
+        for kind in ARCHITECTURES {
+            let good = SIZES[0];
+            for (sizes, words) in [
+                (Sizes { dim: 0, ..good }, "network.dim: must be an integer in 1..=1000000, got 0"),
+                (Sizes { width: 0, ..good }, "network.width"),
+                (Sizes { width: usize::MAX, ..good }, "network.width"),
+                (Sizes { depth: 0, ..good }, "network.depth"),
+                (Sizes { depth: 65, ..good }, "network.depth: must be an integer in 1..=64, got 65"),
+                (Sizes { frequencies: 257, ..good }, "network.frequencies"),
+                (Sizes { dim: 1_000_000, width: 16_384, depth: 64, ..good }, "more than 1073741824 parameters"),
+            ] {
+                let e = (kind.network)(sizes).unwrap_err();
+                assert!(e.to_string().contains(words) && e.exit_code() == 2, "{}: {e}", kind.name);
+            }
+            // The squares are what the number of parameters grows with.
+            let count = |width| (kind.network)(Sizes { width, depth: 5, ..good }).unwrap().parameter_count() as f64;
+            let second = (count(3000) - 2.0 * count(2000) + count(1000)) / 2e6;
+            assert_eq!(second, (kind.squares)(5) as f64, "{}", kind.name);
+        }
+    }
+
+    fn bits<R: Real>(name: &str, net: &ScoreNet) {
+        let params: Vec<R> = normals(net.parameter_count(), 2);
+        let mut inference = Inference::new(net, &net.init(0)).unwrap();
+        inference.load(&params).unwrap();
+        for n in [1000, 129, 1, 0] {
+            let rows: Vec<R> = normals(n * net.inputs(), 3);
+            let [want, ..] = taped(net, &params, &rows, &vec![R::zero(); n * net.dim()]);
+            for threads in [1, 2, 3] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let mut out = vec![R::nan(); n * net.dim()];
+                pool.install(|| inference.run(&rows, &mut out)).unwrap();
+                assert!(out == want && out.iter().all(|o| o.is_finite()), "{name}: {n} rows, {threads} threads");
+            }
+        }
+    }
+
+    #[test]
+    fn inference_has_the_bits_of_the_tape() {
+        for (name, net) in networks() {
+            bits::<f32>(&name, &net);
+            bits::<f64>(&name, &net);
+            bits::<Dual<f64>>(&name, &net);
+        }
+    }
+
+    /// Both gradients of <dy, y>, along ten random directions, by central differences.
+    #[test]
+    fn gradients_are_those_of_the_formula() {
+        for (name, net) in networks() {
+            let n = 6;
+            let params: Vec<f64> = normals(net.parameter_count(), 4).iter().map(|p: &f64| 0.3 * p).collect();
+            let (rows, dy) = (normals::<f64>(n * net.inputs(), 5), normals::<f64>(n * net.dim(), 6));
+            let [_, grad, dx] = taped(&net, &params, &rows, &dy);
+            for k in 0..10 {
+                let (u, v) = (normals::<f64>(params.len(), 10 + k), normals::<f64>(rows.len(), 30 + k));
+                let h = 1e-5;
+                let value = |h: f64| {
+                    let moved = |x: &[f64], v: &[f64]| x.iter().zip(v).map(|(x, v)| x + h * v).collect::<Vec<f64>>();
+                    let mut y = vec![0.0; dy.len()];
+                    Inference::new(&net, &moved(&params, &u)).unwrap().run(&moved(&rows, &v), &mut y).unwrap();
+                    y.iter().zip(&dy).map(|(y, dy)| y * dy).sum::<f64>()
+                };
+                let difference = (value(h) - value(-h)) / (2.0 * h);
+                let along = |g: &[f64], v: &[f64]| g.iter().zip(v).map(|(g, v)| g * v).sum::<f64>();
+                let exact = along(&grad, &u) + along(&dx, &v);
+                assert!((difference - exact).abs() <= 1e-6 * (1.0 + exact.abs()), "{name}: {exact}, by differences {difference}");
+            }
+        }
+    }
+}

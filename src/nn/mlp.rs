@@ -1,0 +1,111 @@
+//! The multilayer perceptron.
+
+use super::architecture::{Architecture, Kind, Operations, Value};
+use super::layers::{Layers, Start, check_sizes};
+use super::{ScoreNet, Sizes};
+use crate::Result;
+use crate::tape::Activation;
+
+/// Rows [x/std, features of the time] -> `depth` hidden layers of `width` units with SiLU -> `dim` outputs.
+///
+/// The last layer starts at zero, so the output does. Parameters: `layers.0.weight` [inputs, width], `layers.0.bias` `[width]`,
+/// ...
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mlp {
+    dim: usize,
+    depth: usize,
+    frequencies: usize,
+    layers: Layers,
+}
+
+impl Mlp {
+    /// `network.kind` = "mlp".
+    pub const KIND: Kind = Kind {
+        name: "mlp",
+        squares: |depth| depth.saturating_sub(1),
+        network: |s| ScoreNet::of(Mlp::new(s.dim, s.width, s.depth, s.frequencies)?),
+    };
+
+    /// A network for points in R^`dim`.
+    ///
+    /// # Errors
+    /// If `dim` is not in 1..=1,000,000, `width` in 1..=16,384, `depth` in 1..=64, `frequencies` in 0..=256, or there would be
+    /// more than 2^30 parameters. Nothing is allocated for these before that is known.
+    pub fn new(dim: usize, width: usize, depth: usize, frequencies: usize) -> Result<Self> {
+        check_sizes(Sizes { dim, width, depth, frequencies })?;
+        let mut layers = Layers::default();
+        layers.linear("layers.0", dim + 2 * frequencies, width, Start::After(Activation::Identity));
+        for k in 1..depth {
+            layers.linear(format!("layers.{k}"), width, width, Start::After(Activation::Silu));
+        }
+        layers.linear(format!("layers.{depth}"), width, dim, Start::Zero);
+        layers.count()?;
+        Ok(Mlp { dim, depth, frequencies, layers })
+    }
+}
+
+impl Architecture for Mlp {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+    fn frequencies(&self) -> usize {
+        self.frequencies
+    }
+    fn layers(&self) -> &Layers {
+        &self.layers
+    }
+    fn formula(&self, on: &mut dyn Operations, row: Value) -> Result<Value> {
+        let h = (0..self.depth).try_fold(row, |h, k| on.linear(&format!("layers.{k}"), h, Activation::Silu))?;
+        on.linear(&format!("layers.{}", self.depth), h, Activation::Identity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::layers::second_moment;
+    use crate::rng::{Purpose, Stream};
+    use crate::tape::Recorder;
+
+    #[test]
+    fn the_units_keep_their_size() {
+        // Second moment of the sixth layer's units, weights and points random: E silu(z)^2 up to a factor of 2.
+        let (n, width) = (64, 256);
+        let mut x = vec![0.0; n * 4];
+        Stream::new(1, Purpose::Test, 0, 0).fill_normal(&mut x);
+        let mut layers = Layers::default();
+        layers.linear("0", 4, width, Start::After(Activation::Identity));
+        (1..6).for_each(|k| layers.linear(k.to_string(), width, width, Start::After(Activation::Silu)));
+        let mut r = Recorder::<f64>::new();
+        let xv = r.input("x", &[n, 4]).unwrap();
+        let declared = layers.declare(&mut r, "").unwrap();
+        let h = (0..6).fold(xv, |h, k| declared.linear(&mut r, &k.to_string(), h, Activation::Silu).unwrap());
+        let program = r.finish();
+        let mut ws = program.workspace().unwrap();
+        ws.input_mut(xv).unwrap().copy_from_slice(&x);
+        program.forward(&layers.init::<f64>(5), &mut ws).unwrap();
+        let h = ws.value(h).unwrap();
+        let moment = h.iter().map(|h| h * h).sum::<f64>() / h.len() as f64 / second_moment(Activation::Silu);
+        assert!((0.5..=2.0).contains(&moment), "{moment}");
+    }
+
+    /// Streams, laws and order of the parameters, which checkpoints and the bits of every run rest on.
+    #[test]
+    fn the_initial_weights_are_those_of_their_streams() {
+        let net = ScoreNet::new(2, 8, 2, 1).unwrap();
+        let names: Vec<String> = net.parameters().into_iter().map(|p| p.name).collect();
+        let all = ["layers.0.weight", "layers.0.bias", "layers.1.weight", "layers.1.bias", "layers.2.weight", "layers.2.bias"];
+        assert_eq!(names, all);
+        let params = net.init::<f64>(7);
+        for (layer, (at, len, variance)) in
+            [(0, 32, 1.0 / 4.0), (40, 64, 1.0 / second_moment(Activation::Silu) / 8.0)].into_iter().enumerate()
+        {
+            let mut want = vec![0.0; len];
+            Stream::new(7, Purpose::Init, layer as u64, 0).fill_normal(&mut want);
+            want.iter_mut().for_each(|w: &mut f64| *w *= f64::sqrt(variance));
+            assert_eq!(params[at..][..len], want);
+            assert!(params[at + len..][..8].iter().all(|b| *b == 0.0));
+        }
+        assert!(params[112..].iter().all(|w| *w == 0.0) && params.len() == 112 + 18);
+    }
+}

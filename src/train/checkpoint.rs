@@ -1,0 +1,339 @@
+//! Checkpoints: everything a run needs to go on, or to generate, in one safetensors file beside its configuration.
+//!
+//! | tensors | what |
+//! |---|---|
+//! | `model.*`, `ema.*` | parameters of the network, and their average |
+//! | `adam.m.*`, `adam.v.*` | Adam's moments |
+//! | `control.params`, `.m`, `.v`; `control.bins` | parameters of a learning control variate and Adam's moments of them; moments by time bin |
+//! | `weights` | what a weighting that learns has seen, by time bin |
+//! | `control.prices` | what `objective.control = "auto"` measured |
+//! | `mixture.weights`, `.means`, `.covariances`, `.loadings` | the reference in whitened coordinates; loadings of a low rank, whose noise is then `.covariances` |
+//! | `whitening.mean`, `.factor`, `.inverse` | whitened coordinates: x = mean + factor u |
+//! | `pca.mean`, `.components`, `.variance`, `.total` | the latent space, where there is one |
+//!
+//! Metadata: `format`, `step`, `seed`, `covariance`, `data` (a hash of the data). Random numbers need none: they are named by the step.
+
+use super::tensors::{Reader, Tensors, bytes};
+use super::{Generator, Prepared, Prices, Reference, State, Trainer, network};
+use crate::config::{Config, file};
+use crate::control::Running;
+use crate::data::{Encoder, write_whole};
+use crate::nn::ScoreNet;
+use crate::objective::{Learned, Seen};
+use crate::optim;
+use crate::{Error, Real, Result};
+use ndarray::Array2;
+use std::path::Path;
+
+/// The files of a run that a model is read from.
+pub(crate) const CONFIG: &str = "config.toml";
+pub(crate) const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// Refuses a directory without a run.
+///
+/// # Errors
+/// `File` (exit code 2).
+pub(crate) fn check_run(dir: &Path) -> Result<()> {
+    if !dir.is_dir() {
+        return Err(Error::bad_file(dir, "no such run directory"));
+    }
+    if !dir.join(CONFIG).is_file() {
+        return Err(Error::bad_file(dir, format!("must be a run directory, but holds no {CONFIG}")));
+    }
+    Ok(())
+}
+
+/// A model with all that it needs to generate, or to be trained further: what a run leaves.
+///
+/// ```
+/// use ndsm::config::{Config, Setting};
+/// use ndsm::sample::Method;
+/// use ndsm::train::{Checkpoint, Generator, prepare};
+/// let config = Config::resolve(&[
+///     Setting::new("data.name", "moons"), Setting::new("data.n", 300usize), Setting::new("reference.components", 3usize),
+///     Setting::new("network.kind", "residual"), Setting::new("network.width", 16usize), Setting::new("train.steps", 5usize),
+/// ])?;
+/// let prepared = prepare(&config)?;
+/// let mut trainer = prepared.trainer::<f32>()?;
+/// trainer.step()?;
+/// let dir = std::env::temp_dir().join(format!("ndsm-{}", std::process::id()));
+/// Checkpoint::of(&prepared, &trainer).save(&dir)?;
+/// let mut generator = Generator::<f32>::load(&dir)?;
+/// let same = prepared.generator(&trainer)?.sample(10, 0, Method::Ode, None)?;
+/// assert_eq!(generator.sample(10, 0, Method::Ode, None)?, same);
+/// # std::fs::remove_dir_all(&dir).ok();
+/// # Ok::<(), ndsm::Error>(())
+/// ```
+pub struct Checkpoint<R> {
+    /// The configuration that the model was made with.
+    pub config: Config,
+    /// Parameters and optimiser.
+    pub state: State<R>,
+    /// The fitted reference.
+    pub reference: Reference,
+    /// The latent space.
+    pub encoder: Encoder,
+    /// [Hash](crate::data::Dataset::hash) of the data that it was trained on.
+    pub data: u64,
+}
+
+impl<R: Real> Checkpoint<R> {
+    /// What `trainer`, made by [`Prepared::trainer`], has come to.
+    pub fn of(prepared: &Prepared, trainer: &Trainer<R>) -> Self {
+        let (config, state) = (prepared.config.clone(), trainer.state().clone());
+        let (reference, encoder) = (prepared.reference.clone(), prepared.encoder.clone());
+        Checkpoint { config, state, reference, encoder, data: prepared.data.hash() }
+    }
+
+    /// Writes configuration and checkpoint into the directory `dir`, made where it is not there: what [`Generator::load`],
+    /// `ndsm sample` and `ndsm train --resume` read.
+    ///
+    /// # Errors
+    /// `File` where writing fails.
+    pub fn save(&self, dir: &Path) -> Result<()> {
+        let written = std::fs::create_dir_all(dir).and_then(|()| write_whole(&dir.join(CONFIG), file::write(&self.config).as_bytes()));
+        written.map_err(|e| Error::io(dir, "cannot be written", &e))?;
+        self.write(&dir.join(CHECKPOINT))
+    }
+
+    /// Reads what [`Checkpoint::save`] or `ndsm train` left in `dir`.
+    ///
+    /// # Errors
+    /// `File` for a directory without a run, or a checkpoint that is not whole, or not of this configuration and precision.
+    pub fn load(dir: &Path) -> Result<Self> {
+        check_run(dir)?;
+        let (config, checkpoint) = (Config::resolve(&file::read(&dir.join(CONFIG))?)?, dir.join(CHECKPOINT));
+        if !checkpoint.is_file() {
+            return Err(Error::bad_file(checkpoint, "is not there: the run has not come to its first checkpoint"));
+        }
+        Self::read(&checkpoint, &config)
+    }
+
+    /// The generator of the averaged parameters (the last ones where there is no average).
+    ///
+    /// # Errors
+    /// A state of another network than the configuration's.
+    pub fn generator(self) -> Result<Generator<R>> {
+        Ok(Generator::new(&self.config, &self.reference, &self.state)?.through(self.encoder))
+    }
+
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    /// `File` where writing fails.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let net = network(&self.config, self.reference.whitening.dim())?;
+        let mut t = Tensors::default();
+        let o = &self.state.optimiser;
+        for (group, values) in [("model", &self.state.params), ("ema", &o.ema), ("adam.m", &o.m), ("adam.v", &o.v)] {
+            for p in net.parameters().iter().filter(|_| !values.is_empty()) {
+                t.put(format!("{group}.{}", p.name), &p.shape, values[p.range()].iter().copied());
+            }
+        }
+        match &self.state.control {
+            Learned::Nothing => {}
+            Learned::Network { params, optimiser } => {
+                for (name, values) in [("params", params), ("m", &optimiser.m), ("v", &optimiser.v)] {
+                    t.put(format!("control.{name}"), &[values.len()], values.iter().copied());
+                }
+            }
+            Learned::Regression(bins) => {
+                let rows: Vec<Vec<f64>> = bins.iter().map(Running::numbers).collect();
+                t.put("control.bins".to_owned(), &[rows.len(), rows.first().map_or(0, Vec::len)], rows.concat());
+            }
+        }
+        let weights = self.state.weights.numbers();
+        if !weights.is_empty() {
+            t.put("weights".to_owned(), &[weights.len(), 3], weights.concat());
+        }
+        if let Some(Prices(prices)) = &self.state.prices {
+            t.put("control.prices".to_owned(), &[prices.len()], prices.iter().copied());
+        }
+        t.reference(&self.reference);
+        t.encoder(&self.encoder);
+        t.fact("step", o.step);
+        t.fact("seed", self.config.train.seed);
+        t.fact("data", self.data);
+        t.write(path)
+    }
+
+    /// Reads the file of a model of `config`.
+    ///
+    /// # Errors
+    /// `File` (exit code 2) for a file that is not a whole checkpoint of this network and precision.
+    pub fn read(path: &Path, config: &Config) -> Result<Self> {
+        let bytes = bytes(path)?;
+        let file = Reader::new(&bytes, path, "checkpoint")?;
+        file.check_format()?;
+        let reference = file.reference()?;
+        let net = network(config, reference.whitening.dim())?;
+        let first = &net.parameters()[0].name;
+        if !file.has(&format!("model.{first}")) {
+            let kind = config.network.kind.name();
+            return Err(file.bad(format!("holds a network of another kind than network.kind = \"{kind}\": it lacks `model.{first}`")));
+        }
+        let params = parameters(&file, "model", &net)?;
+        let ema = if file.has(&format!("ema.{first}")) { parameters(&file, "ema", &net)? } else { Vec::new() };
+        let (m, v) = (parameters(&file, "adam.m", &net)?, parameters(&file, "adam.v", &net)?);
+        let optimiser = optim::State { step: file.number("step")?, m, v, ema };
+        let control = control(&file, optimiser.step)?;
+        let prices = if file.has("control.prices") { Some(prices(&file)?) } else { None };
+        let weights = if file.has("weights") { weights(&file)? } else { Seen::default() };
+        let state = State { params, optimiser, control, weights, prices };
+        Ok(Checkpoint { config: config.clone(), state, reference, encoder: file.encoder()?, data: file.number("data")? })
+    }
+}
+
+impl<R: Real> Generator<R> {
+    /// The generator of the run in `dir`, as `ndsm train` or [`Checkpoint::save`] left it.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load`].
+    pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
+        Checkpoint::load(dir.as_ref())?.generator()
+    }
+}
+
+impl Prepared {
+    /// Writes the reference with its latent space, for `reference.kind = "file"`.
+    ///
+    /// # Errors
+    /// `File` where writing fails.
+    pub fn write_reference(&self, path: &Path) -> Result<()> {
+        let mut tensors = Tensors::default();
+        tensors.reference(&self.reference);
+        tensors.encoder(&self.encoder);
+        tensors.fact("data", self.data.hash());
+        tensors.write(path)
+    }
+}
+
+fn parameters<R: Real>(file: &Reader, group: &str, net: &ScoreNet) -> Result<Vec<R>> {
+    let mut all = Vec::with_capacity(net.parameter_count());
+    for p in net.parameters() {
+        let name = format!("{group}.{}", p.name);
+        let (values, shape) = file.values::<R>(&name)?;
+        if shape != p.shape {
+            return Err(file.bad(format!("`{name}` must have the shape {:?} of this configuration, got {shape:?}", p.shape)));
+        }
+        all.extend(values);
+    }
+    Ok(all)
+}
+
+/// What a control variate has learned; it takes a step with each of the optimiser's.
+fn control<R: Real>(file: &Reader, step: u64) -> Result<Learned<R>> {
+    if file.has("control.bins") {
+        let rows: Array2<f64> = file.of("control.bins")?;
+        let bins = rows.rows().into_iter().map(|row| Running::from_numbers(&row.to_vec())).collect::<Result<_>>();
+        return Ok(Learned::Regression(bins.map_err(|e| file.bad(format!("`control.bins`: {e}")))?));
+    }
+    if !file.has("control.params") {
+        return Ok(Learned::Nothing);
+    }
+    let numbers = |name: &str| Ok(file.values::<R>(&format!("control.{name}"))?.0);
+    let optimiser = optim::State { step, m: numbers("m")?, v: numbers("v")?, ema: Vec::new() };
+    Ok(Learned::Network { params: numbers("params")?, optimiser })
+}
+
+fn weights(file: &Reader) -> Result<Seen> {
+    let (values, shape) = file.values::<f64>("weights")?;
+    if shape.len() != 2 || shape[1] != 3 {
+        return Err(file.bad(format!("`weights` has the unexpected shape {shape:?}")));
+    }
+    let rows = values.chunks_exact(3).map(|row| [row[0], row[1], row[2]]).collect();
+    Seen::from_numbers(rows).map_err(|e: Error| file.bad(format!("`weights`: {e}")))
+}
+
+fn prices(file: &Reader) -> Result<Prices> {
+    let (values, shape) = file.values::<f64>("control.prices")?;
+    let bad = |_| file.bad(format!("`control.prices` has the unexpected shape {shape:?}"));
+    values.try_into().map(Prices).map_err(bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Setting;
+    use crate::sample::Method;
+    use crate::train::prepare;
+
+    /// A model after three steps.
+    fn trained<R: Real>(settings: &[(&str, &str)]) -> (Prepared, Trainer<R>) {
+        let mut all = vec![Setting::new("data.n", 200usize), Setting::new("reference.components", 3usize)];
+        all.extend([("network.width", 8usize), ("train.steps", 3), ("train.batch", 32)].map(|(key, value)| Setting::new(key, value)));
+        all.extend([Setting::new("train.precision", R::NAME), Setting::new("objective.control", "gated")]);
+        all.extend(settings.iter().map(|(key, value)| match value.parse::<usize>() {
+            Ok(number) => Setting::new(key, number),
+            Err(_) => Setting::new(key, *value),
+        }));
+        let prepared = prepare(&Config::resolve(&all).unwrap()).unwrap();
+        let mut trainer = prepared.trainer::<R>().unwrap();
+        (0..3).for_each(|_| drop(trainer.step().unwrap()));
+        (prepared, trainer)
+    }
+
+    fn round_trip<R: Real>(settings: &[(&str, &str)], columns: usize) {
+        let (prepared, mut trainer) = trained::<R>(settings);
+        let dir = tempfile::tempdir().unwrap();
+        Checkpoint::of(&prepared, &trainer).save(dir.path()).unwrap();
+        let read = Checkpoint::<R>::load(dir.path()).unwrap();
+        assert!(read.state == *trainer.state() && read.config == prepared.config, "{settings:?}");
+        assert!(read.encoder == prepared.encoder && read.data == prepared.data.hash(), "{settings:?}");
+
+        let written = prepared.generator(&trainer).unwrap().sample(20, 5, Method::Ode, None);
+        let samples = Generator::<R>::load(dir.path()).unwrap().sample(20, 5, Method::Ode, None).unwrap();
+        assert!(samples == written.unwrap() && samples.dim() == (20, columns), "{settings:?}");
+
+        let x = read.encoder.encode(prepared.data.points.view()).unwrap();
+        let mut resumed = Trainer::resume(&read.config, &read.reference, x.view(), read.state).unwrap();
+        (0..3).for_each(|_| assert!(resumed.step().unwrap() == trainer.step().unwrap()));
+        assert!(resumed.state() == trainer.state(), "{settings:?}");
+    }
+
+    #[test]
+    fn a_saved_model_generates_and_goes_on_with_the_same_bits() {
+        for kind in ["mlp", "residual"] {
+            round_trip::<f32>(&[("data.name", "moons"), ("network.kind", kind)], 2);
+            round_trip::<f64>(&[("data.latent", "5"), ("network.kind", kind)], 64);
+        }
+    }
+
+    #[test]
+    fn what_is_no_saved_model_is_refused_in_one_sentence() {
+        let dir = tempfile::tempdir().unwrap();
+        let (place, run) = (dir.path(), dir.path().join("run"));
+        let refused = |words: &str| {
+            let e = Generator::<f32>::load(&run).err().unwrap();
+            let sentence = e.to_string();
+            assert!(e.exit_code() == 2 && sentence.contains(words) && !sentence.contains('\n'), "{sentence}");
+        };
+        refused("run: no such run directory");
+        std::fs::create_dir(&run).unwrap();
+        refused("must be a run directory, but holds no config.toml");
+        let moons = ("data.name", "moons");
+        let (prepared, trainer) = trained::<f32>(&[moons]);
+        Checkpoint::of(&prepared, &trainer).save(&run).unwrap();
+        let (file, whole) = (run.join(CHECKPOINT), std::fs::read(run.join(CHECKPOINT)).unwrap());
+        std::fs::remove_file(&file).unwrap();
+        refused("checkpoint.safetensors: is not there");
+        for len in [0, 7, 1000, whole.len() - 1] {
+            std::fs::write(&file, &whole[..len]).unwrap();
+            refused("is not a whole checkpoint");
+        }
+        // The checkpoints of other models, beside this configuration.
+        let other = place.join("other");
+        let takes = |settings: &[(&str, &str)], words: &str| {
+            let (prepared, trainer) = trained::<f32>(&[&[moons], settings].concat());
+            Checkpoint::of(&prepared, &trainer).save(&other).unwrap();
+            std::fs::copy(other.join(CHECKPOINT), &file).unwrap();
+            refused(words);
+        };
+        takes(&[("network.kind", "residual")], "of another kind than network.kind = \"mlp\": it lacks `model.layers.0.weight`");
+        takes(&[("network.width", "9")], "`model.layers.0.weight` must have the shape [14, 8] of this configuration, got [14, 9]");
+        takes(&[("network.depth", "2")], "lacks the tensor `model.layers.3.weight`");
+        let (prepared, trainer) = trained::<f64>(&[moons]);
+        Checkpoint::of(&prepared, &trainer).write(&file).unwrap();
+        refused("must be f32, got F64; train.precision must be that of the run");
+    }
+}
