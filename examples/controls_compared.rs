@@ -12,7 +12,7 @@ use ndsm::data::{Pca, Request, load};
 use ndsm::metrics::evaluate;
 use ndsm::objective::points_per_draw;
 use ndsm::sample::Method;
-use ndsm::train::{Reference, Trainer};
+use ndsm::train::{Reference, Settled, Trainer};
 use ndsm::{Error, Result};
 use std::time::Instant;
 
@@ -63,7 +63,7 @@ fn run(task: &Task, control: Control, steps: usize, seed: u64) -> Result<[f64; 3
     let pca = if task.latent > 0 { Some(Pca::fit(data.points.view(), task.latent)?) } else { None };
     let points = pca.as_ref().map_or(Ok(data.points.clone()), |pca| pca.encode(data.points.view()))?;
     let reference = Reference::fit(points.view(), &config)?;
-    let mut trainer = Trainer::<f32>::new(&config, &reference, points.view())?;
+    let mut trainer = Trainer::<f32>::new(&Settled::new(&config, &reference)?, &reference, points.view())?;
     let began = Instant::now();
     for _ in 0..steps {
         trainer.step()?;

@@ -17,7 +17,7 @@ use super::tensors::{Reader, Tensors, bytes};
 use crate::control::Running;
 use crate::data::Pca;
 use crate::nn::ScoreNet;
-use crate::objective::{Learned, Seen};
+use crate::objective::{ControlState, Seen};
 use crate::optim;
 use crate::train::{Prices, Reference, State};
 use crate::{Error, Real, Result};
@@ -49,13 +49,13 @@ impl<R: Real> Checkpoint<R> {
             }
         }
         match &self.state.control {
-            Learned::Nothing => {}
-            Learned::Network { params, optimiser } => {
+            ControlState::Nothing => {}
+            ControlState::Network { params, optimiser } => {
                 for (name, values) in [("params", params), ("m", &optimiser.m), ("v", &optimiser.v)] {
                     t.put(format!("control.{name}"), &[values.len()], values.iter().copied());
                 }
             }
-            Learned::Regression(bins) => {
+            ControlState::Regression(bins) => {
                 let rows: Vec<Vec<f64>> = bins.iter().map(Running::numbers).collect();
                 t.put("control.bins".to_owned(), &[rows.len(), rows.first().map_or(0, Vec::len)], rows.concat());
             }
@@ -110,18 +110,18 @@ fn parameters<R: Real>(file: &Reader, group: &str, net: &ScoreNet) -> Result<Vec
 }
 
 /// What a control variate has learned; it takes a step with each of the optimiser's.
-fn control<R: Real>(file: &Reader, step: u64) -> Result<Learned<R>> {
+fn control<R: Real>(file: &Reader, step: u64) -> Result<ControlState<R>> {
     if file.has("control.bins") {
         let rows: Array2<f64> = file.of("control.bins")?;
         let bins = rows.rows().into_iter().map(|row| Running::from_numbers(&row.to_vec())).collect::<Result<_>>();
-        return Ok(Learned::Regression(bins.map_err(|e| file.bad(format!("`control.bins`: {e}")))?));
+        return Ok(ControlState::Regression(bins.map_err(|e| file.bad(format!("`control.bins`: {e}")))?));
     }
     if !file.has("control.params") {
-        return Ok(Learned::Nothing);
+        return Ok(ControlState::Nothing);
     }
     let numbers = |name: &str| Ok(file.values::<R>(&format!("control.{name}"))?.0);
     let optimiser = optim::State { step, m: numbers("m")?, v: numbers("v")?, ema: Vec::new() };
-    Ok(Learned::Network { params: numbers("params")?, optimiser })
+    Ok(ControlState::Network { params: numbers("params")?, optimiser })
 }
 
 fn weights(file: &Reader) -> Result<Seen> {

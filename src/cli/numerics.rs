@@ -13,7 +13,7 @@ use crate::metrics::{self, ModeSpace, nearest};
 use crate::rng::Purpose;
 use crate::sample::Method;
 use crate::sde::{ComponentStep, Linear, LinearLaw, Paths, Speed, SubVariancePreserving, VarianceExploding};
-use crate::train::{Generator, Likelihood, Reference, State, Trainer, settle};
+use crate::train::{Generator, Likelihood, Reference, Settled, State, Trainer};
 use crate::{Error, Real, Result};
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
 use std::cell::OnceCell;
@@ -60,9 +60,7 @@ impl Engine for Numerics {
 /// A run in precision `R`. Data are read when they are needed: generating from a checkpoint needs none.
 struct Run<R: Real> {
     /// With horizon and steps chosen.
-    config: Config,
-    /// Why they were.
-    choices: Vec<String>,
+    config: Settled,
     pca: Option<Pca>,
     reference: Reference,
     /// The state that was loaded; unused once there is a trainer.
@@ -75,17 +73,17 @@ struct Run<R: Real> {
 
 impl<R: Real> Run<R> {
     fn begin(config: &Config) -> Result<Self> {
-        let Prepared { config, choices, data, pca, x, reference } = prepare(config)?;
+        let Prepared { config, data, pca, x, reference } = prepare(config)?;
         let trainer = Some(Trainer::new(&config, &reference, x.view())?);
         let hash = Some(data.hash());
-        Ok(Run { config, choices, pca, reference, state: None, trainer, data: OnceCell::from(data), hash })
+        Ok(Run { config, pca, reference, state: None, trainer, data: OnceCell::from(data), hash })
     }
 
     fn load(config: &Config, checkpoint: &Path) -> Result<Self> {
         let network = |d| crate::train::network(config, d);
         let Checkpoint { state, reference, pca, data } = Checkpoint::read(checkpoint, network)?;
-        let (config, choices) = settle(config, &reference)?;
-        let run = Run { config, choices, pca, reference, state: Some(state), trainer: None, data: OnceCell::new(), hash: Some(data) };
+        let config = Settled::new(config, &reference)?;
+        let run = Run { config, pca, reference, state: Some(state), trainer: None, data: OnceCell::new(), hash: Some(data) };
         run.generator()?; // what does not fit the configuration is refused now
         Ok(run)
     }
@@ -283,7 +281,7 @@ impl<R: Real> Model for Run<R> {
         if let Some(pca) = &self.pca {
             facts.push(("variance in the latent space".to_owned(), format!("{:.1} %", 100.0 * pca.explained())));
         }
-        facts.extend(self.choices.iter().map(|n| ("chosen".to_owned(), n.clone())));
+        facts.extend(self.config.choices().iter().map(|n| ("chosen".to_owned(), n.clone())));
         facts.extend(self.reference.notes.iter().map(|n| ("reference".to_owned(), n.clone())));
         facts
     }

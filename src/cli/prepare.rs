@@ -4,7 +4,7 @@ use super::tensors::{Reader, bytes};
 use crate::config::{Config, DataName, ReferenceKind};
 use crate::data::{self, Dataset, Pca, Request};
 use crate::mixture::{Covariances, Mixture};
-use crate::train::{Reference, settle};
+use crate::train::{Reference, Settled};
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView2};
 use std::path::Path;
@@ -12,9 +12,7 @@ use std::path::Path;
 /// Everything that a run knows before its first step.
 pub struct Prepared {
     /// The configuration with horizon and steps chosen.
-    pub config: Config,
-    /// Why they were chosen so, a sentence each.
-    pub choices: Vec<String>,
+    pub config: Settled,
     /// The data.
     pub data: Dataset,
     /// The latent space, where there is one.
@@ -42,8 +40,8 @@ pub fn prepare(config: &Config) -> Result<Prepared> {
             (pca, x, reference)
         }
     };
-    let (config, choices) = settle(config, &reference)?;
-    Ok(Prepared { config, choices, data, pca, x, reference })
+    let config = Settled::new(config, &reference)?;
+    Ok(Prepared { config, data, pca, x, reference })
 }
 
 /// The reference of a file: in whitened coordinates where it has them, as `ndsm fit` and `ndsm train` write it; otherwise a mixture

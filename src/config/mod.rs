@@ -3,7 +3,7 @@
 //! A [`Config`] is plain data with a value in every field. [`Config::default`] is the default run of the command line;
 //! [`Config::resolve`] gives the defaults that belong to some settings, because the best value of one key depends on others
 //! (a linear process wants a Gaussian reference). What depends on the data, too, stays 0 until the reference is known: horizon and
-//! steps, see [`settle`](crate::train::settle).
+//! steps, see [`Settled`](crate::train::Settled).
 //!
 //! ```
 //! use ndsm::config::{Config, ObjectiveKind, ReferenceKind, Setting};

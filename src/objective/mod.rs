@@ -9,6 +9,7 @@
 //! * [`Implicit`] score matching, exact, by Hutchinson's probes or sliced: the points alone, and derivatives of the network.
 
 mod chain;
+mod estimator;
 mod implicit;
 mod kinds;
 mod loss;
@@ -18,9 +19,10 @@ mod variate;
 mod weights;
 
 pub use chain::{ComponentChain, GaussianChain};
+pub use estimator::{Part, Point, TERMS, Term, points_per_draw, terms};
 pub use implicit::{Divergence, Implicit};
-pub use kinds::Objective;
-pub use loss::{Loss, Regression, points_per_draw};
+pub use kinds::{Batch, Objective, Out};
+pub use loss::{Loss, Regression};
 pub use model::{Guide, ScoreModel};
-pub use variate::Learned;
+pub use variate::ControlState;
 pub use weights::{Seen, Weights};

@@ -28,7 +28,7 @@ const RIDGE: f64 = 1e-3;
 
 /// What a control variate has learned: part of a checkpoint.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Learned<R> {
+pub enum ControlState<R> {
     /// Nothing: the control has no parameters.
     Nothing,
     /// phi of a gate A or of a network psi.
@@ -42,15 +42,15 @@ pub enum Learned<R> {
     Regression(Vec<Running>),
 }
 
-impl<R> Learned<R> {
+impl<R> ControlState<R> {
     /// Whether this is the state of the same control, in sizes, as `other`.
     pub fn fits(&self, other: &Self) -> bool {
         match (self, other) {
-            (Learned::Nothing, Learned::Nothing) => true,
-            (Learned::Network { params, optimiser }, Learned::Network { params: p, .. }) => {
+            (ControlState::Nothing, ControlState::Nothing) => true,
+            (ControlState::Network { params, optimiser }, ControlState::Network { params: p, .. }) => {
                 [params.len(), optimiser.m.len(), optimiser.v.len()].iter().all(|n| *n == p.len())
             }
-            (Learned::Regression(a), Learned::Regression(b)) => a.len() == b.len(),
+            (ControlState::Regression(a), ControlState::Regression(b)) => a.len() == b.len(),
             _ => false,
         }
     }
@@ -98,24 +98,24 @@ impl<R: Real> Variate<R> {
     ///
     /// # Errors
     /// None that was ever seen.
-    pub fn start(&self, seed: u64) -> Result<Learned<R>> {
+    pub fn start(&self, seed: u64) -> Result<ControlState<R>> {
         let Some(network) = &self.network else {
-            return Ok(Learned::Regression((0..bins()).map(|_| Running::new(1, RIDGE, FADE)).collect::<Result<_>>()?));
+            return Ok(ControlState::Regression((0..bins()).map(|_| Running::new(1, RIDGE, FADE)).collect::<Result<_>>()?));
         };
         // Not the score network's initial weights.
         let params = network.net.init(seed ^ 0x9e37_79b9_7f4a_7c15);
         let optimiser = network.adam.start(&params)?;
-        Ok(Learned::Network { params, optimiser })
+        Ok(ControlState::Network { params, optimiser })
     }
 
     /// Evaluates it at the means of `draws`.
     ///
     /// # Errors
     /// What was learned by another control.
-    pub fn evaluate(&mut self, model: &ScoreModel<R>, learned: &Learned<R>, draws: &Draws<R>) -> Result<()> {
+    pub fn evaluate(&mut self, model: &ScoreModel<R>, learned: &ControlState<R>, draws: &Draws<R>) -> Result<()> {
         match (learned, &mut self.network) {
-            (Learned::Network { params, .. }, Some(network)) => network.forward(model, params, draws, &mut self.out),
-            (Learned::Regression(running), None) => {
+            (ControlState::Network { params, .. }, Some(network)) => network.forward(model, params, draws, &mut self.out),
+            (ControlState::Regression(running), None) => {
                 let b = running.iter().map(|r| Ok(r.coefficients()?[0])).collect::<Result<Vec<f64>>>()?;
                 for (c, t) in self.coefficients.iter_mut().zip(draws.times()) {
                     *c = R::of(b[bin(model.scale, *t)]);
@@ -144,10 +144,17 @@ impl<R: Real> Variate<R> {
     ///
     /// # Errors
     /// `NonFinite` if the network's gradient is.
-    pub fn learn(&mut self, model: &ScoreModel<R>, learned: &mut Learned<R>, draws: &Draws<R>, values: &[R], parts: &[R]) -> Result<()> {
+    pub fn learn(
+        &mut self,
+        model: &ScoreModel<R>,
+        learned: &mut ControlState<R>,
+        draws: &Draws<R>,
+        values: &[R],
+        parts: &[R],
+    ) -> Result<()> {
         let (n, d) = (values.len(), model.dim());
         match (learned, &mut self.network) {
-            (Learned::Network { params, optimiser }, Some(network)) => {
+            (ControlState::Network { params, optimiser }, Some(network)) => {
                 let mean: R = values.iter().copied().sum::<R>() / R::of(n as f64);
                 let scale = R::of(2.0 / n as f64);
                 for ((seeds, parts), value) in network.seeds.chunks_exact_mut(d).zip(parts.chunks_exact(d)).zip(values) {
@@ -156,7 +163,7 @@ impl<R: Real> Variate<R> {
                 }
                 network.step(params, optimiser)
             }
-            (Learned::Regression(running), None) => {
+            (ControlState::Regression(running), None) => {
                 let mut rows: Vec<(Vec<f64>, Vec<f64>)> = vec![Default::default(); running.len()];
                 for (i, t) in draws.times().iter().enumerate() {
                     let q: R = parts[i * d..][..d].iter().copied().sum();

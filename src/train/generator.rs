@@ -1,8 +1,8 @@
 //! Samples from a trained model.
 
 use super::system::start_std;
-use super::{Reference, State, System, settle};
-use crate::config::{Config, ObjectiveKind, Parametrisation, SdeKind};
+use super::{Reference, Settled, State, System};
+use crate::config::{ObjectiveKind, Parametrisation, SdeKind};
 use crate::mixture::{Draw, Mixture};
 use crate::nn::Inference;
 use crate::objective::{Regression, ScoreModel};
@@ -24,7 +24,7 @@ const ROWS: usize = 512;
 
 /// A score model, its parameters, and the way from its coordinates to the data's.
 pub struct Generator<R: Real> {
-    config: Config,
+    config: Settled,
     whitening: Whitening,
     start: Mixture,
     reverse: Box<dyn Reverse<R>>,
@@ -52,8 +52,7 @@ impl<R: Real> Generator<R> {
     ///
     /// # Errors
     /// A state of another network than the configuration's.
-    pub fn new(config: &Config, reference: &Reference, state: &State<R>) -> Result<Self> {
-        let config = &settle(config, reference)?.0;
+    pub fn new(config: &Settled, reference: &Reference, state: &State<R>) -> Result<Self> {
         let system = System::<R>::new(config, reference)?;
         let inference = Inference::new(system.model.net, state.averaged())?;
         let field = Learned { regression: system.regression, ..Learned::new(system.model, inference) };

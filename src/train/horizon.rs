@@ -11,6 +11,7 @@ use super::Reference;
 use crate::config::{Config, Grid as GridKey, SdeKind, Transition};
 use crate::sde::Grid;
 use crate::{Error, Result};
+use std::ops::Deref;
 
 /// Relaxation times of a horizon.
 const TOWARD_A_MIXTURE: f64 = 1.5;
@@ -25,23 +26,50 @@ const MOST: usize = 100_000;
 /// The longest step over the limit of stability.
 const SAFETY: f64 = 0.5;
 
-/// `config` with `sde.horizon` and `sde.steps` chosen where they are 0, and a sentence for each choice that says why.
-///
-/// # Errors
-/// As [`Config::validate`] for what the choice comes to; explicit steps that no number up to 100,000 makes stable, with what would
-/// work.
+/// A configuration in which nothing is left open: `sde.horizon` and `sde.steps` are chosen where they were 0. It reads like the
+/// [`Config`] that it is.
 ///
 /// ```
 /// use ndsm::config::{Config, Setting};
 /// use ndsm::mixture::{Covariances, Mixture};
-/// use ndsm::train::{Reference, settle};
+/// use ndsm::train::{Reference, Settled};
 /// let pi = Mixture::new(ndarray::array![1.0], ndarray::array![[3.0]], Covariances::Spherical(ndarray::array![4.0]))?;
 /// let config = Config::resolve(&[Setting::new("sde.beta", 2.0)])?;
-/// let (settled, why) = settle(&config, &Reference::from_mixture(&pi, 0.0)?)?;
-/// assert_eq!((settled.sde.horizon, settled.sde.steps, why.len()), (1.5, 4, 2));
+/// let settled = Settled::new(&config, &Reference::from_mixture(&pi, 0.0)?)?;
+/// assert_eq!((settled.sde.horizon, settled.sde.steps, settled.choices().len()), (1.5, 4, 2));
 /// # Ok::<(), ndsm::Error>(())
 /// ```
-pub fn settle(config: &Config, reference: &Reference) -> Result<(Config, Vec<String>)> {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settled {
+    config: Config,
+    choices: Vec<String>,
+}
+
+impl Settled {
+    /// `config` with what it leaves open chosen from `reference`.
+    ///
+    /// # Errors
+    /// As [`Config::validate`], before and after; explicit steps that no number up to 100,000 makes stable, with what would work.
+    pub fn new(config: &Config, reference: &Reference) -> Result<Self> {
+        config.validate()?;
+        let (config, choices) = settle(config, reference)?;
+        Ok(Settled { config, choices })
+    }
+
+    /// What was chosen and why, a sentence each.
+    pub fn choices(&self) -> &[String] {
+        &self.choices
+    }
+}
+
+impl Deref for Settled {
+    type Target = Config;
+    fn deref(&self) -> &Config {
+        &self.config
+    }
+}
+
+fn settle(config: &Config, reference: &Reference) -> Result<(Config, Vec<String>)> {
     let (mut settled, mut why) = (config.clone(), Vec::new());
     let beta = config.sde.beta;
     if config.sde.horizon == 0.0 {
@@ -170,34 +198,36 @@ mod tests {
         Reference::from_mixture(&pi, 0.0).unwrap()
     }
 
-    fn settled(settings: &[(&str, &str)], narrow: f64) -> Result<(Config, Vec<String>)> {
+    fn settled(settings: &[(&str, &str)], narrow: f64) -> Result<Settled> {
         let real = |v: &str| v.parse::<f64>().map_or_else(|_| Value::from(v), Value::from);
         let value = |v: &str| v.parse::<usize>().map_or_else(|_| real(v), Value::from);
         let settings: Vec<Setting> = settings.iter().map(|(k, v)| Setting::new(k, value(v))).collect();
-        settle(&Config::resolve(&settings)?, &reference(narrow))
+        Settled::new(&Config::resolve(&settings)?, &reference(narrow))
     }
 
     #[test]
     fn horizons_follow_the_relaxation_times() {
         for (kind, beta, horizon) in [("langevin", "1", 3.0), ("langevin", "4", 0.75), ("vp", "1", 7.0), ("sub-vp", "2", 3.5)] {
-            let (config, why) = settled(&[("sde.kind", kind), ("sde.beta", beta)], 1.0).unwrap();
+            let config = settled(&[("sde.kind", kind), ("sde.beta", beta)], 1.0).unwrap();
+            let why = config.choices();
             assert_eq!((config.sde.horizon, config.sde.steps), (horizon, 4), "{kind}: {why:?}");
             assert!(why[0].starts_with(&format!("sde.horizon = {horizon}, ")), "{why:?}");
             assert_eq!(why.len(), if kind == "langevin" { 2 } else { 1 }, "{why:?}");
         }
         let pi = Mixture::new(array![1.0], array![[2.0]], Covariances::Spherical(array![9.0])).unwrap();
         let ve = Config::resolve(&[Setting::new("sde.kind", "ve"), Setting::new("sde.beta", 4.0)]).unwrap();
-        assert_eq!(settle(&ve, &Reference::from_mixture(&pi, 0.0).unwrap()).unwrap().0.sde.horizon, 50.0);
+        assert_eq!(Settled::new(&ve, &Reference::from_mixture(&pi, 0.0).unwrap()).unwrap().sde.horizon, 50.0);
         // What is given stays, and nothing is said of it.
-        let (config, why) = settled(&[("sde.horizon", "2.5"), ("objective.kind", "dsm")], 0.5).unwrap();
-        assert_eq!((config.sde.horizon, why.len()), (2.5, 0));
-        assert_eq!(settle(&config, &reference(0.5)).unwrap().0, config, "settled for good");
+        let config = settled(&[("sde.horizon", "2.5"), ("objective.kind", "dsm")], 0.5).unwrap();
+        assert_eq!((config.sde.horizon, config.choices().len()), (2.5, 0));
+        assert_eq!(Settled::new(&config, &reference(0.5)).unwrap(), config, "settled for good");
     }
 
     #[test]
     fn explicit_steps_are_as_many_as_stability_asks_for() {
         for (narrow, transition, grid) in [(1.0, "euler", "uniform"), (0.01, "euler", "quadratic"), (0.003, "ito-taylor", "uniform")] {
-            let (config, why) = settled(&[("objective.transition", transition), ("sde.grid", grid)], narrow).unwrap();
+            let config = settled(&[("objective.transition", transition), ("sde.grid", grid)], narrow).unwrap();
+            let why = config.choices();
             let grid = if grid == "uniform" { Grid::Uniform } else { Grid::Quadratic };
             let longest = longest(&grid.times(3.0, config.sde.steps).unwrap());
             assert!(longest <= narrow && config.sde.steps >= 200, "{narrow}: {} steps, {longest}", config.sde.steps);

@@ -1,16 +1,15 @@
 //! Training: from data and a [`Config`](crate::config::Config) to a model that generates.
 //!
-//! [`Reference`] fits the reference law and finds the whitened coordinates; [`settle`] chooses what the configuration leaves
-//! open; [`System`] builds process, objective and score model from the
-//! configuration; [`Trainer`] takes optimiser steps; [`Generator`] makes samples, [`Likelihood`] weighs
-//! points. All state is plain arrays, and every random number is
+//! [`Reference`] fits the reference law and finds the whitened coordinates; [`Settled`] is the configuration with what it left open
+//! chosen; [`System`] builds process, objective and score model from it; [`Trainer`] takes optimiser steps; [`Generator`] makes
+//! samples, [`Likelihood`] weighs points. All state is plain arrays, and every random number is
 //! named by (seed, purpose, step, chunk), so a run that was stopped after any step goes on with the bits it would have had.
 //!
 //! ```
 //! use ndsm::config::{Config, Setting};
 //! use ndsm::data::{Request, load};
 //! use ndsm::sample::Method;
-//! use ndsm::train::{Reference, Trainer};
+//! use ndsm::train::{Reference, Settled, Trainer};
 //!
 //! let config = Config::resolve(&[
 //!     Setting::new("data.name", "four-modes"), Setting::new("data.n", 500usize),
@@ -18,7 +17,7 @@
 //! ])?;
 //! let data = load(&Request { name: "four-modes".into(), n: Some(500), ..Request::default() })?;
 //! let reference = Reference::fit(data.points.view(), &config)?;
-//! let mut trainer = Trainer::<f32>::new(&config, &reference, data.points.view())?;
+//! let mut trainer = Trainer::<f32>::new(&Settled::new(&config, &reference)?, &reference, data.points.view())?;
 //! for _ in 0..20 {
 //!     trainer.step()?;
 //! }
@@ -41,7 +40,7 @@ mod trainer;
 pub use choice::{CANDIDATES, Prices};
 pub use diagnosis::Group;
 pub use generator::Generator;
-pub use horizon::settle;
+pub use horizon::Settled;
 pub use likelihood::Likelihood;
 pub use reference::Reference;
 pub use system::{System, network};

@@ -4,9 +4,9 @@ use super::bank::Bank;
 use super::choice::{AT, BATCHES, CANDIDATES, Prices};
 use super::diagnosis::{Diagnosis, Group, due, micro};
 use super::rows::Rows;
-use super::{Generator, Reference, System, settle};
+use super::{Generator, Reference, Settled, System};
 use crate::config::{Config, Control, ObjectiveKind, Schedule as ScheduleKey};
-use crate::objective::{Divergence, Implicit, Learned, Loss, Objective, Seen, Weights, points_per_draw};
+use crate::objective::{Batch, ControlState, Divergence, Implicit, Loss, Objective, Out, Seen, Weights, points_per_draw};
 use crate::optim::{self, Adam, Decay, Schedule};
 use crate::rng::{Purpose, Stream};
 use crate::sde::Paths;
@@ -23,7 +23,7 @@ pub struct State<R> {
     /// Adam's moments, the averaged parameters and the number of steps done.
     pub optimiser: optim::State<R>,
     /// What the control variate has learned.
-    pub control: Learned<R>,
+    pub control: ControlState<R>,
     /// What a weighting that learns has seen.
     pub weights: Seen,
     /// What `objective.control = "auto"` has measured.
@@ -56,7 +56,7 @@ pub struct StepReport {
 
 /// A model in training.
 pub struct Trainer<R: Real> {
-    config: Config,
+    config: Settled,
     system: System<R>,
     state: State<R>,
     adam: Adam,
@@ -66,13 +66,13 @@ pub struct Trainer<R: Real> {
     data: Vec<R>,
     starts: Rows,
     bank: Bank<R>,
-    batch: Batch<R>,
+    batch: Buffers<R>,
     /// Spent on draws, and on whole steps.
     spent: [Duration; 2],
 }
 
 /// Buffers of a step, made once.
-struct Batch<R> {
+struct Buffers<R> {
     rows: Vec<usize>,
     starts: Vec<R>,
     u: Vec<f64>,
@@ -81,7 +81,7 @@ struct Batch<R> {
     grad: Vec<R>,
 }
 
-impl<R: Real> Batch<R> {
+impl<R: Real> Buffers<R> {
     /// Runs the paths of batch number `batch`, from its data points, to its times.
     fn simulate(&mut self, system: &System<R>, rows: &mut Rows, data: &[R], noise: Paths, batch: u64, out: &mut Starts<R>) -> Result<()> {
         let (d, copies) = (system.model.dim(), system.paths_per_point);
@@ -102,9 +102,7 @@ impl<R: Real> Trainer<R> {
     ///
     /// # Errors
     /// As [`System::new`]; points that do not fit the reference.
-    pub fn new(config: &Config, reference: &Reference, x: ArrayView2<f64>) -> Result<Self> {
-        config.validate()?;
-        let config = &settle(config, reference)?.0;
+    pub fn new(config: &Settled, reference: &Reference, x: ArrayView2<f64>) -> Result<Self> {
         let system = System::<R>::new(config, reference)?;
         if x.nrows() == 0 {
             return Err(Error::shape("training points", "at least one row", &[x.shape()]));
@@ -119,7 +117,7 @@ impl<R: Real> Trainer<R> {
         let loss = objective(config, &system, control, n)?;
         let adam = adam(config)?;
         let params = system.model.net.init::<R>(t.seed);
-        let batch = Batch {
+        let batch = Buffers {
             rows: vec![0; t.batch],
             starts: vec![R::zero(); paths * d],
             u: vec![0.0; n],
@@ -139,7 +137,7 @@ impl<R: Real> Trainer<R> {
     ///
     /// # Errors
     /// As [`Trainer::new`]; a state of another network, or of another control variate.
-    pub fn resume(config: &Config, reference: &Reference, x: ArrayView2<f64>, state: State<R>) -> Result<Self> {
+    pub fn resume(config: &Settled, reference: &Reference, x: ArrayView2<f64>, state: State<R>) -> Result<Self> {
         let fresh = Self::new(config, reference, x)?;
         let expected = fresh.state.params.len();
         if state.params.len() != expected || state.optimiser.m.len() != expected || state.optimiser.v.len() != expected {
@@ -198,7 +196,8 @@ impl<R: Real> Trainer<R> {
                 self.draw_alone(noise)?;
                 let b = &mut self.batch;
                 let weights = self.weights.at(b.draws.times(), self.system.noising.as_ref(), &self.state.weights);
-                loss.run(&self.system.model, &self.state.params, &Learned::Nothing, &b.draws, weights, noise, &mut b.values, &mut b.grad)?;
+                let (batch, out) = (Batch { draws: &b.draws, weights, noise }, Out { values: &mut b.values, grad: &mut b.grad });
+                loss.run(&self.system.model, &self.state.params, &ControlState::Nothing, &batch, out)?;
                 for (mean, g) in mean.iter_mut().zip(&b.grad) {
                     *mean += g.f64() / BATCHES as f64;
                     square += g.f64() * g.f64() / BATCHES as f64;
@@ -230,7 +229,8 @@ impl<R: Real> Trainer<R> {
         let b = &mut self.batch;
         let State { params, control, weights: seen, .. } = &mut self.state;
         let weights = self.weights.at(b.draws.times(), self.system.noising.as_ref(), seen);
-        self.loss.run(&self.system.model, params, control, &b.draws, weights, noise, &mut b.values, &mut b.grad)?;
+        let (batch, out) = (Batch { draws: &b.draws, weights, noise }, Out { values: &mut b.values, grad: &mut b.grad });
+        self.loss.run(&self.system.model, params, control, &batch, out)?;
         let n = b.values.len() as f64;
         let loss = b.values.iter().map(|v| v.f64()).sum::<f64>() / n;
         if !loss.is_finite() {
@@ -301,7 +301,8 @@ impl<R: Real> Trainer<R> {
         let noise = Paths { purpose: Purpose::Probe, ..noise };
         let b = &mut self.batch;
         let weights = self.weights.at(b.draws.times(), self.system.noising.as_ref(), &self.state.weights);
-        self.loss.run(&self.system.model, &self.state.params, &self.state.control, &b.draws, weights, noise, &mut b.values, &mut b.grad)?;
+        let (batch, out) = (Batch { draws: &b.draws, weights, noise }, Out { values: &mut b.values, grad: &mut b.grad });
+        self.loss.run(&self.system.model, &self.state.params, &self.state.control, &batch, out)?;
         Ok(&b.grad)
     }
 

@@ -1,0 +1,150 @@
+//! The estimators, as data: which points of a draw the network is evaluated at, and what each of them adds to the loss.
+
+use crate::Real;
+use crate::config::Control;
+use crate::transition::Draw;
+
+/// A point of a draw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// mu + L z, where the step ends.
+    Plus,
+    /// mu.
+    Mean,
+    /// mu - L z.
+    Minus,
+}
+
+/// What of a draw's target a point is multiplied with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// y(z), the target at mu + L z.
+    Plus,
+    /// y(-z), the target at mu - L z.
+    Minus,
+    /// The odd part (y(z) - y(-z)) / 2, for a score all of y(z), times the control's factor A.
+    Odd,
+}
+
+/// A point's part of the loss: w (a |s(x)|^2 - 2 b s(x) . y).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Term {
+    /// The control whose estimator it belongs to.
+    pub control: Control,
+    /// x.
+    pub point: Point,
+    /// w.
+    pub w: f64,
+    /// a.
+    pub a: f64,
+    /// b.
+    pub b: f64,
+    /// y.
+    pub target: Part,
+}
+
+const fn term(control: Control, point: Point, w: f64, [a, b]: [f64; 2], target: Part) -> Term {
+    Term { control, point, w, a, b, target }
+}
+
+/// The table of estimators (method.md, eq. 7 and 9 to 12): a row for each control and point of a draw.
+///
+/// | control | x | w | a | b | y |
+/// |---|---|---|---|---|---|
+/// | none | mu + L z | 1 | 1 | 1 | y(z) |
+/// | antithetic | mu + L z | 0.5 | 1 | 1 | y(z) |
+/// | antithetic | mu - L z | 0.5 | 1 | 1 | y(-z) |
+/// | self | mu + L z | 1 | 1 | 1 | y(z) |
+/// | self | mu | 1 | 0 | -1 | A (y(z) - y(-z)) / 2 |
+/// | gated | mu + L z | 1 | 1 | 1 | y(z) |
+/// | gated | mu | 1 | 0 | -1 | A (y(z) - y(-z)) / 2 |
+/// | regression | mu + L z | 1 | 1 | 1 | y(z) |
+/// | regression | mu | 1 | 0 | -1 | A (y(z) - y(-z)) / 2 |
+/// | network | mu + L z | 1 | 1 | 1 | y(z) |
+///
+/// The factor A is 1 for `self`, the gate's A_j(mu, t) for coordinate j, the coefficient of the time's bin for `regression`. To the value
+/// of `network` the term 2 w psi . y is added, which has no part in the gradient. [`Control::Auto`] stands for another one.
+pub const TERMS: &[Term] = &[
+    term(Control::None, Point::Plus, 1.0, [1.0, 1.0], Part::Plus),
+    term(Control::Antithetic, Point::Plus, 0.5, [1.0, 1.0], Part::Plus),
+    term(Control::Antithetic, Point::Minus, 0.5, [1.0, 1.0], Part::Minus),
+    term(Control::SelfControl, Point::Plus, 1.0, [1.0, 1.0], Part::Plus),
+    term(Control::SelfControl, Point::Mean, 1.0, [0.0, -1.0], Part::Odd),
+    term(Control::Gated, Point::Plus, 1.0, [1.0, 1.0], Part::Plus),
+    term(Control::Gated, Point::Mean, 1.0, [0.0, -1.0], Part::Odd),
+    term(Control::Regression, Point::Plus, 1.0, [1.0, 1.0], Part::Plus),
+    term(Control::Regression, Point::Mean, 1.0, [0.0, -1.0], Part::Odd),
+    term(Control::Network, Point::Plus, 1.0, [1.0, 1.0], Part::Plus),
+];
+
+/// The terms of `control`: its rows of [`TERMS`].
+pub fn terms(control: Control) -> impl Iterator<Item = Term> {
+    TERMS.iter().copied().filter(move |term| term.control == control)
+}
+
+/// Network evaluations per draw; of [`Control::Auto`], at most.
+pub fn points_per_draw(control: Control) -> usize {
+    let stands_for: &[Control] = if control == Control::Auto { Control::ALL } else { &[control] };
+    stands_for.iter().map(|control| terms(*control).count()).max().unwrap_or(0)
+}
+
+impl Point {
+    /// Its coordinates in `draw`.
+    #[inline]
+    pub(super) fn of<'a, R>(self, draw: &Draw<'a, R>) -> &'a [R] {
+        match self {
+            Point::Plus => draw.plus,
+            Point::Mean => draw.mean,
+            Point::Minus => draw.minus,
+        }
+    }
+}
+
+impl Part {
+    /// Coordinate `j` of the target times `scale`; `factor`: A_j.
+    #[inline]
+    pub(super) fn scaled<R: Real>(self, draw: &Draw<'_, R>, j: usize, scale: R, factor: impl Fn(usize) -> R) -> R {
+        match self {
+            Part::Plus => scale * draw.target_plus[j],
+            Part::Minus => scale * draw.target_minus[j],
+            Part::Odd => scale * draw.odd(j) * factor(j),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The documentation's table is the data.
+    #[test]
+    fn the_table_is_documented_as_it_is() {
+        let point = |p| match p {
+            Point::Plus => "mu + L z",
+            Point::Mean => "mu",
+            Point::Minus => "mu - L z",
+        };
+        let part = |p| match p {
+            Part::Plus => "y(z)",
+            Part::Minus => "y(-z)",
+            Part::Odd => "A (y(z) - y(-z)) / 2",
+        };
+        let row = |t: &Term| {
+            let [x, y] = [point(t.point), part(t.target)];
+            format!("/// | {} | {x} | {} | {} | {} | {y} |\n", t.control.name(), t.w, t.a, t.b)
+        };
+        let table = format!("/// |---|---|---|---|---|---|\n{}///\n", TERMS.iter().map(row).collect::<String>());
+        assert!(include_str!("estimator.rs").contains(&table), "the table of estimators is to be documented as\n{table}");
+    }
+
+    /// Weights of one, and every control has its estimator: with the network's score for the target the loss of (7) is left.
+    #[test]
+    fn every_control_weighs_the_loss_once() {
+        for control in Control::ALL.iter().copied().filter(|c| *c != Control::Auto) {
+            let [squares, products]: [f64; 2] = [|t: Term| t.w * t.a, |t: Term| if t.target == Part::Odd { 0.0 } else { t.w * t.b }]
+                .map(|part| terms(control).map(part).sum());
+            assert_eq!([squares, products], [1.0, 1.0], "{control:?}");
+        }
+        assert_eq!(points_per_draw(Control::Auto), 2);
+    }
+}
