@@ -1,6 +1,7 @@
 //! The choices: every key whose value is one of a few names.
 
 use super::value::{Field, Range, Value};
+pub use crate::data::DataName;
 use crate::{Error, Result};
 
 /// Declares an enum with its names; the first variant is the default. `later` lists names that the design knows and that
@@ -66,47 +67,18 @@ fn quoted<'a>(names: impl Iterator<Item = &'a str>, between: &str) -> String {
     names.map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(between)
 }
 
-choice! {
-    /// The data.
-    DataName {
-        /// The 8 x 8 handwritten digits that the program carries.
-        Digits = "digits",
-        /// Images in the MNIST layout, plain or gzip.
-        Idx = "idx",
-        /// A NumPy array, one row a point.
-        Npy = "npy",
-        /// A table of numbers, one line a point.
-        Csv = "csv",
-        /// Four Gaussian modes with weights .4 .3 .2 .1.
-        FourModes = "four-modes",
-        /// A noisy circle.
-        Ring = "ring",
-        /// Two interleaved half circles.
-        Moons = "moons",
-        /// Five twisted arms.
-        Pinwheel = "pinwheel",
-        /// Every second square of a board.
-        Checkerboard = "checkerboard",
-        /// A spiral.
-        SwissRoll = "swiss-roll",
-        /// Two pairs of modes, nearly unchanged by half a turn.
-        NearC2 = "near-c2",
-        /// Four modes on a cross with weights .55 .25 .15 .05, nearly unchanged by a quarter turn.
-        NearC4 = "near-c4",
-        /// A Gaussian mixture given by `data.weights`, `data.means`, `data.std`.
-        Mixture = "mixture",
-    } later []
-}
-
-impl DataName {
-    /// Whether the data are read from `data.path`.
-    pub fn is_file(self) -> bool {
-        matches!(self, DataName::Idx | DataName::Npy | DataName::Csv)
+impl Field for DataName {
+    fn read(place: &str, value: &Value, _: Range) -> Result<Self> {
+        match value {
+            Value::Text(name) => Self::parse(place, name),
+            _ => Err(Error::invalid(place, format!("one of {}", quoted(Self::all().map(Self::name), ", ")), value)),
+        }
     }
-
-    /// Whether the data are drawn from a law, so that there are as many as one asks for.
-    pub fn is_law(self) -> bool {
-        !self.is_file() && self != DataName::Digits
+    fn value(&self) -> Option<Value> {
+        Some(self.name().into())
+    }
+    fn accepts(_: Range) -> String {
+        quoted(Self::all().map(Self::name), " | ")
     }
 }
 

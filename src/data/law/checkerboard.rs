@@ -1,7 +1,10 @@
 //! A checkerboard: sharp edges, no mode.
 
-use super::Plane;
+use super::{Named, Plane};
 use crate::rng::Stream;
+use std::sync::Arc;
+
+pub(super) const NAMED: &[Named] = &[Named { name: "checkerboard", make: || Ok(Arc::new(Checkerboard)) }];
 
 /// Uniform on the eight dark squares of side 2 in [-4, 4]^2: those with floor(x_1 / 2) + floor(x_2 / 2) even.
 ///

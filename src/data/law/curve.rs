@@ -1,9 +1,14 @@
 //! Curves blurred by Gaussian noise: two moons, the Swiss roll.
 
-use super::Plane;
+use super::{Named, Plane};
 use crate::rng::Stream;
 use std::f64::consts::{PI, TAU};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+
+pub(super) const NAMED: &[Named] = &[
+    Named { name: "moons", make: || Ok(Arc::new(Curve::moons())) },
+    Named { name: "swiss-roll", make: || Ok(Arc::new(Curve::swiss_roll())) },
+];
 
 /// x = c(U) + s z, U uniform on [0, 1], z ~ N(0, I): a continuous Gaussian mixture,
 ///

@@ -1,11 +1,18 @@
 //! Gaussian mixtures as laws.
 
-use super::Law;
+use super::{Law, Named};
 use crate::Result;
 use crate::linalg::Cholesky;
 use crate::mixture::{Covariances, Mixture};
 use crate::rng::Stream;
 use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, array};
+use std::sync::Arc;
+
+pub(super) const NAMED: &[Named] = &[
+    Named { name: "four-modes", make: || Ok(Arc::new(four_modes()?)) },
+    Named { name: "near-c2", make: || Ok(Arc::new(near_c2()?)) },
+    Named { name: "near-c4", make: || Ok(Arc::new(near_c4()?)) },
+];
 
 /// A Gaussian mixture that data are drawn from: p(x) = sum_k w_k N(x; m_k, C_k), C_k = L_k L_k^T.
 #[derive(Debug, Clone)]

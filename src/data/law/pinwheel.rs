@@ -1,8 +1,11 @@
 //! A pinwheel: curved arms, unequal widths.
 
-use super::{Plane, log_normal};
+use super::{Named, Plane, log_normal};
 use crate::rng::Stream;
 use std::f64::consts::TAU;
+use std::sync::Arc;
+
+pub(super) const NAMED: &[Named] = &[Named { name: "pinwheel", make: || Ok(Arc::new(Pinwheel::default())) }];
 
 /// A Gaussian arm u = (1 + a z_1, b z_2), scaled by c, turned by one of K equal angles, then twisted by an angle that grows
 /// with the radius: x = R(2 pi k / K + tau e^|u|) c u, R(angle) the rotation, k uniform.
