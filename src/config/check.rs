@@ -1,8 +1,7 @@
 //! Combinations that cannot work, each refused with what would.
 
 use super::{
-    Components, Config, Control, DataConfig, DataName, Grid, Integrator, ObjectiveKind, ReferenceKind, SdeKind, Symmetry, TimeSampling,
-    Transition,
+    Components, Config, Control, DataConfig, DataName, Grid, ObjectiveKind, ReferenceKind, SdeKind, Symmetry, TimeSampling, Transition,
 };
 use crate::{Error, Result};
 
@@ -129,17 +128,7 @@ fn sde(c: &Config) -> Result<()> {
     need(noise >= MIN_NOISE, "sde.t_min", || {
         format!("the noise's variance there must be >= {MIN_NOISE:e} of the data's, got {noise:.1e}; use a larger sde.t_min or sde.beta")
     })?;
-    let (step, transition) = (s.integrator.name(), c.objective.transition.name());
-    if c.has_chain() {
-        return need(step == transition, "sde.integrator", || {
-            format!("the chain takes the steps whose score it learns, objective.transition = \"{transition}\", got \"{step}\"")
-        });
-    }
-    let exact = if s.kind == SdeKind::Langevin { Integrator::Component } else { Integrator::Exact };
-    need(s.integrator == exact, "sde.integrator", || {
-        let kind = c.objective.kind.name();
-        format!("objective.kind = \"{kind}\" with sde.kind = \"{}\" takes \"{}\", got \"{step}\"", s.kind.name(), exact.name())
-    })
+    Ok(())
 }
 
 fn objective(c: &Config) -> Result<()> {

@@ -167,22 +167,6 @@ choice! {
 }
 
 choice! {
-    /// How noising paths are simulated.
-    Integrator {
-        /// The component-wise exact step, eq. (15).
-        Component = "component",
-        /// Euler-Maruyama, eq. (5).
-        Euler = "euler",
-        /// Ito-Taylor 1.5, eq. (13).
-        ItoTaylor = "ito-taylor",
-        /// Local linearisation, eq. (13).
-        LocalLinear = "local-linear",
-        /// The exact law of a linear process.
-        Exact = "exact",
-    } later []
-}
-
-choice! {
     /// What the network is trained to minimise.
     ObjectiveKind {
         /// Nonlinear denoising score matching along the chain, eq. (7).

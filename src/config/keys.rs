@@ -136,14 +136,6 @@ tables! {
                 || (c.has_chain() && c.objective.transition != Transition::Component);
             if fixed { Grid::Uniform } else { Grid::PerPath }
         }, ANY;
-        /// How the chain is simulated.
-        integrator: Integrator = |c| match c.objective.transition {
-            Transition::Component => Integrator::Component,
-            Transition::Euler => Integrator::Euler,
-            Transition::ItoTaylor => Integrator::ItoTaylor,
-            Transition::LocalLinear => Integrator::LocalLinear,
-            Transition::Exact => Integrator::Exact,
-        }, ANY;
     }
     /// What is minimised.
     objective: ObjectiveConfig {
@@ -153,7 +145,7 @@ tables! {
         control: Control = |c| if c.objective.kind.is_implicit() { Control::None } else { Control::Auto }, ANY;
         /// Weight of a time in the loss.
         weighting: Weighting = |_| Weighting::Variance, ANY;
-        /// The one-step law whose score is the target.
+        /// The one-step law whose steps the chain takes, and whose score is the target.
         transition: Transition = |c| if c.sde.kind.is_linear() { Transition::Exact } else { Transition::Component }, ANY;
         /// Which times a step looks at.
         time_sampling: TimeSampling = |c| {

@@ -42,6 +42,11 @@ impl Setting {
     pub fn new(key: &str, value: impl Into<Value>) -> Self {
         Setting { key: key.to_owned(), value: value.into(), origin: String::new() }
     }
+
+    /// `e` with the place where this was set.
+    fn named(&self, e: Error) -> Error {
+        if self.origin.is_empty() { e } else { e.within(&self.origin) }
+    }
 }
 
 impl Default for Config {
@@ -67,14 +72,22 @@ impl Config {
     /// `Invalid` for an unknown key, a value of the wrong type or out of its range, and for a combination that cannot work.
     pub fn resolve(settings: &[Setting]) -> Result<Config> {
         let mut config = Config::blank();
-        for s in settings {
-            let named = |e: Error| if s.origin.is_empty() { e } else { e.within(&s.origin) };
-            let key = key(&s.key).ok_or_else(|| named(Error::refused(&s.key, "unknown key")))?;
-            (key.set)(&mut config, &s.value).map_err(named)?;
+        let (former, settings): (Vec<Setting>, Vec<Setting>) = settings.iter().cloned().partition(|s| s.key == FORMER);
+        for s in &settings {
+            let key = key(&s.key).ok_or_else(|| s.named(Error::refused(&s.key, "unknown key")))?;
+            (key.set)(&mut config, &s.value).map_err(|e| s.named(e))?;
         }
         config.fill(|key| settings.iter().any(|s| s.key == key));
         check::check(&config)?;
-        Ok(config)
+        let step = config.objective.transition.name();
+        match former.iter().find(|s| s.value != Value::from(step)) {
+            None => Ok(config),
+            Some(s) => {
+                let problem =
+                    format!("objective.transition = \"{step}\" says which steps a chain takes, got {}; leave this key out", s.value);
+                Err(s.named(Error::refused(FORMER, problem)))
+            }
+        }
     }
 
     /// Whether every value is in its range and all of them together can work; what [`Config::resolve`] checks, for a
@@ -102,6 +115,14 @@ impl Config {
             }
         }
     }
+}
+
+/// A key of earlier versions, which had no choice beside `objective.transition`. Files that say the same are read as they were.
+const FORMER: &str = "sde.integrator";
+
+/// Whether [`Config::resolve`] reads a setting of this name: one of [`KEYS`], or the former `sde.integrator`.
+pub fn is_read(name: &str) -> bool {
+    name == FORMER || key(name).is_some()
 }
 
 /// The key of this name.
