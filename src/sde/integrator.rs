@@ -33,10 +33,11 @@ impl Orders {
     }
 }
 
-/// What a method says of itself. The table of methods is printed from it, and `ndsm audit integrators` measures it.
+/// What a method says of itself. The [table of methods](super::method::table) is printed from it, and `ndsm audit integrators`
+/// measures it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Claims {
-    /// The name on the command line and in configuration files.
+    /// The name in tables and audits.
     pub name: &'static str,
     /// The calculus whose solution it converges to.
     pub calculus: CalculusKind,

@@ -51,10 +51,7 @@ pub use component::{ComponentLaw, ComponentStep};
 pub use grid::Grid;
 pub use integrator::{Claims, Increment, Integrator, Method, Needs, Orders};
 pub use kinds::{Calculus, CalculusKind, Either, Ito, Noise, NoiseKind, ReadsAs, Stratonovich, Within};
-pub use method::{
-    Baoab, ComponentWise, EulerMaruyama, ExponentialEuler, Heun, KloedenPlaten, KloedenPlatenScalar, LeimkuhlerMatthews, LocalLinear,
-    Milstein, Sea, Shark, SkSrock, SlowRk, Spark, Sra1, Sra3, Sriw1, Sriw2, TamedEuler, TamedMilstein,
-};
+pub use method::methods::*;
 pub use process::{
     Blockwise, CoxIngersollRoss, DoubleWell, DriftOf, Force, FromFn, GeometricBrownian, GinzburgLandau, Harmonic, Langevin, Linear,
     LinearLaw, Lorenz, MatrixLaw, MixtureScore, OrnsteinUhlenbeck, Overdamped, Preconditioned, Rowwise, ScalarLaw, Sigma, Speed,

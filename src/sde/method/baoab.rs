@@ -1,5 +1,5 @@
 use super::prelude::*;
-use crate::sde::{Force, Kinetic};
+use crate::sde::Force;
 
 /// BAOAB for underdamped Langevin dynamics (Leimkuhler and Matthews 2013), a symmetric splitting into kicks, drifts and an exact
 /// Ornstein-Uhlenbeck step of the velocity:
@@ -9,6 +9,8 @@ use crate::sde::{Force, Kinetic};
 /// Weak order 2; where the force is linear the law of the positions is exact.
 #[derive(Debug, Clone, Copy)]
 pub struct Baoab;
+
+enter!([Baoab] kinetic);
 
 impl Method for Baoab {
     const CLAIMS: Claims = Claims {

@@ -10,6 +10,8 @@ use crate::linalg::phi1;
 #[derive(Debug, Clone, Copy)]
 pub struct ExponentialEuler;
 
+enter!([ExponentialEuler] semilinear);
+
 impl Method for ExponentialEuler {
     const CLAIMS: Claims = Claims {
         name: "exponential-euler",

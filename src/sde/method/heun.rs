@@ -6,6 +6,8 @@ use super::prelude::*;
 #[derive(Debug, Clone, Copy)]
 pub struct Heun;
 
+enter!([Heun] additive, commutative);
+
 impl Method for Heun {
     const CLAIMS: Claims = Claims {
         name: "heun",

@@ -9,6 +9,8 @@ use super::prelude::*;
 #[derive(Debug, Clone, Copy)]
 pub struct KloedenPlaten;
 
+enter!([KloedenPlaten] smooth);
+
 impl Method for KloedenPlaten {
     const CLAIMS: Claims = Claims {
         name: "kloeden-platen-1.5",

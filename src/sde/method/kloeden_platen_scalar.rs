@@ -1,7 +1,6 @@
 use super::prelude::*;
 
-use crate::real::{Dual, Number};
-use crate::sde::smooth::Second;
+use crate::real::Number;
 
 /// Kloeden and Platen's strong Taylor scheme of order 1.5 for one equation with one Brownian motion, Ito (1992, eq. 10.4.1):
 ///
@@ -11,6 +10,8 @@ use crate::sde::smooth::Second;
 /// numbers with two independent tangents. Drift and diffusion may not depend on time.
 #[derive(Debug, Clone, Copy)]
 pub struct KloedenPlatenScalar;
+
+enter!([KloedenPlatenScalar] scalar);
 
 impl Method for KloedenPlatenScalar {
     const CLAIMS: Claims = Claims {

@@ -9,6 +9,8 @@ use super::prelude::*;
 #[derive(Debug, Clone, Copy)]
 pub struct LeimkuhlerMatthews;
 
+enter!([LeimkuhlerMatthews] additive);
+
 impl Method for LeimkuhlerMatthews {
     const CLAIMS: Claims = Claims {
         name: "leimkuhler-matthews",

@@ -9,6 +9,8 @@ use super::prelude::*;
 #[derive(Debug, Clone, Copy)]
 pub struct LocalLinear;
 
+enter!([LocalLinear] smooth);
+
 impl Method for LocalLinear {
     const CLAIMS: Claims = Claims {
         name: "local-linear",

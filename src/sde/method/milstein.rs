@@ -1,7 +1,5 @@
 use super::prelude::*;
 
-use crate::real::Dual;
-
 /// Milstein's method, Ito, commutative noise (1974; Kloeden and Platen 1992, eq. 10.3.17):
 ///
 /// x' = x + h f + sum_k sigma_k W_k + (1/2) sum_kl D sigma_k sigma_l (W_k W_l - delta_kl h).
@@ -13,6 +11,8 @@ pub struct Milstein;
 /// Milstein's method with the tamed drift h f/(1 + h |f|) (Wang and Gan 2013): for drifts that grow faster than linearly.
 #[derive(Debug, Clone, Copy)]
 pub struct TamedMilstein;
+
+enter!([Milstein, TamedMilstein] diagonal);
 
 const ORDERS: &[Orders] = &[
     Orders::of(NoiseKind::Additive, 1.0, 1.0),

@@ -5,6 +5,8 @@ use super::prelude::*;
 #[derive(Debug, Clone, Copy)]
 pub struct Sea;
 
+enter!([Sea] additive);
+
 impl Method for Sea {
     const CLAIMS: Claims = Claims {
         name: "sea",

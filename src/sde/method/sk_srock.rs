@@ -38,6 +38,8 @@ impl Default for SkSrock {
     }
 }
 
+enter!([SkSrock = SkSrock::default()] additive, diagonal);
+
 impl Method for SkSrock {
     const CLAIMS: Claims = Claims {
         name: "sk-srock",

@@ -4,6 +4,8 @@ use super::prelude::*;
 #[derive(Debug, Clone, Copy)]
 pub struct SlowRk;
 
+enter!([SlowRk] commutative);
+
 impl Method for SlowRk {
     const CLAIMS: Claims = Claims {
         name: "slow-rk",

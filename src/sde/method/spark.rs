@@ -5,6 +5,8 @@ use super::prelude::*;
 #[derive(Debug, Clone, Copy)]
 pub struct Spark;
 
+enter!([Spark] additive, commutative);
+
 impl Method for Spark {
     const CLAIMS: Claims = Claims {
         name: "spark",

@@ -4,6 +4,8 @@ use super::prelude::*;
 #[derive(Debug, Clone, Copy)]
 pub struct Sra1;
 
+enter!([Sra1] additive);
+
 impl Method for Sra1 {
     const CLAIMS: Claims = Claims {
         name: "sra1",

@@ -7,6 +7,8 @@ use super::prelude::*;
 #[derive(Debug, Clone, Copy)]
 pub struct Sriw1;
 
+enter!([Sriw1] diagonal);
+
 impl Method for Sriw1 {
     const CLAIMS: Claims = Claims {
         name: "sriw1",

@@ -5,6 +5,8 @@ use super::prelude::*;
 #[derive(Debug, Clone, Copy)]
 pub struct Sriw2;
 
+enter!([Sriw2] diagonal);
+
 impl Method for Sriw2 {
     const CLAIMS: Claims = Claims {
         name: "sriw2",

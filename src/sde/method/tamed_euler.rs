@@ -6,6 +6,8 @@ use super::prelude::*;
 #[derive(Debug, Clone, Copy)]
 pub struct TamedEuler;
 
+enter!([TamedEuler] additive, diagonal);
+
 impl Method for TamedEuler {
     const CLAIMS: Claims = Claims {
         name: "tamed-euler",
