@@ -1,7 +1,6 @@
-use super::dimension;
+use super::{Pointwise, dimension};
 use crate::sde::kinds::{Diagonal, Ito};
-use crate::sde::{Sde, Time, positive};
-use crate::simd::W;
+use crate::sde::positive;
 use crate::{Real, Result};
 
 /// Cox-Ingersoll-Ross process, Ito, coordinate by coordinate: dX = kappa (theta - X) dt + s sqrt(X) dB (Cox, Ingersoll and Ross 1985).
@@ -54,32 +53,19 @@ fn truncated<R: Real>(x: R) -> R {
     if x <= R::zero() { R::zero() } else { x }
 }
 
-impl<R: Real> Sde<R> for CoxIngersollRoss {
+impl Pointwise for CoxIngersollRoss {
     type Noise = Diagonal;
     type Calculus = Ito;
-    type Scratch = ();
     fn dim(&self) -> usize {
         self.dim
     }
-    fn scratch(&self) {}
     #[inline(always)]
-    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
-        let (kappa, theta) = (R::of(self.kappa), R::of(self.theta));
-        for (f, x) in f.iter_mut().zip(x) {
-            for i in 0..W {
-                f[i] = kappa * (theta - truncated(x[i]));
-            }
-        }
+    fn drift<R: Real>(&self, _j: usize, x: R) -> R {
+        R::of(self.kappa) * (R::of(self.theta) - truncated(x))
     }
     #[inline(always)]
-    fn diffuse<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
-        let s = R::of(self.s);
-        for ((g, x), w) in g.iter_mut().zip(x).zip(w) {
-            for i in 0..W {
-                // The branch keeps the derivative of sqrt away from 0, where it is infinite.
-                let root = if x[i] <= R::zero() { R::zero() } else { x[i].sqrt() };
-                g[i] = s * root * w[i];
-            }
-        }
+    fn sigma<R: Real>(&self, _j: usize, x: R) -> R {
+        // The branch keeps the derivative of sqrt away from 0, where it is infinite.
+        R::of(self.s) * if x <= R::zero() { R::zero() } else { x.sqrt() }
     }
 }

@@ -1,7 +1,6 @@
-use super::{dimension, finite};
+use super::{Pointwise, dimension, finite};
 use crate::sde::kinds::{Diagonal, Ito};
-use crate::sde::{Sde, Time, positive};
-use crate::simd::W;
+use crate::sde::positive;
 use crate::{Real, Result};
 
 /// Stochastic Ginzburg-Landau equation, Ito, coordinate by coordinate: dX = ((eta + s^2/2) X - lambda X^3) dt + s X dB (Kloeden and
@@ -41,30 +40,19 @@ impl GinzburgLandau {
     }
 }
 
-impl<R: Real> Sde<R> for GinzburgLandau {
+impl Pointwise for GinzburgLandau {
     type Noise = Diagonal;
     type Calculus = Ito;
-    type Scratch = ();
     fn dim(&self) -> usize {
         self.dim
     }
-    fn scratch(&self) {}
     #[inline(always)]
-    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
-        let (linear, minus_lambda) = (R::of(self.eta + 0.5 * self.s * self.s), R::of(-self.lambda));
-        for (f, x) in f.iter_mut().zip(x) {
-            for i in 0..W {
-                f[i] = (x[i] * x[i]).fma::<FMA>(minus_lambda, linear) * x[i];
-            }
-        }
+    fn drift<R: Real>(&self, _j: usize, x: R) -> R {
+        let growth = R::of(self.eta + 0.5 * self.s * self.s);
+        (growth - R::of(self.lambda) * (x * x)) * x
     }
     #[inline(always)]
-    fn diffuse<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
-        let s = R::of(self.s);
-        for ((g, x), w) in g.iter_mut().zip(x).zip(w) {
-            for i in 0..W {
-                g[i] = s * x[i] * w[i];
-            }
-        }
+    fn sigma<R: Real>(&self, _j: usize, x: R) -> R {
+        R::of(self.s) * x
     }
 }

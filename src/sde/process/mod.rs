@@ -16,6 +16,7 @@
 //! | [`CoxIngersollRoss`] | dX = kappa (theta - X) dt + s sqrt(X) dB, Ito | diagonal |
 //! | [`Tanh`] | dX = -(a + b^2 X)(1 - X^2) dt + b (1 - X^2) dB, Ito | diagonal |
 //!
+//! Where the coordinates go their own ways, two formulas on numbers make the equation: [`Pointwise`].
 //! [`TimeChanged`] runs any of them by another clock, [`from_fn`] and [`from_fn_diagonal`] make one of closures, and [`Linear`] is
 //! what those have whose transition law is a Gaussian in closed form.
 
@@ -32,6 +33,7 @@ mod linear;
 mod lorenz;
 mod matrix;
 mod ornstein_uhlenbeck;
+mod pointwise;
 mod preconditioned;
 mod preserving;
 mod speed;
@@ -53,6 +55,7 @@ pub use langevin::{Langevin, MixtureScore, Overdamped};
 pub use linear::{Linear, LinearLaw, MatrixLaw, ScalarLaw};
 pub use lorenz::Lorenz;
 pub use ornstein_uhlenbeck::OrnsteinUhlenbeck;
+pub use pointwise::Pointwise;
 pub use preconditioned::Preconditioned;
 pub use preserving::VariancePreserving;
 pub use speed::Speed;
