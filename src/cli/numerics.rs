@@ -12,7 +12,7 @@ use crate::data::{self, Dataset, MAX_NUMBERS, Pca};
 use crate::metrics::{self, ModeSpace, nearest};
 use crate::rng::Purpose;
 use crate::sample::Method;
-use crate::sde::{ComponentStep, Linear, LinearLaw, Paths, Speed, SubVariancePreserving, VarianceExploding};
+use crate::sde::{Clock, ComponentStep, Linear, LinearLaw, Paths, SubVariancePreserving, VarianceExploding};
 use crate::train::{Generator, Likelihood, Reference, Settled, State, Trainer};
 use crate::{Error, Real, Result};
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
@@ -150,7 +150,7 @@ impl<R: Real> Run<R> {
         let mut forward = Array3::zeros((FRAMES + 1, n, d));
         let step = ComponentStep::<f64>::new(&self.reference.mixture, c.sde.beta)?;
         let exploding = VarianceExploding::new(d, c.sde.beta)?;
-        let sub_preserving = SubVariancePreserving::new(d, Speed::constant(c.sde.beta)?)?;
+        let sub_preserving = SubVariancePreserving::new(d, Clock::constant(c.sde.beta)?)?;
         // Later steps are longer: most of the way is gone early.
         let time = |i: usize| c.sde.horizon * (i as f64 / FRAMES as f64).powi(2);
         for i in 0..=FRAMES {

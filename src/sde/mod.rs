@@ -53,8 +53,8 @@ pub use integrator::{Claims, Increment, Integrator, Method, Needs, Orders};
 pub use kinds::{Calculus, CalculusKind, Either, Ito, Noise, NoiseKind, ReadsAs, Stratonovich, Within};
 pub use method::methods::*;
 pub use process::{
-    Blockwise, CoxIngersollRoss, DoubleWell, DriftOf, Force, FromFn, GeometricBrownian, GinzburgLandau, Harmonic, Langevin, Linear,
-    LinearLaw, Lorenz, MatrixLaw, MixtureScore, OrnsteinUhlenbeck, Overdamped, Pointwise, Preconditioned, Rowwise, ScalarLaw, Sigma, Speed,
+    Blockwise, Clock, CoxIngersollRoss, DoubleWell, DriftOf, Force, FromFn, GeometricBrownian, GinzburgLandau, Harmonic, Langevin, Linear,
+    LinearLaw, Lorenz, MatrixLaw, MixtureScore, OrnsteinUhlenbeck, Overdamped, Pointwise, Preconditioned, Rowwise, ScalarLaw, Sigma,
     SubVariancePreserving, Tanh, TimeChanged, Underdamped, VarianceExploding, VariancePreserving, force_blocks, force_fn, from_fn,
     from_fn_diagonal,
 };

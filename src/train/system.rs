@@ -7,7 +7,7 @@ use crate::mixture::Evaluator;
 use crate::nn::ScoreNet;
 use crate::objective::{ComponentChain, GaussianChain, Guide, Regression, ScoreModel};
 use crate::sample::{Reverse, ReverseIsotropic, ReverseLangevin};
-use crate::sde::{ComponentStep, Grid, Langevin, NoiseScale, Speed, SubVariancePreserving, VarianceExploding};
+use crate::sde::{Clock, ComponentStep, Grid, Langevin, NoiseScale, SubVariancePreserving, VarianceExploding};
 use crate::transition::{ComponentKernel, Euler, Exact, IsotropicKernel, ItoTaylor, LocalLinear, Noising, OneStep, Target, TimeLaw};
 use crate::{Real, Result};
 
@@ -113,7 +113,7 @@ fn chain<R: Real>(config: &Settled, reference: &Reference, times: TimeLaw) -> Re
         // Without a drift Euler's step is exact.
         (SdeKind::Ve, _) => along.gaussian(Euler(VarianceExploding::new(d, s.beta)?))?,
         (SdeKind::SubVp, transition) => {
-            let process = SubVariancePreserving::new(d, Speed::constant(s.beta)?)?;
+            let process = SubVariancePreserving::new(d, Clock::constant(s.beta)?)?;
             if transition == Transition::Euler {
                 check_stable(config, reference, along.longest(s.horizon)?)?;
                 along.gaussian(Euler(process))?

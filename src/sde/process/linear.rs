@@ -12,8 +12,8 @@ use rayon::prelude::*;
 /// An equation whose X_t given X_s is Gaussian, with a mean affine in X_s and a covariance that does not depend on it.
 ///
 /// ```
-/// use ndsm::sde::{Linear, LinearLaw, Paths, Speed, VariancePreserving};
-/// let sde = VariancePreserving::new(2, Speed::linear(0.1, 20.0, 1.0)?)?;
+/// use ndsm::sde::{Linear, LinearLaw, Paths, Clock, VariancePreserving};
+/// let sde = VariancePreserving::new(2, Clock::linear(0.1, 20.0, 1.0)?)?;
 /// let law = sde.law(0.0, 1.0)?; // a single exact step from the data to t = 1
 /// assert!((law.decay() - (-0.25f64 * 20.1).exp()).abs() < 1e-15);
 /// let mut x = vec![3.0f32; 2 * 100];

@@ -20,6 +20,7 @@
 //! [`TimeChanged`] runs any of them by another clock, [`from_fn`] and [`from_fn_diagonal`] make one of closures, and [`Linear`] is
 //! what those have whose transition law is a Gaussian in closed form.
 
+mod clock;
 mod cox_ingersoll_ross;
 mod double_well;
 mod evolution;
@@ -36,7 +37,6 @@ mod ornstein_uhlenbeck;
 mod pointwise;
 mod preconditioned;
 mod preserving;
-mod speed;
 mod sub_preserving;
 mod tanh;
 #[cfg(test)]
@@ -44,6 +44,7 @@ mod tests;
 mod time_changed;
 mod underdamped;
 
+pub use clock::Clock;
 pub use cox_ingersoll_ross::CoxIngersollRoss;
 pub use double_well::DoubleWell;
 pub use exploding::VarianceExploding;
@@ -58,7 +59,6 @@ pub use ornstein_uhlenbeck::OrnsteinUhlenbeck;
 pub use pointwise::Pointwise;
 pub use preconditioned::Preconditioned;
 pub use preserving::VariancePreserving;
-pub use speed::Speed;
 pub use sub_preserving::SubVariancePreserving;
 pub use tanh::Tanh;
 pub use time_changed::TimeChanged;

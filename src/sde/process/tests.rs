@@ -48,12 +48,12 @@ fn matrix_process() -> OrnsteinUhlenbeck {
 
 #[test]
 fn time_changes_are_the_processes_with_schedules() {
-    let unit = Speed::constant(1.0).unwrap();
-    for speed in [Speed::linear(0.1, 20.0, 1.0).unwrap(), Speed::cosine(1.0, 0.008, 9.0).unwrap()] {
-        let direct = (VariancePreserving::new(2, speed).unwrap(), SubVariancePreserving::new(2, speed).unwrap());
+    let unit = Clock::constant(1.0).unwrap();
+    for clock in [Clock::linear(0.1, 20.0, 1.0).unwrap(), Clock::cosine(1.0, 0.008, 9.0).unwrap()] {
+        let direct = (VariancePreserving::new(2, clock).unwrap(), SubVariancePreserving::new(2, clock).unwrap());
         let changed = (
-            TimeChanged::new(VariancePreserving::new(2, unit).unwrap(), speed),
-            TimeChanged::new(SubVariancePreserving::new(2, unit).unwrap(), speed),
+            TimeChanged::new(VariancePreserving::new(2, unit).unwrap(), clock),
+            TimeChanged::new(SubVariancePreserving::new(2, unit).unwrap(), clock),
         );
         for t in [0.0, 0.3, 0.99, 1.0] {
             let x = [0.4, -2.0];
@@ -71,7 +71,7 @@ fn time_changes_are_the_processes_with_schedules() {
         }
     }
     // int sigma^2 of the sub-preserving process, by Simpson's rule.
-    let sub = SubVariancePreserving::new(1, Speed::linear(0.1, 3.0, 1.0).unwrap()).unwrap();
+    let sub = SubVariancePreserving::new(1, Clock::linear(0.1, 3.0, 1.0).unwrap()).unwrap();
     let square = |t: f64| Isotropic::<f64>::sigma(&sub, t).powi(2);
     let (n, h) = (200, 0.5 / 200.0);
     let simpson: f64 =
@@ -246,7 +246,7 @@ fn coefficients_differentiate_by_duals() {
 
 #[test]
 fn bad_parameters_are_refused_in_words() {
-    let one = Speed::constant(1.0).unwrap();
+    let one = Clock::constant(1.0).unwrap();
     let square = array![[1.0, 2.0], [3.0, 4.0]];
     let refused = [
         DoubleWell::new(0, 1.0).err(),
