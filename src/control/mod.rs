@@ -34,8 +34,8 @@
 //! ```
 
 mod estimate;
-mod kronecker;
 mod moments;
+mod quasi_random;
 mod regression;
 mod running;
 mod sampling;
@@ -43,7 +43,7 @@ mod space_filling;
 pub mod stein;
 
 pub use estimate::Estimate;
-pub use kronecker::Kronecker;
+pub use quasi_random::Kronecker;
 pub use regression::{Controlled, Dropped, Grouped, Regression, Why};
 pub use running::Running;
 pub use sampling::{antithetic, one_per_stratum, replicated, stratified};

@@ -3,7 +3,7 @@
 
 use super::steps::{ChainGrid, Pick, due, keep, last_steps};
 use crate::rng::NormalLanes;
-use crate::sde::component::{Block, Draw as Random, advance, begin, lane};
+use crate::sde::component_step::{ComponentMemory, Random, advance, begin, lane};
 use crate::sde::{ComponentStep, Paths, Step};
 use crate::simd::{Kernel, W, dispatch, load};
 use crate::transition::{DrawMut, Draws, FIELDS, Factor, Noising, OneStep, Starts, Target, TimeLaw, check_finish, check_start, write_pair};
@@ -244,7 +244,7 @@ impl<R: Real> Noising<R> for ComponentChain<R> {
             .into_par_iter()
             .enumerate()
             .for_each_init(
-                || (Block::new(&self.step), Vec::new()),
+                || (ComponentMemory::new(&self.step), Vec::new()),
                 |(block, picks), (chunk, (points, times, rows, u))| {
                     let ends = self.grid.plan(&self.times, u, picks, times);
                     load(rows, &mut block.x);
@@ -260,7 +260,7 @@ impl<R: Real> Noising<R> for ComponentChain<R> {
         let ((points, spans), (values, times)) = (starts.parts(), out.parts_mut());
         times.iter_mut().zip(spans).for_each(|(t, [_, to])| *t = *to);
         (values.par_chunks_mut(W * FIELDS * d), points.par_chunks(W * d), spans.par_chunks(W)).into_par_iter().enumerate().for_each_init(
-            || Block::new(&self.step),
+            || ComponentMemory::new(&self.step),
             |block, (chunk, (values, rows, spans))| {
                 load(rows, &mut block.x);
                 dispatch(ComponentDraw { step: &self.step, block, spans, values, random: Random::new(paths, chunk) });
@@ -273,7 +273,7 @@ impl<R: Real> Noising<R> for ComponentChain<R> {
 /// A block of paths, up to where each is drawn from.
 struct ComponentPath<'a, R: Real> {
     chain: &'a ComponentChain<R>,
-    block: &'a mut Block<R>,
+    block: &'a mut ComponentMemory<R>,
     picks: &'a [Pick],
     ends: [f64; W],
     points: &'a mut [R],
@@ -300,7 +300,7 @@ impl<R: Real> Kernel for ComponentPath<'_, R> {
 /// A block of last steps.
 struct ComponentDraw<'a, R: Real> {
     step: &'a ComponentStep<R>,
-    block: &'a mut Block<R>,
+    block: &'a mut ComponentMemory<R>,
     spans: &'a [[f64; 2]],
     values: &'a mut [R],
     random: Random<R>,

@@ -145,7 +145,7 @@ impl<R: Real> Implicit<R> {
             }
         }
         self.params.iter_mut().zip(params).for_each(|(to, p)| *to = Dual::constant(*p));
-        let inputs = Inputs {
+        let inputs = DualInputs {
             model,
             draws,
             points: &self.points,
@@ -178,7 +178,7 @@ impl<R: Real> Implicit<R> {
 }
 
 /// What the tape's inputs are made from.
-struct Inputs<'a, R: Real> {
+struct DualInputs<'a, R: Real> {
     model: &'a ScoreModel<R>,
     draws: &'a Draws<R>,
     points: &'a [R],
@@ -190,7 +190,7 @@ struct Inputs<'a, R: Real> {
     weights: &'a [f64],
 }
 
-impl<R: Real> Inputs<'_, R> {
+impl<R: Real> DualInputs<'_, R> {
     /// Row `index` of the batch into row `at` of a workspace. Rows beyond the batch get the weight zero.
     fn row(&self, vars: Vars, index: usize, at: usize, ws: &mut Workspace<Dual<R>>) -> Result<()> {
         let (d, inputs) = (self.model.dim(), self.model.net.inputs());

@@ -31,7 +31,7 @@
 
 mod adaptive;
 pub mod brownian;
-pub(crate) mod component;
+pub(crate) mod component_step;
 mod grid;
 mod integrator;
 pub mod kinds;
@@ -47,7 +47,7 @@ mod time;
 mod whitening;
 
 pub use adaptive::{Counts, Embedded, Tolerance, adaptive};
-pub use component::{ComponentLaw, ComponentStep};
+pub use component_step::{ComponentLaw, ComponentStep};
 pub use grid::Grid;
 pub use integrator::{Claims, Increment, Integrator, Method, Needs, Orders};
 pub use kinds::{Calculus, CalculusKind, Either, Ito, Noise, NoiseKind, ReadsAs, Stratonovich, Within};

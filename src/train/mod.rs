@@ -32,8 +32,8 @@ mod diagnosis;
 mod generator;
 mod horizon;
 mod likelihood;
+mod order;
 mod reference;
-mod rows;
 mod system;
 mod trainer;
 

@@ -3,7 +3,7 @@
 use super::bank::Bank;
 use super::choice::{AT, BATCHES, CANDIDATES, Prices};
 use super::diagnosis::{Diagnosis, Group, due, micro};
-use super::rows::Rows;
+use super::order::DataOrder;
 use super::{Generator, Reference, Settled, System};
 use crate::config::{Config, Control, ObjectiveKind, Schedule as ScheduleKey};
 use crate::objective::{Batch, ControlState, Divergence, Implicit, Loss, Objective, Out, Seen, Weights, points_per_draw};
@@ -64,7 +64,7 @@ pub struct Trainer<R: Real> {
     weights: Weights,
     /// Data in whitened coordinates, row-major.
     data: Vec<R>,
-    starts: Rows,
+    order: DataOrder,
     bank: Bank<R>,
     batch: Buffers<R>,
     /// Spent on draws, and on whole steps.
@@ -83,9 +83,17 @@ struct Buffers<R> {
 
 impl<R: Real> Buffers<R> {
     /// Runs the paths of batch number `batch`, from its data points, to its times.
-    fn simulate(&mut self, system: &System<R>, rows: &mut Rows, data: &[R], noise: Paths, batch: u64, out: &mut Starts<R>) -> Result<()> {
+    fn simulate(
+        &mut self,
+        system: &System<R>,
+        order: &mut DataOrder,
+        data: &[R],
+        noise: Paths,
+        batch: u64,
+        out: &mut Starts<R>,
+    ) -> Result<()> {
         let (d, copies) = (system.model.dim(), system.paths_per_point);
-        rows.rows(noise.seed, batch, &mut self.rows)?;
+        order.rows(noise.seed, batch, &mut self.rows)?;
         for (i, row) in self.rows.iter().enumerate() {
             for copy in 0..copies {
                 self.starts[(i * copies + copy) * d..][..d].copy_from_slice(&data[row * d..][..d]);
@@ -108,7 +116,7 @@ impl<R: Real> Trainer<R> {
             return Err(Error::shape("training points", "at least one row", &[x.shape()]));
         }
         let whitened = reference.whitening.whiten(x)?;
-        let starts = Rows::new(config.train.sampling, whitened.view(), &reference.mixture)?;
+        let order = DataOrder::new(config.train.sampling, whitened.view(), &reference.mixture)?;
         let data: Vec<R> = whitened.iter().map(|v| R::of(*v)).collect();
         let (t, d) = (&config.train, system.model.dim());
         let paths = t.batch * system.paths_per_point;
@@ -130,7 +138,7 @@ impl<R: Real> Trainer<R> {
         let state =
             State { optimiser: adam.start(&params)?, control: loss.start(t.seed)?, weights: Seen::start(weighting), params, prices: None };
         let bank = Bank::new(n, d, t.reuse);
-        Ok(Trainer { adam, config: config.clone(), system, state, loss, weights, data, starts, bank, batch, spent: Default::default() })
+        Ok(Trainer { adam, config: config.clone(), system, state, loss, weights, data, order, bank, batch, spent: Default::default() })
     }
 
     /// A model as `state` left it.
@@ -278,7 +286,7 @@ impl<R: Real> Trainer<R> {
     pub fn draw(&mut self, step: u64) -> Result<&Draws<R>> {
         let noise = self.noise(step);
         let starts =
-            self.bank.paths(step, |batch, out| self.batch.simulate(&self.system, &mut self.starts, &self.data, noise, batch, out))?;
+            self.bank.paths(step, |batch, out| self.batch.simulate(&self.system, &mut self.order, &self.data, noise, batch, out))?;
         self.system.noising.finish(starts, noise, &mut self.batch.draws)?;
         Ok(&self.batch.draws)
     }
@@ -286,7 +294,7 @@ impl<R: Real> Trainer<R> {
     /// Draws with paths of their own, which the bank does not keep: independent of those of every other step.
     fn draw_alone(&mut self, noise: Paths) -> Result<()> {
         let mut starts = Starts::new(self.batch.u.len(), self.system.model.dim());
-        self.batch.simulate(&self.system, &mut self.starts, &self.data, noise, noise.step, &mut starts)?;
+        self.batch.simulate(&self.system, &mut self.order, &self.data, noise, noise.step, &mut starts)?;
         self.system.noising.finish(&starts, noise, &mut self.batch.draws)
     }
 

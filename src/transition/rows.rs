@@ -141,22 +141,22 @@ pub fn sample<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2
 }
 
 /// The law of one block, and L^-1 (y - m).
-struct Block<R, F> {
+struct BlockLaw<R, F> {
     mean: Vec<[R; W]>,
     factor: F,
     whitened: Vec<[R; W]>,
 }
 
-struct Law<'a, R: Real, T: OneStep<R>> {
+struct Evaluate<'a, R: Real, T: OneStep<R>> {
     law: &'a T,
     step: &'a Step,
     x: &'a [[R; W]],
     y: &'a mut [[R; W]],
-    block: &'a mut Block<R, T::Factor>,
+    block: &'a mut BlockLaw<R, T::Factor>,
     memory: &'a mut T::Memory,
 }
 
-impl<R: Real, T: OneStep<R>> Kernel for Law<'_, R, T> {
+impl<R: Real, T: OneStep<R>> Kernel for Evaluate<'_, R, T> {
     const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
@@ -179,7 +179,7 @@ fn each<R: Real, T: OneStep<R>>(
     to: f64,
     x: ArrayView2<R>,
     y: ArrayView2<R>,
-    mut seen: impl FnMut(&Block<R, T::Factor>, std::ops::Range<usize>),
+    mut seen: impl FnMut(&BlockLaw<R, T::Factor>, std::ops::Range<usize>),
 ) -> Result<()> {
     let (n, d) = x.dim();
     if d != law.dim() || y.dim() != x.dim() {
@@ -191,12 +191,12 @@ fn each<R: Real, T: OneStep<R>>(
     let (x, y): (Vec<R>, Vec<R>) = (x.iter().copied().collect(), y.iter().copied().collect());
     check_rows("transition", &x, d)?;
     let zero = vec![[R::zero(); W]; d];
-    let mut block = Block { mean: zero.clone(), factor: T::Factor::new(d), whitened: zero.clone() };
+    let mut block = BlockLaw { mean: zero.clone(), factor: T::Factor::new(d), whitened: zero.clone() };
     let (mut starts, mut ends, mut memory, step) = (zero.clone(), zero, law.memory(), Step::common(from, to));
     for (c, (x, y)) in x.chunks(W * d).zip(y.chunks(W * d)).enumerate() {
         load(x, &mut starts);
         load(y, &mut ends);
-        dispatch(Law { law, step: &step, x: &starts, y: &mut ends, block: &mut block, memory: &mut memory });
+        dispatch(Evaluate { law, step: &step, x: &starts, y: &mut ends, block: &mut block, memory: &mut memory });
         seen(&block, c * W..(c * W + W).min(n));
     }
     Ok(())

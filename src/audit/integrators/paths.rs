@@ -62,7 +62,7 @@ impl Path {
 
 /// One block of paths in several resolutions, and where the exact solution ends.
 #[derive(Debug)]
-pub struct Block {
+pub struct SolvedBlock {
     /// By rising step size.
     pub levels: Vec<Path>,
     /// X_1, d blocks.
@@ -70,11 +70,11 @@ pub struct Block {
 }
 
 /// The blocks `chunks` of W paths in steps of 2^-k, k in `powers`, solved on steps of 2^-`finest`.
-pub fn bank<S: Solved>(sde: &S, chunks: Range<u32>, powers: RangeInclusive<u32>, finest: u32, seed: u64) -> Vec<Block> {
+pub fn bank<S: Solved>(sde: &S, chunks: Range<u32>, powers: RangeInclusive<u32>, finest: u32, seed: u64) -> Vec<SolvedBlock> {
     let one = |chunk: u32| {
         let count = 1 << finest;
         let mut path = Path::draw(seed, chunk, sde.noises(), count, count >> powers.start());
-        let mut block = Block { levels: vec![], end: vec![[0.0; W]; sde.dim()] };
+        let mut block = SolvedBlock { levels: vec![], end: vec![[0.0; W]; sde.dim()] };
         sde.solution(&path, &mut block.end);
         for k in (*powers.start()..=finest).rev() {
             let coarser = path.coarser();

@@ -1,6 +1,6 @@
 //! Strong orders: (E |X_1 - x_N|^2)^(1/2) on paths on which the solution is known, at several step sizes.
 
-use super::paths::{Block, bank, walk_path};
+use super::paths::{SolvedBlock, bank, walk_path};
 use super::problem::{LogVerhulst, Solved, Tanh};
 use super::{Effort, measured};
 use crate::Result;
@@ -72,7 +72,7 @@ fn measure<'a, S: Solved>(sde: &'a S, size: &Size, seed: u64, walk: impl Fn(&mut
 /// The errors of each method, in the order in which they come.
 struct Errors<'a, S> {
     sde: &'a S,
-    bank: Vec<Block>,
+    bank: Vec<SolvedBlock>,
     next: usize,
     methods: Vec<(Claims, Vec<Curve>)>,
 }
@@ -89,8 +89,8 @@ impl<S: Solved> Visitor<f64, S> for Errors<'_, S> {
 }
 
 /// The root mean square error of these paths over the step size.
-fn curve<S: Solved, I: Integrator<f64, S>>(method: &I, sde: &S, bank: &[Block]) -> Curve {
-    let squares = |block: &Block| -> Vec<f64> {
+fn curve<S: Solved, I: Integrator<f64, S>>(method: &I, sde: &S, bank: &[SolvedBlock]) -> Curve {
+    let squares = |block: &SolvedBlock| -> Vec<f64> {
         let square = |path| {
             let mut x: Vec<[f64; W]> = sde.start().into_iter().map(|x| [x; W]).collect();
             walk_path(method, sde, path, &mut x);

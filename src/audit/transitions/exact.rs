@@ -44,7 +44,7 @@ const STEPS: [(f64, f64); 3] = [(0.1, 0.11), (0.1, 0.6), (0.4, 1.0)];
 /// density by the covariance's determinant on a grid of standard deviations.
 fn check<S>(name: &str, sde: S, matrices: Option<&[Array2<f64>; 2]>) -> Result<Row>
 where
-    S: Linear<Law: Factored> + Sde<f64> + Sde<Dual<f64>> + Clone,
+    S: Linear<Transition: Factored> + Sde<f64> + Sde<Dual<f64>> + Clone,
     Exact<S>: OneStep<f64> + OneStep<Dual<f64>>,
 {
     let one = Exact(sde.clone());

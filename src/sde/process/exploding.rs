@@ -31,7 +31,7 @@ impl VarianceExploding {
 }
 
 impl Linear for VarianceExploding {
-    type Law = ScalarLaw;
+    type Transition = ScalarLaw;
     /// X + (beta h (2t + h))^(1/2) Z.
     fn law(&self, from: f64, to: f64) -> Result<ScalarLaw> {
         let h = span("variance-exploding process", from, to)?;

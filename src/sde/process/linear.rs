@@ -12,7 +12,7 @@ use rayon::prelude::*;
 /// An equation whose X_t given X_s is Gaussian, with a mean affine in X_s and a covariance that does not depend on it.
 ///
 /// ```
-/// use ndsm::sde::{Linear, LinearLaw, Paths, Clock, VariancePreserving};
+/// use ndsm::sde::{Clock, Linear, LinearLaw, Paths, VariancePreserving};
 /// let sde = VariancePreserving::new(2, Clock::linear(0.1, 20.0, 1.0)?)?;
 /// let law = sde.law(0.0, 1.0)?; // a single exact step from the data to t = 1
 /// assert!((law.decay() - (-0.25f64 * 20.1).exp()).abs() < 1e-15);
@@ -22,12 +22,12 @@ use rayon::prelude::*;
 /// ```
 pub trait Linear {
     /// The law: [`ScalarLaw`] or [`MatrixLaw`].
-    type Law: LinearLaw;
+    type Transition: LinearLaw;
     /// The law of X at `to` given X at `from`, 0 <= from <= to.
     ///
     /// # Errors
     /// Times out of order or not finite; matrices whose exponential overflows.
-    fn law(&self, from: f64, to: f64) -> Result<Self::Law>;
+    fn law(&self, from: f64, to: f64) -> Result<Self::Transition>;
 }
 
 /// X' = mean(X) + L Z, Z ~ N(0, I) in R^d.
@@ -58,21 +58,21 @@ pub trait LinearLaw: Sync {
         let lanes = || vec![[R::zero(); W]; d];
         x.par_chunks_mut(W * d).enumerate().for_each_init(
             || [lanes(), lanes(), lanes()],
-            |room, (chunk, rows)| dispatch(Draw { law: self, rows, normals: paths.stream(chunk).normal_lanes(), room }),
+            |room, (chunk, rows)| dispatch(ExactStep { law: self, rows, normals: paths.stream(chunk).normal_lanes(), room }),
         );
         Ok(())
     }
 }
 
 /// One block of rows to be moved.
-struct Draw<'a, R, L> {
+struct ExactStep<'a, R, L> {
     law: &'a L,
     rows: &'a mut [R],
     normals: NormalLanes<R>,
     room: &'a mut [Vec<[R; W]>; 3],
 }
 
-impl<R: Real, L: LinearLaw> Kernel for Draw<'_, R, L> {
+impl<R: Real, L: LinearLaw> Kernel for ExactStep<'_, R, L> {
     const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]

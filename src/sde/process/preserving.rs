@@ -29,7 +29,7 @@ impl VariancePreserving {
 }
 
 impl Linear for VariancePreserving {
-    type Law = ScalarLaw;
+    type Transition = ScalarLaw;
     /// a = e^(-B/2), sd^2 = 1 - e^-B, B = int b.
     fn law(&self, from: f64, to: f64) -> Result<ScalarLaw> {
         span("variance-preserving process", from, to)?;

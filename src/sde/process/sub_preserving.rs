@@ -39,7 +39,7 @@ impl SubVariancePreserving {
 }
 
 impl Linear for SubVariancePreserving {
-    type Law = ScalarLaw;
+    type Transition = ScalarLaw;
     /// a = e^(-D/2), sd^2 = (1 - e^-D)(1 - e^(-D - 2 B)), B = int b to `from`, D = int b from there on.
     fn law(&self, from: f64, to: f64) -> Result<ScalarLaw> {
         span("sub-variance-preserving process", from, to)?;

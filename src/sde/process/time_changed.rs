@@ -44,8 +44,8 @@ impl<S> TimeChanged<S> {
 }
 
 impl<S: Linear> Linear for TimeChanged<S> {
-    type Law = S::Law;
-    fn law(&self, from: f64, to: f64) -> Result<S::Law> {
+    type Transition = S::Transition;
+    fn law(&self, from: f64, to: f64) -> Result<S::Transition> {
         span("time-changed process", from, to)?;
         let start = self.elapsed(from);
         self.sde.law(start, start + self.clock.integral(from, to))

@@ -55,7 +55,7 @@ impl Underdamped<Harmonic> {
 }
 
 impl Linear for Underdamped<Harmonic> {
-    type Law = MatrixLaw;
+    type Transition = MatrixLaw;
     fn law(&self, from: f64, to: f64) -> Result<MatrixLaw> {
         self.as_ornstein_uhlenbeck()?.law(from, to)
     }

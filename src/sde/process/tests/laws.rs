@@ -49,7 +49,7 @@ fn exact_laws_are_those_of_their_equations() {
 fn a_planted_error_is_not_the_law() {
     struct Wrong(VariancePreserving);
     impl Linear for Wrong {
-        type Law = ScalarLaw;
+        type Transition = ScalarLaw;
         fn law(&self, from: f64, to: f64) -> Result<ScalarLaw> {
             let law = self.0.law(from, to)?;
             Ok(ScalarLaw::new(1, law.decay(), law.sd() * 1.01))
