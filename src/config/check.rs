@@ -9,7 +9,8 @@ use crate::{Error, Result};
 const MAX_WEIGHTS: f64 = (1u64 << 26) as f64;
 /// Largest beta T of a process that preserves the variance: beyond it e^(-beta T) is 0 in f64.
 const MAX_DECAY: f64 = 700.0;
-/// Smallest noise variance, in units of the data's, at t_min: what is below is lost in the data's own rounding.
+/// Smallest noise variance, in units of the data's, at t_min: what is below is lost in the data's own
+/// rounding.
 const MIN_NOISE: f64 = 1e-16;
 /// Fewest draws of a step that can be diagnosed: eight groups of four micro-batches of two draws.
 const DIAGNOSED: usize = 64;
@@ -19,7 +20,8 @@ const MAX_ACTIVATIONS: f64 = (1u64 << 30) as f64;
 pub(super) fn check(c: &Config) -> Result<()> {
     data(&c.data)?;
     reference(c)?;
-    // The objective before the process: most of the process's defaults follow from it, and the key at fault is the one that was set.
+    // The objective before the process: most of the process's defaults follow from it, and the key at fault
+    // is the one that was set.
     objective(c)?;
     sde(c)?;
     sizes(c)

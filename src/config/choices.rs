@@ -4,8 +4,8 @@ use super::value::{Field, Range, Value};
 pub use crate::data::DataName;
 use crate::{Error, Result};
 
-/// Declares an enum with its names; the first variant is the default. `later` lists names that the design knows and that
-/// this version does not offer; `also`, second names of a variant.
+/// Declares an enum with its names; the first variant is the default. `later` lists names that the design
+/// knows and that this version does not offer; `also`, second names of a variant.
 macro_rules! choice {
     ($(#[$meta:meta])* $choice:ident { $(#[$first_doc:meta])* $first:ident = $first_name:literal, $($(#[$doc:meta])* $variant:ident = $name:literal,)* } later $later:expr $(, also $($alias:literal = $same:ident),+)?) => {
         $(#[$meta])*
@@ -89,7 +89,8 @@ choice! {
         Mixture = "mixture",
         /// One Gaussian with the data's mean and covariance.
         Gaussian = "gaussian",
-        /// The law that `reference.path` holds: written by `ndsm fit`, a run's checkpoint, or any mixture in the same layout.
+        /// The law that `reference.path` holds: written by `ndsm fit`, a run's checkpoint, or any mixture in
+        /// the same layout.
         File = "file",
     } later []
 }
@@ -105,7 +106,8 @@ choice! {
         Spherical = "spherical",
         /// One full matrix for all components.
         Tied = "tied",
-        /// `reference.rank` directions and a multiple of the identity for each component: probabilistic principal components.
+        /// `reference.rank` directions and a multiple of the identity for each component: probabilistic
+        /// principal components.
         LowRank = "low-rank",
     } later []
 }
@@ -135,12 +137,13 @@ choice! {
     SdeKind {
         /// Langevin dynamics toward the reference, eq. (2): nonlinear when the reference is a mixture.
         Langevin = "langevin",
-        /// The variance-preserving process. `sde.beta` is constant, so this is the stationary Ornstein-Uhlenbeck process toward the
-        /// Gaussian fitted to the data, and "ou" names the same.
+        /// The variance-preserving process. `sde.beta` is constant, so this is the stationary
+        /// Ornstein-Uhlenbeck process toward the Gaussian fitted to the data, and "ou" names the same.
         Vp = "vp",
         /// The variance-exploding process.
         Ve = "ve",
-        /// The sub-variance-preserving process: its mean is that of `vp`, its variance given the data the square.
+        /// The sub-variance-preserving process: its mean is that of `vp`, its variance given the data the
+        /// square.
         SubVp = "sub-vp",
     } later [], also "ou" = Vp
 }
@@ -194,7 +197,8 @@ impl ObjectiveKind {
 choice! {
     /// The control variate.
     Control {
-        /// The cheapest of `antithetic`, `self` and `none` at equal evaluations of the network, measured early in the run.
+        /// The cheapest of `antithetic`, `self` and `none` at equal evaluations of the network, measured
+        /// early in the run.
         Auto = "auto",
         /// Pairs with noise of both signs, eq. (11).
         Antithetic = "antithetic",
@@ -204,7 +208,8 @@ choice! {
         None = "none",
         /// The network as its own control, multiplied by a gate that learns, eq. (10).
         Gated = "gated",
-        /// The network as its own control with coefficients by regression, one for each group of times, eq. (12).
+        /// The network as its own control with coefficients by regression, one for each group of times, eq.
+        /// (12).
         Regression = "regression",
         /// A small network of its own, eq. (10): it steadies the loss that is reported, not the gradient.
         Network = "network",
@@ -254,7 +259,8 @@ choice! {
 choice! {
     /// Which data points a training step takes.
     Sampling {
-        /// A rotated lattice over the data, in an order in which neighbours are near, and the times: even in both and in their plane.
+        /// A rotated lattice over the data, in an order in which neighbours are near, and the times: even in
+        /// both and in their plane.
         Lattice = "lattice",
         /// Epochs: random orders of all points.
         Shuffled = "shuffled",

@@ -1,9 +1,9 @@
 //! What a run is: data, reference, noising process, objective, network, training.
 //!
-//! A [`Config`] is plain data with a value in every field. [`Config::default`] is the default run of the command line;
-//! [`Config::resolve`] gives the defaults that belong to some settings, because the best value of one key depends on others
-//! (a linear process wants a Gaussian reference). What depends on the data, too, stays 0 until the reference is known: horizon and
-//! steps, see [`Settled`](crate::train::Settled).
+//! A [`Config`] is plain data with a value in every field. [`Config::default`] is the default run of the
+//! command line; [`Config::resolve`] gives the defaults that belong to some settings, because the best value
+//! of one key depends on others (a linear process wants a Gaussian reference). What depends on the data, too,
+//! stays 0 until the reference is known: horizon and steps, see [`Settled`](crate::train::Settled).
 //!
 //! ```
 //! use ndsm::config::{Config, ObjectiveKind, ReferenceKind, Setting};
@@ -58,7 +58,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Whether draws are taken from the steps of a chain; otherwise from a kernel that goes to any time at once.
+    /// Whether draws are taken from the steps of a chain; otherwise from a kernel that goes to any time at
+    /// once.
     pub fn has_chain(&self) -> bool {
         match self.objective.kind {
             ObjectiveKind::Ndsm => true,
@@ -69,7 +70,8 @@ impl Config {
 
     /// The settings (of two for one key the later wins), and the defaults that belong to them.
     /// # Errors
-    /// `Invalid` for an unknown key, a value of the wrong type or out of its range, and for a combination that cannot work.
+    /// `Invalid` for an unknown key, a value of the wrong type or out of its range, and for a combination
+    /// that cannot work.
     pub fn resolve(settings: &[Setting]) -> Result<Config> {
         let mut config = Config::blank();
         let (former, settings): (Vec<Setting>, Vec<Setting>) = settings.iter().cloned().partition(|s| s.key == FORMER);
@@ -90,8 +92,8 @@ impl Config {
         }
     }
 
-    /// Whether every value is in its range and all of them together can work; what [`Config::resolve`] checks, for a
-    /// configuration that a program has changed.
+    /// Whether every value is in its range and all of them together can work; what [`Config::resolve`]
+    /// checks, for a configuration that a program has changed.
     /// # Errors
     /// `Invalid`, naming the first key at fault.
     pub fn validate(&self) -> Result<()> {
@@ -104,8 +106,8 @@ impl Config {
         check::check(self)
     }
 
-    /// Fills the keys that are not `fixed`. A default may depend on keys before or after its own: the rounds go on until
-    /// nothing changes (the chains are short and have no loops; the bound is a guard).
+    /// Fills the keys that are not `fixed`. A default may depend on keys before or after its own: the rounds
+    /// go on until nothing changes (the chains are short and have no loops; the bound is a guard).
     fn fill(&mut self, fixed: impl Fn(&str) -> bool) {
         for _ in 0..KEYS.len() {
             let before = self.clone();
@@ -117,7 +119,8 @@ impl Config {
     }
 }
 
-/// A key of earlier versions, which had no choice beside `objective.transition`. Files that say the same are read as they were.
+/// A key of earlier versions, which had no choice beside `objective.transition`. Files that say the same are
+/// read as they were.
 const FORMER: &str = "sde.integrator";
 
 /// Whether [`Config::resolve`] reads a setting of this name: one of [`KEYS`], or the former `sde.integrator`.

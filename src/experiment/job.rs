@@ -80,8 +80,8 @@ impl Job {
     }
 }
 
-/// Trains, draws samples with every key of the experiment, and measures them. A training that diverges is on record with infinite
-/// figures: it counts as the worst.
+/// Trains, draws samples with every key of the experiment, and measures them. A training that diverges is on
+/// record with infinite figures: it counts as the worst.
 ///
 /// # Errors
 /// Settings that cannot work.

@@ -1,5 +1,5 @@
-//! Simulated noising chains: the nonlinear processes have no exact kernel from x_0, so their paths are run, and the score is learned
-//! from single steps (method.md, eq. 6 and 7).
+//! Simulated noising chains: the nonlinear processes have no exact kernel from x_0, so their paths are run,
+//! and the score is learned from single steps (method.md, eq. 6 and 7).
 
 use super::steps::{ChainGrid, Pick, due, keep, last_steps};
 use crate::rng::NormalLanes;
@@ -10,8 +10,8 @@ use crate::transition::{DrawMut, Draws, FIELDS, Factor, Noising, OneStep, Starts
 use crate::{Error, Real, Result};
 use rayon::prelude::*;
 
-/// The chain X_{n+1} ~ N(m(X_n), C(X_n)) of a Gaussian one-step law (5), (13), on a fixed grid or on each path's own. With the law
-/// [`crate::transition::Euler`] it is the Euler-Maruyama chain.
+/// The chain X_{n+1} ~ N(m(X_n), C(X_n)) of a Gaussian one-step law (5), (13), on a fixed grid or on each
+/// path's own. With the law [`crate::transition::Euler`] it is the Euler-Maruyama chain.
 #[derive(Debug, Clone)]
 pub struct GaussianChain<T> {
     law: T,

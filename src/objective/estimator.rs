@@ -1,4 +1,5 @@
-//! The estimators, as data: which points of a draw the network is evaluated at, and what each of them adds to the loss.
+//! The estimators, as data: which points of a draw the network is evaluated at, and what each of them adds to
+//! the loss.
 
 use crate::Real;
 use crate::config::Control;
@@ -62,8 +63,9 @@ const fn term(control: Control, point: Point, w: f64, [a, b]: [f64; 2], target: 
 /// | regression | mu | 1 | 0 | -1 | A (y(z) - y(-z)) / 2 |
 /// | network | mu + L z | 1 | 1 | 1 | y(z) |
 ///
-/// The factor A is 1 for `self`, the gate's A_j(mu, t) for coordinate j, the coefficient of the time's bin for `regression`. To the value
-/// of `network` the term 2 w psi . y is added, which has no part in the gradient. [`Control::Auto`] stands for another one.
+/// The factor A is 1 for `self`, the gate's A_j(mu, t) for coordinate j, the coefficient of the time's bin
+/// for `regression`. To the value of `network` the term 2 w psi . y is added, which has no part in the
+/// gradient. [`Control::Auto`] stands for another one.
 pub const TERMS: &[Term] = &[
     term(Control::None, Point::Plus, 1.0, [1.0, 1.0], Part::Plus),
     term(Control::Antithetic, Point::Plus, 0.5, [1.0, 1.0], Part::Plus),
@@ -137,7 +139,8 @@ mod tests {
         assert!(include_str!("estimator.rs").contains(&table), "the table of estimators is to be documented as\n{table}");
     }
 
-    /// Weights of one, and every control has its estimator: with the network's score for the target the loss of (7) is left.
+    /// Weights of one, and every control has its estimator: with the network's score for the target the loss
+    /// of (7) is left.
     #[test]
     fn every_control_weighs_the_loss_once() {
         for control in Control::ALL.iter().copied().filter(|c| *c != Control::Auto) {

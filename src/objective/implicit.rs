@@ -2,7 +2,8 @@
 //!
 //! E lambda |s - grad log p_t|^2 = E lambda ( |s|^2 + 2 div s ) + a constant.
 //!
-//! It needs the points alone, and pays for that with derivatives of the network: with v uniform on {-1, 1}^d, E v . (ds/dx) v = div s.
+//! It needs the points alone, and pays for that with derivatives of the network: with v uniform on {-1, 1}^d,
+//! E v . (ds/dx) v = div s.
 //!
 //! | [`Divergence`] | value, over lambda | probes |
 //! |---|---|---|
@@ -10,8 +11,9 @@
 //! | Hutchinson (1989) | \|s\|^2 + 2 v . (ds/dx) v | 1 |
 //! | sliced (Song, Garg, Shi and Ermon 2019) | (s . v)^2 + 2 v . (ds/dx) v | 1 |
 //!
-//! The derivatives of the derivatives come from one pass on dual numbers. With the input moving along v, let q = |S|^2 and l = S . v, S = sbar s: their
-//! adjoints are the dual numbers (0, w) and (2 w sbar, 0), and the tangent of the parameters' adjoint is then the gradient of w q + 2 w sbar dl/dv.
+//! The derivatives of the derivatives come from one pass on dual numbers. With the input moving along v, let
+//! q = |S|^2 and l = S . v, S = sbar s: their adjoints are the dual numbers (0, w) and (2 w sbar, 0), and the
+//! tangent of the parameters' adjoint is then the gradient of w q + 2 w sbar dl/dv.
 
 use super::loss::replays;
 use super::{Batch, Out, Regression, ScoreModel};
@@ -74,7 +76,8 @@ impl<R: Real> Implicit<R> {
     /// An objective on `draws` draws a batch.
     ///
     /// # Errors
-    /// No draw; too many dimensions for the exact divergence; the component flow, which is no score; sizes for which memory does not suffice.
+    /// No draw; too many dimensions for the exact divergence; the component flow, which is no score; sizes
+    /// for which memory does not suffice.
     pub fn new(model: &ScoreModel<R>, regression: Regression, divergence: Divergence, draws: usize) -> Result<Self> {
         let d = model.dim();
         if regression != Regression::Score {
@@ -114,7 +117,8 @@ impl<R: Real> Implicit<R> {
         Ok(Implicit { divergence, draws, probes, program, vars, blocks, params, grad, points, guide, v, seeds })
     }
 
-    /// The value of each draw of `batch` (without the guide's divergence, which no parameter moves), and the gradient of their mean.
+    /// The value of each draw of `batch` (without the guide's divergence, which no parameter moves), and the
+    /// gradient of their mean.
     ///
     /// # Errors
     /// Shapes that do not fit the ones given at the start.

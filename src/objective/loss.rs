@@ -4,9 +4,10 @@
 //!
 //! w_e ( a_e |s(x_e)|^2 - 2 b_e s(x_e) . y_e ),
 //!
-//! where y_e is the target: a conditional score, or a flow. The weight lambda = sbar^2 is taken inside, so that S = sbar s and Y = sbar y
-//! are of order one at every time. The estimators differ in the table [`TERMS`](super::TERMS) of these evaluations and in nothing else;
-//! what the factors of the controls that learn are, and how they learn, stands in `variate.rs`.
+//! where y_e is the target: a conditional score, or a flow. The weight lambda = sbar^2 is taken inside, so
+//! that S = sbar s and Y = sbar y are of order one at every time. The estimators differ in the table
+//! [`TERMS`](super::TERMS) of these evaluations and in nothing else; what the factors of the controls that
+//! learn are, and how they learn, stands in `variate.rs`.
 
 use super::estimator::{Point, Term, terms};
 use super::variate::{ControlState, Variate};
@@ -17,8 +18,9 @@ use crate::transition::Draws;
 use crate::{Error, Real, Result};
 use rayon::prelude::*;
 
-/// Replays of the tape that `rows` rows are shared out to: of at most 256 rows, enough to keep the matrix products busy, few enough to stay in cache; two
-/// at least, as soon as a half is worth a thread.
+/// How many replays of the tape share `rows` rows. A replay has at most 256 rows: enough to keep the matrix
+/// products busy, few enough to stay in cache. There are two at least as soon as half of the rows is worth a
+/// thread.
 pub(super) fn replays(rows: usize) -> usize {
     rows.div_ceil(256).max(if rows < 128 { 1 } else { 2 })
 }
@@ -32,7 +34,7 @@ pub enum Regression {
     Residual,
 }
 
-/// One objective on batches of a fixed number of draws: recorded once, replayed every step.
+/// An objective on batches of a fixed number of draws: recorded once, replayed every step.
 pub struct Loss<R: Real> {
     regression: Regression,
     /// The evaluations of a draw.
@@ -43,7 +45,7 @@ pub struct Loss<R: Real> {
     vars: Vars,
     blocks: Blocks<R>,
     variate: Option<Variate<R>>,
-    /// For a control that learns, what its factors are multiplied with in the loss, [n, d].
+    /// For a control that learns: the factor of each A_j, or psi_j, in the loss, [n, d].
     parts: Vec<R>,
     /// The adjoint of a block's values: 1/draws each.
     seed: Vec<R>,
@@ -72,7 +74,8 @@ struct Vars {
 }
 
 impl<R: Real> Loss<R> {
-    /// An objective on `draws` draws a batch. [`Control::Auto`] is none itself: who trains must have chosen.
+    /// An objective on batches of `draws` draws. [`Control::Auto`] has none of its own: the choice is made
+    /// before.
     ///
     /// # Errors
     /// No draw, no control; sizes for which memory does not suffice.
@@ -179,7 +182,8 @@ impl<R: Real> Loss<R> {
         if self.variate.is_some() { self.control_values(model, batch, out.values) } else { Ok(()) }
     }
 
-    /// The parts of a control that learns, and the values of one that is a network of its own.
+    /// Sets `parts` for a control that learns, and adds the term of a control that is a network to the
+    /// values.
     fn control_values(&mut self, model: &ScoreModel<R>, batch: &Batch<'_, R>, values: &mut [R]) -> Result<()> {
         let (draws, d, points) = (batch.draws, model.dim(), self.terms.len());
         let per_block = self.seed.len() / points;

@@ -1,12 +1,15 @@
 //! Objectives: what the network is trained to minimise.
 //!
-//! [`Noising`](crate::transition::Noising) makes draws (a point and a target), [`Loss`] turns them into a value per draw and a gradient:
+//! [`Noising`](crate::transition::Noising) makes draws (a point and a target), [`Loss`] turns them into a
+//! value per draw and a gradient:
 //!
 //! * denoising score matching (DSM): draws of an exact kernel;
-//! * nonlinear denoising score matching (NDSM, eq. 7): draws of single steps of a chain, [`GaussianChain`] or [`ComponentChain`], with the
-//!   control variates `none`, `self` (9), `gated` and `network` (10), `antithetic` (11) and `regression` (12);
+//! * nonlinear denoising score matching (NDSM, eq. 7): draws of single steps of a chain, [`GaussianChain`] or
+//!   [`ComponentChain`], with the control variates `none`, `self` (9), `gated` and `network` (10),
+//!   `antithetic` (11) and `regression` (12);
 //! * the component flow (18): draws of the component kernel with the flow's target;
-//! * [`Implicit`] score matching, exact, by Hutchinson's probes or sliced: the points alone, and derivatives of the network.
+//! * [`Implicit`] score matching, exact, by Hutchinson's probes or sliced: the points alone, and derivatives
+//!   of the network.
 
 mod chain;
 mod estimator;

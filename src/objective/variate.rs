@@ -1,9 +1,15 @@
-//! Control variates that learn: a gate, a network of their own, or running regression coefficients (method.md, eq. 10 and 12).
+//! Control variates that learn: a gate, a network of their own, or running regression coefficients
+//! (method.md, eq. 10 and 12).
 //!
-//! A draw's loss without control is l, and q = 2 lambda s(mu) . y has mean 0 given X_n, whatever s is, because y = -L^-T z is odd in z and mu is a
-//! function of X_n (and of the component drawn there). So does sum_j A_j 2 lambda s_j(mu) y_j with any A(mu, t), and 2 lambda psi(mu, t) . y with any psi, here
-//! net/sbar.
-//! The loss with control is l plus that. Nothing here biases it: A and psi depend on (mu, t) alone, coefficients on the batches before.
+//! Let l be a draw's loss without control. The control variate q = 2 lambda s(mu) . y has mean 0 given X_n
+//! for every s, because y = -L^-T z is odd in z and mu is a function of X_n (and of the component drawn
+//! there). For the same reason these have mean 0:
+//!
+//! * sum_j A_j 2 lambda s_j(mu) y_j for every factor A(mu, t), a gate or a coefficient;
+//! * 2 lambda psi(mu, t) . y for every psi, here net/sbar.
+//!
+//! The loss with control is l plus one of them. It is unbiased: A and psi depend on (mu, t) alone, and
+//! coefficients on earlier batches.
 
 use super::ScoreModel;
 use super::loss::replays;
@@ -22,7 +28,7 @@ const WIDTH: usize = 32;
 const DEPTH: usize = 2;
 /// Its learning rate, constant.
 const RATE: f64 = 3e-3;
-/// Weight of a batch after each later one.
+/// Factor by which a batch's weight falls with each later batch.
 const FADE: f64 = 0.99;
 const RIDGE: f64 = 1e-3;
 
@@ -38,12 +44,12 @@ pub enum ControlState<R> {
         /// Adam's state.
         optimiser: optim::State<R>,
     },
-    /// Moments from which the coefficients come, for each bin of ell.
+    /// Moments that give the coefficients, for each bin of ell = ln(sbar^2 / alpha^2).
     Regression(Vec<Running>),
 }
 
 impl<R> ControlState<R> {
-    /// Whether this is the state of the same control, in sizes, as `other`.
+    /// Whether this is a state of the same control as `other`, of the same sizes.
     pub fn fits(&self, other: &Self) -> bool {
         match (self, other) {
             (ControlState::Nothing, ControlState::Nothing) => true,
@@ -79,7 +85,7 @@ struct Companion<R: Real> {
 }
 
 impl<R: Real> Variate<R> {
-    /// That of `control` for `draws` draws; none if it does not learn.
+    /// The learning part of `control` for batches of `draws` draws; none if it does not learn.
     ///
     /// # Errors
     /// Memory that does not suffice.
@@ -94,7 +100,7 @@ impl<R: Real> Variate<R> {
         Ok(Some(Variate { gate: control == Control::Gated, out, coefficients, network }))
     }
 
-    /// Before the first step.
+    /// Its state before the first step.
     ///
     /// # Errors
     /// None that was ever seen.
@@ -126,7 +132,7 @@ impl<R: Real> Variate<R> {
         }
     }
 
-    /// By what s_j(mu) of draw `i` is multiplied: A_j, or b.
+    /// The factor of s_j(mu) in draw `i`: A_j, or the coefficient b.
     #[inline]
     pub fn factor(&self, i: usize, j: usize, d: usize) -> R {
         if self.gate { R::one() + self.out[i * d + j] } else { self.coefficients[i] }
@@ -137,10 +143,12 @@ impl<R: Real> Variate<R> {
         (self.network.is_some() && !self.gate).then(|| &self.out[i * d..][..d])
     }
 
-    /// Learns from a batch: `values` are the losses with control, `parts` [n, d] what each factor A_j, or psi_j, is multiplied with in them.
+    /// Learns from a batch. `values`: the losses with control; `parts` [n, d]: the factor of A_j, or of
+    /// psi_j, in them.
     ///
-    /// A network descends the losses' second moment about their mean over the batch, E (l - m)^2, the gradient of which is that of E l^2, for E l does
-    /// not depend on phi. Coefficients take the batch into their moments.
+    /// A network descends E (l - m)^2, the second moment of the losses about their mean m over the batch. Its
+    /// gradient is that of E l^2, because E l does not depend on phi. Coefficients take the batch into their
+    /// moments.
     ///
     /// # Errors
     /// `NonFinite` if the network's gradient is.

@@ -1,13 +1,15 @@
 //! The component-wise exact step (method.md, eq. 15).
 //!
-//! Random the component k ~ r(. | x) by the responsibilities, then take the exact Ornstein-Uhlenbeck step of component k alone:
+//! Draw the component k ~ r(. | x) by the responsibilities, then take the exact Ornstein-Uhlenbeck step of
+//! component k alone:
 //!
 //! x' = m_k + e^(-beta h C_k^-1 / 2) (x - m_k) + L_k z,   L_k L_k^T = C_k (I - e^(-beta h C_k^-1)).
 //!
-//! The pair (k, x) makes a Gibbs sweep: k given x is drawn exactly, and the second part leaves N(m_k, C_k) invariant. So pi is
-//! invariant for *every* h, where explicit Euler diverges as soon as h > 2 v_min / beta; as h -> 0 it is Langevin dynamics (2),
-//! weakly of first order. Everything is done in the eigenbasis Q of C_k, computed once: with v an eigenvalue,
-//! a = e^(-beta h / 2v) and sd^2 = v (1 - a^2), x' = m + Q (a y + sd z), y = Q^T (x - m), and L = Q diag(sd).
+//! The pair (k, x) makes a Gibbs sweep: k given x is drawn exactly, and the second part leaves N(m_k, C_k)
+//! invariant. So pi is invariant for *every* h, where explicit Euler diverges as soon as h > 2 v_min / beta;
+//! as h -> 0 it is Langevin dynamics (2), weakly of first order. Everything is done in the eigenbasis Q of
+//! C_k, computed once: with v an eigenvalue, a = e^(-beta h / 2v) and sd^2 = v (1 - a^2),
+//! x' = m + Q (a y + sd z), y = Q^T (x - m), and L = Q diag(sd).
 
 use super::{Paths, check_rows, positive};
 use crate::linalg::{self, Reflectors};
@@ -17,7 +19,8 @@ use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Error, Real, Result};
 use rayon::prelude::*;
 
-/// The Ornstein-Uhlenbeck laws of all components of a mixture, in their eigenbases, and the mixture that chooses among them.
+/// The Ornstein-Uhlenbeck laws of all components of a mixture, in their eigenbases, and the mixture that
+/// chooses among them.
 #[derive(Debug, Clone)]
 pub struct ComponentStep<R: Real> {
     pi: Evaluator<R>,
@@ -38,7 +41,8 @@ enum Bases<R> {
     Reflectors(Vec<Reflectors<R>>),
 }
 
-/// One Gaussian law x' ~ N(m + Q a y, Q diag(sd^2) Q^T) of component k, in its eigenbasis. Reused from call to call.
+/// One Gaussian law x' ~ N(m + Q a y, Q diag(sd^2) Q^T) of component k, in its eigenbasis. Reused from call
+/// to call.
 #[derive(Debug, Clone)]
 pub struct ComponentLaw<R> {
     /// The component.
@@ -159,7 +163,8 @@ impl<R: Real> ComponentStep<R> {
         }
     }
 
-    /// Draws one component per lane by the responsibilities at `x` (paths last), inverting the cumulative sum at `u` in (0, 1).
+    /// Draws one component per lane by the responsibilities at `x` (paths last), inverting the cumulative sum
+    /// at `u` in (0, 1).
     #[inline(always)]
     pub fn choose<const FMA: bool>(&self, x: &[[R; W]], u: &[R; W], r: &mut [[R; W]], scratch: &mut [[R; W]]) -> [usize; W] {
         self.pi.responsibilities_block::<FMA>(x, r, scratch);
@@ -317,8 +322,9 @@ pub(crate) fn begin<R: Real, const FMA: bool>(
     k
 }
 
-/// The law of lane `i`'s step, in `block.law`, and its normals, in `block.noise`. Not a closure handed to [`advance`]: a closure that
-/// the compiler leaves as a call would be compiled for the baseline, where every fused multiply-add is a call too.
+/// The law of lane `i`'s step, in `block.law`, and its normals, in `block.noise`. Not a closure handed to
+/// [`advance`]: a closure that the compiler leaves as a call would be compiled for the baseline, where every
+/// fused multiply-add is a call too.
 #[inline(always)]
 pub(crate) fn lane<R: Real, const FMA: bool>(step: &ComponentStep<R>, block: &mut ComponentMemory<R>, k: usize, i: usize, h: R) {
     block.gather(i);

@@ -48,7 +48,8 @@ pub(super) fn micro(n: usize) -> usize {
 }
 
 impl<R: Real> Diagnosis<'_, R> {
-    /// The groups, with `run`, the run's objective with what its control has learned, and `plain`, the one without control: both on [`micro`] draws.
+    /// The groups, with `run`, the run's objective with what its control has learned, and `plain`, the one
+    /// without control: both on [`micro`] draws.
     pub fn groups(&self, run: (&mut Objective<R>, &ControlState<R>), plain: Option<&mut Objective<R>>) -> Result<Vec<Group>> {
         let size = micro(self.draws.len());
         if size == 0 {

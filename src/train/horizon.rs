@@ -1,11 +1,12 @@
 //! The horizon and the number of steps, where the configuration leaves them open: chosen from the reference.
 //!
-//! Inside a mode of variance v the dynamics forget where they started like e^(-beta t / 2v): the relaxation time is 2 v / beta.
-//! Toward a mixture 1.5 of them are enough, because the modes, their weights and their shapes are those of the data from the start
-//! and only what the mixture does not know must be forgotten; a linear process must forget the modes themselves and takes 3.5;
-//! an exploding variance must drown the data, and grows to 100 of their standard deviations (measured: method.md, "Measured
-//! figures"). Explicit steps must also stay below 2 v_min / beta, v_min the least variance of any mode along any direction: as
-//! many steps are taken as make the longest half of that, at least 200.
+//! Inside a mode of variance v the dynamics forget where they started like e^(-beta t / 2v): the relaxation
+//! time is 2 v / beta. Toward a mixture 1.5 of them are enough, because the modes, their weights and their
+//! shapes are those of the data from the start and only what the mixture does not know must be forgotten; a
+//! linear process must forget the modes themselves and takes 3.5; an exploding variance must drown the data,
+//! and grows to 100 of their standard deviations (measured: method.md, "Measured figures"). Explicit steps
+//! must also stay below 2 v_min / beta, v_min the least variance of any mode along any direction: as many
+//! steps are taken as make the longest half of that, at least 200.
 
 use super::Reference;
 use crate::config::{Config, Grid as GridKey, SdeKind, Transition};
@@ -26,8 +27,8 @@ const MOST: usize = 100_000;
 /// The longest step over the limit of stability.
 const SAFETY: f64 = 0.5;
 
-/// A configuration in which nothing is left open: `sde.horizon` and `sde.steps` are chosen where they were 0. It reads like the
-/// [`Config`] that it is.
+/// A configuration in which nothing is left open: `sde.horizon` and `sde.steps` are chosen where they were 0.
+/// It reads like the [`Config`] that it is.
 ///
 /// ```
 /// use ndsm::config::{Config, Setting};
@@ -49,7 +50,8 @@ impl Settled {
     /// `config` with what it leaves open chosen from `reference`.
     ///
     /// # Errors
-    /// As [`Config::validate`], before and after; explicit steps that no number up to 100,000 makes stable, with what would work.
+    /// As [`Config::validate`], before and after; explicit steps that no number up to 100,000 makes stable,
+    /// with what would work.
     pub fn new(config: &Config, reference: &Reference) -> Result<Self> {
         config.validate()?;
         let (config, choices) = settle(config, reference)?;
@@ -139,9 +141,9 @@ pub(super) fn longest(times: &[f64]) -> f64 {
     times.windows(2).map(|w| w[1] - w[0]).fold(0.0, f64::max)
 }
 
-/// Explicit steps need h < 2 / rate (the real interval of stability of the Taylor polynomials of degree 1 and 2 is [-2, 0]); the rate
-/// is beta / v_min, v_min the least variance of a component along any direction of u, and beta / 2 of "sub-vp". `None` where the steps
-/// are stable whatever their length.
+/// Explicit steps need h < 2 / rate (the real interval of stability of the Taylor polynomials of degree 1 and
+/// 2 is [-2, 0]); the rate is beta / v_min, v_min the least variance of a component along any direction of u,
+/// and beta / 2 of "sub-vp". `None` where the steps are stable whatever their length.
 pub(super) fn stability(config: &Config, reference: &Reference) -> Result<Option<f64>> {
     let s = &config.sde;
     let explicit = matches!(config.objective.transition, Transition::Euler | Transition::ItoTaylor);
@@ -179,7 +181,8 @@ fn slowest(reference: &Reference) -> Result<f64> {
     (0..reference.mixture.components()).try_fold(0f64, |m, k| Ok(m.max(reference.mixture.spectrum(k)?[0])))
 }
 
-/// To two significant digits: the rule is no finer, and a horizon should not change with the last digits of a fit.
+/// To two significant digits: the rule is no finer, and a horizon should not change with the last digits of a
+/// fit.
 fn rounded(x: f64) -> f64 {
     format!("{x:.1e}").parse().unwrap_or(x)
 }

@@ -17,9 +17,10 @@ pub enum DataOrder {
         /// All rows.
         rows: Vec<usize>,
     },
-    /// Point i of a step is the row at the place (shift + i phi) mod 1 of `order`, phi the golden ratio's fraction and the shift the step's own.
-    /// Point i also has the i-th of the strata of time: together they are a rotated lattice over (data, time), even in both and in their plane.
-    /// Each point is uniform over the rows, so that the gradient's mean is what it was; its variance is not.
+    /// Point i of a step is the row at the place (shift + i phi) mod 1 of `order`, phi the golden ratio's
+    /// fraction and the shift the step's own. Point i also has the i-th of the strata of time: together they
+    /// are a rotated lattice over (data, time), even in both and in their plane. Each point is uniform over
+    /// the rows, so that the gradient's mean is what it was; its variance is not.
     Lattice {
         /// All rows, component by component and near rows together.
         order: Vec<usize>,

@@ -172,12 +172,14 @@ impl<R: Real> Trainer<R> {
         &self.system
     }
 
-    /// Share of the time of the steps so far that noising the data took: paths and the steps that are drawn from. NaN before the first step.
+    /// Share of the time of the steps so far that noising the data took: paths and the steps that are drawn
+    /// from. NaN before the first step.
     pub fn simulation_share(&self) -> f64 {
         self.spent[0].as_secs_f64() / self.spent[1].as_secs_f64()
     }
 
-    /// Share of the steps whose paths were simulated for an earlier one, and the memory of these paths in bytes.
+    /// Share of the steps whose paths were simulated for an earlier one, and the memory of these paths in
+    /// bytes.
     pub fn bank(&self) -> (f64, usize) {
         (self.bank.hits(), self.bank.bytes())
     }
@@ -222,7 +224,8 @@ impl<R: Real> Trainer<R> {
     /// One optimiser step.
     ///
     /// # Errors
-    /// `NonFinite` if the chain, the loss or the gradient is NaN or infinite; the state is then that before the step.
+    /// `NonFinite` if the chain, the loss or the gradient is NaN or infinite; the state is then that before
+    /// the step.
     pub fn step(&mut self) -> Result<StepReport> {
         let (step, began) = (self.state.optimiser.step, Instant::now());
         if step >= AT && self.config.objective.control == Control::Auto && self.state.prices.is_none() {
@@ -298,8 +301,8 @@ impl<R: Real> Trainer<R> {
         self.system.noising.finish(&starts, noise, &mut self.batch.draws)
     }
 
-    /// The gradient of the mean loss over the draws of step `step`, at the present parameters, which stay as they are: for
-    /// measurements of its variance.
+    /// The gradient of the mean loss over the draws of step `step`, at the present parameters, which stay as
+    /// they are: for measurements of its variance.
     ///
     /// # Errors
     /// As [`Trainer::draw`].

@@ -13,11 +13,13 @@ use rayon::prelude::*;
 pub enum Target {
     /// The conditional score -L^-T z.
     Score,
-    /// The component flow's (18): the conditional score plus C_k^-1 (x_t - m_k), in a form without cancellation.
+    /// The component flow's (18): the conditional score plus C_k^-1 (x_t - m_k), in a form without
+    /// cancellation.
     Flow,
 }
 
-/// k ~ r(. | x_0) once, then the exact Ornstein-Uhlenbeck law of component k from x_0 to any t: conditionally linear, no simulation.
+/// k ~ r(. | x_0) once, then the exact Ornstein-Uhlenbeck law of component k from x_0 to any t: conditionally
+/// linear, no simulation.
 #[derive(Debug, Clone)]
 pub struct ComponentKernel<R: Real> {
     step: ComponentStep<R>,

@@ -1,8 +1,9 @@
 //! Toy laws with exact densities: what a trained model can be measured against without a second sample.
 //!
-//! A law on the plane is a [`Plane`]: a name, a window, one draw and one formula. To add one, write its file, with the names by which
-//! it is asked for in `NAMED`, and put the file's name into the registry below: from then on it can be trained on, and the tests walk
-//! it (the density integrates to one, samples follow it, the score is its gradient).
+//! A law on the plane is a [`Plane`]: a name, a window, one draw and one formula. To add one, write its file,
+//! with the names by which it is asked for in `NAMED`, and put the file's name into the registry below: from
+//! then on it can be trained on, and the tests walk it (the density integrates to one, samples follow it, the
+//! score is its gradient).
 
 /// The registry: the files of the laws.
 macro_rules! laws {
@@ -82,8 +83,9 @@ pub trait Law: Debug + Send + Sync {
         None
     }
 
-    /// `n` independent points, [n, d]. Each (`seed`, `set`) names a draw of its own: [`TRAINING`], [`HELD_OUT`], or any
-    /// further number below 2^56; a longer draw starts with the shorter one's whole chunks of 1,024 points.
+    /// `n` independent points, [n, d]. Each (`seed`, `set`) names a draw of its own: [`TRAINING`],
+    /// [`HELD_OUT`], or any further number below 2^56; a longer draw starts with the shorter one's whole
+    /// chunks of 1,024 points.
     fn sample(&self, n: usize, seed: u64, set: u64) -> Array2<f64> {
         let mut x = Array2::zeros((n, self.dim()));
         x.axis_chunks_iter_mut(Axis(0), CHUNK)

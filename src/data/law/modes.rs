@@ -43,8 +43,8 @@ impl Modes {
     }
 }
 
-/// Four modes of standard deviation 0.5 at (+-4, +-4), weights 0.4, 0.3, 0.2, 0.1, counter-clockwise from the upper right:
-/// sixteen standard deviations apart, so that no path goes from mode to mode by chance.
+/// Four modes of standard deviation 0.5 at (+-4, +-4), weights 0.4, 0.3, 0.2, 0.1, counter-clockwise from the
+/// upper right: sixteen standard deviations apart, so that no path goes from mode to mode by chance.
 ///
 /// # Errors
 /// None: the parameters are valid.
@@ -55,7 +55,8 @@ pub fn four_modes() -> Result<Modes> {
     Modes::new("four-modes", Mixture::new(weights, means, covariances)?)
 }
 
-/// Nearly unchanged by half a turn: two pairs of modes, each the other's image, with weights .5 and .2, .2 and .1.
+/// Nearly unchanged by half a turn: two pairs of modes, each the other's image, with weights .5 and .2, .2
+/// and .1.
 ///
 /// # Errors
 /// None: the parameters are valid.
@@ -66,8 +67,8 @@ pub fn near_c2() -> Result<Modes> {
     Modes::new("near-c2", Mixture::new(array![0.5, 0.2, 0.2, 0.1], means, Covariances::Full(covariances))?)
 }
 
-/// Nearly unchanged by a quarter turn: four round modes of standard deviation .5 on a cross of radius 4, weights .55, .25, .15,
-/// .05 counter-clockwise.
+/// Nearly unchanged by a quarter turn: four round modes of standard deviation .5 on a cross of radius 4,
+/// weights .55, .25, .15, .05 counter-clockwise.
 ///
 /// # Errors
 /// None: the parameters are valid.

@@ -3,9 +3,9 @@ use super::prelude::*;
 use crate::sde::Langevin;
 use crate::sde::component_step::{ComponentMemory, ComponentStep, lane, move_lane};
 
-/// The component-wise exact step (15) for Langevin dynamics toward a mixture: the component k of a path is drawn by its
-/// responsibilities, then x takes the exact Ornstein-Uhlenbeck step of component k with the normals W / h^(1/2). The uniform number
-/// that picks k is Phi((12/h)^(1/2) H): H is independent of W.
+/// The component-wise exact step (15) for Langevin dynamics toward a mixture: the component k of a path is
+/// drawn by its responsibilities, then x takes the exact Ornstein-Uhlenbeck step of component k with the
+/// normals W / h^(1/2). The uniform number that picks k is Phi((12/h)^(1/2) H): H is independent of W.
 ///
 /// Leaves the mixture invariant for every h; weak order 1; no strong order, since k jumps.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 use super::prelude::*;
 
-/// Kloeden and Platen's strong Taylor scheme of order 1.5 for additive noise (1992, eq. 10.4.10), the pathwise form of the Ito-Taylor
-/// row of (13):
+/// Kloeden and Platen's strong Taylor scheme of order 1.5 for additive noise (1992, eq. 10.4.10), the
+/// pathwise form of the Ito-Taylor row of (13):
 ///
 /// x' = x + h f + (h^2/2) (J f + M) + int sigma dB + h J sigma (W/2 + H),
 ///

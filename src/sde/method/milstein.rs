@@ -8,7 +8,8 @@ use super::prelude::*;
 #[derive(Debug, Clone, Copy)]
 pub struct Milstein;
 
-/// Milstein's method with the tamed drift h f/(1 + h |f|) (Wang and Gan 2013): for drifts that grow faster than linearly.
+/// Milstein's method with the tamed drift h f/(1 + h |f|) (Wang and Gan 2013): for drifts that grow faster
+/// than linearly.
 #[derive(Debug, Clone, Copy)]
 pub struct TamedMilstein;
 
@@ -112,8 +113,9 @@ impl<R: Real, A> MilsteinMemory<R, A> {
         }
     }
 
-    /// `g` = sigma W, and in `correction` sum_kl D sigma_k sigma_l (W_k W_l - delta_kl h): the derivative of sigma(x) W along itself, less
-    /// h times that of each column along itself. For diagonal noise sigma_j' sigma_j, from one evaluation for all columns.
+    /// `g` = sigma W, and in `correction` sum_kl D sigma_k sigma_l (W_k W_l - delta_kl h): the derivative of
+    /// sigma(x) W along itself, less h times that of each column along itself. For diagonal noise sigma_j'
+    /// sigma_j, from one evaluation for all columns.
     #[inline(always)]
     fn correct<S: Sde<R> + Sde<Dual<R>, Scratch = A>, const FMA: bool>(
         &mut self,

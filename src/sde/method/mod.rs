@@ -1,8 +1,9 @@
 //! The integrators: a file for each, with its claims and the sections of the registry that it belongs to.
 //!
-//! To add one, write its file and put the file's name into the registry below: from then on `ndsm audit integrators` measures it against
-//! its claims. What they claim, as the claims print it ([`table`]; strong and weak orders for each kind of noise, the order at which the
-//! invariant law of Langevin dynamics is met, what is needed of the Brownian path, evaluations of the drift in a step):
+//! To add one, write its file and put the file's name into the registry below: from then on
+//! `ndsm audit integrators` measures it against its claims. What they claim, as the claims print it ([`table`]; strong
+//! and weak orders for each kind of noise, the order at which the invariant law of Langevin dynamics is met,
+//! what is needed of the Brownian path, evaluations of the drift in a step):
 //!
 #![doc = include_str!("claims.md")]
 
@@ -60,7 +61,8 @@ mod prelude {
     pub(super) use crate::real::Dual;
     pub(super) use crate::simd::W;
 
-    /// What Euler's method and its stabilised relatives have: order 1 where Milstein's correction is 0, else 1/2.
+    /// What Euler's method and its stabilised relatives have: order 1 where Milstein's correction is 0, else
+    /// 1/2.
     pub(super) const EULER_ORDERS: &[Orders] = &[
         Orders::of(NoiseKind::Additive, 1.0, 1.0),
         Orders::of(NoiseKind::Scalar, 0.5, 1.0),

@@ -1,4 +1,5 @@
-//! How the files of the methods come together: a file enters its methods into sections, the registry walks the files.
+//! How the files of the methods come together: a file enters its methods into sections, the registry walks
+//! the files.
 
 use super::super::kinds::{Additive, Commutative, Diagonal, Scalar};
 use super::super::smooth::Second;
@@ -12,8 +13,8 @@ pub trait Visitor<R: Real, S: Sde<R>> {
     fn visit<I: Integrator<R, S>>(&mut self, method: &I);
 }
 
-/// A section of the registry is a function that shows its methods to a visitor, for the equations `S` that they are for. This writes
-/// the function with the bounds of the section.
+/// A section of the registry is a function that shows its methods to a visitor, for the equations `S` that
+/// they are for. This writes the function with the bounds of the section.
 macro_rules! section {
     (@ $(#[$doc:meta])* $vis:vis $name:ident $visitor:ident $body:block [$($S:tt)+] where [$($bound:tt)*]) => {
         $(#[$doc])*
@@ -62,7 +63,8 @@ pub trait File {
     section!(commutative(_visitor) {});
 }
 
-/// `enter!([Method, ...] section, ...)`: enters the methods of a file into sections; `Method = value` where the type is not its value.
+/// `enter!([Method, ...] section, ...)`: enters the methods of a file into sections; `Method = value` where
+/// the type is not its value.
 macro_rules! enter {
     ([$($Method:ident $(= $value:expr)?),+] $($section:ident),+) => {
         enter!(@ [$($Method),+] [$(enter!(one $Method $(= $value)?)),+] $($section),+);

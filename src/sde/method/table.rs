@@ -5,7 +5,8 @@ use crate::sde::{Claims, Needs};
 
 const HEAD: [&str; 9] = ["method", "calculus", "noise", "strong", "weak", "invariant law", "needs", "drifts", "source"];
 
-/// The claims of all methods, in Markdown: a line for each method and each group of kinds of noise for which it has the same orders.
+/// The claims of all methods, in Markdown: a line for each method and each group of kinds of noise for which
+/// it has the same orders.
 pub fn table() -> String {
     let rows: Vec<[String; 9]> = [HEAD.map(str::to_owned)].into_iter().chain(claims().iter().flat_map(rows)).collect();
     let width: Vec<usize> = (0..9).map(|j| rows.iter().map(|row| row[j].len()).max().unwrap_or(0)).collect();

@@ -5,8 +5,8 @@ use crate::sde::positive;
 use crate::{Error, Result};
 use std::f64::consts::FRAC_PI_2;
 
-/// The clock of a process: its rate b(t) >= 0 (1 / time), the integral of the rate, and the integral's inverse. Before 0 and after
-/// the horizon T the rate stays what it is at 0 and at T.
+/// The clock of a process: its rate b(t) >= 0 (1 / time), the integral of the rate, and the integral's
+/// inverse. Before 0 and after the horizon T the rate stays what it is at 0 and at T.
 ///
 /// ```
 /// use ndsm::sde::Clock;
@@ -56,9 +56,9 @@ impl Clock {
         Ok(Clock(Kind::Linear { b0, b1, horizon: positive("linear clock: horizon", horizon)? }))
     }
 
-    /// exp(-int_0^t b) = cos^2 theta(t) / cos^2 theta(0), theta linear in t and theta(0) = (pi/2) s / (1 + s) (Nichol and Dhariwal
-    /// 2021, s = `offset` = 0.008). Theirs runs to pi/2, where b is infinite; here theta(T) is where the integral of b is `total`,
-    /// say 20.
+    /// exp(-int_0^t b) = cos^2 theta(t) / cos^2 theta(0), theta linear in t and theta(0) = (pi/2) s / (1 + s)
+    /// (Nichol and Dhariwal 2021, s = `offset` = 0.008). Theirs runs to pi/2, where b is infinite; here
+    /// theta(T) is where the integral of b is `total`, say 20.
     ///
     /// # Errors
     /// T or the total not positive; an offset outside of [0, 1].

@@ -3,13 +3,14 @@ use crate::sde::kinds::{Diagonal, Ito};
 use crate::sde::positive;
 use crate::{Real, Result};
 
-/// Cox-Ingersoll-Ross process, Ito, coordinate by coordinate: dX = kappa (theta - X) dt + s sqrt(X) dB (Cox, Ingersoll and Ross 1985).
-/// kappa: 1 / time; theta: as X; s: (X / time)^(1/2).
+/// Cox-Ingersoll-Ross process, Ito, coordinate by coordinate: dX = kappa (theta - X) dt + s sqrt(X) dB (Cox,
+/// Ingersoll and Ross 1985). kappa: 1 / time; theta: as X; s: (X / time)^(1/2).
 ///
-/// The solution stays at X >= 0, and above 0 if 2 kappa theta >= s^2 ([`CoxIngersollRoss::never_zero`]). A step of an integrator may
-/// land below: there both coefficients take X^+ = max(X, 0), full truncation (Lord, Koekkoek and van Dijk 2010), so that a negative
-/// path drifts upward without noise. What an integrator returns may be slightly negative. sqrt is not Lipschitz at 0, so that orders of
-/// convergence are those claimed only for paths that stay away from it.
+/// The solution stays at X >= 0, and above 0 if 2 kappa theta >= s^2 ([`CoxIngersollRoss::never_zero`]). A
+/// step of an integrator may land below: there both coefficients take X^+ = max(X, 0), full truncation (Lord,
+/// Koekkoek and van Dijk 2010), so that a negative path drifts upward without noise. What an integrator
+/// returns may be slightly negative. sqrt is not Lipschitz at 0, so that orders of convergence are those
+/// claimed only for paths that stay away from it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CoxIngersollRoss {
     dim: usize,
@@ -37,8 +38,8 @@ impl CoxIngersollRoss {
         2.0 * self.kappa * self.theta >= self.s * self.s
     }
 
-    /// Mean and variance of X_t given X_0 = `x0`. At t = infinity those of the stationary law, Gamma of shape 2 kappa theta / s^2
-    /// and scale s^2 / (2 kappa).
+    /// Mean and variance of X_t given X_0 = `x0`. At t = infinity those of the stationary law, Gamma of shape
+    /// 2 kappa theta / s^2 and scale s^2 / (2 kappa).
     pub fn moments(&self, x0: f64, t: f64) -> (f64, f64) {
         let e = (-self.kappa * t).exp();
         let mean = self.theta + (x0 - self.theta) * e;

@@ -9,7 +9,8 @@ use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 
-/// An equation whose X_t given X_s is Gaussian, with a mean affine in X_s and a covariance that does not depend on it.
+/// An equation whose X_t given X_s is Gaussian, with a mean affine in X_s and a covariance that does not
+/// depend on it.
 ///
 /// ```
 /// use ndsm::sde::{Clock, Linear, LinearLaw, Paths, VariancePreserving};
@@ -149,7 +150,8 @@ pub struct MatrixLaw {
 }
 
 impl MatrixLaw {
-    /// The law with E = `map` [d, d], c = `shift` `[d]`, and `covariance` [d, d], positive semidefinite up to rounding.
+    /// The law with E = `map` [d, d], c = `shift` `[d]`, and `covariance` [d, d], positive semidefinite up to
+    /// rounding.
     ///
     /// # Errors
     /// `Shape` if they do not fit; a number that is not finite; an eigendecomposition that does not converge.
@@ -167,8 +169,9 @@ impl MatrixLaw {
     }
 }
 
-/// L with L L^T = `c`. Standard deviations are taken out first: the noise of positions is smaller by a power of the step than that
-/// of velocities, and what is left is a correlation matrix. It may be singular, where a Cholesky factor does not exist.
+/// L with L L^T = `c`. Standard deviations are taken out first: the noise of positions is smaller by a power
+/// of the step than that of velocities, and what is left is a correlation matrix. It may be singular, where a
+/// Cholesky factor does not exist.
 fn root(c: &Array2<f64>) -> Result<Array2<f64>> {
     let sd: Array1<f64> = c.diag().mapv(|v| v.max(0.0).sqrt());
     let inverse = sd.mapv(|s| if s > 0.0 { 1.0 / s } else { 0.0 });

@@ -17,8 +17,8 @@
 //! | [`Tanh`] | dX = -(a + b^2 X)(1 - X^2) dt + b (1 - X^2) dB, Ito | diagonal |
 //!
 //! Where the coordinates go their own ways, two formulas on numbers make the equation: [`Pointwise`].
-//! [`TimeChanged`] runs any of them by another clock, [`from_fn`] and [`from_fn_diagonal`] make one of closures, and [`Linear`] is
-//! what those have whose transition law is a Gaussian in closed form.
+//! [`TimeChanged`] runs any of them by another clock, [`from_fn`] and [`from_fn_diagonal`] make one of
+//! closures, and [`Linear`] is what those have whose transition law is a Gaussian in closed form.
 
 mod clock;
 mod cox_ingersoll_ross;

@@ -5,8 +5,8 @@ use crate::sde::kinds::General;
 use crate::sde::{Calculus, Sde, Time, Within};
 use crate::simd::W;
 
-/// An autonomous equation without coupling, dX_j = f_j(X_j) dt + s_j(X_j) dB_j, by its two formulas: for any kind of number, dual
-/// numbers too, from which methods take derivatives. It is an [`Sde`] by them.
+/// An autonomous equation without coupling, dX_j = f_j(X_j) dt + s_j(X_j) dB_j, by its two formulas: for any
+/// kind of number, dual numbers too, from which methods take derivatives. It is an [`Sde`] by them.
 ///
 /// ```
 /// use ndsm::rng::Purpose;

@@ -5,8 +5,8 @@ use crate::sde::{Isotropic, Sde, Time};
 use crate::simd::W;
 use crate::{Real, Result};
 
-/// The variance-preserving process dX = -(b(t)/2) X dt + sqrt(b(t)) dB (Song et al. 2021, eq. 11): N(0, I) is stationary.
-/// b: [`Clock`], 1 / time; X without unit.
+/// The variance-preserving process dX = -(b(t)/2) X dt + sqrt(b(t)) dB (Song et al. 2021, eq. 11): N(0, I) is
+/// stationary. b: [`Clock`], 1 / time; X without unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VariancePreserving {
     dim: usize,

@@ -5,9 +5,9 @@ use crate::sde::{Isotropic, Sde, Time};
 use crate::simd::W;
 use crate::{Real, Result};
 
-/// The sub-variance-preserving process dX = -(b(t)/2) X dt + (b(t) (1 - e^(-2 B(t))))^(1/2) dB, B(t) = int_0^t b (Song et al. 2021,
-/// eq. 12). The mean is that of the variance-preserving process, the variance given X_0 its square, (1 - e^-B)^2. b: [`Clock`], 1 /
-/// time; X without unit.
+/// The sub-variance-preserving process dX = -(b(t)/2) X dt + (b(t) (1 - e^(-2 B(t))))^(1/2) dB, B(t) =
+/// int_0^t b (Song et al. 2021, eq. 12). The mean is that of the variance-preserving process, the variance
+/// given X_0 its square, (1 - e^-B)^2. b: [`Clock`], 1 / time; X without unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SubVariancePreserving {
     dim: usize,

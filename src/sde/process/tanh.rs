@@ -3,9 +3,9 @@ use crate::sde::kinds::{Diagonal, Ito};
 use crate::sde::positive;
 use crate::{Real, Result};
 
-/// Coordinate by coordinate, Ito: dX = -(a + b^2 X)(1 - X^2) dt + b (1 - X^2) dB (Kloeden and Platen 1992, ch. 4.4, eq. 4.46).
-/// a: 1 / time; b: time^(-1/2). Exactly X_t = tanh(artanh X_0 - a t + b B_t): a pathwise solution with a drift and a noise that are
-/// both nonlinear, which tells strong order 1 from 1.5.
+/// Coordinate by coordinate, Ito: dX = -(a + b^2 X)(1 - X^2) dt + b (1 - X^2) dB (Kloeden and Platen 1992,
+/// ch. 4.4, eq. 4.46). a: 1 / time; b: time^(-1/2). Exactly X_t = tanh(artanh X_0 - a t + b B_t): a pathwise
+/// solution with a drift and a noise that are both nonlinear, which tells strong order 1 from 1.5.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tanh {
     dim: usize,

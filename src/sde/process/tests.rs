@@ -79,8 +79,8 @@ fn time_changes_are_the_processes_with_schedules() {
     assert!((Isotropic::<f64>::noise(&sub, 0.3, 0.5) - simpson.sqrt()).abs() <= 1e-10);
 }
 
-/// Ito's formula for X = u(t, b, i) with di = rate(t, b) dt: the drift u_t + u_bb/2 + rate u_i and the noise u_b, by central differences,
-/// must be the equation's.
+/// Ito's formula for X = u(t, b, i) with di = rate(t, b) dt: the drift u_t + u_bb/2 + rate u_i and the noise
+/// u_b, by central differences, must be the equation's.
 fn solves<S: Sde<f64>>(sde: &S, u: impl Fn(f64, f64, f64) -> f64, rate: impl Fn(f64, f64) -> f64) {
     let h = 1e-4;
     for (t, b, i) in [(0.5, 0.3, 0.4), (1.0, -0.8, 0.9), (0.1, 0.0, 0.1)] {
@@ -121,7 +121,8 @@ fn moments_of_simulated_paths() {
     assert!((first - m).abs() <= SIGMAS * se && (second - v).abs() <= SIGMAS * se2, "{first} {m}, {second} {v}");
     assert!((cir.moments(9.0, f64::INFINITY).1 - 0.36 / 3.0).abs() <= 1e-15);
 
-    // Below Feller's condition steps land below 0; the mean still relaxes as it must, up to the error of the steps.
+    // Below Feller's condition steps land below 0; the mean still relaxes as it must, up to the error of the
+    // steps.
     let rough = CoxIngersollRoss::new(1, 1.0, 0.5, 1.5).unwrap();
     assert!(!rough.never_zero());
     let mut x = vec![0.1; 20_000];

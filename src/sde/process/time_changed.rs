@@ -8,7 +8,8 @@ use crate::{Real, Result};
 ///
 /// dX = b(t) f(X, B(t)) dt + b(t)^(1/2) sigma(X, B(t)) dB,   B(t) = int_0^t b,
 ///
-/// so that X_t has the law of Y_B(t), in either calculus. b: [`Clock`]; the coefficients of Y are then per unit of B.
+/// so that X_t has the law of Y_B(t), in either calculus. b: [`Clock`]; the coefficients of Y are then per
+/// unit of B.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TimeChanged<S> {
     sde: S,

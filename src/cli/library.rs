@@ -1,4 +1,4 @@
-//! The engine behind the commands: data, latent space, reference, training and samples joined.
+//! The engine that is this library: data, latent space, reference, training and samples joined for the commands.
 
 use super::args::Method as MethodArg;
 use super::checkpoint::Checkpoint;
@@ -32,9 +32,9 @@ const FRAMES: usize = 60;
 const ARROWS: usize = 26;
 
 /// Makes models of the precision that the configuration asks for.
-pub struct Numerics;
+pub struct Library;
 
-impl Engine for Numerics {
+impl Engine for Library {
     fn begin(&self, config: &Config) -> Result<Box<dyn Model>> {
         Ok(match config.train.precision {
             Precision::F32 => Box::new(Run::<f32>::begin(config)?),
