@@ -6,7 +6,7 @@
 //! * denoising score matching (DSM): draws of an exact kernel;
 //! * nonlinear denoising score matching (NDSM, eq. 7): draws of single steps of a chain, [`GaussianChain`] or
 //!   [`ComponentChain`], with the control variates `none`, `self` (9), `gated` and `network` (10),
-//!   `antithetic` (11) and `regression` (12);
+//!   `antithetic` (11) and `regression` (12): what each of them adds to the loss is the table [`TERMS`];
 //! * the component flow (18): draws of the component kernel with the flow's target;
 //! * [`Implicit`] score matching, exact, by Hutchinson's probes or sliced: the points alone, and derivatives
 //!   of the network.
