@@ -7,7 +7,7 @@ use crate::transition::Draw;
 
 /// A point of a draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Point {
+pub enum DrawPoint {
     /// mu + L z, where the step ends.
     Plus,
     /// mu.
@@ -18,7 +18,7 @@ pub enum Point {
 
 /// What of a draw's target a point is multiplied with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum TargetPart {
     /// y(z), the target at mu + L z.
     Plus,
     /// y(-z), the target at mu - L z.
@@ -29,11 +29,11 @@ pub enum Part {
 
 /// A point's part of the loss: w (a |s(x)|^2 - 2 b s(x) . y).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Term {
+pub struct LossTerm {
     /// The control whose estimator it belongs to.
     pub control: Control,
     /// x.
-    pub point: Point,
+    pub point: DrawPoint,
     /// w.
     pub w: f64,
     /// a.
@@ -41,11 +41,11 @@ pub struct Term {
     /// b.
     pub b: f64,
     /// y.
-    pub target: Part,
+    pub target: TargetPart,
 }
 
-const fn term(control: Control, point: Point, w: f64, [a, b]: [f64; 2], target: Part) -> Term {
-    Term { control, point, w, a, b, target }
+const fn term(control: Control, point: DrawPoint, w: f64, [a, b]: [f64; 2], target: TargetPart) -> LossTerm {
+    LossTerm { control, point, w, a, b, target }
 }
 
 /// The table of estimators (method.md, eq. 7 and 9 to 12): a row for each control and point of a draw.
@@ -66,21 +66,21 @@ const fn term(control: Control, point: Point, w: f64, [a, b]: [f64; 2], target: 
 /// The factor A is 1 for `self`, the gate's A_j(mu, t) for coordinate j, the coefficient of the time's bin
 /// for `regression`. To the value of `network` the term 2 w psi . y is added, which has no part in the
 /// gradient. [`Control::Auto`] stands for another one.
-pub const TERMS: &[Term] = &[
-    term(Control::None, Point::Plus, 1.0, [1.0, 1.0], Part::Plus),
-    term(Control::Antithetic, Point::Plus, 0.5, [1.0, 1.0], Part::Plus),
-    term(Control::Antithetic, Point::Minus, 0.5, [1.0, 1.0], Part::Minus),
-    term(Control::SelfControl, Point::Plus, 1.0, [1.0, 1.0], Part::Plus),
-    term(Control::SelfControl, Point::Mean, 1.0, [0.0, -1.0], Part::Odd),
-    term(Control::Gated, Point::Plus, 1.0, [1.0, 1.0], Part::Plus),
-    term(Control::Gated, Point::Mean, 1.0, [0.0, -1.0], Part::Odd),
-    term(Control::Regression, Point::Plus, 1.0, [1.0, 1.0], Part::Plus),
-    term(Control::Regression, Point::Mean, 1.0, [0.0, -1.0], Part::Odd),
-    term(Control::Network, Point::Plus, 1.0, [1.0, 1.0], Part::Plus),
+pub const TERMS: &[LossTerm] = &[
+    term(Control::None, DrawPoint::Plus, 1.0, [1.0, 1.0], TargetPart::Plus),
+    term(Control::Antithetic, DrawPoint::Plus, 0.5, [1.0, 1.0], TargetPart::Plus),
+    term(Control::Antithetic, DrawPoint::Minus, 0.5, [1.0, 1.0], TargetPart::Minus),
+    term(Control::SelfControl, DrawPoint::Plus, 1.0, [1.0, 1.0], TargetPart::Plus),
+    term(Control::SelfControl, DrawPoint::Mean, 1.0, [0.0, -1.0], TargetPart::Odd),
+    term(Control::Gated, DrawPoint::Plus, 1.0, [1.0, 1.0], TargetPart::Plus),
+    term(Control::Gated, DrawPoint::Mean, 1.0, [0.0, -1.0], TargetPart::Odd),
+    term(Control::Regression, DrawPoint::Plus, 1.0, [1.0, 1.0], TargetPart::Plus),
+    term(Control::Regression, DrawPoint::Mean, 1.0, [0.0, -1.0], TargetPart::Odd),
+    term(Control::Network, DrawPoint::Plus, 1.0, [1.0, 1.0], TargetPart::Plus),
 ];
 
 /// The terms of `control`: its rows of [`TERMS`].
-pub fn terms(control: Control) -> impl Iterator<Item = Term> {
+pub fn terms(control: Control) -> impl Iterator<Item = LossTerm> {
     TERMS.iter().copied().filter(move |term| term.control == control)
 }
 
@@ -90,26 +90,26 @@ pub fn points_per_draw(control: Control) -> usize {
     stands_for.iter().map(|control| terms(*control).count()).max().unwrap_or(0)
 }
 
-impl Point {
+impl DrawPoint {
     /// Its coordinates in `draw`.
     #[inline]
     pub(super) fn of<'a, R>(self, draw: &Draw<'a, R>) -> &'a [R] {
         match self {
-            Point::Plus => draw.plus,
-            Point::Mean => draw.mean,
-            Point::Minus => draw.minus,
+            DrawPoint::Plus => draw.plus,
+            DrawPoint::Mean => draw.mean,
+            DrawPoint::Minus => draw.minus,
         }
     }
 }
 
-impl Part {
+impl TargetPart {
     /// Coordinate `j` of the target times `scale`; `factor`: A_j.
     #[inline]
     pub(super) fn scaled<R: Real>(self, draw: &Draw<'_, R>, j: usize, scale: R, factor: impl Fn(usize) -> R) -> R {
         match self {
-            Part::Plus => scale * draw.target_plus[j],
-            Part::Minus => scale * draw.target_minus[j],
-            Part::Odd => scale * draw.odd(j) * factor(j),
+            TargetPart::Plus => scale * draw.target_plus[j],
+            TargetPart::Minus => scale * draw.target_minus[j],
+            TargetPart::Odd => scale * draw.odd(j) * factor(j),
         }
     }
 }
@@ -122,16 +122,16 @@ mod tests {
     #[test]
     fn the_table_is_documented_as_it_is() {
         let point = |p| match p {
-            Point::Plus => "mu + L z",
-            Point::Mean => "mu",
-            Point::Minus => "mu - L z",
+            DrawPoint::Plus => "mu + L z",
+            DrawPoint::Mean => "mu",
+            DrawPoint::Minus => "mu - L z",
         };
         let part = |p| match p {
-            Part::Plus => "y(z)",
-            Part::Minus => "y(-z)",
-            Part::Odd => "A (y(z) - y(-z)) / 2",
+            TargetPart::Plus => "y(z)",
+            TargetPart::Minus => "y(-z)",
+            TargetPart::Odd => "A (y(z) - y(-z)) / 2",
         };
-        let row = |t: &Term| {
+        let row = |t: &LossTerm| {
             let [x, y] = [point(t.point), part(t.target)];
             format!("/// | {} | {x} | {} | {} | {} | {y} |\n", t.control.name(), t.w, t.a, t.b)
         };
@@ -144,8 +144,9 @@ mod tests {
     #[test]
     fn every_control_weighs_the_loss_once() {
         for control in Control::ALL.iter().copied().filter(|c| *c != Control::Auto) {
-            let [squares, products]: [f64; 2] = [|t: Term| t.w * t.a, |t: Term| if t.target == Part::Odd { 0.0 } else { t.w * t.b }]
-                .map(|part| terms(control).map(part).sum());
+            let [squares, products]: [f64; 2] =
+                [|t: LossTerm| t.w * t.a, |t: LossTerm| if t.target == TargetPart::Odd { 0.0 } else { t.w * t.b }]
+                    .map(|part| terms(control).map(part).sum());
             assert_eq!([squares, products], [1.0, 1.0], "{control:?}");
         }
         assert_eq!(points_per_draw(Control::Auto), 2);

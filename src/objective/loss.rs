@@ -9,7 +9,7 @@
 //! [`TERMS`](super::TERMS) of these evaluations and in nothing else; what the factors of the controls that
 //! learn are, and how they learn, stands in `variate.rs`.
 
-use super::estimator::{Point, Term, terms};
+use super::estimator::{DrawPoint, LossTerm, terms};
 use super::variate::{ControlState, Variate};
 use super::{Batch, Out, ScoreModel};
 use crate::config::{Control, Parametrisation};
@@ -38,7 +38,7 @@ pub enum Regression {
 pub struct Loss<R: Real> {
     regression: Regression,
     /// The evaluations of a draw.
-    terms: Vec<Term>,
+    terms: Vec<LossTerm>,
     draws: usize,
     points: Points<R>,
     program: Program<R>,
@@ -83,7 +83,7 @@ impl<R: Real> Loss<R> {
         if control == Control::Auto {
             return Err(Error::refused("loss: control", "\"auto\" stands for another one, and which is not known here"));
         }
-        let terms: Vec<Term> = terms(control).collect();
+        let terms: Vec<LossTerm> = terms(control).collect();
         let rows = draws.checked_mul(terms.len()).filter(|n| *n > 0).ok_or_else(|| Error::invalid("loss: draws", "> 0", draws))?;
         let count = replays(rows);
         let block = rows.div_ceil(count).next_multiple_of(terms.len());
@@ -188,7 +188,7 @@ impl<R: Real> Loss<R> {
         let (draws, d, points) = (batch.draws, model.dim(), self.terms.len());
         let per_block = self.seed.len() / points;
         // Where s(mu) stands, unless psi stands for it.
-        let mean = self.terms.iter().position(|term| term.point == Point::Mean).unwrap_or(0);
+        let mean = self.terms.iter().position(|term| term.point == DrawPoint::Mean).unwrap_or(0);
         for (block, ws) in self.blocks.workspaces().enumerate() {
             let s = ws.value(self.vars.score)?;
             for at in 0..per_block.min(draws.len() - (block * per_block).min(draws.len())) {
@@ -237,7 +237,7 @@ impl<R: Real> Loss<R> {
 struct Inputs<'a, R: Real> {
     model: &'a ScoreModel<R>,
     batch: &'a Batch<'a, R>,
-    terms: &'a [Term],
+    terms: &'a [LossTerm],
     points: &'a Points<R>,
     /// Whether the network's output is what is missing in the guide.
     guided: bool,

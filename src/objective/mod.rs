@@ -22,7 +22,7 @@ mod variate;
 mod weights;
 
 pub use chain::{ComponentChain, GaussianChain};
-pub use estimator::{Part, Point, TERMS, Term, points_per_draw, terms};
+pub use estimator::{DrawPoint, LossTerm, TERMS, TargetPart, points_per_draw, terms};
 pub use implicit::{Divergence, Implicit};
 pub use kinds::{Batch, Objective, Out};
 pub use loss::{Loss, Regression};
