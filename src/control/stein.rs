@@ -13,7 +13,8 @@
 //! use ndsm::mixture::{Covariances, Draw, Mixture};
 //! use ndsm::rng::Purpose;
 //! // E |X|^2 of a mixture whose modes overlap.
-//! let pi = Mixture::new(array![0.6, 0.4], array![[-0.6, 0.0], [0.9, 0.3]], Covariances::Spherical(array![1.0, 1.0]))?;
+//! let means = array![[-0.6, 0.0], [0.9, 0.3]];
+//! let pi = Mixture::new(array![0.6, 0.4], means, Covariances::Spherical(array![1.0, 1.0]))?;
 //! let x = pi.sample(2000, 0, Purpose::Test, Draw::Independent)?.0;
 //! let y = x.mapv(|x| x * x).sum_axis(Axis(1));
 //! let controls = stein::quadratic(x.view(), pi.score(x.view())?.view(), pi.total_mean().view())?;

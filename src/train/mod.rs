@@ -14,11 +14,13 @@
 //!
 //! let config = Config::resolve(&[
 //!     Setting::new("data.name", "four-modes"), Setting::new("data.n", 500usize),
-//!     Setting::new("reference.components", 4usize), Setting::new("network.width", 32usize), Setting::new("train.steps", 20usize),
+//!     Setting::new("reference.components", 4usize), Setting::new("network.width", 32usize),
+//!     Setting::new("train.steps", 20usize),
 //! ])?;
 //! let data = load(&Request { name: "four-modes".into(), n: Some(500), ..Request::default() })?;
 //! let reference = Reference::fit(data.points.view(), &config)?;
-//! let mut trainer = Trainer::<f32>::new(&Settled::new(&config, &reference)?, &reference, data.points.view())?;
+//! let settled = Settled::new(&config, &reference)?;
+//! let mut trainer = Trainer::<f32>::new(&settled, &reference, data.points.view())?;
 //! for _ in 0..20 {
 //!     trainer.step()?;
 //! }

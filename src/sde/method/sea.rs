@@ -1,7 +1,8 @@
 use super::prelude::*;
 
 /// SEA, the shifted Euler method for additive noise (Foster, dos Reis and Strange 2024),
-/// x' = x + h f(x + sigma (W/2 + H)) + sigma W: the drift is taken where the path is on average over the step.
+/// x' = x + h f(x + sigma (W/2 + H)) + sigma W: the drift is taken where the path is on average over
+/// the step.
 #[derive(Debug, Clone, Copy)]
 pub struct Sea;
 

@@ -5,8 +5,8 @@ use crate::sde::{Isotropic, Semilinear, positive};
 use crate::{Real, Result};
 
 /// Double well, in every coordinate: dX = (X - X^3) dt + sigma dB, Langevin dynamics in the potential
-/// U = x^4/4 - x^2/2 at temperature sigma^2/2: the invariant density is proportional to e^(-2 U / sigma^2). The
-/// drift is not globally Lipschitz: long explicit steps diverge.
+/// U = x^4/4 - x^2/2 at temperature sigma^2/2: the invariant density is proportional to e^(-2 U / sigma^2).
+/// The drift is not globally Lipschitz: long explicit steps diverge.
 #[derive(Debug, Clone, Copy)]
 pub struct DoubleWell {
     dim: usize,

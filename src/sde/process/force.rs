@@ -107,7 +107,8 @@ pub struct Rowwise<R, F> {
 /// let score = force_fn(1, |_t, x: &[f64], s| s[0] = -(x[0] / 2.0).tanh())?;
 /// let mut x = vec![0.0; 4000];
 /// let paths = Paths { seed: 0, purpose: Purpose::Test, step: 0 };
-/// simulate(&LeimkuhlerMatthews, &Overdamped::toward(score, 1.0)?, &Grid::Uniform.times(40.0, 200)?, &mut x, paths)?;
+/// let sde = Overdamped::toward(score, 1.0)?;
+/// simulate(&LeimkuhlerMatthews, &sde, &Grid::Uniform.times(40.0, 200)?, &mut x, paths)?;
 /// let variance = x.iter().map(|x| x * x).sum::<f64>() / 4000.0;
 /// assert!((variance - std::f64::consts::PI.powi(2) / 3.0).abs() < 0.4, "{variance}");
 /// # Ok::<(), ndsm::Error>(())

@@ -24,8 +24,8 @@ pub struct Sigma(f64);
 /// use ndsm::rng::Purpose;
 /// use ndsm::sde::{Grid, Paths, Sra1, from_fn, simulate};
 /// let pendulum = from_fn(2, |_t, x, f| (f[0], f[1]) = (x[1], -f64::sin(x[0])), 0.1)?;
-/// let mut x = [1.0, 0.0];
-/// simulate(&Sra1, &pendulum, &Grid::Uniform.times(1.0, 100)?, &mut x, Paths { seed: 0, purpose: Purpose::Test, step: 0 })?;
+/// let (mut x, paths) = ([1.0, 0.0], Paths { seed: 0, purpose: Purpose::Test, step: 0 });
+/// simulate(&Sra1, &pendulum, &Grid::Uniform.times(1.0, 100)?, &mut x, paths)?;
 /// # Ok::<(), ndsm::Error>(())
 /// ```
 ///

@@ -4,7 +4,8 @@ use crate::sde::positive;
 use crate::{Real, Result};
 
 /// Stochastic Ginzburg-Landau equation, Ito, coordinate by coordinate:
-/// dX = ((eta + s^2/2) X - lambda X^3) dt + s X dB (Kloeden and Platen 1992, ch. 4.4). eta: 1 / time; lambda: 1 / (time X^2); s: time^(-1/2).
+/// dX = ((eta + s^2/2) X - lambda X^3) dt + s X dB (Kloeden and Platen 1992, ch. 4.4).
+/// eta: 1 / time; lambda: 1 / (time X^2); s: time^(-1/2).
 ///
 /// The drift is not globally Lipschitz: the moments of explicit Euler diverge as the step goes to 0
 /// (Hutzenthaler, Jentzen and Kloeden 2011).
