@@ -32,7 +32,7 @@
 //! use ndsm::config::{Config, Setting};
 //! use ndsm::data::{Request, load};
 //! use ndsm::sample::Method;
-//! use ndsm::train::{Reference, Trainer};
+//! use ndsm::train::{Reference, Settled, Trainer};
 //!
 //! let data = load(&Request { name: "moons".into(), n: Some(400), ..Request::default() })?;
 //! let config = Config::resolve(&[
@@ -40,7 +40,7 @@
 //!     Setting::new("network.width", 32usize), Setting::new("train.steps", 20usize),
 //! ])?;
 //! let reference = Reference::fit(data.points.view(), &config)?;
-//! let mut trainer = Trainer::<f32>::new(&config, &reference, data.points.view())?;
+//! let mut trainer = Trainer::<f32>::new(&Settled::new(&config, &reference)?, &reference, data.points.view())?;
 //! for _ in 0..config.train.steps {
 //!     trainer.step()?;
 //! }

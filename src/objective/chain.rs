@@ -1,17 +1,17 @@
-//! Simulated noising chains: the nonlinear processes have no exact kernel from x_0, so their paths are run, and the score is learned
-//! from single steps (method.md, eq. 6 and 7).
+//! Simulated noising chains: the nonlinear processes have no exact kernel from x_0, so their paths are run,
+//! and the score is learned from single steps (method.md, eq. 6 and 7).
 
 use super::steps::{ChainGrid, Pick, due, keep, last_steps};
 use crate::par;
 use crate::rng::NormalLanes;
-use crate::sde::component::{Block, Draw as Random, advance, begin, lane};
+use crate::sde::component_step::{ComponentMemory, Random, advance, begin, lane};
 use crate::sde::{ComponentStep, Paths, Step};
 use crate::simd::{Kernel, W, dispatch, load};
 use crate::transition::{DrawMut, Draws, FIELDS, Factor, Noising, OneStep, Starts, Target, TimeLaw, check_finish, check_start, write_pair};
 use crate::{Error, Real, Result};
 
-/// The chain X_{n+1} ~ N(m(X_n), C(X_n)) of a Gaussian one-step law (5), (13), on a fixed grid or on each path's own. With the law
-/// [`crate::transition::Euler`] it is the Euler-Maruyama chain.
+/// The chain X_{n+1} ~ N(m(X_n), C(X_n)) of a Gaussian one-step law (5), (13), on a fixed grid or on each
+/// path's own. With the law [`crate::transition::Euler`] it is the Euler-Maruyama chain.
 #[derive(Debug, Clone)]
 pub struct GaussianChain<T> {
     law: T,
@@ -243,7 +243,7 @@ impl<R: Real> Noising<R> for ComponentChain<R> {
         let blocks = (par::chunks_mut(points, W * m * d), par::chunks_mut(times, W * m), par::chunks(x0, W * d), par::chunks(u, W * m));
         par::each_with(
             blocks,
-            || (Block::new(&self.step), Vec::new()),
+            || (ComponentMemory::new(&self.step), Vec::new()),
             |(block, picks), chunk, (points, times, rows, u)| {
                 let ends = self.grid.plan(&self.times, u, picks, times);
                 load(rows, &mut block.x);
@@ -260,7 +260,7 @@ impl<R: Real> Noising<R> for ComponentChain<R> {
         times.iter_mut().zip(spans).for_each(|(t, [_, to])| *t = *to);
         par::each_with(
             (par::chunks_mut(values, W * FIELDS * d), par::chunks(points, W * d), par::chunks(spans, W)),
-            || Block::new(&self.step),
+            || ComponentMemory::new(&self.step),
             |block, chunk, (values, rows, spans)| {
                 load(rows, &mut block.x);
                 dispatch(ComponentDraw { step: &self.step, block, spans, values, random: Random::new(paths, chunk) });
@@ -273,7 +273,7 @@ impl<R: Real> Noising<R> for ComponentChain<R> {
 /// A block of paths, up to where each is drawn from.
 struct ComponentPath<'a, R: Real> {
     chain: &'a ComponentChain<R>,
-    block: &'a mut Block<R>,
+    block: &'a mut ComponentMemory<R>,
     picks: &'a [Pick],
     ends: [f64; W],
     points: &'a mut [R],
@@ -300,7 +300,7 @@ impl<R: Real> Kernel for ComponentPath<'_, R> {
 /// A block of last steps.
 struct ComponentDraw<'a, R: Real> {
     step: &'a ComponentStep<R>,
-    block: &'a mut Block<R>,
+    block: &'a mut ComponentMemory<R>,
     spans: &'a [[f64; 2]],
     values: &'a mut [R],
     random: Random<R>,

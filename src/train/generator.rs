@@ -1,8 +1,8 @@
 //! Samples from a trained model.
 
 use super::system::start_std;
-use super::{Reference, State, System, settle};
-use crate::config::{Config, ObjectiveKind, Parametrisation, SdeKind};
+use super::{Reference, Settled, State, System};
+use crate::config::{ObjectiveKind, Parametrisation, SdeKind};
 use crate::data::Encoder;
 use crate::mixture::{Draw, Mixture, RowMemory};
 use crate::nn::Inference;
@@ -25,7 +25,7 @@ const ROWS: usize = 512;
 
 /// A score model, its parameters, and the way from its coordinates to the data's.
 pub struct Generator<R: Real> {
-    config: Config,
+    config: Settled,
     encoder: Encoder,
     whitening: Whitening,
     start: Mixture,
@@ -75,8 +75,7 @@ impl<R: Real> Generator<R> {
     ///
     /// # Errors
     /// A state of another network than the configuration's.
-    pub fn new(config: &Config, reference: &Reference, state: &State<R>) -> Result<Self> {
-        let config = &settle(config, reference)?.0;
+    pub fn new(config: &Settled, reference: &Reference, state: &State<R>) -> Result<Self> {
         let system = System::<R>::new(config, reference)?;
         let field = ScoreField::new(system.model, system.regression, state.averaged())?;
         let (config, whitening, start) = (config.clone(), reference.whitening.clone(), reference.mixture.clone());
@@ -247,8 +246,7 @@ impl<R: Real> Field<R> for ScoreField<R> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::config::Setting;
+    use crate::config::{Config, Setting};
     use crate::mixture::Evaluator;
     use crate::train::prepare;
 

@@ -145,11 +145,11 @@ pub trait RowLaw<R: Real>: Sync {
     /// The dimension d.
     fn dim(&self) -> usize;
     /// Calls `seen` with the law of every block of [`W`] rows of `x` and with the block's number. `x`, `y`: whole rows, row-major.
-    fn blocks(&self, step: &Step, x: &[R], y: &[R], seen: &mut dyn FnMut(&Block<'_, R>, usize));
+    fn blocks(&self, step: &Step, x: &[R], y: &[R], seen: &mut dyn FnMut(&BlockLaw<'_, R>, usize));
 }
 
 /// The laws of one block, and L^-1 (y - m).
-pub struct Block<'a, R: Real> {
+pub struct BlockLaw<'a, R: Real> {
     mean: &'a [[R; W]],
     factor: &'a dyn Factored<R>,
     whitened: &'a [[R; W]],
@@ -178,7 +178,7 @@ impl<R: Real, T: OneStep<R>> RowLaw<R> for T {
     fn dim(&self) -> usize {
         OneStep::dim(self)
     }
-    fn blocks(&self, step: &Step, x: &[R], y: &[R], seen: &mut dyn FnMut(&Block<'_, R>, usize)) {
+    fn blocks(&self, step: &Step, x: &[R], y: &[R], seen: &mut dyn FnMut(&BlockLaw<'_, R>, usize)) {
         let d = OneStep::dim(self);
         let [mut starts, mut ends, mut mean, mut whitened] = std::array::from_fn(|_| vec![[R::zero(); W]; d]);
         let (mut factor, mut memory) = (T::Factor::new(d), self.memory());
@@ -186,13 +186,13 @@ impl<R: Real, T: OneStep<R>> RowLaw<R> for T {
             load(x, &mut starts);
             load(y, &mut ends);
             let (y, factor) = (&mut ends[..], &mut factor);
-            dispatch(Law { law: self, step, x: &starts, y, mean: &mut mean, factor, whitened: &mut whitened, memory: &mut memory });
-            seen(&Block { mean: &mean, factor, whitened: &whitened }, c);
+            dispatch(Evaluate { law: self, step, x: &starts, y, mean: &mut mean, factor, whitened: &mut whitened, memory: &mut memory });
+            seen(&BlockLaw { mean: &mean, factor, whitened: &whitened }, c);
         }
     }
 }
 
-struct Law<'a, R: Real, T: OneStep<R>> {
+struct Evaluate<'a, R: Real, T: OneStep<R>> {
     law: &'a T,
     step: &'a Step,
     x: &'a [[R; W]],
@@ -203,7 +203,7 @@ struct Law<'a, R: Real, T: OneStep<R>> {
     memory: &'a mut T::Memory,
 }
 
-impl<R: Real, T: OneStep<R>> Kernel for Law<'_, R, T> {
+impl<R: Real, T: OneStep<R>> Kernel for Evaluate<'_, R, T> {
     const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
@@ -225,7 +225,7 @@ fn each<R: Real>(
     to: f64,
     x: ArrayView2<R>,
     y: ArrayView2<R>,
-    seen: &mut dyn FnMut(&Block<'_, R>, std::ops::Range<usize>),
+    seen: &mut dyn FnMut(&BlockLaw<'_, R>, std::ops::Range<usize>),
 ) -> Result<()> {
     let (n, d) = x.dim();
     if d != law.dim() || y.dim() != x.dim() {

@@ -61,7 +61,7 @@ impl Path {
 
 /// One block of paths in several resolutions, and where the exact solution ends.
 #[derive(Debug, Default)]
-pub struct Block {
+pub struct SolvedBlock {
     /// By rising step size.
     pub levels: Vec<Path>,
     /// X_1, d blocks.
@@ -79,11 +79,11 @@ pub fn bank(
     powers: RangeInclusive<u32>,
     finest: u32,
     seed: u64,
-) -> Vec<Block> {
+) -> Vec<SolvedBlock> {
     let one = |chunk: usize| {
         let count = 1 << finest;
         let mut path = Path::draw(seed, chunks.start + chunk as u32, noises, count, count >> powers.start());
-        let mut block = Block { levels: vec![], end: vec![[0.0; W]; dim] };
+        let mut block = SolvedBlock { levels: vec![], end: vec![[0.0; W]; dim] };
         solution(&path, &mut block.end);
         for k in (*powers.start()..=finest).rev() {
             let coarser = path.coarser();

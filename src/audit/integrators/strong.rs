@@ -1,6 +1,6 @@
 //! Strong orders: (E |X_1 - x_N|^2)^(1/2) on paths on which the solution is known, at several step sizes.
 
-use super::paths::{Block, Pair, Walker, bank, walk_path};
+use super::paths::{Pair, SolvedBlock, Walker, bank, walk_path};
 use super::problem::{LogVerhulst, Solved, Tanh};
 use super::{Effort, measured};
 use crate::Result;
@@ -88,7 +88,7 @@ impl<S: Solved> Visitor<f64, S> for On<'_, S> {
 struct Errors {
     /// X_0.
     start: Vec<f64>,
-    bank: Vec<Block>,
+    bank: Vec<SolvedBlock>,
     next: usize,
     methods: Vec<(Claims, Vec<Curve>)>,
 }
@@ -105,8 +105,8 @@ impl Errors {
 }
 
 /// The root mean square error of these paths over the step size.
-fn curve(on: &dyn Walker, start: &[f64], bank: &[Block]) -> Curve {
-    let squares = |block: &Block| -> Vec<f64> {
+fn curve(on: &dyn Walker, start: &[f64], bank: &[SolvedBlock]) -> Curve {
+    let squares = |block: &SolvedBlock| -> Vec<f64> {
         let square = |path| {
             let mut x: Vec<[f64; W]> = start.iter().map(|x| [*x; W]).collect();
             walk_path(on, path, &mut x);

@@ -7,7 +7,7 @@ use crate::audit::Row;
 use crate::linalg::LinearStep;
 use crate::real::Dual;
 use crate::sde::{
-    Linear, LinearLaw, OrnsteinUhlenbeck, Sde, Speed, SubVariancePreserving, Underdamped, VarianceExploding, VariancePreserving,
+    Clock, Linear, LinearLaw, OrnsteinUhlenbeck, Sde, SubVariancePreserving, Underdamped, VarianceExploding, VariancePreserving,
 };
 use crate::transition::law::OneStep;
 use crate::transition::rows::{self as law, RowLaw};
@@ -19,7 +19,7 @@ use ndarray::{Array1, Array2, Axis, array};
 /// # Errors
 /// None that was ever seen.
 pub fn rows() -> Result<Vec<Row>> {
-    let speed = Speed::linear(0.1, 20.0, 1.0)?;
+    let clock = Clock::linear(0.1, 20.0, 1.0)?;
     // A rotation with damping, and a drift that has no eigenvectors.
     let ou = |a: Array2<f64>, m: Array1<f64>, noise: Array2<f64>| OrnsteinUhlenbeck::new(a.view(), m.view(), noise.view());
     let (a, noise) = (array![[0.5, 2.0], [-2.0, 0.5]], array![[1.0, 0.0], [0.4, 0.7]]);
@@ -29,8 +29,8 @@ pub fn rows() -> Result<Vec<Row>> {
     // dq = v dt, dv = (-q - 2 v) dt + 2 dB.
     let third = [array![[0.0, 1.0], [-1.0, -2.0]], array![[0.0, 0.0], [0.0, 4.0]]];
     Ok(vec![
-        check("vp, linear schedule", VariancePreserving::new(2, speed)?, None)?,
-        check("sub-vp, linear schedule", SubVariancePreserving::new(2, speed)?, None)?,
+        check("vp, linear schedule", VariancePreserving::new(2, clock)?, None)?,
+        check("sub-vp, linear schedule", SubVariancePreserving::new(2, clock)?, None)?,
         check("ve", VarianceExploding::new(2, 0.7)?, None)?,
         check("ou, rotating", rotating, Some(&first))?,
         check("ou, defective, noise in one coordinate", defective, Some(&second))?,
@@ -44,7 +44,7 @@ const STEPS: [(f64, f64); 3] = [(0.1, 0.11), (0.1, 0.6), (0.4, 1.0)];
 /// The row of one equation.
 fn check<S>(name: &str, sde: S, matrices: Option<&[Array2<f64>; 2]>) -> Result<Row>
 where
-    S: Linear<Law: Factored> + Sde<f64> + Sde<Dual<f64>> + Clone,
+    S: Linear<Transition: Factored> + Sde<f64> + Sde<Dual<f64>> + Clone,
     Exact<S>: OneStep<f64> + OneStep<Dual<f64>>,
 {
     let one = Exact(sde.clone());

@@ -4,8 +4,8 @@ use ndarray::Array2;
 
 /// E(h) = e^(J h) and Q(h) = int_0^h e^(J u) a e^(J^T u) du of dX = J X dt + noise of covariance a dt.
 ///
-/// By series for a short time, then by doubling: E(2h) = E(h)^2, Q(2h) = Q(h) + E(h) Q(h) E(h)^T. No exponential of -J h occurs, so a
-/// stiff J does not overflow, and Q stays positive semidefinite.
+/// By series for a short time, then by doubling: E(2h) = E(h)^2, Q(2h) = Q(h) + E(h) Q(h) E(h)^T. No
+/// exponential of -J h occurs, so a stiff J does not overflow, and Q stays positive semidefinite.
 pub(super) struct Evolution {
     j: Array2<f64>,
     a: Array2<f64>,
@@ -39,7 +39,8 @@ impl Evolution {
         (d, q)
     }
 
-    /// From h to 2 h. D = E - I keeps the digits of slow directions that E itself rounds away; a fast one is off by the rounding of 1.
+    /// From h to 2 h. D = E - I keeps the digits of slow directions that E itself rounds away; a fast one is
+    /// off by the rounding of 1.
     fn double(d: &Array2<f64>, q: &Array2<f64>) -> (Array2<f64>, Array2<f64>) {
         let e = d + &Array2::<f64>::eye(d.nrows());
         let moved = e.dot(q).dot(&e.t());

@@ -8,8 +8,8 @@ use crate::simd::W;
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
-/// Ornstein-Uhlenbeck process with full matrices: dX = A (m - X) dt + S dB. X: d numbers, B: as many as S has columns.
-/// A: 1 / time; m: as X; S: X / time^(1/2).
+/// Ornstein-Uhlenbeck process with full matrices: dX = A (m - X) dt + S dB. X: d numbers, B: as many as S has
+/// columns. A: 1 / time; m: as X; S: X / time^(1/2).
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrnsteinUhlenbeck {
     a: Matrix,
@@ -53,8 +53,9 @@ impl OrnsteinUhlenbeck {
 crate::sde::smooth::smooth_by_duals!(OrnsteinUhlenbeck);
 
 impl Linear for OrnsteinUhlenbeck {
-    type Law = MatrixLaw;
-    /// X_t = m + E (X_s - m) + noise of covariance Q, E = e^(-A (t - s)), Q = int_0^(t-s) e^(-A u) S S^T e^(-A^T u) du.
+    type Transition = MatrixLaw;
+    /// X_t = m + E (X_s - m) + noise of covariance Q, E = e^(-A (t - s)),
+    /// Q = int_0^(t-s) e^(-A u) S S^T e^(-A^T u) du.
     fn law(&self, from: f64, to: f64) -> Result<MatrixLaw> {
         let (e, q) = self.evolution().over(span("Ornstein-Uhlenbeck", from, to)?);
         let mean = Array1::from(self.mean.clone());

@@ -32,12 +32,12 @@ fn x_dim<S: Sde<f64>>(sde: &S) -> usize {
 
 #[test]
 fn exact_laws_are_those_of_their_equations() {
-    let speeds = [Speed::constant(0.8), Speed::linear(0.1, 3.0, 1.0), Speed::cosine(1.1, 0.008, 6.0)].map(Result::unwrap);
-    for speed in speeds {
-        is_the_law_of("vp", &VariancePreserving::new(2, speed).unwrap());
-        is_the_law_of("sub-vp", &SubVariancePreserving::new(2, speed).unwrap());
-        is_the_law_of("time-changed", &TimeChanged::new(matrix_process(), speed));
-        is_the_law_of("time-changed ve", &TimeChanged::new(VarianceExploding::new(1, 0.7).unwrap(), speed));
+    let clocks = [Clock::constant(0.8), Clock::linear(0.1, 3.0, 1.0), Clock::cosine(1.1, 0.008, 6.0)].map(Result::unwrap);
+    for clock in clocks {
+        is_the_law_of("vp", &VariancePreserving::new(2, clock).unwrap());
+        is_the_law_of("sub-vp", &SubVariancePreserving::new(2, clock).unwrap());
+        is_the_law_of("time-changed", &TimeChanged::new(matrix_process(), clock));
+        is_the_law_of("time-changed ve", &TimeChanged::new(VarianceExploding::new(1, 0.7).unwrap(), clock));
     }
     is_the_law_of("ve", &VarianceExploding::new(2, 0.7).unwrap());
     is_the_law_of("ou", &matrix_process());
@@ -49,13 +49,13 @@ fn exact_laws_are_those_of_their_equations() {
 fn a_planted_error_is_not_the_law() {
     struct Wrong(VariancePreserving);
     impl Linear for Wrong {
-        type Law = ScalarLaw;
+        type Transition = ScalarLaw;
         fn law(&self, from: f64, to: f64) -> Result<ScalarLaw> {
             let law = self.0.law(from, to)?;
             Ok(ScalarLaw::new(1, law.decay(), law.sd() * 1.01))
         }
     }
-    let right = VariancePreserving::new(1, Speed::constant(1.0).unwrap()).unwrap();
+    let right = VariancePreserving::new(1, Clock::constant(1.0).unwrap()).unwrap();
     let law = Wrong(right).law(0.0, 1e-6).unwrap();
     let (_, sigma) = coefficients(&right, 0.0, &[0.0f64]);
     assert!(!close(&(law.covariance() / 1e-6), &sigma.dot(&sigma.t()), 1e-4));

@@ -1,11 +1,11 @@
 use super::prelude::*;
 
 use crate::sde::Langevin;
-use crate::sde::component::{Block, ComponentStep, lane, move_lane};
+use crate::sde::component_step::{ComponentMemory, ComponentStep, lane, move_lane};
 
-/// The component-wise exact step (15) for Langevin dynamics toward a mixture: the component k of a path is drawn by its
-/// responsibilities, then x takes the exact Ornstein-Uhlenbeck step of component k with the normals W / h^(1/2). The uniform number
-/// that picks k is Phi((12/h)^(1/2) H): H is independent of W.
+/// The component-wise exact step (15) for Langevin dynamics toward a mixture: the component k of a path is
+/// drawn by its responsibilities, then x takes the exact Ornstein-Uhlenbeck step of component k with the
+/// normals W / h^(1/2). The uniform number that picks k is Phi((12/h)^(1/2) H): H is independent of W.
 ///
 /// Leaves the mixture invariant for every h; weak order 1; no strong order, since k jumps.
 #[derive(Debug, Clone)]
@@ -21,6 +21,12 @@ impl<R: Real> ComponentWise<R> {
     }
 }
 
+/// Its equation is the one that it was made for: it stands in no section.
+pub(super) struct Entry;
+impl File for Entry {
+    const CLAIMS: &'static [Claims] = &[ComponentWise::<f64>::CLAIMS];
+}
+
 impl<R: Real> Method for ComponentWise<R> {
     const CLAIMS: Claims = Claims {
         name: "component",
@@ -34,9 +40,9 @@ impl<R: Real> Method for ComponentWise<R> {
 }
 
 impl<R: Real> Integrator<R, Langevin<R>> for ComponentWise<R> {
-    type Memory = Block<R>;
-    fn memory(&self, _sde: &Langevin<R>) -> Block<R> {
-        Block::new(&self.0)
+    type Memory = ComponentMemory<R>;
+    fn memory(&self, _sde: &Langevin<R>) -> ComponentMemory<R> {
+        ComponentMemory::new(&self.0)
     }
     #[inline(always)]
     fn step<const FMA: bool>(
@@ -45,7 +51,7 @@ impl<R: Real> Integrator<R, Langevin<R>> for ComponentWise<R> {
         step: &Step,
         path: Increment<'_, R>,
         x: &mut [[R; W]],
-        block: &mut Block<R>,
+        block: &mut ComponentMemory<R>,
         _scratch: &mut Vec<[R; W]>,
     ) {
         let h: [R; W] = step.size(|h| h);

@@ -4,9 +4,10 @@ use crate::rng::Stream;
 use crate::{Error, Result};
 use ndarray::Array2;
 
-/// Kronecker's sequence u_i = (shift + i alpha) mod 1 in [0, 1)^d, alpha_j = phi^-(j + 1), phi the positive root of phi^(d + 1) = phi + 1: the golden ratio
-/// for d = 1, where every prefix of the points is spread as evenly as can be. The shift, one for each replicate, makes each point uniform, so that
-/// means are unbiased (Cranley and Patterson 1976).
+/// Kronecker's sequence u_i = (shift + i alpha) mod 1 in [0, 1)^d, alpha_j = phi^-(j + 1), phi the positive
+/// root of phi^(d + 1) = phi + 1: the golden ratio for d = 1, where every prefix of the points is spread as
+/// evenly as can be. The shift, one for each replicate, makes each point uniform, so that means are unbiased
+/// (Cranley and Patterson 1976).
 ///
 /// ```
 /// use ndsm::control::{Kronecker, replicated};

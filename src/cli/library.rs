@@ -1,4 +1,4 @@
-//! The engine behind the commands: data, latent space, reference, training and samples joined.
+//! The engine that is this library: data, latent space, reference, training and samples joined for the commands.
 
 use super::args::Method as MethodArg;
 use super::engine::{Engine, Model, Sampling};
@@ -10,8 +10,8 @@ use crate::data::{self, Dataset, Encoder, MAX_NUMBERS};
 use crate::metrics::{self, ModeSpace, nearest};
 use crate::rng::Purpose;
 use crate::sample::Method;
-use crate::sde::{ComponentStep, Linear, LinearLaw, Paths, Speed, SubVariancePreserving, VarianceExploding};
-use crate::train::{Checkpoint, Generator, Likelihood, Prepared, Reference, State, Trainer, prepare, read_data, settle};
+use crate::sde::{Clock, ComponentStep, Linear, LinearLaw, Paths, SubVariancePreserving, VarianceExploding};
+use crate::train::{Checkpoint, Generator, Likelihood, Prepared, Reference, Settled, State, Trainer, prepare, read_data};
 use crate::{Error, Real, Result};
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
 use std::cell::OnceCell;
@@ -30,9 +30,9 @@ const FRAMES: usize = 60;
 const ARROWS: usize = 26;
 
 /// Makes models of the precision that the configuration asks for.
-pub struct Numerics;
+pub struct Library;
 
-impl Engine for Numerics {
+impl Engine for Library {
     fn begin(&self, config: &Config) -> Result<Box<dyn Model>> {
         Ok(match config.train.precision {
             Precision::F32 => Box::new(Run::<f32>::begin(config)?),
@@ -58,9 +58,7 @@ impl Engine for Numerics {
 /// A run in precision `R`. Data are read when they are needed: generating from a checkpoint needs none.
 struct Run<R: Real> {
     /// With horizon and steps chosen.
-    config: Config,
-    /// Why they were.
-    choices: Vec<String>,
+    config: Settled,
     encoder: Encoder,
     reference: Reference,
     /// The state that was loaded; unused once there is a trainer.
@@ -75,15 +73,14 @@ impl<R: Real> Run<R> {
     fn begin(config: &Config) -> Result<Self> {
         let prepared = prepare(config)?;
         let trainer = Some(prepared.trainer()?);
-        let Prepared { config, choices, data, encoder, reference, .. } = prepared;
+        let Prepared { config, data, encoder, reference, .. } = prepared;
         let hash = Some(data.hash());
-        Ok(Run { config, choices, encoder, reference, state: None, trainer, data: OnceCell::from(data), hash })
+        Ok(Run { config, encoder, reference, state: None, trainer, data: OnceCell::from(data), hash })
     }
 
     fn load(config: &Config, checkpoint: &Path) -> Result<Self> {
         let Checkpoint { config, state, reference, encoder, data } = Checkpoint::read(checkpoint, config)?;
-        let (config, choices) = settle(&config, &reference)?;
-        let run = Run { config, choices, encoder, reference, state: Some(state), trainer: None, data: OnceCell::new(), hash: Some(data) };
+        let run = Run { config, encoder, reference, state: Some(state), trainer: None, data: OnceCell::new(), hash: Some(data) };
         run.generator()?; // what does not fit the configuration is refused now
         Ok(run)
     }
@@ -146,7 +143,7 @@ impl<R: Real> Run<R> {
         let mut forward = Array3::zeros((FRAMES + 1, n, d));
         let step = ComponentStep::<f64>::new(&self.reference.mixture, c.sde.beta)?;
         let exploding = VarianceExploding::new(d, c.sde.beta)?;
-        let sub_preserving = SubVariancePreserving::new(d, Speed::constant(c.sde.beta)?)?;
+        let sub_preserving = SubVariancePreserving::new(d, Clock::constant(c.sde.beta)?)?;
         // Later steps are longer: most of the way is gone early.
         let time = |i: usize| c.sde.horizon * (i as f64 / FRAMES as f64).powi(2);
         for i in 0..=FRAMES {
@@ -276,7 +273,7 @@ impl<R: Real> Model for Run<R> {
         if let Encoder::Pca(pca) = &self.encoder {
             facts.push(("variance in the latent space".to_owned(), format!("{:.1} %", 100.0 * pca.explained())));
         }
-        facts.extend(self.choices.iter().map(|n| ("chosen".to_owned(), n.clone())));
+        facts.extend(self.config.choices().iter().map(|n| ("chosen".to_owned(), n.clone())));
         facts.extend(self.reference.notes.iter().map(|n| ("reference".to_owned(), n.clone())));
         facts
     }

@@ -1,13 +1,15 @@
 //! The component-wise exact step (method.md, eq. 15).
 //!
-//! Draw the component k ~ r(. | x) by the responsibilities, then take the exact Ornstein-Uhlenbeck step of component k alone:
+//! Draw the component k ~ r(. | x) by the responsibilities, then take the exact Ornstein-Uhlenbeck step of
+//! component k alone:
 //!
 //! x' = m_k + e^(-beta h C_k^-1 / 2) (x - m_k) + L_k z,   L_k L_k^T = C_k (I - e^(-beta h C_k^-1)).
 //!
-//! The pair (k, x) makes a Gibbs sweep: k given x is drawn exactly, and the second part leaves N(m_k, C_k) invariant. So pi is
-//! invariant for *every* h, where explicit Euler diverges as soon as h > 2 v_min / beta; as h -> 0 it is Langevin dynamics (2),
-//! weakly of first order. Everything is done in the eigenbasis Q of C_k, computed once: with v an eigenvalue,
-//! a = e^(-beta h / 2v) and sd^2 = v (1 - a^2), x' = m + Q (a y + sd z), y = Q^T (x - m), and L = Q diag(sd).
+//! The pair (k, x) makes a Gibbs sweep: k given x is drawn exactly, and the second part leaves N(m_k, C_k)
+//! invariant. So pi is invariant for *every* h, where explicit Euler diverges as soon as h > 2 v_min / beta;
+//! as h -> 0 it is Langevin dynamics (2), weakly of first order. Everything is done in the eigenbasis Q of
+//! C_k, computed once: with v an eigenvalue, a = e^(-beta h / 2v) and sd^2 = v (1 - a^2),
+//! x' = m + Q (a y + sd z), y = Q^T (x - m), and L = Q diag(sd).
 
 use super::{Paths, check_rows, positive};
 use crate::linalg::{self, Reflectors};
@@ -17,7 +19,8 @@ use crate::rng::{NormalLanes, Purpose, Stream};
 use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Error, Real, Result};
 
-/// The Ornstein-Uhlenbeck laws of all components of a mixture, in their eigenbases, and the mixture that chooses among them.
+/// The Ornstein-Uhlenbeck laws of all components of a mixture, in their eigenbases, and the mixture that
+/// chooses among them.
 #[derive(Debug, Clone)]
 pub struct ComponentStep<R: Real> {
     pi: Evaluator<R>,
@@ -38,7 +41,8 @@ enum Bases<R> {
     Reflectors(Vec<Reflectors<R>>),
 }
 
-/// One Gaussian law x' ~ N(m + Q a y, Q diag(sd^2) Q^T) of component k, in its eigenbasis. Reused from call to call.
+/// One Gaussian law x' ~ N(m + Q a y, Q diag(sd^2) Q^T) of component k, in its eigenbasis. Reused from call
+/// to call.
 #[derive(Debug, Clone)]
 pub struct ComponentLaw<R> {
     /// The component.
@@ -159,7 +163,8 @@ impl<R: Real> ComponentStep<R> {
         }
     }
 
-    /// Draws one component per lane by the responsibilities at `x` (paths last), inverting the cumulative sum at `u` in (0, 1).
+    /// Draws one component per lane by the responsibilities at `x` (paths last), inverting the cumulative sum
+    /// at `u` in (0, 1).
     #[inline(always)]
     pub fn choose<const FMA: bool>(&self, x: &[[R; W]], u: &[R; W], r: &mut [[R; W]], scratch: &mut [[R; W]]) -> [usize; W] {
         self.pi.responsibilities_block::<FMA>(x, r, scratch);
@@ -186,10 +191,10 @@ impl<R: Real> ComponentStep<R> {
         }
         par::each_with(
             par::chunks_mut(x, W * d),
-            || Block::new(self),
+            || ComponentMemory::new(self),
             |block, chunk, rows| {
                 load(rows, &mut block.x);
-                dispatch(OneStep { step: self, h: [R::of(h); W], block, draw: Draw::new(paths, chunk) });
+                dispatch(BlockStep { step: self, h: [R::of(h); W], block, random: Random::new(paths, chunk) });
                 store(&block.x, rows);
             },
         );
@@ -209,12 +214,12 @@ fn combine<R: Real, const FMA: bool>(rows: &[R], w: &[R], out: &mut [R]) {
 }
 
 /// The random numbers of one block: normals, and a uniform number per path and step for the component.
-pub(crate) struct Draw<R> {
+pub(crate) struct Random<R> {
     pub normals: NormalLanes<R>,
     pub uniforms: Stream,
 }
 
-impl<R: Real> Draw<R> {
+impl<R: Real> Random<R> {
     pub fn new(paths: Paths, chunk: usize) -> Self {
         // The purposes of the components follow those of the noise they belong to.
         let components = match paths.purpose {
@@ -223,7 +228,7 @@ impl<R: Real> Draw<R> {
             Purpose::Path => Purpose::PathComponent,
             _ => Purpose::Component,
         };
-        Draw { normals: paths.stream(chunk).normal_lanes(), uniforms: Paths { purpose: components, ..paths }.stream(chunk) }
+        Random { normals: paths.stream(chunk).normal_lanes(), uniforms: Paths { purpose: components, ..paths }.stream(chunk) }
     }
 
     #[inline(always)]
@@ -235,7 +240,7 @@ impl<R: Real> Draw<R> {
 }
 
 /// Working memory of one block of paths.
-pub struct Block<R> {
+pub struct ComponentMemory<R> {
     pub x: Vec<[R; W]>,
     pub z: Vec<[R; W]>,
     pub r: Vec<[R; W]>,
@@ -246,11 +251,11 @@ pub struct Block<R> {
     pub moved: Vec<R>,
 }
 
-impl<R: Real> Block<R> {
+impl<R: Real> ComponentMemory<R> {
     pub fn new(step: &ComponentStep<R>) -> Self {
         let d = step.dim();
         let (zero, row) = (vec![[R::zero(); W]; d], vec![R::zero(); d]);
-        Block {
+        ComponentMemory {
             x: zero.clone(),
             z: zero,
             r: vec![[R::zero(); W]; step.pi.components()],
@@ -272,26 +277,31 @@ impl<R: Real> Block<R> {
     }
 }
 
-struct OneStep<'a, R: Real> {
+struct BlockStep<'a, R: Real> {
     step: &'a ComponentStep<R>,
     h: [R; W],
-    block: &'a mut Block<R>,
-    draw: Draw<R>,
+    block: &'a mut ComponentMemory<R>,
+    random: Random<R>,
 }
 
-impl<R: Real> Kernel for OneStep<'_, R> {
+impl<R: Real> Kernel for BlockStep<'_, R> {
     const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {
-        advance::<R, FMA>(self.step, &self.h, self.block, &mut self.draw);
+        advance::<R, FMA>(self.step, &self.h, self.block, &mut self.random);
     }
 }
 
 /// One step (15) of a block, lane i over time `h[i]`.
 #[inline(always)]
-pub(crate) fn advance<R: Real, const FMA: bool>(step: &ComponentStep<R>, h: &[R; W], block: &mut Block<R>, draw: &mut Draw<R>) {
-    let k = begin::<R, FMA>(step, block, draw);
+pub(crate) fn advance<R: Real, const FMA: bool>(
+    step: &ComponentStep<R>,
+    h: &[R; W],
+    block: &mut ComponentMemory<R>,
+    random: &mut Random<R>,
+) {
+    let k = begin::<R, FMA>(step, block, random);
     for i in 0..W {
         lane::<R, FMA>(step, block, k[i], i, h[i]);
         move_lane::<R, FMA>(step, block, i);
@@ -300,26 +310,31 @@ pub(crate) fn advance<R: Real, const FMA: bool>(step: &ComponentStep<R>, h: &[R;
 
 /// The random part of a step: the component of each lane, and the normals in `block.z`.
 #[inline(always)]
-pub(crate) fn begin<R: Real, const FMA: bool>(step: &ComponentStep<R>, block: &mut Block<R>, draw: &mut Draw<R>) -> [usize; W] {
-    let u = draw.uniform();
+pub(crate) fn begin<R: Real, const FMA: bool>(
+    step: &ComponentStep<R>,
+    block: &mut ComponentMemory<R>,
+    random: &mut Random<R>,
+) -> [usize; W] {
+    let u = random.uniform();
     let k = step.choose::<FMA>(&block.x, &u, &mut block.r, &mut block.scratch);
     for z in &mut block.z {
-        *z = draw.normals.draw::<FMA>();
+        *z = random.normals.draw::<FMA>();
     }
     k
 }
 
-/// The law of lane `i`'s step, in `block.law`, and its normals, in `block.noise`. Not a closure handed to [`advance`]: a closure that
-/// the compiler leaves as a call would be compiled for the baseline, where every fused multiply-add is a call too.
+/// The law of lane `i`'s step, in `block.law`, and its normals, in `block.noise`. Not a closure handed to
+/// [`advance`]: a closure that the compiler leaves as a call would be compiled for the baseline, where every
+/// fused multiply-add is a call too.
 #[inline(always)]
-pub(crate) fn lane<R: Real, const FMA: bool>(step: &ComponentStep<R>, block: &mut Block<R>, k: usize, i: usize, h: R) {
+pub(crate) fn lane<R: Real, const FMA: bool>(step: &ComponentStep<R>, block: &mut ComponentMemory<R>, k: usize, i: usize, h: R) {
     block.gather(i);
     step.law::<FMA>(k, h, &block.row, &mut block.law);
 }
 
 /// Moves lane `i` by the law and the normals that [`lane`] left.
 #[inline(always)]
-pub(crate) fn move_lane<R: Real, const FMA: bool>(step: &ComponentStep<R>, block: &mut Block<R>, i: usize) {
+pub(crate) fn move_lane<R: Real, const FMA: bool>(step: &ComponentStep<R>, block: &mut ComponentMemory<R>, i: usize) {
     let law = &block.law;
     for j in 0..block.noise.len() {
         block.noise[j] = law.decay[j].fma::<FMA>(law.start[j], law.sd[j] * block.noise[j]);

@@ -5,18 +5,18 @@ use crate::sde::positive;
 use crate::{Error, Result};
 use std::f64::consts::FRAC_PI_2;
 
-/// The speed b(t) >= 0 of a clock (1 / time), its integral, and the integral's inverse. Before 0 and after the horizon T the
-/// speed stays what it is at 0 and at T.
+/// The clock of a process: its rate b(t) >= 0 (1 / time), the integral of the rate, and the integral's
+/// inverse. Before 0 and after the horizon T the rate stays what it is at 0 and at T.
 ///
 /// ```
-/// use ndsm::sde::Speed;
-/// let b = Speed::linear(0.1, 20.0, 1.0)?;
+/// use ndsm::sde::Clock;
+/// let b = Clock::linear(0.1, 20.0, 1.0)?;
 /// assert!((b.integral(0.0, 1.0) - 10.05).abs() < 1e-12);
 /// assert!((b.time(b.integral(0.0, 0.3)) - 0.3).abs() < 1e-14);
 /// # Ok::<(), ndsm::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Speed(Kind);
+pub struct Clock(Kind);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
@@ -35,13 +35,13 @@ enum Kind {
     },
 }
 
-impl Speed {
+impl Clock {
     /// b(t) = b.
     ///
     /// # Errors
     /// b not positive.
     pub fn constant(b: f64) -> Result<Self> {
-        Ok(Speed(Kind::Constant(positive("constant speed", b)?)))
+        Ok(Clock(Kind::Constant(positive("constant clock", b)?)))
     }
 
     /// b(t) = b0 + (b1 - b0) t / T (Ho, Jain and Abbeel 2020; Song et al. 2021 with 0.1, 20 and 1).
@@ -50,28 +50,28 @@ impl Speed {
     /// b0 negative; b1 or T not positive.
     pub fn linear(b0: f64, b1: f64, horizon: f64) -> Result<Self> {
         if !(b0 >= 0.0 && b0.is_finite()) {
-            return Err(Error::invalid("linear speed: b0", "a finite number >= 0", b0));
+            return Err(Error::invalid("linear clock: b0", "a finite number >= 0", b0));
         }
-        let b1 = positive("linear speed: b1", b1)?;
-        Ok(Speed(Kind::Linear { b0, b1, horizon: positive("linear speed: horizon", horizon)? }))
+        let b1 = positive("linear clock: b1", b1)?;
+        Ok(Clock(Kind::Linear { b0, b1, horizon: positive("linear clock: horizon", horizon)? }))
     }
 
-    /// exp(-int_0^t b) = cos^2 theta(t) / cos^2 theta(0), theta linear in t and theta(0) = (pi/2) s / (1 + s) (Nichol and Dhariwal
-    /// 2021, s = `offset` = 0.008). Theirs runs to pi/2, where b is infinite; here theta(T) is where the integral of b is `total`,
-    /// say 20.
+    /// exp(-int_0^t b) = cos^2 theta(t) / cos^2 theta(0), theta linear in t and theta(0) = (pi/2) s / (1 + s)
+    /// (Nichol and Dhariwal 2021, s = `offset` = 0.008). Theirs runs to pi/2, where b is infinite; here
+    /// theta(T) is where the integral of b is `total`, say 20.
     ///
     /// # Errors
     /// T or the total not positive; an offset outside of [0, 1].
     pub fn cosine(horizon: f64, offset: f64, total: f64) -> Result<Self> {
-        let (horizon, total) = (positive("cosine speed: horizon", horizon)?, positive("cosine speed: total", total)?);
-        if !(0.0..=1.0).contains(&finite("cosine speed: offset", offset)?) {
-            return Err(Error::invalid("cosine speed: offset", "in [0, 1]", offset));
+        let (horizon, total) = (positive("cosine clock: horizon", horizon)?, positive("cosine clock: total", total)?);
+        if !(0.0..=1.0).contains(&finite("cosine clock: offset", offset)?) {
+            return Err(Error::invalid("cosine clock: offset", "in [0, 1]", offset));
         }
         if total > 500.0 {
-            return Err(Error::invalid("cosine speed: total", "<= 500", total)); // cos theta(T) would underflow
+            return Err(Error::invalid("cosine clock: total", "<= 500", total)); // cos theta(T) would underflow
         }
         let theta0 = FRAC_PI_2 * offset / (1.0 + offset);
-        Ok(Speed(Kind::Cosine { theta0, slope: (angle(theta0, total) - theta0) / horizon, horizon }))
+        Ok(Clock(Kind::Cosine { theta0, slope: (angle(theta0, total) - theta0) / horizon, horizon }))
     }
 
     /// b(t).
@@ -146,20 +146,20 @@ fn angle(theta0: f64, elapsed: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn speeds() -> Vec<Speed> {
+    fn clocks() -> Vec<Clock> {
         vec![
-            Speed::constant(0.7).unwrap(),
-            Speed::linear(0.1, 20.0, 1.0).unwrap(),
-            Speed::linear(3.0, 0.5, 2.0).unwrap(),
-            Speed::linear(0.0, 2.0, 1.5).unwrap(),
-            Speed::cosine(1.0, 0.008, 20.0).unwrap(),
-            Speed::cosine(2.0, 0.0, 5.0).unwrap(),
+            Clock::constant(0.7).unwrap(),
+            Clock::linear(0.1, 20.0, 1.0).unwrap(),
+            Clock::linear(3.0, 0.5, 2.0).unwrap(),
+            Clock::linear(0.0, 2.0, 1.5).unwrap(),
+            Clock::cosine(1.0, 0.008, 20.0).unwrap(),
+            Clock::cosine(2.0, 0.0, 5.0).unwrap(),
         ]
     }
 
     #[test]
-    fn integral_and_inverse_belong_to_the_speed() {
-        for b in speeds() {
+    fn integral_and_inverse_belong_to_the_rate() {
+        for b in clocks() {
             for t in [1e-9, 1e-3, 0.3, 0.999, 1.0, 1.2, 3.0] {
                 // Simpson's rule on short pieces that have no kink inside: a kink lies only where T does.
                 let h = 1e-4 * f64::min(t, 0.1);
@@ -175,8 +175,8 @@ mod tests {
     }
 
     #[test]
-    fn the_cosine_speed_is_the_published_one() {
-        let (b, s) = (Speed::cosine(1.0, 0.008, 400.0).unwrap(), 0.008);
+    fn the_cosine_clock_is_the_published_one() {
+        let (b, s) = (Clock::cosine(1.0, 0.008, 400.0).unwrap(), 0.008);
         let f = |t: f64| ((t + s) / (1.0 + s) * FRAC_PI_2).cos().powi(2);
         for t in [0.01, 0.5, 0.9, 0.999] {
             let bar = (-b.integral(0.0, t)).exp();
@@ -186,11 +186,11 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for bad in [Speed::constant(0.0), Speed::linear(-1.0, 1.0, 1.0), Speed::linear(1.0, 0.0, 1.0), Speed::linear(1.0, 1.0, f64::NAN)] {
+        for bad in [Clock::constant(0.0), Clock::linear(-1.0, 1.0, 1.0), Clock::linear(1.0, 0.0, 1.0), Clock::linear(1.0, 1.0, f64::NAN)] {
             assert!(bad.is_err(), "{bad:?}");
         }
         assert!(
-            Speed::cosine(1.0, 2.0, 1.0).is_err() && Speed::cosine(1.0, 0.0, 0.0).is_err() && Speed::cosine(1.0, f64::NAN, 1.0).is_err()
+            Clock::cosine(1.0, 2.0, 1.0).is_err() && Clock::cosine(1.0, 0.0, 0.0).is_err() && Clock::cosine(1.0, f64::NAN, 1.0).is_err()
         );
     }
 }

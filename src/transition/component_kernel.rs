@@ -3,7 +3,7 @@
 use super::TimeLaw;
 use super::draws::{DrawMut, Draws, FIELDS, Noising, Starts, check_finish, check_start};
 use crate::par;
-use crate::sde::component::{Block, Draw, begin, lane};
+use crate::sde::component_step::{ComponentMemory, Random, begin, lane};
 use crate::sde::{ComponentLaw, ComponentStep, Paths};
 use crate::simd::{Kernel, W, dispatch, load};
 use crate::{Real, Result};
@@ -13,11 +13,13 @@ use crate::{Real, Result};
 pub enum Target {
     /// The conditional score -L^-T z.
     Score,
-    /// The component flow's (18): the conditional score plus C_k^-1 (x_t - m_k), in a form without cancellation.
+    /// The component flow's (18): the conditional score plus C_k^-1 (x_t - m_k), in a form without
+    /// cancellation.
     Flow,
 }
 
-/// k ~ r(. | x_0) once, then the exact Ornstein-Uhlenbeck law of component k from x_0 to any t: conditionally linear, no simulation.
+/// k ~ r(. | x_0) once, then the exact Ornstein-Uhlenbeck law of component k from x_0 to any t: conditionally
+/// linear, no simulation.
 #[derive(Debug, Clone)]
 pub struct ComponentKernel<R: Real> {
     step: ComponentStep<R>,
@@ -62,31 +64,32 @@ impl<R: Real> Noising<R> for ComponentKernel<R> {
         times.iter_mut().zip(spans).for_each(|(t, [_, to])| *t = *to);
         par::each_with(
             (par::chunks_mut(values, W * FIELDS * d), par::chunks(rows, W * d), par::chunks(times, W)),
-            || Block::new(&self.step),
+            || ComponentMemory::new(&self.step),
             |block, chunk, (values, rows, times)| {
                 load(rows, &mut block.x);
-                dispatch(Fill { kernel: self, block, draw: Draw::new(paths, chunk), values, times });
+                dispatch(KernelDraws { kernel: self, block, random: Random::new(paths, chunk), values, times });
             },
         );
         Ok(())
     }
 }
 
-struct Fill<'a, R: Real> {
+/// A block of draws.
+struct KernelDraws<'a, R: Real> {
     kernel: &'a ComponentKernel<R>,
-    block: &'a mut Block<R>,
-    draw: Draw<R>,
+    block: &'a mut ComponentMemory<R>,
+    random: Random<R>,
     values: &'a mut [R],
     times: &'a [f64],
 }
 
-impl<R: Real> Kernel for Fill<'_, R> {
+impl<R: Real> Kernel for KernelDraws<'_, R> {
     const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {
         let (step, b, d) = (&self.kernel.step, self.block, self.kernel.step.dim());
-        let k = begin::<R, FMA>(step, b, &mut self.draw);
+        let k = begin::<R, FMA>(step, b, &mut self.random);
         for (i, t) in self.times.iter().enumerate() {
             lane::<R, FMA>(step, b, k[i], i, R::of(*t));
             write_pair::<R, FMA>(step, &b.law, &b.noise, &mut b.moved, self.kernel.target, DrawMut::of(self.values, i, d));

@@ -11,23 +11,23 @@ use super::poly::Poly;
 use crate::sde::{CalculusKind, Surd};
 use std::collections::BTreeMap;
 
-/// A linear combination of words.
+/// A linear combination of iterated integrals.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Words {
+pub struct IteratedIntegrals {
     calculus: CalculusKind,
     terms: BTreeMap<Vec<u8>, Surd>,
 }
 
-impl Words {
+impl IteratedIntegrals {
     /// The empty word, 1.
     pub fn one(calculus: CalculusKind) -> Self {
-        Words { calculus, terms: [(vec![], Surd::ONE)].into() }
+        IteratedIntegrals { calculus, terms: [(vec![], Surd::ONE)].into() }
     }
 
     /// The integral over `letter`, from 0 to the end of the step.
     pub fn integrated(&self, letter: u8) -> Self {
         let terms = self.terms.iter().map(|(word, c)| ([word.as_slice(), &[letter]].concat(), *c)).collect();
-        Words { terms, ..*self }
+        IteratedIntegrals { terms, ..*self }
     }
 
     /// self times other.
@@ -38,7 +38,7 @@ impl Words {
                 product(self.calculus, u, v, &mut vec![], *c * *d, &mut terms);
             }
         }
-        Words { terms, ..*self }
+        IteratedIntegrals { terms, ..*self }
     }
 
     /// The polynomial in W and H that it is, where it is one: up to the order h^(3/2), in units in which h = 1.
@@ -117,8 +117,8 @@ fn mean(calculus: CalculusKind, word: &[u8]) -> Surd {
 mod tests {
     use super::*;
 
-    fn word(calculus: CalculusKind, letters: &[u8]) -> Words {
-        letters.iter().fold(Words::one(calculus), |w, l| w.integrated(*l))
+    fn word(calculus: CalculusKind, letters: &[u8]) -> IteratedIntegrals {
+        letters.iter().fold(IteratedIntegrals::one(calculus), |w, l| w.integrated(*l))
     }
 
     /// Products of words are products of the polynomials that they are, and their expectations those of the polynomials.
