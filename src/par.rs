@@ -5,7 +5,9 @@
 //!
 //! What a loop computes does not depend on the number of threads: item i is the same piece of the same slices whoever works on it.
 
+use crate::{Error, Result};
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 /// Shares that a loop is cut into for each thread: enough to even out a thread that is held up.
 const SHARES: usize = 8;
@@ -38,6 +40,23 @@ pub(crate) fn each_with<P: Parts, M>(parts: P, memory: impl Fn() -> M + Sync, bo
             i += 1;
         }
     });
+}
+
+/// [`each`] with what may fail.
+///
+/// # Errors
+/// The error of the first item that has one; the others are looked at all the same.
+pub(crate) fn try_each<P: Parts>(parts: P, body: impl Fn(usize, P::Item) -> Result<()> + Sync) -> Result<()> {
+    let first = Mutex::new(None::<(usize, Error)>);
+    each(parts, |i, item| {
+        if let Err(e) = body(i, item) {
+            let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+            if first.as_ref().is_none_or(|(at, _)| i < *at) {
+                *first = Some((i, e));
+            }
+        }
+    });
+    first.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), |(_, e)| Err(e))
 }
 
 /// `f(0)`, ..., `f(n - 1)`.

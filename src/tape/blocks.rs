@@ -3,14 +3,17 @@
 use super::program::Program;
 use super::workspace::Workspace;
 use crate::kernels::memory::zeros;
+use crate::par;
 use crate::{Error, Real, Result};
-use rayon::prelude::*;
 
 /// Numbers of the gradient that are added up at a time.
 const CHUNK: usize = 1024;
 /// Numbers of the gradient below which the threads are not called for the sum: it takes less time than waking
 /// them.
 const PARALLEL: usize = 1 << 16;
+
+/// What is done with a block: its number, the parameters, its workspace, its gradient.
+type Work<'a, R> = &'a (dyn Fn(usize, &[R], &mut Workspace<R>, &mut [R]) -> Result<()> + Sync);
 
 /// Several workspaces of one program, each with its own gradient.
 ///
@@ -73,6 +76,11 @@ impl<R: Real> Blocks<R> {
     where
         F: Fn(usize, &[R], &mut Workspace<R>, &mut [R]) -> Result<()> + Sync,
     {
+        self.share(params, grad, &work)
+    }
+
+    /// [`Self::run`], compiled once for all kinds of work.
+    fn share(&mut self, params: &[R], grad: &mut [R], work: Work<'_, R>) -> Result<()> {
         let expected = self.blocks[0].ws.program.parameter_count;
         if grad.len() != expected {
             return Err(Error::invalid("blocks: gradient", format!("{expected} numbers long"), grad.len()));
@@ -81,23 +89,19 @@ impl<R: Real> Blocks<R> {
             grad.fill(R::zero());
             return work(0, params, &mut only.ws, grad);
         }
-        let one = |(i, block): (usize, &mut Block<R>)| {
-            block.grad.fill(R::zero());
-            block.result = work(i, params, &mut block.ws, &mut block.grad);
-        };
-        if rayon::current_num_threads() == 1 {
-            self.blocks.iter_mut().enumerate().for_each(one);
-        } else {
-            self.blocks.par_iter_mut().enumerate().for_each(one);
-        }
+        par::each(par::chunks_mut(&mut self.blocks, 1), |i, block| {
+            let Block { ws, grad, result } = &mut block[0];
+            grad.fill(R::zero());
+            *result = work(i, params, ws, grad);
+        });
         for block in &mut self.blocks {
             std::mem::replace(&mut block.result, Ok(()))?;
         }
         let blocks = &self.blocks;
-        if rayon::current_num_threads() == 1 || grad.len() < PARALLEL {
+        if grad.len() < PARALLEL {
             grad.chunks_mut(CHUNK).enumerate().for_each(|(chunk, to)| total(blocks, chunk * CHUNK, to));
         } else {
-            grad.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, to)| total(blocks, chunk * CHUNK, to));
+            par::each(par::chunks_mut(grad, CHUNK), |chunk, to| total(blocks, chunk * CHUNK, to));
         }
         Ok(())
     }

@@ -7,13 +7,13 @@ use crate::data::Encoder;
 use crate::mixture::{Draw, Mixture, RowMemory};
 use crate::nn::Inference;
 use crate::objective::{Guide, Regression, ScoreModel};
+use crate::par;
 use crate::rng::Purpose;
 use crate::sample::{Field, Generation, Method, Reverse, generate};
 use crate::sde::Whitening;
 use crate::sde::ode::Explicit;
 use crate::{Error, Real, Result};
 use ndarray::{Array2, ArrayView1, ArrayView2};
-use rayon::prelude::*;
 
 /// Heun steps when none are asked for: mixture references were done at 4; linear processes need more.
 const STEPS_MIXTURE: usize = 16;
@@ -224,11 +224,7 @@ impl<R: Real> Field<R> for ScoreField<R> {
         let fill = |(rows, u): (&mut [R], &[R])| {
             rows.chunks_exact_mut(inputs).zip(u.chunks_exact(d)).try_for_each(|(row, u)| model.input(t, u, row))
         };
-        if n <= ROWS {
-            fill((&mut self.rows, u))?;
-        } else {
-            self.rows.par_chunks_mut(ROWS * inputs).zip(u.par_chunks(ROWS * d)).map(fill).collect::<Result<Vec<()>>>()?;
-        }
+        par::try_each((par::chunks_mut(&mut self.rows, ROWS * inputs), par::chunks(u, ROWS * d)), |_, share| fill(share))?;
         self.inference.run(&self.rows, out)?;
         let form = model.parametrisation;
         if form != Parametrisation::Plain {

@@ -130,3 +130,49 @@ fn exact_steps_draw_from_the_law() {
     }
     assert!(law.step(&mut [0.0f64; 3], PATHS).is_err());
 }
+
+/// Short steps and long ones keep the digits of map, shift and covariance. A = [[a, c], [0, b]] has closed forms:
+/// e^(-A h) = [[e^(-a h), -c (e^(-a h) - e^(-b h))/(b - a)], [0, e^(-b h)]].
+#[test]
+fn short_and_long_steps_keep_their_digits() {
+    let relative = |got: f64, exact: f64, tolerance: f64, what: &str| {
+        let error = (got / exact - 1.0).abs();
+        assert!(error <= tolerance, "{what}: {got:e} for {exact:e}, off by {error:e}");
+    };
+    let ((a, b, c), m) = ((1.0, 2.0, 0.5), [3.0, -1.0]);
+    let ou = OrnsteinUhlenbeck::new(array![[a, c], [0.0, b]].view(), array![m[0], m[1]].view(), Array2::eye(2).view()).unwrap();
+    for h in [1e-12, 1e-9, 1e-6, 1e-3, 0.1, 1.0, 10.0, 30.0, 100.0] {
+        let law = ou.law(0.0, h).unwrap();
+        let (map, shift) = (law.map(), law.shift());
+        // As differences that do not cancel: e^(-a h) - e^(-b h) = -e^(-a h) (e^(-(b - a) h) - 1).
+        let upper = c / (b - a) * (-a * h).exp() * (-(b - a) * h).exp_m1();
+        // A matrix is right to the rounding of |A| h, as e^(-a h) is for a h that is.
+        let tolerance = 1e-14 * (1.0 + h);
+        relative(map[[0, 0]], (-a * h).exp(), tolerance, &format!("map at {h}"));
+        relative(map[[1, 1]], (-b * h).exp(), 4.0 * tolerance, &format!("map at {h}"));
+        relative(map[[0, 1]], upper, 4.0 * tolerance, &format!("map at {h}"));
+        relative(shift[0], -(-a * h).exp_m1() * m[0] - upper * m[1], 1e-14, &format!("shift at {h}"));
+        relative(shift[1], -(-b * h).exp_m1() * m[1], 1e-14, &format!("shift at {h}"));
+        relative(law.covariance()[[1, 1]], -(-2.0 * b * h).exp_m1() / (2.0 * b), 1e-14, &format!("covariance at {h}"));
+    }
+    // Coordinates that do not touch each other: the slow one does not cost the fast one its digits, nor the other way round.
+    let apart = OrnsteinUhlenbeck::new(array![[20.0, 0.0], [0.0, 1e-3]].view(), array![1.0, 1.0].view(), Array2::eye(2).view()).unwrap();
+    let law = apart.law(0.0, 3.0).unwrap();
+    relative(law.map()[[0, 0]], (-60f64).exp(), 1e-12, "fast");
+    relative(law.map()[[1, 1]], (-3e-3f64).exp(), 1e-15, "slow");
+    relative(law.shift()[1], -(-3e-3f64).exp_m1(), 1e-14, "slow shift");
+    // A spring swings, and its matrix is none of the above: against the Taylor series.
+    let (drift, mean) = (array![[0.0, -1.0], [4.0, 0.3]], array![1.5, 0.25]);
+    let spring = OrnsteinUhlenbeck::new(drift.view(), mean.view(), array![[0.0], [1.0]].view()).unwrap();
+    for h in [1e-9, 1e-6, 1e-3, 0.1] {
+        let (mut term, mut series) = (mean.clone(), Array1::<f64>::zeros(2));
+        for n in 1..30 {
+            term = drift.dot(&term) * (-h / f64::from(n));
+            series -= &term;
+        }
+        let shift = spring.law(0.0, h).unwrap().shift();
+        for j in 0..2 {
+            relative(shift[j], series[j], 1e-14, &format!("spring at {h}"));
+        }
+    }
+}
