@@ -22,7 +22,7 @@ pub use pack::{Packed, pack, packed_len};
 use pack::{aligned, narrow, pack_at, pack_block};
 use parts::gemm_of_parts;
 use std::ops::Range;
-pub use tile::{Tiled, add_product, run, spilled, tile};
+pub use tile::{Tiled, add_product, level_of, run, spilled, tile};
 
 /// Terms of a block: a panel of B of this height fits the first-level cache.
 const KC: usize = 256;
@@ -149,6 +149,7 @@ struct ByBlocks<'a, R, const MR: usize, const NR: usize>(Multiply<'a, R>);
 
 impl<R: Real, const MR: usize, const NR: usize> Kernel for ByBlocks<'_, R, MR, NR> {
     const VECTORS: bool = R::VECTORS;
+    const LEVELS: [Level; 2] = level_of(MR);
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

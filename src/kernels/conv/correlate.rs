@@ -2,8 +2,8 @@
 
 use super::window::{Channels, Grid, Source, Walk};
 use crate::Real;
-use crate::kernels::gemm::{Tiled, add_product, run, spilled, tile};
-use crate::simd::{Kernel, Level, W, dispatch_at};
+use crate::kernels::gemm::{Tiled, add_product, level_of, run, spilled, tile};
+use crate::simd::{Kernel, Level, W, at_most, dispatch_at};
 
 /// Terms of an element that are added up in registers before they are added to the element.
 const TERMS: usize = 288;
@@ -87,8 +87,8 @@ pub fn pack<R: Real>(
 impl<R: Real> Correlate<'_, R> {
     pub fn run(self, level: Level) {
         if self.n <= FEW {
-            return match level {
-                Level::Avx512 => dispatch_at(level, Dots::<R, 8>(self)),
+            return match at_most(level) {
+                Level::Avx512 if R::VECTORS => dispatch_at(level, Dots::<R, 8>(self)),
                 _ => dispatch_at(level, Dots::<R, 4>(self)),
             };
         }
@@ -138,6 +138,7 @@ struct ByBlocks<'a, R, const P: usize, const N: usize>(Correlate<'a, R>);
 
 impl<R: Real, const P: usize, const N: usize> Kernel for ByBlocks<'_, R, P, N> {
     const VECTORS: bool = R::VECTORS;
+    const LEVELS: [Level; 2] = level_of(P);
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -236,6 +237,7 @@ struct Dots<'a, R, const P: usize>(Correlate<'a, R>);
 
 impl<R: Real, const P: usize> Kernel for Dots<'_, R, P> {
     const VECTORS: bool = R::VECTORS;
+    const LEVELS: [Level; 2] = if P == 8 { [Level::Avx512; 2] } else { [Level::Baseline, Level::Avx2] };
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

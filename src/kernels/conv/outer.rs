@@ -2,7 +2,7 @@
 
 use super::window::{Source, Walk};
 use crate::Real;
-use crate::kernels::gemm::{Tiled, add_product, run, spilled, tile};
+use crate::kernels::gemm::{Tiled, add_product, level_of, run, spilled, tile};
 use crate::simd::{Kernel, Level, W, dispatch_at};
 use std::ops::Range;
 
@@ -70,6 +70,7 @@ struct ByBlocks<'a, R, const M: usize, const N: usize>(Outer<'a, R>);
 
 impl<R: Real, const M: usize, const N: usize> Kernel for ByBlocks<'_, R, M, N> {
     const VECTORS: bool = R::VECTORS;
+    const LEVELS: [Level; 2] = level_of(M);
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

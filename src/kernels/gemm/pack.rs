@@ -1,6 +1,6 @@
 //! Right operands in the order in which the kernels read them.
 
-use super::tile::tile;
+use super::tile::{levels_of, tile};
 use super::{KC, Matrix, NARROW};
 use crate::Real;
 use crate::simd::{Kernel, Level, W, dispatch_at, level};
@@ -114,6 +114,7 @@ struct Panels<'a, 'b, R, const N: usize> {
 
 impl<R: Real, const N: usize> Kernel for Panels<'_, '_, R, N> {
     const VECTORS: bool = R::VECTORS;
+    const LEVELS: [Level; 2] = levels_of(N, R::BYTES);
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

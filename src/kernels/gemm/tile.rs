@@ -1,15 +1,15 @@
 //! Blocks of results that stay in registers while the terms of their sums run through.
 
 use crate::Real;
-use crate::simd::Level;
+use crate::simd::{Level, at_most};
 
 /// Rows and columns of the block of C that is held in registers, for results with `n` columns: two registers
 /// wide, one where that is enough.
 pub fn tile<R: Real>(level: Level, n: usize) -> (usize, usize) {
-    let rows = match level {
-        Level::Avx512 => 8,
-        Level::Avx2 => 6,
-        Level::Baseline => 4,
+    let rows = match at_most(level) {
+        Level::Avx512 if R::VECTORS => 8,
+        Level::Avx2 if R::VECTORS => 6,
+        _ => 4,
     };
     let lanes = lanes(rows, R::BYTES);
     (rows, if n <= lanes { lanes } else { 2 * lanes })
@@ -24,6 +24,25 @@ const fn lanes(rows: usize, bytes: usize) -> usize {
         _ => 16,
     };
     if 2 * bytes < register { register / bytes } else { 2 }
+}
+
+/// The level of blocks of `rows` rows: no other needs them.
+pub const fn level_of(rows: usize) -> [Level; 2] {
+    match rows {
+        8 | 12 => [Level::Avx512; 2],
+        6 => [Level::Avx2; 2],
+        _ => [Level::Baseline; 2],
+    }
+}
+
+/// The levels of panels of `columns` numbers of `bytes` bytes: two registers, or one.
+pub const fn levels_of(columns: usize, bytes: usize) -> [Level; 2] {
+    match columns * bytes {
+        128.. => [Level::Avx512; 2],
+        64.. => [Level::Avx2, Level::Avx512],
+        32.. => [Level::Baseline, Level::Avx2],
+        _ => [Level::Baseline; 2],
+    }
 }
 
 /// What is computed block by block.
@@ -52,7 +71,7 @@ pub fn run<R: Real, T: Tiled<R>>(level: Level, n: usize, t: T) {
 
 /// Compiled only where the block is one for numbers of this size: half of the combinations.
 fn compiled<R: Real, T: Tiled<R>, const MR: usize, const NR: usize>(level: Level, t: T) {
-    if const { NR == lanes(MR, R::BYTES) || NR == 2 * lanes(MR, R::BYTES) } {
+    if const { (R::VECTORS || MR == 4) && (NR == lanes(MR, R::BYTES) || NR == 2 * lanes(MR, R::BYTES)) } {
         t.run::<MR, NR>(level);
     }
 }
