@@ -12,7 +12,7 @@ use crate::rng::Purpose;
 use crate::sde::kinds::Additive;
 use crate::sde::method::{self, Visitor};
 use crate::sde::{Either, Grid, Integrator, Noise, Paths, Sde, Semilinear, Smooth, Time, simulate};
-use crate::simd::W;
+use crate::simd::{Kernel, W, nested};
 use crate::{Real, Result};
 use ndarray::Array2;
 
@@ -52,9 +52,26 @@ impl Backwards {
     /// s and ds/dx at the points `x`.
     #[inline(always)]
     fn score<R: Real, const FMA: bool>(&self, tau: &Time, x: &[R; W]) -> ([R; W], [R; W]) {
+        nested::<FMA, _>(Score { components: &self.components, tau, x })
+    }
+}
+
+/// [`Backwards::score`] as code of its own, not inlined into every stage of every method.
+struct Score<'a, R> {
+    components: &'a [[f64; 3]],
+    tau: &'a Time,
+    x: &'a [R; W],
+}
+
+impl<R: Real> Kernel for Score<'_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = ([R; W], [R; W]);
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> ([R; W], [R; W]) {
+        let Score { components, tau, x } = self;
         // E[q], E[q^2] and E[1/v] under the responsibilities, q = (x - m)/v: s = -E[q], s' = Var q - E[1/v].
         let [mut total, mut first, mut second, mut precision] = [[R::zero(); W]; 4];
-        for [w, m, v] in &self.components {
+        for [w, m, v] in components {
             let at =
                 |t: f64, f: &dyn Fn(f64, f64) -> f64| if (0.0..=1.0).contains(&t) { f((-0.5 * t).exp(), (-t).exp()) } else { f64::NAN };
             let mean: [R; W] = tau.lanes(|tau| at(1.0 - tau, &|a, _| a * m));
