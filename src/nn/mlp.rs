@@ -8,8 +8,8 @@ use crate::tape::Activation;
 
 /// Rows [x/std, features of the time] -> `depth` hidden layers of `width` units with SiLU -> `dim` outputs.
 ///
-/// The last layer starts at zero, so the output does. Parameters: `layers.0.weight` [inputs, width], `layers.0.bias` `[width]`,
-/// ...
+/// The last layer starts at zero, so the output does. Parameters: `layers.0.weight` [inputs, width],
+/// `layers.0.bias` `[width]`, ...
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mlp {
     dim: usize,
@@ -29,8 +29,8 @@ impl Mlp {
     /// A network for points in R^`dim`.
     ///
     /// # Errors
-    /// If `dim` is not in 1..=1,000,000, `width` in 1..=16,384, `depth` in 1..=64, `frequencies` in 0..=256, or there would be
-    /// more than 2^30 parameters. Nothing is allocated for these before that is known.
+    /// If `dim` is not in 1..=1,000,000, `width` in 1..=16,384, `depth` in 1..=64, `frequencies` in 0..=256,
+    /// or there would be more than 2^30 parameters. Nothing is allocated for these before that is known.
     pub fn new(dim: usize, width: usize, depth: usize, frequencies: usize) -> Result<Self> {
         check_sizes(Sizes { dim, width, depth, frequencies })?;
         let mut layers = Layers::default();
@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn the_units_keep_their_size() {
-        // Second moment of the sixth layer's units, weights and points random: E silu(z)^2 up to a factor of 2.
+        // Second moment of the sixth layer's units, weights and points random: E silu(z)^2 up to a factor of
+        // 2.
         let (n, width) = (64, 256);
         let mut x = vec![0.0; n * 4];
         Stream::new(1, Purpose::Test, 0, 0).fill_normal(&mut x);

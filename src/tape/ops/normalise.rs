@@ -62,8 +62,8 @@ impl Normalise {
     }
 }
 
-/// y = gamma (x - m)/sqrt(v + epsilon) + beta, m and v those of each row, for as many rows as `y` has; `room` is that of
-/// [`layer_norm_room`]. The one kernel of tape and inference: equal bits.
+/// y = gamma (x - m)/sqrt(v + epsilon) + beta, m and v those of each row, for as many rows as `y` has; `room` is
+/// that of [`layer_norm_room`]. The one kernel of tape and inference: equal bits.
 pub fn layer_norm_rows<R: Real>(epsilon: f64, x: &[R], gamma: &[R], beta: &[R], y: &mut [R], room: &mut [R]) {
     let plan = Plan { samples: y.len() / gamma.len(), places: 1, channels: gamma.len(), groups: 1 };
     let (kept, scratch) = room.split_at_mut(plan.kept());
