@@ -334,7 +334,7 @@ mod tests {
         };
         takes(&[("network.kind", "residual")], "of another kind than network.kind = \"mlp\": it lacks `model.layers.0.weight`");
         takes(&[("network.width", "9")], "`model.layers.0.weight` must have the shape [14, 8] of this configuration, got [14, 9]");
-        takes(&[("network.depth", "2")], "lacks the tensor `model.layers.3.weight`");
+        takes(&[("network.depth", "2")], "`model.layers.2.weight` must have the shape [8, 8] of this configuration, got [8, 2]");
         let (prepared, trainer) = trained::<f64>(&[moons]);
         Checkpoint::of(&prepared, &trainer).write(&file).unwrap();
         refused("must be f32, got F64; train.precision must be that of the run");
