@@ -12,6 +12,7 @@
 //! | [`rng`] | counter-based random numbers, named by (seed, purpose, step, chunk) |
 //! | [`linalg`] | Cholesky and symmetric eigendecomposition |
 //! | [`control`] | expectations with less variance: regression on controls, antithetic pairs, strata, quasi-random points |
+//! | [`kernels`] | loops over slices: products, convolutions, sums, broadcasting, normalisation, activations |
 //! | [`tape`] | reverse-mode automatic differentiation: recorded once, replayed every step |
 //! | [`nn`], [`optim`] | layers, score networks behind one trait; Adam, averages, schedules |
 //! | [`config`] | what a run is: every key with its default and range |
@@ -31,7 +32,7 @@
 //! use ndsm::config::{Config, Setting};
 //! use ndsm::data::{Request, load};
 //! use ndsm::sample::Method;
-//! use ndsm::train::{Reference, Trainer};
+//! use ndsm::train::{Reference, Settled, Trainer};
 //!
 //! let data = load(&Request { name: "moons".into(), n: Some(400), ..Request::default() })?;
 //! let config = Config::resolve(&[
@@ -39,7 +40,7 @@
 //!     Setting::new("network.width", 32usize), Setting::new("train.steps", 20usize),
 //! ])?;
 //! let reference = Reference::fit(data.points.view(), &config)?;
-//! let mut trainer = Trainer::<f32>::new(&config, &reference, data.points.view())?;
+//! let mut trainer = Trainer::<f32>::new(&Settled::new(&config, &reference)?, &reference, data.points.view())?;
 //! for _ in 0..config.train.steps {
 //!     trainer.step()?;
 //! }
@@ -59,6 +60,7 @@ pub mod control;
 pub mod data;
 pub mod error;
 pub mod experiment;
+pub mod kernels;
 pub mod linalg;
 #[doc = include_str!("method.md")]
 pub mod method {}
@@ -67,6 +69,7 @@ pub mod mixture;
 pub mod nn;
 pub mod objective;
 pub mod optim;
+mod par;
 pub mod real;
 pub mod rng;
 pub mod sample;

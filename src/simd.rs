@@ -68,6 +68,9 @@ fn best() -> Level {
 pub trait Kernel {
     /// Whether copies for wider vectors are worth compiling; a generic loop sets its numbers' [`crate::Real::VECTORS`].
     const VECTORS: bool = true;
+    /// The lowest and the highest level that it is compiled for: a loop whose blocks fit the registers of one level is never asked for at
+    /// another.
+    const LEVELS: [Level; 2] = [Level::Baseline, Level::Avx512];
     /// What the loop returns.
     type Output;
     /// The loop. `FMA`: whether a fused multiply-add is one instruction here (see [`crate::Real::fma`]).
@@ -83,19 +86,43 @@ pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
 /// Runs `kernel` at `level`, or at the best level this machine has if that is lower. For tests of all levels.
 #[inline]
 pub fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
-    if !K::VECTORS {
-        return baseline(kernel);
-    }
     #[cfg(target_arch = "x86_64")]
-    match level.min(best_cached()) {
-        // SAFETY: best_cached() >= Avx512 says that the processor has every feature that `avx512` is compiled for.
-        Level::Avx512 => return unsafe { avx512(kernel) },
-        // SAFETY: best_cached() >= Avx2 says that the processor has AVX2 and FMA.
-        Level::Avx2 => return unsafe { avx2(kernel) },
-        Level::Baseline => {}
+    if const { K::VECTORS } {
+        let level = at_most(level);
+        if const { compiled_for::<K>(Level::Avx512) } && level == Level::Avx512 {
+            // SAFETY: `at_most` says that the processor has every feature that `avx512` is compiled for.
+            return unsafe { avx512(kernel) };
+        }
+        if const { compiled_for::<K>(Level::Avx2) } && level == Level::Avx2 {
+            // SAFETY: `at_most` says that the processor has AVX2 and FMA.
+            return unsafe { avx2(kernel) };
+        }
     }
     let _ = level;
-    baseline(kernel)
+    if const { !K::VECTORS || compiled_for::<K>(Level::Baseline) } {
+        return baseline(kernel);
+    }
+    unreachable!("a kernel for the levels {:?} was asked for at {level:?}", K::LEVELS)
+}
+
+/// Whether there is a copy of the kernel for `level`.
+const fn compiled_for<K: Kernel>(level: Level) -> bool {
+    K::LEVELS[0] as u8 <= level as u8 && level as u8 <= K::LEVELS[1] as u8
+}
+
+/// `level`, or the best level of this machine if that is lower.
+pub fn at_most(level: Level) -> Level {
+    #[cfg(target_arch = "x86_64")]
+    return level.min(best_cached());
+    #[cfg(not(target_arch = "x86_64"))]
+    Level::Baseline
+}
+
+/// Runs a kernel from within another that was given `FMA`, as code of its own: for loops that many kernels need and whose call is nothing
+/// beside their work. One copy of them serves all, where inlining would make one for each kernel and level.
+#[inline]
+pub fn nested<const FMA: bool, K: Kernel>(kernel: K) -> K::Output {
+    if FMA { dispatch(kernel) } else { baseline(kernel) }
 }
 
 /// Not inlined: one copy per kernel, not one per place that it is called from.

@@ -4,10 +4,13 @@ use ndarray::array;
 use ndsm::config::{Control, Parametrisation, Weighting};
 use ndsm::mixture::{Covariances, Evaluator, Mixture};
 use ndsm::nn::{Inference, ScoreNet};
-use ndsm::objective::{ComponentChain, Divergence, Guide, Implicit, Learned, Loss, Regression, ScoreModel, Seen, Weights};
+use ndsm::objective::{Batch, ComponentChain, ControlState, Divergence, Guide, Implicit, Loss, Out, Regression, ScoreModel, Seen, Weights};
 use ndsm::rng::{Purpose, Stream};
 use ndsm::sde::{ComponentStep, NoiseScale, Paths};
 use ndsm::transition::{Draws, Noising, TimeLaw, stratified};
+
+/// Of the draws.
+const NOISE: Paths = Paths { seed: 0, purpose: Purpose::Noise, step: 0 };
 
 fn pi() -> Mixture {
     let covariances = array![[[1.0, 0.3], [0.3, 0.6]], [[0.8, 0.0], [0.0, 1.5]]];
@@ -25,7 +28,7 @@ fn setting(parametrisation: Parametrisation, n: usize) -> (ScoreModel<f64>, Draw
     let mut u = vec![0.0; n];
     stratified(&mut Stream::new(0, Purpose::Time, 0, 0), 1, &mut u);
     let mut draws = Draws::new(n, 2);
-    chain().draw(&[0.5, -0.3].repeat(n), &u, Paths { seed: 0, purpose: Purpose::Noise, step: 0 }, &mut draws).unwrap();
+    chain().draw(&[0.5, -0.3].repeat(n), &u, NOISE, &mut draws).unwrap();
     let net = ScoreNet::new(2, 12, 2, 3).unwrap();
     let model = ScoreModel::new(net, parametrisation, scale, Guide::Reference(Evaluator::new(&pi)), &[2.0, 1.5]).unwrap();
     let mut params = vec![0.0; model.net.parameter_count()];
@@ -42,7 +45,7 @@ fn by_formula(
     regression: Regression,
     control: Control,
     weighting: Weighting,
-    learned: &Learned<f64>,
+    learned: &ControlState<f64>,
 ) -> Vec<f64> {
     let mut inference = Inference::new(&model.net, params).unwrap();
     (0..draws.len())
@@ -65,14 +68,14 @@ fn by_formula(
             let plus = one(&s(d.plus), d.target_plus);
             // The factors of the controls that learn: a network's output at mu, or a coefficient by the time's bin.
             let factor: Vec<f64> = match learned {
-                Learned::Nothing => vec![1.0; 2],
-                Learned::Network { params, .. } => {
+                ControlState::Nothing => vec![1.0; 2],
+                ControlState::Network { params, .. } => {
                     let (mut row, mut out) = (vec![0.0; model.net.inputs()], vec![0.0; 2]);
                     model.input(t, d.mean, &mut row).unwrap();
                     Inference::new(&ScoreNet::new(2, 32, 2, 3).unwrap(), params).unwrap().run(&row, &mut out).unwrap();
                     out
                 }
-                Learned::Regression(bins) => {
+                ControlState::Regression(bins) => {
                     let bin = (model.scale.log_ratio(t) + 4.0).clamp(0.0, 7.0) as usize;
                     vec![bins[bin].coefficients().unwrap()[0]; 2]
                 }
@@ -110,15 +113,16 @@ fn losses_and_gradients_are_the_formulas() {
                 let weights = weights.at(draws.times(), &chain(), &Seen::default());
                 let (mut values, mut grad) = (vec![0.0; n], vec![0.0; params.len()]);
                 let mut learned = loss.start(0).unwrap();
-                if let Learned::Network { params, .. } = &mut learned {
+                if let ControlState::Network { params, .. } = &mut learned {
                     Stream::new(3, Purpose::Test, 0, 0).fill_normal(params);
                     params.iter_mut().for_each(|p| *p *= 0.3);
                 }
+                let batch = Batch { draws: &draws, weights, noise: NOISE };
                 if control == Control::Regression {
-                    loss.run(&model, &params, &learned, &draws, weights, &mut values, &mut grad).unwrap();
+                    loss.run(&model, &params, &learned, &batch, Out { values: &mut values, grad: &mut grad }).unwrap();
                     loss.learn(&model, &mut learned, &draws, &values).unwrap();
                 }
-                loss.run(&model, &params, &learned, &draws, weights, &mut values, &mut grad).unwrap();
+                loss.run(&model, &params, &learned, &batch, Out { values: &mut values, grad: &mut grad }).unwrap();
                 let expected = by_formula(&model, &draws, &params, regression, control, weighting, &learned);
                 for (a, b) in values.iter().zip(&expected) {
                     assert!((a - b).abs() <= 1e-10 * (1.0 + b.abs()), "{name}: {a} {b}");
@@ -167,7 +171,7 @@ fn implicit_score_matching_is_its_formula() {
             let mut loss = Implicit::new(&model, Regression::Score, divergence, n).unwrap();
             let (mut values, mut grad) = (vec![0.0; n], vec![0.0; params.len()]);
             let mut run = |params: &[f64], values: &mut [f64], grad: &mut [f64]| {
-                loss.run(&model, params, &draws, &weights, noise, values, grad).unwrap();
+                loss.run(&model, params, &Batch { draws: &draws, weights: &weights, noise }, Out { values, grad }).unwrap();
             };
             run(&params, &mut values, &mut grad);
             // The divergence by differences, without that of the guide: the one at other parameters is taken off.

@@ -5,7 +5,7 @@ use ndsm::config::{Config, Control, Setting, Value};
 use ndsm::data::law::four_modes;
 use ndsm::data::{Law, law};
 use ndsm::sample::Method;
-use ndsm::train::{Reference, Trainer};
+use ndsm::train::{Reference, Settled, Trainer};
 
 fn config(set: &[(&str, Value)]) -> Config {
     let mut all = vec![
@@ -18,6 +18,10 @@ fn config(set: &[(&str, Value)]) -> Config {
     Config::resolve(&all).unwrap()
 }
 
+fn settled(config: &Config, reference: &Reference) -> Settled {
+    Settled::new(config, reference).unwrap()
+}
+
 /// Relative L2 error of the learned score against grad log pi, weighted by pi, averaged over times: in data units, where the data *are* pi.
 fn oracle_error(set: &[(&str, Value)]) -> f64 {
     let law = four_modes().unwrap();
@@ -25,7 +29,7 @@ fn oracle_error(set: &[(&str, Value)]) -> f64 {
     let x = law.sample(20_000, 0, law::TRAINING);
     let c = config(set);
     let reference = Reference::from_mixture(pi, 0.0).unwrap();
-    let mut trainer = Trainer::<f32>::new(&c, &reference, x.view()).unwrap();
+    let mut trainer = Trainer::<f32>::new(&settled(&c, &reference), &reference, x.view()).unwrap();
     for _ in 0..c.train.steps {
         trainer.step().unwrap();
     }
@@ -68,16 +72,16 @@ fn a_run_that_stops_goes_on_with_the_same_bits_on_any_number_of_threads() {
     let reference = Reference::fit(x.view(), &c).unwrap();
     let whole = |threads: usize| {
         pool(threads).install(|| {
-            let mut t = Trainer::<f32>::new(&c, &reference, x.view()).unwrap();
+            let mut t = Trainer::<f32>::new(&settled(&c, &reference), &reference, x.view()).unwrap();
             (0..12).for_each(|_| drop(t.step().unwrap()));
             (t.state().clone(), t.generator(&reference).unwrap().sample(700, 3, Method::Sde, Some(5)).unwrap())
         })
     };
     let one = whole(1);
     assert!(one == whole(2) && one == whole(4));
-    let mut t = Trainer::<f32>::new(&c, &reference, x.view()).unwrap();
+    let mut t = Trainer::<f32>::new(&settled(&c, &reference), &reference, x.view()).unwrap();
     (0..5).for_each(|_| drop(t.step().unwrap()));
-    let mut t = Trainer::resume(&c, &reference, x.view(), t.state().clone()).unwrap();
+    let mut t = Trainer::resume(&settled(&c, &reference), &reference, x.view(), t.state().clone()).unwrap();
     (0..7).for_each(|_| drop(t.step().unwrap()));
     assert!(*t.state() == one.0);
 }
@@ -88,14 +92,14 @@ fn what_a_control_has_learned_is_part_of_the_state() {
     for control in ["gated", "regression", "network", "auto"] {
         let c = config(&[("train.steps", 60usize.into()), ("train.batch", 100usize.into()), ("objective.control", control.into())]);
         let reference = Reference::fit(x.view(), &c).unwrap();
-        let mut whole = Trainer::<f32>::new(&c, &reference, x.view()).unwrap();
+        let mut whole = Trainer::<f32>::new(&settled(&c, &reference), &reference, x.view()).unwrap();
         let start = whole.state().clone();
         (0..60).for_each(|_| drop(whole.step().unwrap()));
         // Stopped before and after the choice of "auto".
         for stop in [20, 55] {
-            let mut t = Trainer::<f32>::new(&c, &reference, x.view()).unwrap();
+            let mut t = Trainer::<f32>::new(&settled(&c, &reference), &reference, x.view()).unwrap();
             (0..stop).for_each(|_| drop(t.step().unwrap()));
-            let mut t = Trainer::resume(&c, &reference, x.view(), t.state().clone()).unwrap();
+            let mut t = Trainer::resume(&settled(&c, &reference), &reference, x.view(), t.state().clone()).unwrap();
             (stop..60).for_each(|_| drop(t.step().unwrap()));
             assert!(t.state() == whole.state(), "{control} after {stop}");
         }
@@ -105,7 +109,7 @@ fn what_a_control_has_learned_is_part_of_the_state() {
         // The state of another control is refused.
         let other = if control == "auto" { "gated" } else { "self" };
         let c = config(&[("objective.control", other.into())]);
-        let e = Trainer::resume(&c, &reference, x.view(), state.clone()).err().expect("another control").to_string();
+        let e = Trainer::resume(&settled(&c, &reference), &reference, x.view(), state.clone()).err().expect("another control").to_string();
         assert!(e.contains("objective.control"), "{e}");
     }
 }
@@ -124,10 +128,10 @@ fn what_weights_have_seen_is_part_of_the_state_and_a_diagnosis_changes_nothing()
     let reference = Reference::fit(x.view(), &settings(false)).unwrap();
     let run = |diagnose, stop: Option<usize>| {
         let c = settings(diagnose);
-        let mut t = Trainer::<f32>::new(&c, &reference, x.view()).unwrap();
+        let mut t = Trainer::<f32>::new(&settled(&c, &reference), &reference, x.view()).unwrap();
         for step in 0..60 {
             if Some(step) == stop {
-                t = Trainer::resume(&c, &reference, x.view(), t.state().clone()).unwrap();
+                t = Trainer::resume(&settled(&c, &reference), &reference, x.view(), t.state().clone()).unwrap();
             }
             t.step().unwrap();
         }
@@ -137,7 +141,7 @@ fn what_weights_have_seen_is_part_of_the_state_and_a_diagnosis_changes_nothing()
     assert!(whole == run(false, Some(37)) && whole == run(true, None) && whole == run(true, Some(52)));
     assert_eq!(whole.weights.numbers().len(), 8);
     let other = config(&[("train.steps", 60usize.into()), ("train.batch", 100usize.into())]);
-    let e = Trainer::resume(&other, &reference, x.view(), whole).err().expect("another weighting").to_string();
+    let e = Trainer::resume(&settled(&other, &reference), &reference, x.view(), whole).err().expect("another weighting").to_string();
     assert!(e.contains("objective.weighting"), "{e}");
 }
 
@@ -154,7 +158,7 @@ fn a_diagnosis_shows_what_a_control_is_worth() {
         ("train.steps", 80usize.into()),
     ]);
     let reference = Reference::fit(x.view(), &c).unwrap();
-    let mut t = Trainer::<f64>::new(&c, &reference, x.view()).unwrap();
+    let mut t = Trainer::<f64>::new(&settled(&c, &reference), &reference, x.view()).unwrap();
     let reports: Vec<_> = (0..80).map(|_| t.step().unwrap()).collect();
     let diagnosed: Vec<_> = reports.iter().filter(|r| !r.groups.is_empty()).collect();
     assert_eq!(diagnosed.len(), 40);
@@ -182,7 +186,7 @@ fn paths_are_used_again_with_fresh_noise() {
         ("train.reuse", 4usize.into()),
     ]);
     let reference = Reference::fit(x.view(), &c).unwrap();
-    let mut t = Trainer::<f64>::new(&c, &reference, x.view()).unwrap();
+    let mut t = Trainer::<f64>::new(&settled(&c, &reference), &reference, x.view()).unwrap();
     let n = t.draw(0).unwrap().len();
     // z sqrt(h) and mu, of each draw.
     let mut visit = |step: u64| -> (Vec<f64>, Vec<f64>) {
@@ -219,7 +223,7 @@ fn auto_takes_a_pair_where_steps_are_short() {
     ]);
     let x = points(1000);
     let reference = Reference::fit(x.view(), &c).unwrap();
-    let mut t = Trainer::<f32>::new(&c, &reference, x.view()).unwrap();
+    let mut t = Trainer::<f32>::new(&settled(&c, &reference), &reference, x.view()).unwrap();
     (0..51).for_each(|_| drop(t.step().unwrap()));
     let prices = t.state().prices.expect("measured");
     let [pair, own, none] = prices.0;
@@ -232,9 +236,9 @@ fn a_number_that_is_not_finite_stops_training_before_it_does_harm() {
     let c = config(&[("train.steps", 5usize.into())]);
     let x = points(300);
     let reference = Reference::fit(x.view(), &c).unwrap();
-    let mut state = Trainer::<f32>::new(&c, &reference, x.view()).unwrap().state().clone();
+    let mut state = Trainer::<f32>::new(&settled(&c, &reference), &reference, x.view()).unwrap().state().clone();
     state.params[3] = f32::NAN;
-    let mut t = Trainer::resume(&c, &reference, x.view(), state).unwrap();
+    let mut t = Trainer::resume(&settled(&c, &reference), &reference, x.view(), state).unwrap();
     let e = t.step().unwrap_err();
     assert!(e.to_string().starts_with("step 1: NaN or infinity in the loss"), "{e}");
     assert_eq!((e.exit_code(), t.state().optimiser.step), (1, 0));
@@ -255,7 +259,7 @@ fn gradient_variance(control: &str, steps: usize) -> f64 {
     ]);
     let x = points(1000);
     let reference = Reference::fit(x.view(), &c).unwrap();
-    let mut t = Trainer::<f32>::new(&c, &reference, x.view()).unwrap();
+    let mut t = Trainer::<f32>::new(&settled(&c, &reference), &reference, x.view()).unwrap();
     // A few steps away from the start, so that the network is not zero.
     (0..30).for_each(|_| drop(t.step().unwrap()));
     let batches = 60;

@@ -1,9 +1,10 @@
 //! Integrators: what each claims, beside what is measured.
 
 mod backward;
-mod component;
+mod component_wise;
 mod conditions;
 mod invariant;
+mod iterated_integrals;
 mod linear;
 mod paths;
 mod poly;
@@ -12,7 +13,6 @@ mod reverse;
 mod strong;
 mod tree;
 mod weak;
-mod words;
 
 use super::{Curve, Effort, Measured, Row, Slope, Subject, Table};
 use crate::sde::kinds::Scalar;
@@ -38,8 +38,14 @@ its bound 2 h^order, exceeds that. Not measured: orders for noise that does not 
 /// Checks all methods of the registry.
 pub fn table(effort: Effort) -> Table {
     let mut rows = by_conditions();
-    let parts =
-        [strong::rows(effort), weak::rows(effort), linear::rows(), invariant::rows(effort), component::rows(effort), reverse::rows(effort)];
+    let parts = [
+        strong::rows(effort),
+        weak::rows(effort),
+        linear::rows(),
+        invariant::rows(effort),
+        component_wise::rows(effort),
+        reverse::rows(effort),
+    ];
     for part in parts {
         rows.extend(part.unwrap_or_else(|e| vec![Row { name: "set-up".to_owned(), note: e.to_string(), ..Row::default() }]));
     }

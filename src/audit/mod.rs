@@ -8,6 +8,7 @@
 //! ```
 
 mod control;
+pub mod gradient;
 mod integrators;
 mod scores;
 mod tape;
@@ -211,6 +212,9 @@ impl fmt::Display for Report {
         for table in &self.tables {
             writeln!(f, "{}", table.how)?;
             writeln!(f)?;
+            if table.subject == Subject::Integrators {
+                writeln!(f, "{}", crate::sde::method::table())?;
+            }
             let name = |row: &Row| row.name.len();
             let width = table.rows.iter().map(name).max().unwrap_or(0).max(table.subject.name().len());
             let against = table.rows.iter().filter_map(|row| row.errors.first()).map(|e| e.reference.len()).max().unwrap_or(0);

@@ -10,7 +10,7 @@ use crate::rng::Purpose;
 use crate::sample::{Field, Generation, Method, ReverseLangevin, generate};
 use crate::sde::ode::Explicit;
 use crate::sde::{ComponentStep, DoubleWell, Isotropic, Langevin};
-use crate::train::{Reference, Trainer};
+use crate::train::{Reference, Settled, Trainer};
 use crate::transition::{ChapmanKolmogorov, Drift, Euler, FokkerPlanck, Line, LocalLinear};
 use crate::{Real, Result};
 use ndarray::{Array2, Axis, array};
@@ -111,7 +111,7 @@ fn network(effort: Effort) -> Result<Vec<Row>> {
     let data = Mixture::new(array![0.3, 0.5, 0.2], array![[-1.8], [0.1], [2.4]], Covariances::Spherical(array![0.4, 0.6, 0.4]))?;
     let points = data.sample(2000, 0, Purpose::Data, Draw::Systematic)?.0;
     let reference = Reference::from_mixture(&three_modes()?, 0.0)?;
-    let mut trainer = Trainer::<f32>::new(&config, &reference, points.view())?;
+    let mut trainer = Trainer::<f32>::new(&Settled::new(&config, &reference)?, &reference, points.view())?;
     for _ in 0..steps {
         trainer.step()?;
     }

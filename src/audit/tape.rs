@@ -1,7 +1,7 @@
-//! The operations of the tape: [`crate::tape::check`] as a table.
+//! The operations of the tape: [`gradient`] as a table.
 
+use super::gradient::{self, Reference};
 use super::{Measured, Row, Subject, Table};
-use crate::tape::check::{self, Reference};
 
 const HOW: &str = "\
 The vector-Jacobian product of every operation in f64, on every sample and element, against three references:
@@ -14,10 +14,10 @@ follow f64, if a wrong shape is not refused, or if no sample has an odd size, a 
 
 /// Checks all of them.
 pub fn table() -> Table {
-    Table { subject: Subject::Tape, how: HOW, rows: check::run().iter().map(row).collect() }
+    Table { subject: Subject::Tape, how: HOW, rows: gradient::run().iter().map(row).collect() }
 }
 
-fn row(row: &check::Row) -> Row {
+fn row(row: &gradient::Row) -> Row {
     let judged = row.reference();
     let order = [judged].into_iter().chain(Reference::ALL.into_iter().filter(|r| *r != judged));
     let mut tried: Vec<String> = vec![];
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn every_operation_has_a_row_with_three_references() {
         let table = table();
-        assert_eq!(table.rows.len(), check::run().len());
+        assert_eq!(table.rows.len(), gradient::run().len());
         let add = table.rows.iter().find(|row| row.name == "add").unwrap();
         let references: Vec<&str> = add.errors.iter().map(|e| e.reference).collect();
         assert_eq!(references, ["dual", "central difference", "second derivative"]);

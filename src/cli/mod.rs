@@ -10,8 +10,8 @@ mod commands;
 mod engine;
 mod fit;
 mod html;
+mod library;
 mod metrics_log;
-mod numerics;
 pub mod plot;
 mod progress;
 mod report;
@@ -34,7 +34,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(e) => return usage(&e),
     };
-    match run(cli, &numerics::Numerics) {
+    match run(cli, &library::Library) {
         Ok(text) => {
             // A closed pipe is the reader's choice, here and below.
             let _ = writeln!(std::io::stdout(), "{text}");

@@ -1,8 +1,7 @@
 //! Combinations that cannot work, each refused with what would.
 
 use super::{
-    Components, Config, Control, DataConfig, DataName, Grid, Integrator, ObjectiveKind, ReferenceKind, SdeKind, Symmetry, TimeSampling,
-    Transition,
+    Components, Config, Control, DataConfig, DataName, Grid, ObjectiveKind, ReferenceKind, SdeKind, Symmetry, TimeSampling, Transition,
 };
 use crate::{Error, Result};
 
@@ -10,7 +9,8 @@ use crate::{Error, Result};
 const MAX_WEIGHTS: f64 = (1u64 << 26) as f64;
 /// Largest beta T of a process that preserves the variance: beyond it e^(-beta T) is 0 in f64.
 const MAX_DECAY: f64 = 700.0;
-/// Smallest noise variance, in units of the data's, at t_min: what is below is lost in the data's own rounding.
+/// Smallest noise variance, in units of the data's, at t_min: what is below is lost in the data's own
+/// rounding.
 const MIN_NOISE: f64 = 1e-16;
 /// Fewest draws of a step that can be diagnosed: eight groups of four micro-batches of two draws.
 const DIAGNOSED: usize = 64;
@@ -20,7 +20,8 @@ const MAX_ACTIVATIONS: f64 = (1u64 << 30) as f64;
 pub(super) fn check(c: &Config) -> Result<()> {
     data(&c.data)?;
     reference(c)?;
-    // The objective before the process: most of the process's defaults follow from it, and the key at fault is the one that was set.
+    // The objective before the process: most of the process's defaults follow from it, and the key at fault
+    // is the one that was set.
     objective(c)?;
     sde(c)?;
     sizes(c)
@@ -129,17 +130,7 @@ fn sde(c: &Config) -> Result<()> {
     need(noise >= MIN_NOISE, "sde.t_min", || {
         format!("the noise's variance there must be >= {MIN_NOISE:e} of the data's, got {noise:.1e}; use a larger sde.t_min or sde.beta")
     })?;
-    let (step, transition) = (s.integrator.name(), c.objective.transition.name());
-    if c.has_chain() {
-        return need(step == transition, "sde.integrator", || {
-            format!("the chain takes the steps whose score it learns, objective.transition = \"{transition}\", got \"{step}\"")
-        });
-    }
-    let exact = if s.kind == SdeKind::Langevin { Integrator::Component } else { Integrator::Exact };
-    need(s.integrator == exact, "sde.integrator", || {
-        let kind = c.objective.kind.name();
-        format!("objective.kind = \"{kind}\" with sde.kind = \"{}\" takes \"{}\", got \"{step}\"", s.kind.name(), exact.name())
-    })
+    Ok(())
 }
 
 fn objective(c: &Config) -> Result<()> {

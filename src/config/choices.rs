@@ -1,11 +1,12 @@
 //! The choices: every key whose value is one of a few names.
 
 use super::value::{Field, Range, Value};
+pub use crate::data::DataName;
 use crate::nn::{ARCHITECTURES, Kind};
 use crate::{Error, Result};
 
-/// Declares an enum with its names; the first variant is the default. `later` lists names that the design knows and that
-/// this version does not offer; `also`, second names of a variant.
+/// Declares an enum with its names; the first variant is the default. `later` lists names that the design
+/// knows and that this version does not offer; `also`, second names of a variant.
 macro_rules! choice {
     ($(#[$meta:meta])* $choice:ident { $(#[$first_doc:meta])* $first:ident = $first_name:literal, $($(#[$doc:meta])* $variant:ident = $name:literal,)* } later $later:expr $(, also $($alias:literal = $same:ident),+)?) => {
         $(#[$meta])*
@@ -67,47 +68,18 @@ fn quoted<'a>(names: impl Iterator<Item = &'a str>, between: &str) -> String {
     names.map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(between)
 }
 
-choice! {
-    /// The data.
-    DataName {
-        /// The 8 x 8 handwritten digits that the program carries.
-        Digits = "digits",
-        /// Images in the MNIST layout, plain or gzip.
-        Idx = "idx",
-        /// A NumPy array, one row a point.
-        Npy = "npy",
-        /// A table of numbers, one line a point.
-        Csv = "csv",
-        /// Four Gaussian modes with weights .4 .3 .2 .1.
-        FourModes = "four-modes",
-        /// A noisy circle.
-        Ring = "ring",
-        /// Two interleaved half circles.
-        Moons = "moons",
-        /// Five twisted arms.
-        Pinwheel = "pinwheel",
-        /// Every second square of a board.
-        Checkerboard = "checkerboard",
-        /// A spiral.
-        SwissRoll = "swiss-roll",
-        /// Two pairs of modes, nearly unchanged by half a turn.
-        NearC2 = "near-c2",
-        /// Four modes on a cross with weights .55 .25 .15 .05, nearly unchanged by a quarter turn.
-        NearC4 = "near-c4",
-        /// A Gaussian mixture given by `data.weights`, `data.means`, `data.std`.
-        Mixture = "mixture",
-    } later []
-}
-
-impl DataName {
-    /// Whether the data are read from `data.path`.
-    pub fn is_file(self) -> bool {
-        matches!(self, DataName::Idx | DataName::Npy | DataName::Csv)
+impl Field for DataName {
+    fn read(place: &str, value: &Value, _: Range) -> Result<Self> {
+        match value {
+            Value::Text(name) => Self::parse(place, name),
+            _ => Err(Error::invalid(place, format!("one of {}", quoted(Self::all().map(Self::name), ", ")), value)),
+        }
     }
-
-    /// Whether the data are drawn from a law, so that there are as many as one asks for.
-    pub fn is_law(self) -> bool {
-        !self.is_file() && self != DataName::Digits
+    fn value(&self) -> Option<Value> {
+        Some(self.name().into())
+    }
+    fn accepts(_: Range) -> String {
+        quoted(Self::all().map(Self::name), " | ")
     }
 }
 
@@ -118,7 +90,8 @@ choice! {
         Mixture = "mixture",
         /// One Gaussian with the data's mean and covariance.
         Gaussian = "gaussian",
-        /// The law that `reference.path` holds: written by `ndsm fit`, a run's checkpoint, or any mixture in the same layout.
+        /// The law that `reference.path` holds: written by `ndsm fit`, a run's checkpoint, or any mixture in
+        /// the same layout.
         File = "file",
     } later []
 }
@@ -134,7 +107,8 @@ choice! {
         Spherical = "spherical",
         /// One full matrix for all components.
         Tied = "tied",
-        /// `reference.rank` directions and a multiple of the identity for each component: probabilistic principal components.
+        /// `reference.rank` directions and a multiple of the identity for each component: probabilistic
+        /// principal components.
         LowRank = "low-rank",
     } later []
 }
@@ -164,12 +138,13 @@ choice! {
     SdeKind {
         /// Langevin dynamics toward the reference, eq. (2): nonlinear when the reference is a mixture.
         Langevin = "langevin",
-        /// The variance-preserving process. `sde.beta` is constant, so this is the stationary Ornstein-Uhlenbeck process toward the
-        /// Gaussian fitted to the data, and "ou" names the same.
+        /// The variance-preserving process. `sde.beta` is constant, so this is the stationary
+        /// Ornstein-Uhlenbeck process toward the Gaussian fitted to the data, and "ou" names the same.
         Vp = "vp",
         /// The variance-exploding process.
         Ve = "ve",
-        /// The sub-variance-preserving process: its mean is that of `vp`, its variance given the data the square.
+        /// The sub-variance-preserving process: its mean is that of `vp`, its variance given the data the
+        /// square.
         SubVp = "sub-vp",
     } later [], also "ou" = Vp
 }
@@ -192,22 +167,6 @@ choice! {
         Quadratic = "quadratic",
         /// Steps that grow by a constant factor.
         Geometric = "geometric",
-    } later []
-}
-
-choice! {
-    /// How noising paths are simulated.
-    Integrator {
-        /// The component-wise exact step, eq. (15).
-        Component = "component",
-        /// Euler-Maruyama, eq. (5).
-        Euler = "euler",
-        /// Ito-Taylor 1.5, eq. (13).
-        ItoTaylor = "ito-taylor",
-        /// Local linearisation, eq. (13).
-        LocalLinear = "local-linear",
-        /// The exact law of a linear process.
-        Exact = "exact",
     } later []
 }
 
@@ -239,7 +198,8 @@ impl ObjectiveKind {
 choice! {
     /// The control variate.
     Control {
-        /// The cheapest of `antithetic`, `self` and `none` at equal evaluations of the network, measured early in the run.
+        /// The cheapest of `antithetic`, `self` and `none` at equal evaluations of the network, measured
+        /// early in the run.
         Auto = "auto",
         /// Pairs with noise of both signs, eq. (11).
         Antithetic = "antithetic",
@@ -249,7 +209,8 @@ choice! {
         None = "none",
         /// The network as its own control, multiplied by a gate that learns, eq. (10).
         Gated = "gated",
-        /// The network as its own control with coefficients by regression, one for each group of times, eq. (12).
+        /// The network as its own control with coefficients by regression, one for each group of times, eq.
+        /// (12).
         Regression = "regression",
         /// A small network of its own, eq. (10): it steadies the loss that is reported, not the gradient.
         Network = "network",
@@ -299,7 +260,8 @@ choice! {
 choice! {
     /// Which data points a training step takes.
     Sampling {
-        /// A rotated lattice over the data, in an order in which neighbours are near, and the times: even in both and in their plane.
+        /// A rotated lattice over the data, in an order in which neighbours are near, and the times: even in
+        /// both and in their plane.
         Lattice = "lattice",
         /// Epochs: random orders of all points.
         Shuffled = "shuffled",

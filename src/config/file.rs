@@ -1,6 +1,6 @@
 //! TOML: reading a configuration file and `--set`, writing the resolved copy.
 
-use super::{Config, KEYS, Setting, Value};
+use super::{Config, KEYS, Setting, Value, is_read};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -77,7 +77,7 @@ pub fn overrides(arguments: &[String]) -> Result<Vec<Setting>> {
 }
 
 fn setting(key: String, value: toml::Value, origin: &str) -> Result<Setting> {
-    if !KEYS.iter().any(|k| k.name == key) {
+    if !is_read(&key) {
         return Err(Error::refused(format!("{origin}: {key}"), format!("unknown key{}", nearest(&key, KEYS.iter().map(|k| k.name)))));
     }
     let value =
@@ -189,6 +189,7 @@ mod tests {
             ("data.means=[[1,2", "--set: data.means: "),
             ("beta=1", "--set: beta: unknown key; did you mean sde.beta?"),
             ("=1", "--set: : unknown key"),
+            ("sde.integrator=euler", "--set: sde.integrator: objective.transition = \"component\" says which steps a chain takes"),
         ] {
             let got = set(&[argument]).unwrap_err().to_string();
             assert!(got.starts_with(start) && !got.contains('\n'), "{argument:?}: {got}");

@@ -1,5 +1,5 @@
-//! The table of keys: the one place where a key is declared with its meaning, type, default and range. The structs, the
-//! reader, `--set`, the help text and the resolved copy in the run directory all come from it.
+//! The table of keys: the one place where a key is declared with its meaning, type, default and range. The
+//! structs, the reader, `--set`, the help text and the resolved copy in the run directory all come from it.
 
 use super::choices::*;
 use super::value::{ANY, Field, SEED, Value, from_below, from_to, positive};
@@ -25,7 +25,8 @@ macro_rules! tables {
     ($($(#[doc = $table_doc:literal])+ $table:ident: $name:ident {
         $($(#[doc = $doc:literal])+ $key:ident: $type:ty = $default:expr, $range:expr;)+
     })+) => {
-        /// A whole run: every key has a value. [`Config::default`] is what `ndsm train` does when nothing is said.
+        /// A whole run: every key has a value. [`Config::default`] is what `ndsm train` does when nothing is
+        /// said.
         #[derive(Debug, Clone, PartialEq)]
         pub struct Config {
             $($(#[doc = $table_doc])+ pub $table: $name,)+
@@ -72,7 +73,8 @@ const MAX_POINTS: f64 = 1e8;
 tables! {
     /// Where the data come from.
     data: DataConfig {
-        /// Which data: `digits` is carried by the program, `idx`, `npy` and `csv` read `data.path`, the others are laws.
+        /// Which data: `digits` is carried by the program, `idx`, `npy` and `csv` read `data.path`, the
+        /// others are laws.
         name: DataName = |_| DataName::Digits, ANY;
         /// The file, or for `idx` the folder, to read.
         path: Option<String> = |_| None, ANY;
@@ -103,24 +105,29 @@ tables! {
         rank: usize = |_| 8, from_to(1.0, 4096.0);
         /// What chooses the number of components.
         criterion: Criterion = |_| Criterion::Bic, ANY;
-        /// Symmetries of the data: `none`, a group such as `c4`, `d4`, `negation`, `signs`, `permutations`, `shifts`, for images `mirror`, `quarter-turns`, `translations`, several joined by `+`, `custom`, or `auto`: the one of `reference.candidates` that the data support.
+        /// Symmetries of the data: `none`, a group such as `c4`, `d4`, `negation`, `signs`, `permutations`,
+        /// `shifts`, for images `mirror`, `quarter-turns`, `translations`, several joined by `+`, `custom`,
+        /// or `auto`: the one of `reference.candidates` that the data support.
         group: String = |_| "none".to_owned(), ANY;
         /// What the group ties: geometry alone, or weights too.
         symmetry: Symmetry = |_| Symmetry::Approximate, ANY;
         /// Groups that `auto` tries.
         candidates: Vec<String> = |_| Vec::new(), ANY;
-        /// Generators of the group `custom`: orthogonal matrices, each a list of its d x d entries row by row.
+        /// Generators of the group `custom`: orthogonal matrices, each a list of its d x d entries row by
+        /// row.
         generators: Vec<Vec<f64>> = |_| Vec::new(), from_to(-1.0, 1.0);
         /// Share rho of the pooled covariance mixed into each component's.
         floor: f64 = |c| if c.reference.kind == ReferenceKind::File { 0.0 } else { 0.1 }, from_below(0.0, 1.0);
         /// Independent starts of the fit, of which the likeliest is kept.
         restarts: usize = |_| 4, from_to(1.0, 1000.0);
-        /// Points of a minibatch of the fit: data of eight or more begin with two passes over minibatches (0: never).
+        /// Points of a minibatch of the fit: data of eight or more begin with two passes over minibatches (0:
+        /// never).
         batch: usize = |_| 8192, from_to(0.0, 1e8);
     }
     /// The noising process.
     sde: SdeConfig {
-        /// The process; `ou`, the Ornstein-Uhlenbeck process, is `vp`: at a constant `sde.beta` they are the same.
+        /// The process; `ou`, the Ornstein-Uhlenbeck process, is `vp`: at a constant `sde.beta` they are the
+        /// same.
         kind: SdeKind = |_| SdeKind::Langevin, ANY;
         /// Noise rate, in 1/time.
         beta: f64 = |_| 1.0, positive(1e6);
@@ -136,14 +143,6 @@ tables! {
                 || (c.has_chain() && c.objective.transition != Transition::Component);
             if fixed { Grid::Uniform } else { Grid::PerPath }
         }, ANY;
-        /// How the chain is simulated.
-        integrator: Integrator = |c| match c.objective.transition {
-            Transition::Component => Integrator::Component,
-            Transition::Euler => Integrator::Euler,
-            Transition::ItoTaylor => Integrator::ItoTaylor,
-            Transition::LocalLinear => Integrator::LocalLinear,
-            Transition::Exact => Integrator::Exact,
-        }, ANY;
     }
     /// What is minimised.
     objective: ObjectiveConfig {
@@ -153,7 +152,7 @@ tables! {
         control: Control = |c| if c.objective.kind.is_implicit() { Control::None } else { Control::Auto }, ANY;
         /// Weight of a time in the loss.
         weighting: Weighting = |_| Weighting::Variance, ANY;
-        /// The one-step law whose score is the target.
+        /// The one-step law whose steps the chain takes, and whose score is the target.
         transition: Transition = |c| if c.sde.kind.is_linear() { Transition::Exact } else { Transition::Component }, ANY;
         /// Which times a step looks at.
         time_sampling: TimeSampling = |c| {

@@ -1,9 +1,9 @@
 //! What a run is: data, reference, noising process, objective, network, training.
 //!
-//! A [`Config`] is plain data with a value in every field. [`Config::default`] is the default run of the command line;
-//! [`Config::resolve`] gives the defaults that belong to some settings, because the best value of one key depends on others
-//! (a linear process wants a Gaussian reference). What depends on the data, too, stays 0 until the reference is known: horizon and
-//! steps, see [`settle`](crate::train::settle).
+//! A [`Config`] is plain data with a value in every field. [`Config::default`] is the default run of the
+//! command line; [`Config::resolve`] gives the defaults that belong to some settings, because the best value
+//! of one key depends on others (a linear process wants a Gaussian reference). What depends on the data, too,
+//! stays 0 until the reference is known: horizon and steps, see [`Settled`](crate::train::Settled).
 //!
 //! ```
 //! use ndsm::config::{Config, ObjectiveKind, ReferenceKind, Setting};
@@ -44,6 +44,11 @@ impl Setting {
     pub fn new(key: &str, value: impl Into<Value>) -> Self {
         Setting { key: key.to_owned(), value: value.into(), origin: String::new() }
     }
+
+    /// `e` with the place where this was set.
+    fn named(&self, e: Error) -> Error {
+        if self.origin.is_empty() { e } else { e.within(&self.origin) }
+    }
 }
 
 impl Default for Config {
@@ -55,7 +60,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Whether draws are taken from the steps of a chain; otherwise from a kernel that goes to any time at once.
+    /// Whether draws are taken from the steps of a chain; otherwise from a kernel that goes to any time at
+    /// once.
     pub fn has_chain(&self) -> bool {
         match self.objective.kind {
             ObjectiveKind::Ndsm => true,
@@ -66,21 +72,30 @@ impl Config {
 
     /// The settings (of two for one key the later wins), and the defaults that belong to them.
     /// # Errors
-    /// `Invalid` for an unknown key, a value of the wrong type or out of its range, and for a combination that cannot work.
+    /// `Invalid` for an unknown key, a value of the wrong type or out of its range, and for a combination
+    /// that cannot work.
     pub fn resolve(settings: &[Setting]) -> Result<Config> {
         let mut config = Config::blank();
-        for s in settings {
-            let named = |e: Error| if s.origin.is_empty() { e } else { e.within(&s.origin) };
-            let key = key(&s.key).ok_or_else(|| named(Error::refused(&s.key, "unknown key")))?;
-            (key.set)(&mut config, &s.value).map_err(named)?;
+        let (former, settings): (Vec<Setting>, Vec<Setting>) = settings.iter().cloned().partition(|s| s.key == FORMER);
+        for s in &settings {
+            let key = key(&s.key).ok_or_else(|| s.named(Error::refused(&s.key, "unknown key")))?;
+            (key.set)(&mut config, &s.value).map_err(|e| s.named(e))?;
         }
         config.fill(|key| settings.iter().any(|s| s.key == key));
         check::check(&config)?;
-        Ok(config)
+        let step = config.objective.transition.name();
+        match former.iter().find(|s| s.value != Value::from(step)) {
+            None => Ok(config),
+            Some(s) => {
+                let problem =
+                    format!("objective.transition = \"{step}\" says which steps a chain takes, got {}; leave this key out", s.value);
+                Err(s.named(Error::refused(FORMER, problem)))
+            }
+        }
     }
 
-    /// Whether every value is in its range and all of them together can work; what [`Config::resolve`] checks, for a
-    /// configuration that a program has changed.
+    /// Whether every value is in its range and all of them together can work; what [`Config::resolve`]
+    /// checks, for a configuration that a program has changed.
     /// # Errors
     /// `Invalid`, naming the first key at fault.
     pub fn validate(&self) -> Result<()> {
@@ -93,8 +108,8 @@ impl Config {
         check::check(self)
     }
 
-    /// Fills the keys that are not `fixed`. A default may depend on keys before or after its own: the rounds go on until
-    /// nothing changes (the chains are short and have no loops; the bound is a guard).
+    /// Fills the keys that are not `fixed`. A default may depend on keys before or after its own: the rounds
+    /// go on until nothing changes (the chains are short and have no loops; the bound is a guard).
     fn fill(&mut self, fixed: impl Fn(&str) -> bool) {
         for _ in 0..KEYS.len() {
             let before = self.clone();
@@ -104,6 +119,15 @@ impl Config {
             }
         }
     }
+}
+
+/// A key of earlier versions, which had no choice beside `objective.transition`. Files that say the same are
+/// read as they were.
+const FORMER: &str = "sde.integrator";
+
+/// Whether [`Config::resolve`] reads a setting of this name: one of [`KEYS`], or the former `sde.integrator`.
+pub fn is_read(name: &str) -> bool {
+    name == FORMER || key(name).is_some()
 }
 
 /// The key of this name.

@@ -21,7 +21,7 @@ fn the_defaults_are_the_best_measured() {
     let c = Config::default();
     assert!(c.validate().is_ok() && resolve(&[]).unwrap() == c);
     assert_eq!((c.sde.kind, c.sde.beta, c.sde.horizon, c.sde.t_min, c.sde.steps), (SdeKind::Langevin, 1.0, 0.0, 0.02, 0));
-    assert_eq!((c.sde.grid, c.sde.integrator, c.objective.kind), (Grid::PerPath, Integrator::Component, ObjectiveKind::Ndsm));
+    assert_eq!((c.sde.grid, c.objective.kind), (Grid::PerPath, ObjectiveKind::Ndsm));
     assert_eq!((c.objective.control, c.objective.transition), (Control::Auto, Transition::Component));
     assert_eq!((c.objective.time_sampling, c.network.parametrisation), (TimeSampling::LogitNormal, Parametrisation::Residual));
     assert_eq!((c.network.width, c.network.depth, c.train.steps, c.train.batch), (256, 3, 2000, 256));
@@ -32,7 +32,6 @@ fn defaults_follow_the_choices() {
     let linear = resolve(&[("sde.kind", "vp".into())]).unwrap();
     assert_eq!((linear.reference.kind, linear.reference.components), (ReferenceKind::Gaussian, Components::Count(1)));
     assert_eq!((linear.objective.kind, linear.objective.transition), (ObjectiveKind::Dsm, Transition::Exact));
-    assert_eq!(linear.sde.integrator, Integrator::Exact);
     assert_eq!(resolve(&[("sde.kind", "ou".into())]).unwrap(), linear, "a second name");
     // The paper's plain chain: either of the two keys brings the fixed grid.
     for setting in [("objective.transition", "euler"), ("sde.grid", "uniform"), ("objective.time_sampling", "grid")] {
@@ -43,6 +42,21 @@ fn defaults_follow_the_choices() {
     assert_eq!(resolve(&[("data.name", "ring".into())]).unwrap().data.latent, 0);
     // Of two settings of one key the later wins.
     assert_eq!(resolve(&[("train.steps", 10.into()), ("train.steps", 20.into())]).unwrap().train.steps, 20);
+}
+
+/// Files of earlier versions name the step twice. Where both names are the same they are read as they were.
+#[test]
+fn the_former_key_of_the_step_is_read_where_it_agrees() {
+    for settings in [vec![], vec![("sde.kind", "vp".into())], vec![("objective.transition", "euler".into())]] {
+        let config = resolve(&settings).unwrap();
+        let step = config.objective.transition.name();
+        assert_eq!(resolve(&[&settings[..], &[("sde.integrator", step.into())]].concat()).unwrap(), config);
+    }
+    let mut other = Setting::new("sde.integrator", "exact");
+    other.origin = "config.toml".to_owned();
+    let sentence = "config.toml: sde.integrator: objective.transition = \"component\" says which steps a chain takes, got \"exact\"; \
+                    leave this key out";
+    assert_eq!(Config::resolve(&[other]).unwrap_err().to_string(), sentence);
 }
 
 #[test]
@@ -101,7 +115,7 @@ fn impossible_combinations_say_what_would_work() {
         (&[("objective.transition", "ito-taylor".into()), ("sde.kind", "sub-vp".into())], "exact"),
         (&[("objective.kind", "sliced".into()), ("objective.control", "self".into())], "none"),
         (&[("train.diagnose", true.into()), ("train.batch", 8.into())], ">= 64"),
-        (&[("sde.integrator", "euler".into())], "objective.transition = \"component\""),
+        (&[("sde.integrator", "euler".into())], "objective.transition = \"component\" says which steps a chain takes, got \"euler\""),
         (&[("sde.kind", "vp".into()), ("reference.kind", "mixture".into())], "langevin"),
         (&[("sde.kind", "vp".into()), ("sde.integrator", "component".into())], "exact"),
         (&[("reference.kind", "gaussian".into()), ("reference.components", 3.into())], "mixture"),

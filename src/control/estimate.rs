@@ -16,7 +16,8 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Effective sample gain: how many evaluations the plain mean needs for each one here, 1/[`Estimate::variance_ratio`].
+    /// Effective sample gain: how many evaluations the plain mean needs for each one here,
+    /// 1/[`Estimate::variance_ratio`].
     pub fn gain(&self) -> f64 {
         1.0 / self.variance_ratio
     }

@@ -1,12 +1,14 @@
-//! Expectations with less variance: control variates by regression, antithetic pairs, strata, quasi-random points. No networks here.
+//! Expectations with less variance: control variates by regression, antithetic pairs, strata, quasi-random
+//! points. No networks here.
 //!
-//! A control variate c is a quantity whose mean is known to be 0. Whatever b is, y - b . c has the mean of y, and with
+//! A control variate c is a quantity whose mean is known to be 0. Whatever b is, y - b . c has the mean of y,
+//! and with
 //!
 //! b = Cov(c)^-1 Cov(c, y)
 //!
-//! its variance is (1 - R^2) Var y, R the multiple correlation of y and c. Estimated from the samples it is applied to, b makes the mean biased by
-//! O(1/n) and its standard error too small; estimated from *other* samples, it does neither ([`Regression`]: the other folds of one sample;
-//! [`Running`]: the batches before).
+//! its variance is (1 - R^2) Var y, R the multiple correlation of y and c. Estimated from the samples it is
+//! applied to, b makes the mean biased by O(1/n) and its standard error too small; estimated from *other*
+//! samples, it does neither ([`Regression`]: the other folds of one sample; [`Running`]: the batches before).
 //!
 //! | what helps | when | here |
 //! |---|---|---|
@@ -34,8 +36,8 @@
 //! ```
 
 mod estimate;
-mod kronecker;
 mod moments;
+mod quasi_random;
 mod regression;
 mod running;
 mod sampling;
@@ -43,7 +45,7 @@ mod space_filling;
 pub mod stein;
 
 pub use estimate::Estimate;
-pub use kronecker::Kronecker;
+pub use quasi_random::Kronecker;
 pub use regression::{Controlled, Dropped, Grouped, Regression, Why};
 pub use running::Running;
 pub use sampling::{antithetic, one_per_stratum, replicated, stratified};

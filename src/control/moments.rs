@@ -68,8 +68,8 @@ impl Moments {
         })
     }
 
-    /// b = (Cov(c) + ridge diag Cov(c))^-1 Cov(c, y), `[m]`: in units of the controls' standard deviations, a ridge on correlations. It is 0
-    /// for controls that are not in `kept`, or that are constant here.
+    /// b = (Cov(c) + ridge diag Cov(c))^-1 Cov(c, y), `[m]`: in units of the controls' standard deviations, a
+    /// ridge on correlations. It is 0 for controls that are not in `kept`, or that are constant here.
     pub fn coefficients(&self, kept: &[usize], ridge: f64) -> Result<Array1<f64>> {
         let mut b = Array1::zeros(self.mean.len() - 1);
         let kept: Vec<usize> = kept.iter().copied().filter(|j| self.spread(*j) > 0.0).collect();
@@ -85,8 +85,8 @@ impl Moments {
         Ok(b)
     }
 
-    /// Which controls to use: none that is constant, or, but for 1e-10 of its variance, a combination of others. Pivoted Cholesky factors of the
-    /// correlations take the one with most variance left each time.
+    /// Which controls to use: none that is constant, or, but for 1e-10 of its variance, a combination of
+    /// others. Pivoted Cholesky factors of the correlations take the one with most variance left each time.
     pub fn select(&self) -> (Vec<usize>, Vec<Dropped>) {
         let m = self.mean.len() - 1;
         let mut dropped = vec![];

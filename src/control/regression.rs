@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 /// How coefficients are fitted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Regression {
-    /// Added to the diagonal of the controls' correlations, >= 0. Large, it turns coefficients to 0 and never biases the estimate.
+    /// Added to the diagonal of the controls' correlations, >= 0. Large, it turns coefficients to 0 and never
+    /// biases the estimate.
     pub ridge: f64,
     /// Folds k >= 2: a sample's coefficients come from the other k - 1.
     pub folds: usize,
@@ -61,8 +62,8 @@ pub struct Controlled {
     pub condition: f64,
     /// The controls left out.
     pub dropped: Vec<Dropped>,
-    /// The means of the controls over their standard errors, `[m]`. One beyond 4 says that this control's mean is not 0, and that the
-    /// estimate is biased.
+    /// The means of the controls over their standard errors, `[m]`. One beyond 4 says that this control's
+    /// mean is not 0, and that the estimate is biased.
     pub z: Array1<f64>,
 }
 
@@ -76,18 +77,20 @@ pub struct Grouped {
 }
 
 impl Regression {
-    /// E y from independent samples `y` `[n]` and controls `c` [n, m] of mean 0: the mean of y_i - b_f . c_i, with the b_f of fold f from
-    /// the other folds. As b_f and c_i are independent, there is no bias. Folds are runs of neighbouring samples: shuffle them if their
-    /// order means something.
+    /// E y from independent samples `y` `[n]` and controls `c` [n, m] of mean 0: the mean of y_i - b_f . c_i,
+    /// with the b_f of fold f from the other folds. As b_f and c_i are independent, there is no bias. Folds
+    /// are runs of neighbouring samples: shuffle them if their order means something.
     ///
     /// # Errors
-    /// Shapes that do not fit, numbers that are not finite, fewer than two folds, a negative ridge; as many controls as samples, less a fold.
+    /// Shapes that do not fit, numbers that are not finite, fewer than two folds, a negative ridge; as many
+    /// controls as samples, less a fold.
     pub fn cross_fitted(&self, y: ArrayView1<f64>, c: ArrayView2<f64>) -> Result<Controlled> {
         Ok(self.fit("control variates", y, c)?.0)
     }
 
-    /// The same in each of the groups that `groups` `[n]` names, such as time bins: each with its own coefficients. Groups may have been drawn, or
-    /// be strata of fixed sizes; the total's standard error is that of random groups, which is the larger.
+    /// The same in each of the groups that `groups` `[n]` names, such as time bins: each with its own
+    /// coefficients. Groups may have been drawn, or be strata of fixed sizes; the total's standard error is
+    /// that of random groups, which is the larger.
     ///
     /// # Errors
     /// As [`Regression::cross_fitted`], naming the group.

@@ -6,8 +6,9 @@ use super::moments::{Moments, check};
 use crate::{Error, Result};
 use ndarray::{Array1, ArrayView1, ArrayView2};
 
-/// A stream of batches: each is controlled with coefficients from those before it, the first with none. So nothing is biased, and nothing is fitted
-/// twice; the right choice inside a training loop, whose law also moves: old batches can be made to count less.
+/// A stream of batches: each is controlled with coefficients from those before it, the first with none. So
+/// nothing is biased, and nothing is fitted twice; the right choice inside a training loop, whose law also
+/// moves: old batches can be made to count less.
 ///
 /// ```
 /// use ndarray::{Array1, Array2};
@@ -56,7 +57,8 @@ impl Sums {
 }
 
 impl Running {
-    /// For `controls` controls; after each batch, those before it count `decay` times as much, 0 < decay <= 1.
+    /// For `controls` controls; after each batch, those before it count `decay` times as much, 0 < decay <=
+    /// 1.
     ///
     /// # Errors
     /// No control; a negative ridge; a decay out of its range.
@@ -110,10 +112,12 @@ impl Running {
         self.past.coefficients(&kept, self.ridge)
     }
 
-    /// Takes a batch `y` `[n]`, `c` [n, m], and returns its own estimate of E y, with the coefficients of the batches before.
+    /// Takes a batch `y` `[n]`, `c` [n, m], and returns its own estimate of E y, with the coefficients of the
+    /// batches before.
     ///
     /// # Errors
-    /// Shapes that do not fit; fewer than two samples; numbers that are not finite. The batch then counts for nothing.
+    /// Shapes that do not fit; fewer than two samples; numbers that are not finite. The batch then counts for
+    /// nothing.
     pub fn batch(&mut self, y: ArrayView1<f64>, c: ArrayView2<f64>) -> Result<Estimate> {
         check("running control variates", y, c)?;
         if c.ncols() + 1 != self.past.mean.len() || y.len() < 2 {

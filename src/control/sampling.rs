@@ -5,10 +5,11 @@ use super::estimate::{check, mean_variance};
 use crate::{Error, Result};
 use ndarray::ArrayView2;
 
-/// E y from n antithetic pairs: `plus[i]` at a noise z_i, `minus[i]` at -z_i. Pairs are independent of each other.
+/// E y from n antithetic pairs: `plus[i]` at a noise z_i, `minus[i]` at -z_i. Pairs are independent of each
+/// other.
 ///
-/// The variance is (1 + rho)/2 times that of 2 n plain samples, rho the correlation within pairs: 0 if y is odd in z (up to its mean), and 1,
-/// not 1/2, of n plain samples if y is even.
+/// The variance is (1 + rho)/2 times that of 2 n plain samples, rho the correlation within pairs: 0 if y is
+/// odd in z (up to its mean), and 1, not 1/2, of n plain samples if y is even.
 ///
 /// # Errors
 /// Halves of different lengths, fewer than two pairs, numbers that are not finite.
@@ -25,11 +26,12 @@ pub fn antithetic(plus: &[f64], minus: &[f64]) -> Result<Estimate> {
     Ok(Estimate::new(mean, variance / n, 2 * plus.len(), plain))
 }
 
-/// E y from strata: (probability, independent samples) of each. The variance between the strata is gone; that inside of them adds up to
-/// sum w_s^2 Var_s / n_s.
+/// E y from strata: (probability, independent samples) of each. The variance between the strata is gone; that
+/// inside of them adds up to sum w_s^2 Var_s / n_s.
 ///
 /// # Errors
-/// Probabilities that are not positive or do not add up to 1; fewer than two samples in a stratum; numbers that are not finite.
+/// Probabilities that are not positive or do not add up to 1; fewer than two samples in a stratum; numbers
+/// that are not finite.
 pub fn stratified(strata: &[(f64, &[f64])]) -> Result<Estimate> {
     let total: f64 = strata.iter().map(|(w, _)| w).sum();
     if !((total - 1.0).abs() <= 1e-9 && strata.iter().all(|(w, _)| *w > 0.0)) {
@@ -45,10 +47,12 @@ pub fn stratified(strata: &[(f64, &[f64])]) -> Result<Estimate> {
     Ok(Estimate::new(mean, variance, n, within + between))
 }
 
-/// E y from one sample in each of n strata of equal probability, in their order: stratified times, for example.
+/// E y from one sample in each of n strata of equal probability, in their order: stratified times, for
+/// example.
 ///
-/// No stratum shows its own variance, so that neighbours stand in for each other: (1/n) sum (y_i - y_(i+1))^2 / (2 (n - 1)) also holds their
-/// difference in mean, and errs to the safe side (Cochran 1977, "collapsed strata"); for a smooth y this is of order 1/n^2 beside it.
+/// No stratum shows its own variance, so that neighbours stand in for each other: (1/n) sum (y_i - y_(i+1))^2
+/// / (2 (n - 1)) also holds their difference in mean, and errs to the safe side (Cochran 1977, "collapsed
+/// strata"); for a smooth y this is of order 1/n^2 beside it.
 ///
 /// # Errors
 /// Fewer than two samples; numbers that are not finite.
@@ -60,8 +64,9 @@ pub fn one_per_stratum(y: &[f64]) -> Result<Estimate> {
     Ok(Estimate::new(mean, within / n, y.len(), plain))
 }
 
-/// E y from independent replicates [r, n], each with points that belong together: quasi-random ones with a shift of their own. The means of the
-/// replicates are independent, and their spread is the standard error; nothing else is, for quasi-random points.
+/// E y from independent replicates [r, n], each with points that belong together: quasi-random ones with a
+/// shift of their own. The means of the replicates are independent, and their spread is the standard error;
+/// nothing else is, for quasi-random points.
 ///
 /// # Errors
 /// Fewer than two replicates, empty ones, numbers that are not finite.

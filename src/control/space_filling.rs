@@ -2,9 +2,9 @@
 
 use ndarray::ArrayView2;
 
-/// The rows of `x` [n, d] in the order of the leaves of a balanced k-d tree: each node halves its points at the median of the coordinate that varies
-/// most, so that any run of the order is a compact cell. One uniform number then stands for a point, and to stratify it stratifies the data.
-/// O(n log n (d + 1)) comparisons.
+/// The rows of `x` [n, d] in the order of the leaves of a balanced k-d tree: each node halves its points at
+/// the median of the coordinate that varies most, so that any run of the order is a compact cell. One uniform
+/// number then stands for a point, and to stratify it stratifies the data. O(n log n (d + 1)) comparisons.
 ///
 /// ```
 /// let x = ndarray::array![[0.0, 0.0], [9.0, 0.1], [0.1, 0.2], [9.1, 0.0]];

@@ -1,9 +1,11 @@
-//! Controls from Stein's identity: for a law with the score s = grad ln p and a vector field g that does not grow too fast,
+//! Controls from Stein's identity: for a law with the score s = grad ln p and a vector field g that does not
+//! grow too fast,
 //!
 //! E[div g(X) + g(X) . s(X)] = 0,
 //!
-//! so every field gives a control, and the normalising constant of p is not needed (Assaraf and Caffarel 1999; Mira, Solgi and Imparato 2013). For
-//! a Gaussian law, quadratic fields control every polynomial of degree two without any rest.
+//! so every field gives a control, and the normalising constant of p is not needed (Assaraf and Caffarel
+//! 1999; Mira, Solgi and Imparato 2013). For a Gaussian law, quadratic fields control every polynomial of
+//! degree two without any rest.
 //!
 //! ```
 //! use ndarray::{array, Axis};
@@ -11,7 +13,8 @@
 //! use ndsm::mixture::{Covariances, Draw, Mixture};
 //! use ndsm::rng::Purpose;
 //! // E |X|^2 of a mixture whose modes overlap.
-//! let pi = Mixture::new(array![0.6, 0.4], array![[-0.6, 0.0], [0.9, 0.3]], Covariances::Spherical(array![1.0, 1.0]))?;
+//! let means = array![[-0.6, 0.0], [0.9, 0.3]];
+//! let pi = Mixture::new(array![0.6, 0.4], means, Covariances::Spherical(array![1.0, 1.0]))?;
 //! let x = pi.sample(2000, 0, Purpose::Test, Draw::Independent)?.0;
 //! let y = x.mapv(|x| x * x).sum_axis(Axis(1));
 //! let controls = stein::quadratic(x.view(), pi.score(x.view())?.view(), pi.total_mean().view())?;
@@ -36,8 +39,9 @@ pub fn linear(score: ArrayView2<f64>) -> Result<Array2<f64>> {
     Ok(score.to_owned())
 }
 
-/// The constant fields, and the linear ones y_i e_j + y_j e_i with y = x - `about`, i <= j: [n, d + d (d + 1)/2]. `about`, `[d]`, changes what the
-/// controls span in nothing and their conditioning a lot: take the mean.
+/// The constant fields, and the linear ones y_i e_j + y_j e_i with y = x - `about`, i <= j:
+/// [n, d + d (d + 1)/2]. `about`, `[d]`, changes what the controls span in nothing and their conditioning a
+/// lot: take the mean.
 ///
 /// # Errors
 /// `Shape` if the arrays do not fit.

@@ -8,7 +8,8 @@ fn normals(n: usize, step: u64) -> Vec<f64> {
     z
 }
 
-/// y = e^z with the controls z and z^2 - 1: skewed, so that coefficients and means of one sample depend on each other.
+/// y = e^z with the controls z and z^2 - 1: skewed, so that coefficients and means of one sample depend on
+/// each other.
 fn skewed(n: usize, step: u64) -> (Array1<f64>, Array2<f64>) {
     let z = normals(n, step);
     let c = Array2::from_shape_fn((n, 2), |(i, j)| if j == 0 { z[i] } else { z[i] * z[i] - 1.0 });
@@ -52,7 +53,8 @@ fn cross_fitting_is_unbiased_where_one_sample_is_not() {
 
 #[test]
 fn standard_errors_are_what_they_claim() {
-    // 4,000 repetitions: the mean of z^2 has a standard error of about 0.025. y = tanh(z + 1/2): the tails of e^z make every standard error too small.
+    // 4,000 repetitions: the mean of z^2 has a standard error of about 0.025. y = tanh(z + 1/2): the tails of
+    // e^z make every standard error too small.
     let f = |z: f64| (z + 0.5).tanh();
     let mean: f64 =
         (-800..=800).map(|i| 0.01 * f64::from(i)).map(|z| 0.01 * f(z) * (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt()).sum();
@@ -88,7 +90,8 @@ fn standard_errors_are_what_they_claim() {
 
 #[test]
 fn gains_are_those_of_theory() {
-    // e^z on z and z^2 - 1: Var e^z = e^2 - e; Hermite coefficients e^(1/2), e^(1/2)/2: what is left is e (e - 1 - 1 - 1/2).
+    // e^z on z and z^2 - 1: Var e^z = e^2 - e; Hermite coefficients e^(1/2), e^(1/2)/2: what is left is
+    // e (e - 1 - 1 - 1/2).
     let (y, c) = skewed(200_000, 0);
     let fit = Regression::default().cross_fitted(y.view(), c.view()).unwrap();
     let e = 1f64.exp();
@@ -219,7 +222,8 @@ fn stein_controls_are_exact_for_gaussians() {
 
 #[test]
 fn quasi_random_points_are_even_and_uniform() {
-    // Star discrepancy of the first 1,000 points in one dimension: at most 3 ln n / n; independent points have about 0.03.
+    // Star discrepancy of the first 1,000 points in one dimension: at most 3 ln n / n; independent points
+    // have about 0.03.
     let mut u: Vec<f64> = Kronecker::new(1, &mut Stream::new(0, Purpose::Test, 0, 0)).unwrap().points(1000).into_iter().collect();
     u.sort_by(f64::total_cmp);
     let off = u.iter().enumerate().map(|(i, u)| (u - i as f64 / 1000.0).abs().max((u - (i + 1) as f64 / 1000.0).abs()));

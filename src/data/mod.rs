@@ -23,6 +23,7 @@ mod encoder;
 mod file;
 pub mod idx;
 pub mod law;
+mod name;
 pub mod npy;
 pub mod pca;
 
@@ -31,6 +32,7 @@ pub use encoder::Encoder;
 pub(crate) use file::write_whole;
 pub use file::{ImageShape, MAX_NUMBERS, Table};
 pub use law::Law;
+pub use name::DataName;
 pub use pca::Pca;
 
 use crate::mixture::Mixture;
@@ -50,7 +52,7 @@ pub const FILE_HELD_OUT: usize = 2_000;
 /// Which data, as the configuration's table `data` says it.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// A law ([`law::LAWS`], `mixture`), `digits`, `idx`, `npy` or `csv`.
+    /// One of [`DataName::all`].
     pub name: String,
     /// The file or folder of `idx`, `npy` and `csv`.
     pub path: Option<PathBuf>,
@@ -95,33 +97,6 @@ impl Dataset {
     }
 }
 
-/// Where a name leads.
-enum Source {
-    Law(law::Constructor),
-    Mixture,
-    Digits,
-    File(fn(&Path) -> Result<Table>),
-}
-
-/// All names that [`load`] knows, in the order of the documentation.
-pub fn names() -> Vec<&'static str> {
-    law::LAWS.iter().map(|(name, _)| *name).chain(["mixture", "digits", "idx", "npy", "csv"]).collect()
-}
-
-fn source(name: &str) -> Result<Source> {
-    if let Some((_, make)) = law::LAWS.iter().find(|(known, _)| *known == name) {
-        return Ok(Source::Law(*make));
-    }
-    Ok(match name {
-        "mixture" => Source::Mixture,
-        "digits" => Source::Digits,
-        "idx" => Source::File(idx::read),
-        "npy" => Source::File(npy::read),
-        "csv" => Source::File(csv::read),
-        _ => return Err(Error::invalid("data.name", format!("one of {}", names().join(", ")), format!("`{name}`"))),
-    })
-}
-
 /// Draws or reads the data that `request` names.
 ///
 /// # Errors
@@ -129,29 +104,28 @@ fn source(name: &str) -> Result<Source> {
 /// more points than there are; [`Error::File`] for a file that is missing or not what it claims to be, or has fewer than 4
 /// rows (2 to train on, 2 held out).
 pub fn load(request: &Request) -> Result<Dataset> {
-    let source = source(&request.name)?;
+    let name = DataName::parse("data.name", &request.name)?;
     let n = request.n.filter(|n| *n > 0);
-    if request.path.is_some() && !matches!(source, Source::File(_)) {
+    if request.path.is_some() && !name.is_file() {
         return Err(Error::refused("data.path", format!("is for data.name = idx, npy or csv; `{}` reads no file", request.name)));
     }
-    if request.mixture.is_some() && !matches!(source, Source::Mixture) {
+    if request.mixture.is_some() && name != DataName::Mixture {
         return Err(Error::refused("data.mixture", format!("is for data.name = mixture, not for `{}`", request.name)));
     }
-    match source {
-        Source::Law(make) => draw(request, make()?, n),
-        Source::Mixture => {
+    let read: fn(&Path) -> Result<Table> = match name {
+        DataName::Digits => return split(request, digits::table(), "digits", n),
+        DataName::Law(law) => return draw(request, (law.make)()?, n),
+        DataName::Mixture => {
             let mixture = request.mixture.clone().ok_or_else(|| Error::refused("data.mixture", "must be given for data.name = mixture"))?;
-            draw(request, Arc::new(law::Modes::new("mixture", mixture)?), n)
+            return draw(request, Arc::new(law::Modes::new("mixture", mixture)?), n);
         }
-        Source::Digits => split(request, digits::table(), "digits", n),
-        Source::File(read) => {
-            let path = request
-                .path
-                .as_deref()
-                .ok_or_else(|| Error::refused("data.path", format!("must be given for data.name = {}", request.name)))?;
-            split(request, read(path)?, &path.display().to_string(), n)
-        }
-    }
+        DataName::Idx => idx::read,
+        DataName::Npy => npy::read,
+        DataName::Csv => csv::read,
+    };
+    let path = request.path.as_deref();
+    let path = path.ok_or_else(|| Error::refused("data.path", format!("must be given for data.name = {}", request.name)))?;
+    split(request, read(path)?, &path.display().to_string(), n)
 }
 
 fn draw(request: &Request, law: Arc<dyn Law>, n: Option<usize>) -> Result<Dataset> {

@@ -8,7 +8,7 @@ fn request(name: &str, n: Option<usize>, seed: u64) -> Request {
 
 #[test]
 fn every_law_is_reached_by_its_name() {
-    for (name, _) in law::LAWS {
+    for law::Named { name, .. } in law::laws() {
         let data = load(&request(name, Some(30), 2)).unwrap();
         let law = data.law.as_ref().unwrap();
         assert_eq!((data.name.as_str(), law.name(), data.points.nrows(), data.dim()), (*name, *name, 30, law.dim()));
@@ -18,7 +18,7 @@ fn every_law_is_reached_by_its_name() {
         let more = load(&request(name, None, 2)).unwrap();
         assert_eq!((more.points.nrows(), &more.held_out), (LAW_POINTS, &data.held_out));
     }
-    let known = names();
+    let known: Vec<&str> = DataName::all().map(DataName::name).collect();
     let distinct: std::collections::BTreeSet<_> = known.iter().collect();
     assert_eq!(distinct.len(), known.len());
 }
@@ -48,7 +48,7 @@ fn digits_are_split_without_overlap_and_keep_their_labels() {
 fn bad_requests_are_refused_with_the_key_they_concern() {
     let with_path = |name: &str| Request { path: Some("x".into()), ..request(name, None, 0) };
     for (request, words) in [
-        (request("digit", None, 0), "data.name: must be one of four-modes, near-c2, near-c4, ring, "),
+        (request("digit", None, 0), "data.name: must be one of \"digits\", \"idx\", \"npy\", \"csv\", \"four-modes\", "),
         (request("", None, 0), "data.name: must be one of"),
         (request("npy", None, 0), "data.path: must be given for data.name = npy"),
         (with_path("ring"), "data.path: is for data.name = idx, npy or csv; `ring` reads no file"),

@@ -25,7 +25,8 @@ pub struct Case {
     pub sampling: Vec<usize>,
     /// What every method of the case sets.
     pub settings: Vec<Setting>,
-    /// By how much the means of a fitted mixture are shifted along the first coordinate before anything else is done.
+    /// By how much the means of a fitted mixture are shifted along the first coordinate before anything else
+    /// is done.
     pub shift: f64,
     /// What is compared.
     pub methods: Vec<Method>,
@@ -96,8 +97,8 @@ pub fn cases(quick: bool) -> Vec<Case> {
     all
 }
 
-/// `k` modes of standard deviation .5 in R^d, at least 3 apart, with weights proportional to k, k - 1, ..., 1. The places are drawn
-/// from N(0, 16 I), too near ones again; the draw depends on k and d alone.
+/// `k` modes of standard deviation .5 in R^d, at least 3 apart, with weights proportional to k, k - 1, ...,
+/// 1. The places are drawn from N(0, 16 I), too near ones again; the draw depends on k and d alone.
 fn separated(k: usize, d: usize) -> Result<Mixture> {
     let mut stream = Stream::new(0, Purpose::Split, 16 + k as u64, d as u32);
     let mut means = Array2::<f64>::zeros((k, d));

@@ -11,7 +11,7 @@ use crate::metrics::{
 use crate::mixture::{Draw, Mixture};
 use crate::rng::Purpose;
 use crate::sample;
-use crate::train::{Reference, Trainer};
+use crate::train::{Reference, Settled, Trainer};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2};
 use std::time::Instant;
@@ -80,8 +80,8 @@ impl Job {
     }
 }
 
-/// Trains, draws samples with every key of the experiment, and measures them. A training that diverges is on record with infinite
-/// figures: it counts as the worst.
+/// Trains, draws samples with every key of the experiment, and measures them. A training that diverges is on
+/// record with infinite figures: it counts as the worst.
 ///
 /// # Errors
 /// Settings that cannot work.
@@ -106,7 +106,8 @@ pub fn run_job(job: &Job, experiment: &Experiment) -> Result<Vec<Record>> {
         return Ok(keys.into_iter().map(|key| Record { key, values }).collect());
     }
     let began = Instant::now();
-    let trained = Trainer::<f32>::new(&config, &reference, data.points.view()).and_then(|mut trainer| {
+    let settled = Settled::new(&config, &reference);
+    let trained = settled.and_then(|config| Trainer::<f32>::new(&config, &reference, data.points.view())).and_then(|mut trainer| {
         (0..config.train.steps).try_for_each(|_| trainer.step().map(drop))?;
         Ok(trainer)
     });

@@ -1,9 +1,10 @@
-//! Experiments that test the claim of the method as a sceptic would: against a linear baseline that was tuned with the same
-//! budget, with several seeds, intervals and paired tests, and where the reference is wrong.
+//! Experiments that test the claim of the method as a sceptic would: against a linear baseline that was tuned
+//! with the same budget, with several seeds, intervals and paired tests, and where the reference is wrong.
 //!
-//! An [`Experiment`] is a list of [`Case`]s. Each of its [`Method`]s is tuned on the case by random search (on seeds of its own), then
-//! trained once a seed; samples are drawn with several generation keys and measured against the exact law. Every training is one
-//! [`Job`], every line of figures one [`Record`]; what is on record already is not run again. [`summarise`] makes the table.
+//! An [`Experiment`] is a list of [`Case`]s. Each of its [`Method`]s is tuned on the case by random search
+//! (on seeds of its own), then trained once a seed; samples are drawn with several generation keys and
+//! measured against the exact law. Every training is one [`Job`], every line of figures one [`Record`]; what
+//! is on record already is not run again. [`summarise`] makes the table.
 
 mod case;
 mod job;
@@ -43,8 +44,8 @@ pub struct Experiment {
     pub samples: usize,
 }
 
-/// Mean sliced W_2 of two settings on the tuning seeds that differ by less than this factor count as equal: at a thousand points from four
-/// modes the counts of the modes alone move it by as much.
+/// Mean sliced W_2 of two settings on the tuning seeds that differ by less than this factor count as equal:
+/// at a thousand points from four modes the counts of the modes alone move it by as much.
 pub const TIE: f64 = 1.25;
 /// The first of the tuning seeds: none of them is reported.
 pub const TUNING: u64 = 1000;
@@ -70,10 +71,10 @@ impl Experiment {
         jobs
     }
 
-    /// The trainings that are reported, each with the settings that did best on the tuning seeds: of those whose mean sliced W_2 is at
-    /// most [`TIE`] times the least, the one with the least size of the NLL excess. Where modes lie apart, sliced W_2 hardly sees
-    /// samples between them, because the modes' weights dominate it. A method without a search of its own takes the settings of the
-    /// method it follows.
+    /// The trainings that are reported, each with the settings that did best on the tuning seeds: of those
+    /// whose mean sliced W_2 is at most [`TIE`] times the least, the one with the least size of the NLL
+    /// excess. Where modes lie apart, sliced W_2 hardly sees samples between them, because the modes' weights
+    /// dominate it. A method without a search of its own takes the settings of the method it follows.
     pub fn jobs(&self, tuned: &[Record]) -> Vec<Job> {
         let mut sums: HashMap<(&str, &str, usize), [f64; 3]> = HashMap::new();
         for r in tuned.iter().filter(|r| r.key.seed >= TUNING && !r.key.sweep) {
@@ -102,8 +103,8 @@ impl Experiment {
         jobs
     }
 
-    /// Runs the jobs that `known` does not hold, one a thread, and hands each one's records to `done` as it ends. The figures do not
-    /// depend on the number of threads; the seconds do.
+    /// Runs the jobs that `known` does not hold, one a thread, and hands each one's records to `done` as it
+    /// ends. The figures do not depend on the number of threads; the seconds do.
     ///
     /// # Errors
     /// The first error of a job or of `done`; jobs that have begun are finished, no other is begun.

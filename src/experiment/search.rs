@@ -4,8 +4,9 @@ use super::Space;
 use crate::config::{Setting, Value};
 use crate::rng::{Purpose, Stream};
 
-/// Candidate `index` of a space: its settings, and the solver's steps of generation. Number 0 is what larger studies found best
-/// (method.md, last section); the others are drawn. The draw depends on the space and the index alone: every case tries the same.
+/// Candidate `index` of a space: its settings, and the solver's steps of generation. Number 0 is what larger
+/// studies found best (method.md, last section); the others are drawn. The draw depends on the space and the
+/// index alone: every case tries the same.
 pub fn candidate(space: Space, index: usize) -> (Vec<Setting>, usize) {
     let mut settings: Vec<Setting> = Vec::new();
     let mut set = |key: &str, value: Value| settings.push(Setting::new(key, value));

@@ -19,7 +19,8 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// The median of the values that are not NaN: the mean of the two middle ones if their number is even, NaN without any.
+/// The median of the values that are not NaN: the mean of the two middle ones if their number is even, NaN
+/// without any.
 pub fn median(values: &[f64]) -> f64 {
     let mut all: Vec<f64> = values.iter().copied().filter(|v| !v.is_nan()).collect();
     all.sort_by(f64::total_cmp);
@@ -50,9 +51,9 @@ pub fn median_interval(values: &[f64]) -> Interval {
     Interval { median: median(&all), low: at(0.025), high: at(0.975) }
 }
 
-/// The median of the paired differences a_i - b_i with its interval, and the two-sided P value of the hypothesis that they are as
-/// often positive as negative, size for size (Fisher's sign-flip test of the mean; exact up to 16 pairs). Pairs that are not finite are
-/// left out.
+/// The median of the paired differences a_i - b_i with its interval, and the two-sided P value of the
+/// hypothesis that they are as often positive as negative, size for size (Fisher's sign-flip test of the
+/// mean; exact up to 16 pairs). Pairs that are not finite are left out.
 pub fn paired(a: &[f64], b: &[f64]) -> (Interval, f64) {
     let d: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).filter(|d| d.is_finite()).collect();
     let observed = d.iter().sum::<f64>().abs();
@@ -98,8 +99,8 @@ mod tests {
         assert!(paired(&[1.0; 30], &[0.0; 30]).1 <= 1e-4);
     }
 
-    /// The interval of 10 normals holds the median 0 in about 95 % of 400 trials; 3.9 standard errors of .011 and the bootstrap's own
-    /// error at n = 10, a few percent, are allowed.
+    /// The interval of 10 normals holds the median 0 in about 95 % of 400 trials; 3.9 standard errors of .011
+    /// and the bootstrap's own error at n = 10, a few percent, are allowed.
     #[test]
     fn intervals_cover() {
         let mut stream = Stream::new(3, Purpose::Test, 0, 0);

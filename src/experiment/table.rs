@@ -27,8 +27,8 @@ pub struct Row {
     pub nll_difference: (Interval, f64),
 }
 
-/// The rows of all cases, in their order. The baseline is the method `linear` with the solver steps of its own search, or in a sweep
-/// with the row's.
+/// The rows of all cases, in their order. The baseline is the method `linear` with the solver steps of its
+/// own search, or in a sweep with the row's.
 pub fn summarise(cases: &[Case], records: &[Record]) -> Vec<Row> {
     let mut rows = Vec::new();
     for case in cases {
@@ -110,8 +110,8 @@ pub fn markdown(rows: &[Row]) -> String {
     out
 }
 
-/// The number of optimiser steps at which a method's median sliced W_2 comes down to `target`, by interpolation in logarithms between
-/// the numbers that were run; `None` if it does not.
+/// The number of optimiser steps at which a method's median sliced W_2 comes down to `target`, by
+/// interpolation in logarithms between the numbers that were run; `None` if it does not.
 pub fn steps_to_reach(rows: &[Row], method: &str, target: f64) -> Option<f64> {
     let mut points: Vec<(f64, f64)> =
         rows.iter().filter(|r| r.method == method).map(|r| (r.case.steps as f64, r.figures[0].median)).collect();

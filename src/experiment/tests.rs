@@ -60,7 +60,8 @@ fn the_best_settings_are_taken() {
     }
 }
 
-/// A small job of every method: finite figures, the same for one and for two threads and in a second run; nothing is run twice.
+/// A small job of every method: finite figures, the same for one and for two threads and in a second run;
+/// nothing is run twice.
 #[test]
 fn jobs_are_functions_of_their_seed() {
     let e = Experiment { keys: 1, samples: 200, ..Experiment::QUICK };

@@ -3,7 +3,7 @@
 //! A matrix is `[[R; W]]`, row-major, paths last.
 
 use crate::Real;
-use crate::simd::W;
+use crate::simd::{Kernel, W, nested};
 
 /// `out` = a b, all n x n.
 #[inline(always)]
@@ -64,6 +64,11 @@ impl<R: Real> PhiMemory<R> {
     /// Fills `expm1`, `phi1` and `phi2` for A = h J.
     #[inline(always)]
     pub fn evaluate<const FMA: bool>(&mut self, h: &[R; W], jacobian: &[[R; W]], n: usize) {
+        nested::<FMA, _>(ExponentialFunctions { memory: self, h, jacobian, n });
+    }
+
+    #[inline(always)]
+    fn run<const FMA: bool>(&mut self, h: &[R; W], jacobian: &[[R; W]], n: usize) {
         let doublings = scaled::<R>(h, jacobian, n, &mut self.a);
         let degree = if R::SINGLE { 7 } else { 13 };
         // Horner: phi_2(B) = sum_k B^k/(k + 2)!.
@@ -139,6 +144,11 @@ impl<R: Real> GramianMemory<R> {
     /// Q(hJ) into `q`, [n, n].
     #[inline(always)]
     pub fn evaluate<const FMA: bool>(&mut self, h: &[R; W], jacobian: &[[R; W]], n: usize, q: &mut [[R; W]]) {
+        nested::<FMA, _>(Gramian { memory: self, h, jacobian, n, q });
+    }
+
+    #[inline(always)]
+    fn run<const FMA: bool>(&mut self, h: &[R; W], jacobian: &[[R; W]], n: usize, q: &mut [[R; W]]) {
         let doublings = scaled::<R>(h, jacobian, n, &mut self.a);
         let degree = if R::SINGLE { 10 } else { 20 };
         identity(q, n, R::one());
@@ -206,6 +216,41 @@ impl<R: Real> GramianMemory<R> {
             q.copy_from_slice(&self.term);
             double::<R, FMA>(&mut self.expm1, n, round, &doublings, &mut self.tmp);
         }
+    }
+}
+
+/// [`PhiMemory::evaluate`] as code of its own.
+struct ExponentialFunctions<'a, R> {
+    memory: &'a mut PhiMemory<R>,
+    h: &'a [R; W],
+    jacobian: &'a [[R; W]],
+    n: usize,
+}
+
+impl<R: Real> Kernel for ExponentialFunctions<'_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        self.memory.run::<FMA>(self.h, self.jacobian, self.n);
+    }
+}
+
+/// [`GramianMemory::evaluate`] as code of its own.
+struct Gramian<'a, R> {
+    memory: &'a mut GramianMemory<R>,
+    h: &'a [R; W],
+    jacobian: &'a [[R; W]],
+    n: usize,
+    q: &'a mut [[R; W]],
+}
+
+impl<R: Real> Kernel for Gramian<'_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        self.memory.run::<FMA>(self.h, self.jacobian, self.n, self.q);
     }
 }
 

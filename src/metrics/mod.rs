@@ -27,7 +27,7 @@ pub use neighbours::{memorisation_ratio, nearest};
 pub use pairs::{energy_distance, median_distance, mmd2};
 pub use sinkhorn::{Plan, sinkhorn_divergence, sinkhorn_plan};
 pub use support::{Support, expected_coverage, support};
-pub use transport::{sliced_w2, w2_1d, w2_quantiles, w2_to_quantile};
+pub use transport::{sliced_w2, sliced_w2_directions, w2_1d, w2_quantiles, w2_to_quantile};
 
 use crate::rng::{Purpose, Stream};
 use crate::{Error, Result};

@@ -4,8 +4,8 @@ use super::check_pair;
 use crate::data::Law;
 use crate::linalg::Cholesky;
 use crate::mixture::Mixture;
+use crate::par;
 use crate::{Error, Result};
-use ndarray::parallel::prelude::*;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Zip};
 
 /// Points whose distances to a mode are found by one matrix product.
@@ -44,20 +44,17 @@ pub fn outlier_share(x: ArrayView2<f64>, mixture: &Mixture, stds: f64) -> Result
         .filter(|k| mixture.weights()[*k] > 0.0)
         .map(|k| Ok((mixture.means().index_axis_move(Axis(0), k), Cholesky::new(mixture.covariance(k).view())?.inverse_lower())))
         .collect::<Result<_>>()?;
-    let outliers: usize = x
-        .axis_chunks_iter(Axis(0), ROWS)
-        .into_par_iter()
-        .map(|x| {
-            let mut least = Array1::from_elem(x.nrows(), f64::INFINITY);
-            for (mean, whiten) in &modes {
-                let z = (&x - mean).dot(&whiten.t());
-                Zip::from(&mut least).and(z.rows()).for_each(|least, z| *least = least.min(z.dot(&z)));
-            }
-            // A sample that is NaN is far from everything: `min` passed its NaN over.
-            least.iter().filter(|d2| **d2 > stds * stds).count()
-        })
-        .sum();
-    Ok(outliers as f64 / x.nrows() as f64)
+    let outliers = par::map(x.nrows().div_ceil(ROWS), |block| {
+        let x = x.slice(ndarray::s![block * ROWS..x.nrows().min((block + 1) * ROWS), ..]);
+        let mut least = Array1::from_elem(x.nrows(), f64::INFINITY);
+        for (mean, whiten) in &modes {
+            let z = (&x - mean).dot(&whiten.t());
+            Zip::from(&mut least).and(z.rows()).for_each(|least, z| *least = least.min(z.dot(&z)));
+        }
+        // A sample that is NaN is far from everything: `min` passed its NaN over.
+        least.iter().filter(|d2| **d2 > stds * stds).count()
+    });
+    Ok(outliers.iter().sum::<usize>() as f64 / x.nrows() as f64)
 }
 
 /// Mean of -ln p over the samples, p the exact density of `law`: its entropy for samples of the law itself. `x`: [n, d].

@@ -1,22 +1,28 @@
 //! Nearest neighbours: which training point a sample resembles, and whether samples are copies.
 
-use super::pairs::per_row;
+use super::pairs::{per_row_bounded, squared_distance};
 use super::{check_pair, subset};
 use crate::Result;
 use ndarray::ArrayView2;
 
-/// For each row of `x`: [n, d] the index of the nearest row of `y`: [m, d] (the first of equals) and the distance to it.
+/// For each row of `x`: [n, d] the index of the nearest row of `y`: [m, d] (the first of equals) and the distance to it, both by
+/// the differences of the coordinates: a copy has distance 0, however far from the origin it is.
 ///
 /// # Errors
 /// [`crate::Error::Shape`] if the widths differ or a sample is empty.
 pub fn nearest(x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<Vec<(usize, f64)>> {
     check_pair("nearest", x, y, 1)?;
-    Ok(per_row(x, y, |i, d2| {
-        let least = |best: usize, j: usize| if d2[j] < d2[best] { j } else { best };
-        let j = (0..d2.len()).fold(0, least);
-        // Anew from the difference: a copy has distance 0, not rounding.
-        let distance = x.row(i).iter().zip(y.row(j)).map(|(x, y)| (x - y) * (x - y)).sum::<f64>().sqrt();
-        (j, distance)
+    Ok(per_row_bounded(x, y, |i, d2, slack| {
+        // The nearest is among those that are within the error of the least.
+        let reach = d2.iter().copied().fold(f64::INFINITY, f64::min) + 2.0 * slack;
+        let mut best: Option<(usize, f64)> = None;
+        for (j, _) in d2.iter().enumerate().filter(|(_, d2)| **d2 <= reach || reach.is_nan()) {
+            let exact = squared_distance(x.row(i), y.row(j));
+            if best.is_none_or(|(_, least)| exact < least) {
+                best = Some((j, exact));
+            }
+        }
+        best.map_or((0, f64::NAN), |(j, d2)| (j, d2.sqrt()))
     }))
 }
 
@@ -64,5 +70,31 @@ mod tests {
         // As many copies as held-out points, so that no training point is left out of the comparison.
         let seen = training.slice(ndarray::s![..300, ..]).to_owned();
         assert_eq!(ratio(&seen, &seen), 0.0);
+    }
+
+    /// Two clusters of unit size, far from each other and from the origin: the rows are those of the plain differences, and
+    /// copies are found where they are.
+    #[test]
+    fn clusters_far_apart_keep_their_neighbours() {
+        for far in [1e3, 1e7, 1e12] {
+            let clusters = |draw: u64| {
+                let mut x = normals(200, 2, draw);
+                x.indexed_iter_mut().for_each(|((i, _), v)| *v += if i % 2 == 0 { far } else { -far });
+                x
+            };
+            let (x, y) = (clusters(1), clusters(2));
+            let by_difference = |i: usize| {
+                let d2 = |j: usize| x.row(i).iter().zip(y.row(j)).map(|(x, y)| (x - y) * (x - y)).sum::<f64>();
+                let j = (0..200).fold(0, |best, j| if d2(j) < d2(best) { j } else { best });
+                (j, d2(j).sqrt())
+            };
+            let found = nearest(x.view(), y.view()).unwrap();
+            let wrong = (0..200).filter(|i| found[*i] != by_difference(*i)).count();
+            assert_eq!(wrong, 0, "at {far:e}: {wrong} of 200 are wrong");
+            for (i, (j, distance)) in nearest(y.view(), y.view()).unwrap().into_iter().enumerate() {
+                // Far out the grid of numbers is so coarse that points coincide: the first of equals.
+                assert!(distance == 0.0 && j <= i && y.row(i) == y.row(j), "at {far:e}: {i} {j} {distance}");
+            }
+        }
     }
 }

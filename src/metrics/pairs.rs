@@ -1,43 +1,66 @@
 //! Discrepancies that average over pairs of points: energy distance and maximum mean discrepancy.
 
 use super::check_pair;
+use crate::par;
 use crate::simd::{Kernel, W, dispatch};
 use crate::{Error, Result};
-use ndarray::parallel::prelude::*;
-use ndarray::{ArrayView2, Axis};
+use ndarray::{ArrayView1, ArrayView2, Axis};
 
 /// Rows of the first sample whose distances to the whole second sample are held at once.
 const ROWS: usize = 32;
 
+/// A product form that is smaller than this share of |x|^2 + |y|^2 has lost half of its digits.
+const CANCELLED: f64 = 1.0 / (1 << 26) as f64;
+
 /// `f(i, d2)` for each row i of `x`, in order; `d2[j]` = |x_i - y_j|^2 for all rows of `y`.
 ///
-/// |x|^2 + |y|^2 - 2 x . y by matrix products, after moving the origin to the mean of `y`: the absolute error is a few
-/// epsilon (|x|^2 + |y|^2), so a distance near 0 may read 1e-8 of the data's size, and is never negative.
+/// |x|^2 + |y|^2 - 2 x . y by matrix products, after moving the origin to the mean of `y`: the error is a few epsilon
+/// (|x|^2 + |y|^2). What cancels further than to [`CANCELLED`] is [`squared_distance`] instead, so that equal points have
+/// distance 0 and a cluster far from the mean keeps its distances.
 pub(super) fn per_row<T: Send>(x: ArrayView2<f64>, y: ArrayView2<f64>, f: impl Fn(usize, &mut [f64]) -> T + Sync) -> Vec<T> {
+    per_row_bounded(x, y, |i, d2, _| f(i, d2))
+}
+
+/// [`per_row`], `f(i, d2, slack)`, for those who compare: `d2[j]` differs from [`squared_distance`] by at most `slack`. Two
+/// distances that are nearer to each other must be compared in that form, which does not depend on the other points.
+pub(super) fn per_row_bounded<T: Send>(x: ArrayView2<f64>, y: ArrayView2<f64>, f: impl Fn(usize, &mut [f64], f64) -> T + Sync) -> Vec<T> {
     let Some(origin) = y.mean_axis(Axis(0)) else { return Vec::new() };
-    let y = &y - &origin;
-    let y2 = y.map_axis(Axis(1), |y| y.dot(&y));
-    let blocks: Vec<Vec<T>> = x
-        .axis_chunks_iter(Axis(0), ROWS)
-        .into_par_iter()
-        .enumerate()
-        .map(|(block, x)| {
-            let x = &x - &origin;
-            // `row` is a slice whatever memory order the product chooses for its result.
-            let mut row = vec![0.0; y.nrows()];
-            let products = x.dot(&y.t());
-            let rows = products.rows().into_iter().zip(x.rows()).enumerate();
-            rows.map(|(i, (products, x))| {
-                let x2 = x.dot(&x);
-                for ((d2, product), y2) in row.iter_mut().zip(products).zip(&y2) {
-                    *d2 = (x2 + y2 - 2.0 * product).max(0.0);
+    let centred = &y - &origin;
+    let y2 = centred.map_axis(Axis(1), |y| y.dot(&y));
+    let farthest = y2.iter().copied().fold(0.0, f64::max);
+    // In units of epsilon/2, d = 2 n: the sums of n products in |x|^2, |y|^2 and 2 x . y may be off by 2 n (|x|^2 + |y|^2),
+    // centring by 4 and adding up by 6 of it; the sum of n squares by n + 2 of a |x - y|^2 <= 2 (|x|^2 + |y|^2).
+    let relative = (2 * y.ncols() + 8) as f64 * f64::EPSILON;
+    let blocks: Vec<Vec<T>> = par::map(x.nrows().div_ceil(ROWS), |block| {
+        let x = x.slice(ndarray::s![block * ROWS..x.nrows().min((block + 1) * ROWS), ..]);
+        let near = &x - &origin;
+        // `row` is a slice whatever memory order the product chooses for its result.
+        let mut row = vec![0.0; y.nrows()];
+        let products = near.dot(&centred.t());
+        let rows = products.rows().into_iter().zip(near.rows()).enumerate();
+        rows.map(|(i, (products, near))| {
+            let x2 = near.dot(&near);
+            for ((d2, product), y2) in row.iter_mut().zip(products).zip(&y2) {
+                *d2 = (x2 + y2 - 2.0 * product).max(0.0);
+            }
+            for (j, (d2, y2)) in row.iter_mut().zip(&y2).enumerate() {
+                let size = x2 + y2;
+                // What is not a number shall not be hidden.
+                if *d2 <= CANCELLED * size || size.is_nan() {
+                    *d2 = squared_distance(x.row(i), y.row(j));
                 }
-                f(block * ROWS + i, &mut row)
-            })
-            .collect()
+            }
+            f(block * ROWS + i, &mut row, relative * (x2 + farthest))
         })
-        .collect();
+        .collect()
+    });
     blocks.into_iter().flatten().collect()
+}
+
+/// |x - y|^2 as the sum of squared differences: 0 of equal points, the same from either side, and the same for the same two
+/// points wherever they stand among others. Exact for whole numbers up to 2^26 / sqrt d.
+pub(super) fn squared_distance(x: ArrayView1<f64>, y: ArrayView1<f64>) -> f64 {
+    x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum()
 }
 
 /// Mean over pairs of a function of the squared distance, whose sum over a slice is `sum` and whose value at 0 is `at_zero`:
@@ -93,16 +116,19 @@ pub(super) fn kernel_within(x: ArrayView2<f64>, bandwidth: f64) -> Result<f64> {
     Ok(kernel(x, x, true, bandwidth))
 }
 
-/// The median distance between two points of `x`: [n, d], the usual bandwidth of [`mmd2`]. Holds n^2/2 numbers.
+/// The median distance between two points of `x`: [n, d], the usual bandwidth of [`mmd2`]; of an even number of pairs the mean
+/// of the middle two. Holds n^2/2 numbers.
 ///
 /// # Errors
-/// [`Error::Shape`] for fewer than 2 points; [`Error::Invalid`] if the median is 0: at least half of all pairs coincide.
+/// [`Error::Shape`] for fewer than 2 points; [`Error::Invalid`] if the median is 0: more than half of all pairs coincide.
 pub fn median_distance(x: ArrayView2<f64>) -> Result<f64> {
     check_pair("median_distance", x, x, 2)?;
     let mut all: Vec<f64> = per_row(x, x, |i, d2| d2[..i].to_vec()).into_iter().flatten().collect();
-    let middle = all.len() / 2;
-    let (_, median, _) = all.select_nth_unstable_by(middle, f64::total_cmp);
-    if *median > 0.0 { Ok(median.sqrt()) } else { Err(Error::refused("median_distance", "half of all pairs of points coincide")) }
+    let (even, middle) = (all.len().is_multiple_of(2), all.len() / 2);
+    let (below, upper, _) = all.select_nth_unstable_by(middle, f64::total_cmp);
+    let lower = if even { below.iter().copied().fold(0.0, f64::max) } else { *upper };
+    let median = 0.5 * (lower.sqrt() + upper.sqrt());
+    if median > 0.0 { Ok(median) } else { Err(Error::refused("median_distance", "more than half of all pairs of points coincide")) }
 }
 
 /// sum_j sqrt(d2_j), in 16 lanes.
@@ -237,5 +263,31 @@ mod tests {
             assert!(mmd2(x.view(), x.view(), h).is_err());
         }
         assert!(median_distance(Array2::zeros((4, 2)).view()).is_err());
+    }
+
+    /// Of an even number of pairs, the mean of the middle two; of copies, 0 and not rounding.
+    #[test]
+    fn the_median_distance_is_the_middle_or_the_mean_of_the_middle_two() {
+        // Distances 1, 2, 3, 4, 6, 7 on the line.
+        let even = median_distance(array![[0.0], [1.0], [3.0], [7.0]].view()).unwrap();
+        assert_eq!(even, 3.5);
+        // Three pairs of six coincide: the middle two are 0 and 2.
+        let half = median_distance(array![[0.1], [0.1], [0.1], [2.1]].view()).unwrap();
+        assert!((half - 1.0).abs() <= 1e-15, "{half}");
+        let copies = median_distance(array![[0.1, 0.7], [0.1, 0.7], [0.1, 0.7], [0.1, 0.7], [2.1, 0.3]].view());
+        assert!(copies.is_err(), "{copies:?}");
+    }
+
+    /// Clusters far apart: distances within one keep their digits.
+    #[test]
+    fn small_distances_keep_their_digits_far_from_the_mean() {
+        let (x, far) = (normals(40, 2, 1).mapv(|v| (v * 1024.0).round() / 1024.0), 2f64.powi(24));
+        let mut apart = ndarray::concatenate![Axis(0), x, x];
+        apart.slice_mut(ndarray::s![..40, ..]).mapv_inplace(|v| v + far);
+        apart.slice_mut(ndarray::s![40.., ..]).mapv_inplace(|v| v - far);
+        // Kernels between the clusters are 0; those within are those of one cluster: 2 * 40 * 39 of 80 * 79 pairs.
+        let within = |x: &Array2<f64>| kernel(x.view(), x.view(), true, 0.5);
+        let (one, two) = (within(&x), within(&apart));
+        assert!((two - one * 39.0 / 79.0).abs() <= 1e-12 * one, "{two} {}", one * 39.0 / 79.0);
     }
 }

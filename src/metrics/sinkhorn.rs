@@ -2,10 +2,10 @@
 
 use super::check_pair;
 use super::pairs::per_row;
+use crate::par;
 use crate::simd::{Kernel, W, dispatch};
 use crate::{Error, Real, Result};
 use ndarray::ArrayView2;
-use rayon::prelude::*;
 
 /// Most points of a set: two square matrices of them are held.
 const MOST: usize = 8192;
@@ -20,16 +20,19 @@ const FALL: f64 = 0.25;
 const STEPS: usize = 20;
 const ROUGH: f64 = 1e-2;
 
-/// The Sinkhorn divergence (Genevay, Peyre and Cuturi 2018; Feydy et al. 2019), OT(x, y) - (OT(x, x) + OT(y, y))/2, with the entropic terms in each:
-/// OT(x, y) = min_P <P, C> + epsilon KL(P | a b), C_ij = |x_i - y_j|^2, equal weights a and b. At least 0, and 0 only for equal samples; near W_2^2 for a
-/// small epsilon, near the squared distance of the means for a large one. `x`: [n, d], `y`: [m, d]; value and `epsilon` in the square of their unit.
+/// The Sinkhorn divergence (Genevay, Peyre and Cuturi 2018; Feydy et al. 2019), OT(x, y) - (OT(x, x) + OT(y, y))/2, with the
+/// entropic terms in each: OT(x, y) = min_P <P, C> + epsilon KL(P | a b), C_ij = |x_i - y_j|^2, equal weights a and b. At least
+/// 0, also where the iteration ends early, and 0 only for equal samples; near W_2^2 for a small epsilon, near the squared
+/// distance of the means for a large one. `x`: [n, d], `y`: [m, d]; value and `epsilon` in the square of their unit.
 ///
-/// The iteration ends where the marginals are right to 1e-9, or to 1e-5 after 1,000 rounds: a plan whose marginals are off by e in sum has a value off by at
-/// most e times the largest cost, and mostly by far less. A small epsilon takes many rounds of n m exponentials each; 1/100 of the typical cost is small.
+/// The iteration ends where the marginals are right to 1e-9, or to 1e-5 after 1,000 rounds: a plan whose marginals are off by e
+/// in sum has a value off by at most e times the largest cost, and mostly by far less. A small epsilon takes many rounds of n m
+/// exponentials each; 1/100 of the typical cost is small.
 ///
 /// # Errors
-/// [`Error::Shape`] if the widths differ or a sample is empty; [`Error::Invalid`] for an epsilon that is not positive, for more than 8,192 points and for
-/// coordinates that are not finite; [`Error::NoConvergence`] after 20,000 iterations: epsilon is too small for the size of the points.
+/// [`Error::Shape`] if the widths differ or a sample is empty; [`Error::Invalid`] for an epsilon that is not positive, for more
+/// than 8,192 points and for coordinates that are not finite; [`Error::NoConvergence`] after 20,000 iterations: epsilon is too
+/// small for the size of the points.
 ///
 /// ```
 /// use ndarray::array;
@@ -41,8 +44,11 @@ const ROUGH: f64 = 1e-2;
 pub fn sinkhorn_divergence(x: ArrayView2<f64>, y: ArrayView2<f64>, epsilon: f64) -> Result<f64> {
     check("sinkhorn_divergence", x, y, epsilon)?;
     let own = |x: ArrayView2<f64>| symmetric(&Costs::new(x, x), epsilon);
+    let ((of_x, f), (of_y, g)) = (own(x)?, own(y)?);
     let (there, back) = (Costs::new(x, y), Costs::new(y, x));
-    Ok(between(&there, &back, epsilon)? - 0.5 * (own(x)? + own(y)?))
+    let divergence = between(&there, &back, [&f, &g], epsilon)? - 0.5 * (of_x + of_y);
+    // Not negative but for rounding, see [`between`].
+    Ok(if divergence < 0.0 { 0.0 } else { divergence })
 }
 
 /// What a fixed number of Sinkhorn's iterations come to.
@@ -54,8 +60,8 @@ pub struct Plan {
     pub error: f64,
 }
 
-/// `iterations` of Sinkhorn's iteration at one epsilon (Cuturi 2013, in the log domain), from potentials of 0: the cost of the plan, for
-/// those who set their own limits. What it minimises and the units are those of [`sinkhorn_divergence`].
+/// `iterations` of Sinkhorn's iteration at one epsilon (Cuturi 2013, in the log domain), from potentials of 0: the cost of the
+/// plan, for those who set their own limits. What it minimises and the units are those of [`sinkhorn_divergence`].
 ///
 /// # Errors
 /// As [`sinkhorn_divergence`], but for its last.
@@ -69,8 +75,8 @@ pub fn sinkhorn_plan(x: ArrayView2<f64>, y: ArrayView2<f64>, epsilon: f64, itera
     }
     // P_ij = e^((f_i + g_j - C_ij)/epsilon)/(n m): rows are right after the last half of an iteration, columns nearly.
     let rate = 1.0 / epsilon;
-    let row = |(row, f): (&Vec<f64>, &f64)| row.iter().zip(&g).map(|(c, g)| c * ((f + g - c) * rate).exp()).sum::<f64>();
-    let costs: Vec<f64> = there.rows.par_iter().zip(&f).map(row).collect();
+    let row = |i: usize| there.rows[i].iter().zip(&g).map(|(c, g)| c * ((f[i] + g - c) * rate).exp()).sum::<f64>();
+    let costs = par::map(there.rows.len(), row);
     let error = back.soft_minimum(&g, &f, epsilon).1;
     Ok(Plan { cost: costs.iter().sum::<f64>() / (x.nrows() * y.nrows()) as f64, error })
 }
@@ -99,16 +105,18 @@ struct Costs {
 impl Costs {
     fn new(x: ArrayView2<f64>, y: ArrayView2<f64>) -> Self {
         let rows = per_row(x, y, |_, d2| d2.to_vec());
-        let largest = rows.par_iter().map(|row| row.iter().copied().fold(0.0, f64::max)).reduce(|| 0.0, f64::max);
+        let largest = rows.iter().flatten().copied().fold(0.0, f64::max);
         Costs { rows, largest }
     }
 
-    /// The potential that belongs to `g`, of equal weights: new_i = -epsilon ln mean_j e^((g_j - C_ij)/epsilon). In terms of the old one, `f`, the mean is
-    /// that of P_ij/(a_i b_j), whose distance from 1 is the error of marginal i: also returned, in sum over i.
+    /// The potential that belongs to `g`, of equal weights: new_i = -epsilon ln mean_j e^((g_j - C_ij)/epsilon). In terms of the
+    /// old one, `f`, the mean is that of P_ij/(a_i b_j), whose distance from 1 is the error of marginal i: also returned, in sum
+    /// over i.
     fn soft_minimum(&self, f: &[f64], g: &[f64], epsilon: f64) -> (Vec<f64>, f64) {
-        let each = |(row, f): (&Vec<f64>, &f64)| {
+        let each = |i: usize| {
+            let (row, f) = (&self.rows[i], f[i]);
             let mean = |shift: f64| dispatch(SumExp { costs: row, g, shift, rate: 1.0 / epsilon }) / g.len() as f64;
-            let marginal = mean(*f);
+            let marginal = mean(f);
             // Far from convergence the sum may leave the range of numbers: then about the largest term.
             if marginal > 1e-200 && marginal < 1e200 {
                 return (f - epsilon * marginal.ln(), (marginal - 1.0).abs());
@@ -116,7 +124,7 @@ impl Costs {
             let least = row.iter().zip(g).map(|(c, g)| c - g).fold(f64::INFINITY, f64::min);
             (least - epsilon * mean(least).ln(), f64::INFINITY)
         };
-        let each: Vec<(f64, f64)> = self.rows.par_iter().zip(f).with_min_len(8).map(each).collect();
+        let each = par::map(self.rows.len(), each);
         let error = each.iter().map(|e| e.1).sum::<f64>() / f.len() as f64;
         (each.into_iter().map(|e| e.0).collect(), error)
     }
@@ -149,13 +157,17 @@ impl Kernel for SumExp<'_> {
     }
 }
 
-/// Iterates `step`, which returns the error of the marginals, while epsilon falls from the largest cost to its value.
-fn iterate(largest: f64, epsilon: f64, mut step: impl FnMut(f64) -> f64) -> Result<()> {
+/// Iterates `step`, which returns the error of the marginals, while epsilon falls from the largest cost to above its value.
+fn fall(largest: f64, epsilon: f64, mut step: impl FnMut(f64) -> f64) {
     let mut e = largest;
     while e > epsilon {
         (0..STEPS).any(|_| step(e) <= ROUGH);
         e *= FALL;
     }
+}
+
+/// Iterates `step` at `epsilon` until the marginals are right.
+fn converge(epsilon: f64, mut step: impl FnMut(f64) -> f64) -> Result<()> {
     if (0..ITERATIONS).any(|i| step(epsilon) <= if i < PATIENCE { FINE } else { COARSE }) {
         return Ok(());
     }
@@ -166,27 +178,48 @@ fn mean(f: &[f64]) -> f64 {
     f.iter().sum::<f64>() / f.len() as f64
 }
 
-/// OT between two sets, by its dual: mean f + mean g where g belongs to f.
-fn between(there: &Costs, back: &Costs, epsilon: f64) -> Result<f64> {
+/// OT between two sets, by its dual D(f, g) = mean f + mean g - epsilon (mean_ij e^((f_i + g_j - C_ij)/epsilon) - 1), whose last
+/// term is 0 where g belongs to f. `own`: the potentials h_x, h_y of each set with itself, see [`symmetric`].
+///
+/// The iteration starts where D is larger: where the fall of epsilon has led, or at (h_x, h_y). Because e^(-C/epsilon) is a
+/// positive definite kernel, D(h_x, h_y) >= (D_xx(h_x, h_x) + D_yy(h_y, h_y))/2 (Feydy et al. 2019, theorem 1), for any h_x and
+/// h_y, and no round lowers D: wherever the iteration ends, the divergence is not negative. Ends of its own, each a little
+/// below its maximum, would leave the sign to chance, and of nearly equal samples the second start is the solution.
+fn between(there: &Costs, back: &Costs, own: [&[f64]; 2], epsilon: f64) -> Result<f64> {
     let (mut f, mut g) = (vec![0.0; there.rows.len()], vec![0.0; back.rows.len()]);
-    iterate(there.largest, epsilon, |e| {
-        let (new, error) = there.soft_minimum(&f, &g, e);
-        f = new;
-        g = back.soft_minimum(&g, &f, e).0;
+    let step = |f: &mut Vec<f64>, g: &mut Vec<f64>, e: f64| {
+        let (new, error) = there.soft_minimum(f, g, e);
+        *f = new;
+        *g = back.soft_minimum(g, f, e).0;
         error
-    })?;
+    };
+    fall(there.largest, epsilon, |e| step(&mut f, &mut g, e));
+    let best = |f: &[f64], g: &[f64]| back.soft_minimum(g, f, epsilon).0;
+    let (fallen, [h, of_y]) = (best(&f, &g), own);
+    let near = best(h, of_y);
+    if mean(h) + mean(&near) > mean(&f) + mean(&fallen) {
+        (f, g) = (h.to_vec(), near);
+    }
+    converge(epsilon, |e| step(&mut f, &mut g, e))?;
     Ok(mean(&f) + mean(&g))
 }
 
-/// OT between a set and itself, whose two potentials are equal: the mean of the old and the new one converges fast.
-fn symmetric(costs: &Costs, epsilon: f64) -> Result<f64> {
+/// OT between a set and itself, whose two potentials are equal: the mean of the old and the new one converges fast. Also that
+/// mean, h: with f', which belongs to f, the value is D(f, f') <= D(h, h), since D is concave and does not change if its
+/// arguments are exchanged.
+fn symmetric(costs: &Costs, epsilon: f64) -> Result<(f64, Vec<f64>)> {
     let mut f = vec![0.0; costs.rows.len()];
-    iterate(costs.largest, epsilon, |e| {
-        let (new, error) = costs.soft_minimum(&f, &f, e);
+    let step = |f: &mut Vec<f64>, e: f64| {
+        let (new, error) = costs.soft_minimum(f, f, e);
         f.iter_mut().zip(&new).for_each(|(f, new)| *f = 0.5 * (*f + new));
         error
-    })?;
-    Ok(mean(&f) + mean(&costs.soft_minimum(&f, &f, epsilon).0))
+    };
+    fall(costs.largest, epsilon, |e| step(&mut f, e));
+    converge(epsilon, |e| step(&mut f, e))?;
+    let value = mean(&f);
+    let new = costs.soft_minimum(&f, &f, epsilon).0;
+    f.iter_mut().zip(&new).for_each(|(f, new)| *f = 0.5 * (*f + new));
+    Ok((value + mean(&new), f))
 }
 
 #[cfg(test)]
@@ -238,6 +271,26 @@ mod tests {
         }
         for bad in [0.0, -1.0, f64::NAN] {
             assert!(sinkhorn_divergence(x.view(), moved.view(), bad).is_err());
+        }
+    }
+
+    /// Equal samples, nearly equal ones and small epsilons, where the iteration creeps: not below 0, and 0 of equal samples.
+    #[test]
+    fn it_is_never_negative_and_0_of_equal_samples() {
+        let mut least = f64::INFINITY;
+        for (n, d, epsilon) in [(60, 3, 0.3), (60, 3, 0.03), (100, 2, 0.05), (100, 2, 0.01), (40, 1, 1e-3), (30, 8, 2.0)] {
+            let x = normals(n, d, 1);
+            let same = sinkhorn_divergence(x.view(), shuffled(&x).view(), epsilon).unwrap();
+            least = least.min(same);
+            assert!(same >= 0.0, "{n} {d} {epsilon}: {same:e}");
+            assert!(same <= 1e-13, "{n} {d} {epsilon}: {same:e}");
+            for shift in [1e-9, 1e-7, 1e-5, 1e-3] {
+                let near = &shuffled(&x) + &(normals(n, d, 2) * shift);
+                let found = sinkhorn_divergence(x.view(), near.view(), epsilon).unwrap();
+                // A plan that moves each point to its neighbour costs |shift|^2, and so much at most is gained by spreading.
+                assert!(found >= 0.0, "{n} {d} {epsilon} {shift}: {found:e}");
+                assert!(found <= 30.0 * d as f64 * shift * shift + 1e-13, "{n} {d} {epsilon} {shift}: {found:e}");
+            }
         }
     }
 }

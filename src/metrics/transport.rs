@@ -3,9 +3,9 @@
 use super::check_pair;
 use crate::Result;
 use crate::data::law::gauss_legendre;
+use crate::par;
 use crate::rng::{Purpose, Stream};
-use ndarray::parallel::prelude::*;
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 
 /// Directions that are projected on in one matrix product.
 const BLOCK: usize = 8;
@@ -41,27 +41,38 @@ pub fn w2_to_quantile(x: &[f64], quantile: impl Fn(f64) -> f64) -> f64 {
 /// Sliced W_2: the root of the mean, over `directions` random directions theta, of W_2^2 between the samples theta . x and
 /// theta . y. `x`: [n, d], `y`: [m, d]; the unit is theirs. Costs O(directions (n + m)(d + ln(n + m))).
 ///
-/// The directions depend on `seed` and d alone, so that figures of different models are comparable.
+/// The directions are [`sliced_w2_directions`]: they depend on `seed` and d alone, so that figures of different models are
+/// comparable. At least one is taken.
 ///
 /// # Errors
 /// [`crate::Error::Shape`] if the widths differ or a sample is empty.
 pub fn sliced_w2(x: ArrayView2<f64>, y: ArrayView2<f64>, directions: usize, seed: u64) -> Result<f64> {
     check_pair("sliced_w2", x, y, 1)?;
-    let theta = unit_vectors(directions.max(1), x.ncols(), seed);
-    let blocks: Vec<f64> = theta
-        .axis_chunks_iter(Axis(0), BLOCK)
-        .into_par_iter()
-        .map(|theta| {
-            let (px, py) = (theta.dot(&x.t()), theta.dot(&y.t()));
-            let line = |p: ArrayView1<f64>| sorted(p.to_vec());
-            px.rows().into_iter().zip(py.rows()).map(|(px, py)| w2_squared(&line(px), &line(py))).sum()
-        })
-        .collect();
+    let theta = sliced_w2_directions(directions.max(1), x.ncols(), seed);
+    let blocks = par::map(theta.nrows().div_ceil(BLOCK), |block| {
+        let theta = theta.slice(ndarray::s![block * BLOCK..theta.nrows().min((block + 1) * BLOCK), ..]);
+        let (px, py) = (theta.dot(&x.t()), theta.dot(&y.t()));
+        let line = |p: ArrayView1<f64>| sorted(p.to_vec());
+        px.rows().into_iter().zip(py.rows()).map(|(px, py)| w2_squared(&line(px), &line(py))).sum::<f64>()
+    });
     Ok((blocks.iter().sum::<f64>() / theta.nrows() as f64).sqrt())
 }
 
-/// Uniform on the unit sphere, one a row: normalised normals.
-fn unit_vectors(count: usize, d: usize, seed: u64) -> Array2<f64> {
+/// The directions theta of [`sliced_w2`], [count, d]: one a row, independent and uniform on the unit sphere of R^d, as a vector
+/// of d standard normals from the stream (`seed`, `Purpose::Metric`, step 0, chunk row) over its length. The first rows are the
+/// same for every `count`.
+///
+/// ```
+/// use ndarray::array;
+/// use ndsm::metrics::{sliced_w2, sliced_w2_directions, w2_1d};
+/// let (x, y) = (array![[0.0, 1.0], [2.0, -1.0]], array![[1.0, 1.0], [0.5, 3.0], [-1.0, 0.0]]);
+/// let theta = sliced_w2_directions(100, 2, 7);
+/// let squares = theta.rows().into_iter().map(|theta| w2_1d(&x.dot(&theta).to_vec(), &y.dot(&theta).to_vec()).powi(2));
+/// let by_hand = (squares.sum::<f64>() / 100.0).sqrt();
+/// assert!((sliced_w2(x.view(), y.view(), 100, 7)? - by_hand).abs() < 1e-14);
+/// # Ok::<(), ndsm::Error>(())
+/// ```
+pub fn sliced_w2_directions(count: usize, d: usize, seed: u64) -> Array2<f64> {
     let mut theta = Array2::zeros((count, d));
     for (j, mut row) in theta.rows_mut().into_iter().enumerate() {
         let mut z = vec![0f64; d];
@@ -125,7 +136,7 @@ mod tests {
         let c = ndarray::arr1(&[1.0, -2.0, 0.5]);
         let y = &x + &c;
         let got = sliced_w2(x.view(), y.view(), 512, 9).unwrap();
-        let exact = unit_vectors(512, 3, 9).dot(&c).mapv(|p| p * p).mean().unwrap();
+        let exact = sliced_w2_directions(512, 3, 9).dot(&c).mapv(|p| p * p).mean().unwrap();
         assert!((got * got - exact).abs() <= 1e-12 * exact);
         // theta_1^2 has variance 4/45 on the sphere of R^3; 3.89 standard deviations.
         let norm = c.dot(&c);
@@ -141,7 +152,7 @@ mod tests {
         let moved = sliced_w2((&x + 5.0).view(), (&y + 5.0).view(), 20, 0).unwrap();
         assert!((got - moved).abs() <= 1e-12, "{got} {moved}");
         // Every point twice is the same law.
-        let twice = ndarray::concatenate![Axis(0), x, x];
+        let twice = ndarray::concatenate![ndarray::Axis(0), x, x];
         assert!(sliced_w2(x.view(), twice.view(), 20, 0).unwrap() == 0.0);
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Evaluator, Mixture};
 use crate::Real;
-use crate::simd::W;
+use crate::simd::{Kernel, W, nested};
 
 /// The Hessian of ln pi and the gradient of its Laplacian. With s_k = C_k^-1 (m_k - x) the score of component k, P_k = C_k^-1,
 /// r_k the responsibilities, s = sum_k r_k s_k the score and c_k = s_k - s:
@@ -80,13 +80,33 @@ impl<R: Real> Curvature<R> {
         slope: &mut [[R; W]],
         memory: &mut CurvatureMemory<R>,
     ) {
-        let (d, m) = (self.pi.dim(), memory);
-        self.pi.responsibilities_block::<FMA>(x, &mut m.r, &mut m.scratch);
+        nested::<FMA, _>(Derivatives { curvature: self, x, score, hessian, slope, memory });
+    }
+}
+
+/// One block of points: a kernel of its own, not inlined into the many that need derivatives.
+struct Derivatives<'a, R> {
+    curvature: &'a Curvature<R>,
+    x: &'a [[R; W]],
+    score: &'a mut [[R; W]],
+    hessian: &'a mut [[R; W]],
+    slope: &'a mut [[R; W]],
+    memory: &'a mut CurvatureMemory<R>,
+}
+
+impl<R: Real> Kernel for Derivatives<'_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Derivatives { curvature, x, score, hessian, slope, memory: m } = self;
+        let d = curvature.pi.dim();
+        curvature.pi.responsibilities_block::<FMA>(x, &mut m.r, &mut m.scratch);
         for out in [&mut *score, &mut *hessian, &mut *slope] {
             out.fill([R::zero(); W]);
         }
         for (k, s_k) in m.scores.chunks_exact_mut(d).enumerate() {
-            component_score::<R, FMA>(&self.precisions[k * d * d..][..d * d], &self.means[k * d..][..d], x, s_k);
+            component_score::<R, FMA>(&curvature.precisions[k * d * d..][..d * d], &curvature.means[k * d..][..d], x, s_k);
             for (score, s_k) in score.iter_mut().zip(&*s_k) {
                 for i in 0..W {
                     score[i] = m.r[k][i].fma::<FMA>(s_k[i], score[i]);
@@ -95,8 +115,8 @@ impl<R: Real> Curvature<R> {
         }
         let two = R::of(2.0);
         for (k, c) in m.scores.chunks_exact_mut(d).enumerate() {
-            let (p, r) = (&self.precisions[k * d * d..][..d * d], m.r[k]);
-            let mut size = [-self.traces[k]; W];
+            let (p, r) = (&curvature.precisions[k * d * d..][..d * d], m.r[k]);
+            let mut size = [-curvature.traces[k]; W];
             for (c, s) in c.iter_mut().zip(&*score) {
                 for i in 0..W {
                     c[i] -= s[i];

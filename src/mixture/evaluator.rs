@@ -5,7 +5,7 @@ use super::low_rank::{self, LowRank};
 use super::whitening::Whitening;
 use super::{Covariances, Mixture};
 use crate::linalg::Cholesky;
-use crate::simd::{W, dispatch};
+use crate::simd::{Kernel, W, nested};
 use crate::{Real, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
@@ -174,49 +174,11 @@ impl<R: Real> Evaluator<R> {
     pub fn score_block<const FMA: bool>(&self, x: &[[R; W]], score: &mut [[R; W]], scratch: &mut [[R; W]]) {
         let d = self.dim;
         let (x, score) = (&x[..d], &mut score[..d]);
-        let (logits, rest) = scratch.split_at_mut(self.components());
-        match &self.form {
-            Form::Spherical(p) => match d {
-                1 => self.spherical_score::<1, FMA>(p, x, score, logits),
-                2 => self.spherical_score::<2, FMA>(p, x, score, logits),
-                3 => self.spherical_score::<3, FMA>(p, x, score, logits),
-                _ => self.separable_score::<FMA>(|k, _| p[k], x, score, logits),
-            },
-            Form::Diagonal(p) => self.separable_score::<FMA>(|k, j| p[k * d + j], x, score, logits),
-            Form::Full(all) => {
-                let top = self.full_logits::<FMA>(all, x, logits, rest, d);
-                let total = softmax::<R, FMA>(logits, &top);
-                score.fill([R::zero(); W]);
-                for ((whitening, y), e) in all.iter().zip(rest.chunks_exact_mut(d)).zip(&*logits) {
-                    let mut r = [R::zero(); W];
-                    for i in 0..W {
-                        r[i] = -e[i] / total[i];
-                    }
-                    scale(y, &r);
-                    whitening.add_transposed::<FMA>(y, score);
-                }
-            }
-            Form::LowRank(all) => dispatch(low_rank::Score { all, means: &self.means, constants: &self.constants, x, score, logits, rest }),
-            Form::Tied { whitening, centre } => {
-                let (v, y) = rest.split_at_mut(d);
-                let top = self.tied_logits::<FMA>(whitening, centre, x, logits, y);
-                let total = softmax::<R, FMA>(logits, &top);
-                // W^T (sum_k r_k b_k - y), b_k the whitened means.
-                for (j, (v, y)) in v.iter_mut().zip(&*y).enumerate() {
-                    let mut sum = [R::zero(); W];
-                    for (k, e) in logits.iter().enumerate() {
-                        let b = self.means[k * d + j];
-                        for i in 0..W {
-                            sum[i] = e[i].fma::<FMA>(b - y[i], sum[i]);
-                        }
-                    }
-                    for i in 0..W {
-                        v[i] = sum[i] / total[i];
-                    }
-                }
-                score.fill([R::zero(); W]);
-                whitening.add_transposed::<FMA>(v, score);
-            }
+        match (&self.form, d) {
+            (Form::Spherical(p), 1) => self.spherical_score::<1, FMA>(p, x, score, &mut scratch[..self.components()]),
+            (Form::Spherical(p), 2) => self.spherical_score::<2, FMA>(p, x, score, &mut scratch[..self.components()]),
+            (Form::Spherical(p), 3) => self.spherical_score::<3, FMA>(p, x, score, &mut scratch[..self.components()]),
+            _ => nested::<FMA, _>(Score { evaluator: self, x, score, scratch }),
         }
     }
 
@@ -243,16 +205,72 @@ impl<R: Real> Evaluator<R> {
         log_sum::<R, FMA>(&top, &total)
     }
 
+    /// The score in any form.
+    #[inline(always)]
+    fn any_score<const FMA: bool>(&self, x: &[[R; W]], score: &mut [[R; W]], scratch: &mut [[R; W]]) {
+        let d = self.dim;
+        let (logits, rest) = scratch.split_at_mut(self.components());
+        match &self.form {
+            Form::Spherical(p) => self.separable_score::<FMA>(|k, _| p[k], x, score, logits),
+            Form::Diagonal(p) => self.separable_score::<FMA>(|k, j| p[k * d + j], x, score, logits),
+            Form::Full(all) => {
+                let top = self.full_logits::<FMA>(all, x, logits, rest, d);
+                let total = softmax::<R, FMA>(logits, &top);
+                score.fill([R::zero(); W]);
+                for ((whitening, y), e) in all.iter().zip(rest.chunks_exact_mut(d)).zip(&*logits) {
+                    let mut r = [R::zero(); W];
+                    for i in 0..W {
+                        r[i] = -e[i] / total[i];
+                    }
+                    scale(y, &r);
+                    whitening.add_transposed::<FMA>(y, score);
+                }
+            }
+            Form::LowRank(all) => {
+                low_rank::Score { all, means: &self.means, constants: &self.constants, x, score, logits, rest }.run::<FMA>()
+            }
+            Form::Tied { whitening, centre } => {
+                let (v, y) = rest.split_at_mut(d);
+                let top = self.tied_logits::<FMA>(whitening, centre, x, logits, y);
+                let total = softmax::<R, FMA>(logits, &top);
+                // W^T (sum_k r_k b_k - y), b_k the whitened means.
+                for (j, (v, y)) in v.iter_mut().zip(&*y).enumerate() {
+                    let mut sum = [R::zero(); W];
+                    for (k, e) in logits.iter().enumerate() {
+                        let b = self.means[k * d + j];
+                        for i in 0..W {
+                            sum[i] = e[i].fma::<FMA>(b - y[i], sum[i]);
+                        }
+                    }
+                    for i in 0..W {
+                        v[i] = sum[i] / total[i];
+                    }
+                }
+                score.fill([R::zero(); W]);
+                whitening.add_transposed::<FMA>(v, score);
+            }
+        }
+    }
+
     /// ln(w_k N(x; m_k, C_k)) into `logits`; returns their largest.
     #[inline(always)]
     fn logits<const FMA: bool>(&self, x: &[[R; W]], logits: &mut [[R; W]], scratch: &mut [[R; W]]) -> [R; W] {
+        match &self.form {
+            Form::Spherical(p) => self.separable_logits::<FMA>(|k, _| p[k], x, logits),
+            _ => nested::<FMA, _>(Logits { evaluator: self, x, logits, scratch }),
+        }
+    }
+
+    /// The same in any form.
+    #[inline(always)]
+    fn any_logits<const FMA: bool>(&self, x: &[[R; W]], logits: &mut [[R; W]], scratch: &mut [[R; W]]) -> [R; W] {
         let d = self.dim;
         match &self.form {
             Form::Spherical(p) => self.separable_logits::<FMA>(|k, _| p[k], x, logits),
             Form::Diagonal(p) => self.separable_logits::<FMA>(|k, j| p[k * d + j], x, logits),
             Form::Full(all) => self.full_logits::<FMA>(all, x, logits, scratch, 0),
             Form::LowRank(all) => {
-                dispatch(low_rank::Logits { all, means: &self.means, constants: &self.constants, x, logits, y: scratch, stride: 0 })
+                low_rank::Logits { all, means: &self.means, constants: &self.constants, x, logits, y: scratch, stride: 0 }.run::<FMA>()
             }
             Form::Tied { whitening, centre } => self.tied_logits::<FMA>(whitening, centre, x, logits, scratch),
         }
@@ -309,5 +327,39 @@ impl<R: Real> Evaluator<R> {
             finish::<R, FMA>(self.constants[k], &q, l, &mut top);
         }
         top
+    }
+}
+
+/// [`Evaluator::score_block`] where it is more than a few lines: a kernel of its own, not inlined into the many that evaluate mixtures.
+struct Score<'a, R> {
+    evaluator: &'a Evaluator<R>,
+    x: &'a [[R; W]],
+    score: &'a mut [[R; W]],
+    scratch: &'a mut [[R; W]],
+}
+
+impl<R: Real> Kernel for Score<'_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        self.evaluator.any_score::<FMA>(self.x, self.score, self.scratch);
+    }
+}
+
+/// [`Evaluator::logits`], likewise.
+struct Logits<'a, R> {
+    evaluator: &'a Evaluator<R>,
+    x: &'a [[R; W]],
+    logits: &'a mut [[R; W]],
+    scratch: &'a mut [[R; W]],
+}
+
+impl<R: Real> Kernel for Logits<'_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = [R; W];
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> [R; W] {
+        self.evaluator.any_logits::<FMA>(self.x, self.logits, self.scratch)
     }
 }

@@ -129,6 +129,23 @@ impl Group {
         &self.elements
     }
 
+    /// How many numbers a covariance has that every element leaves as it is, g C g^T = C: the dimension of the symmetric matrices
+    /// that commute with the group, which [`Group::average`] projects on. It is the mean over the group of the trace of
+    /// C -> g C g^T on symmetric matrices, (tr(g)^2 + tr(g^2))/2 (Serre, "Linear representations of finite groups", section 2.3).
+    ///
+    /// ```
+    /// use ndsm::mixture::Group;
+    /// // A quarter turn leaves multiples of the identity; without a symmetry all of d (d + 1)/2 are free.
+    /// assert_eq!(Group::named("c4", 2, None)?.invariant_dimension(), 1);
+    /// assert_eq!(Group::named("none", 3, None)?.invariant_dimension(), 6);
+    /// # Ok::<(), ndsm::Error>(())
+    /// ```
+    pub fn invariant_dimension(&self) -> usize {
+        let sum: f64 = self.elements.iter().map(Isometry::traces).map(|[one, two]| 0.5 * (one * one + two)).sum();
+        // A whole number but for the rounding of the elements.
+        (sum / self.order() as f64).round() as usize
+    }
+
     /// The mean of g C g^T over the group, [d, d]: the covariance nearest to C that every element leaves as it is.
     pub fn average(&self, covariance: ArrayView2<f64>) -> Array2<f64> {
         let sum = self.elements.iter().fold(Array2::<f64>::zeros(covariance.dim()), |sum, g| sum + g.conjugate(covariance));

@@ -147,6 +147,18 @@ impl Isometry {
         self.rows(self.rows(c).t()).reversed_axes()
     }
 
+    /// tr g and tr g^2.
+    pub(super) fn traces(&self) -> [f64; 2] {
+        match &self.0 {
+            Form::Signed { source, sign } => {
+                let fixed = |i: usize, j: usize, value: f64| if i == j { value } else { 0.0 };
+                let each = source.iter().zip(sign).enumerate();
+                each.fold([0.0; 2], |[one, two], (i, (j, s))| [one + fixed(i, *j, *s), two + fixed(i, source[*j], s * sign[*j])])
+            }
+            Form::Matrix(g) => [g.diag().sum(), g.iter().zip(&g.t()).map(|(a, b)| a * b).sum()],
+        }
+    }
+
     /// Whether the two maps are the same up to rounding.
     pub fn is_near(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
@@ -176,6 +188,8 @@ mod tests {
             assert!((g.apply(x.row(1)) - m.dot(&x.row(1))).iter().all(|e| e.abs() <= 1e-14));
             assert!(near(&g.conjugate(covariance.view()), &m.dot(&covariance).dot(&m.t())));
             assert!(near(&g.inverse().matrix(), &m.t().to_owned()));
+            let traces = [m.diag().sum(), m.dot(m).diag().sum()];
+            assert!(g.traces().iter().zip(traces).all(|(a, b)| (a - b).abs() <= 1e-14), "{:?} {traces:?}", g.traces());
             for other in &matrices {
                 let h = Isometry::new(other.view()).unwrap();
                 assert!(near(&g.after(&h).matrix(), &m.dot(other)));

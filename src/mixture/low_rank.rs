@@ -8,7 +8,7 @@
 
 use super::lanes::{finish, softmax};
 use crate::linalg::{Reflectors, leading, symmetric_eigen};
-use crate::simd::{Kernel, W};
+use crate::simd::W;
 use crate::{Real, Result};
 use ndarray::{Array2, ArrayView2, Axis};
 
@@ -107,8 +107,7 @@ impl<R: Real> LowRank<R> {
     }
 }
 
-/// ln(w_k N(x; m_k, C_k)) of all components into `logits`, and Q_k^T (x - m_k) into `y` at `stride` k; the result is the largest. A
-/// kernel of its own, not inlined into the many that evaluate mixtures: its call is nothing beside its work.
+/// ln(w_k N(x; m_k, C_k)) of all components into `logits`, and Q_k^T (x - m_k) into `y` at `stride` k; the result is the largest.
 pub struct Logits<'a, R> {
     pub all: &'a [LowRank<R>],
     /// m_k, [k, d], and ln w_k - (1/2) ln det(2 pi C_k), `[k]`.
@@ -120,11 +119,9 @@ pub struct Logits<'a, R> {
     pub stride: usize,
 }
 
-impl<R: Real> Kernel for Logits<'_, R> {
-    const VECTORS: bool = R::VECTORS;
-    type Output = [R; W];
+impl<R: Real> Logits<'_, R> {
     #[inline(always)]
-    fn run<const FMA: bool>(self) -> [R; W] {
+    pub fn run<const FMA: bool>(self) -> [R; W] {
         let d = self.x.len();
         let mut top = [R::min_value(); W];
         for (k, (l, m)) in self.logits.iter_mut().zip(self.means.chunks_exact(d)).enumerate() {
@@ -147,11 +144,9 @@ pub struct Score<'a, R> {
     pub rest: &'a mut [[R; W]],
 }
 
-impl<R: Real> Kernel for Score<'_, R> {
-    const VECTORS: bool = R::VECTORS;
-    type Output = ();
+impl<R: Real> Score<'_, R> {
     #[inline(always)]
-    fn run<const FMA: bool>(self) {
+    pub fn run<const FMA: bool>(self) {
         let Score { all, means, constants, x, score, logits, rest } = self;
         let d = x.len();
         let top = Logits { all, means, constants, x, logits: &mut *logits, y: &mut *rest, stride: d }.run::<FMA>();

@@ -38,7 +38,9 @@ mod whitening;
 
 pub use curvature::{Curvature, CurvatureMemory};
 pub use evaluator::Evaluator;
-pub use fit::{Count, Criterion, Em, Fit, FitOptions, GroupFit, GroupTrial, Symmetry, Trial, em_step, fit, fit_group, refit_weights};
+pub use fit::{
+    Count, Criterion, Em, Fit, FitOptions, GroupFit, GroupTrial, Statistics, Symmetry, Trial, em_step, fit, fit_group, refit_weights,
+};
 pub use group::{Group, MOST_ELEMENTS};
 pub use isometry::Isometry;
 pub use law::Mixture;

@@ -1,9 +1,9 @@
 //! The evaluator over row-major batches, in parallel.
 
 use super::Evaluator;
+use crate::par;
 use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Error, Real, Result};
-use rayon::prelude::*;
 
 /// Rows of a parallel chunk.
 const CHUNK: usize = 1024;
@@ -66,8 +66,10 @@ impl<R: Real> Evaluator<R> {
 
     fn rows(&self, what: Quantity, x: &[R], out: &mut [R], width: usize) -> Result<()> {
         self.check(x, out, width)?;
-        let work = x.par_chunks(CHUNK * self.dim()).zip(out.par_chunks_mut(CHUNK * width));
-        work.for_each(|(x, out)| dispatch(Rows { evaluator: self, what, x, out, width, memory: &mut self.row_memory() }));
+        let work = (par::chunks(x, CHUNK * self.dim()), par::chunks_mut(out, CHUNK * width));
+        let body =
+            |memory: &mut RowMemory<R>, _, (x, out): (&[R], &mut [R])| dispatch(Rows { evaluator: self, what, x, out, width, memory });
+        par::each_with(work, || self.row_memory(), body);
         Ok(())
     }
 

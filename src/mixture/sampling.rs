@@ -3,10 +3,10 @@
 use super::low_rank::LowRank;
 use super::{Covariances, Mixture};
 use crate::linalg::Cholesky;
+use crate::par;
 use crate::rng::{Purpose, Stream};
 use crate::{Error, Result};
 use ndarray::{Array2, Axis};
-use rayon::prelude::*;
 
 /// Points of a parallel chunk; a chunk has its own stream of random numbers.
 const CHUNK: usize = 1024;
@@ -41,7 +41,7 @@ impl Mixture {
         };
         let weights = self.weights().to_vec();
         let mut x = vec![0.0; n * d];
-        x.par_chunks_mut(CHUNK * d).zip(labels.par_chunks_mut(CHUNK)).enumerate().for_each(|(chunk, (x, labels))| {
+        par::each((par::chunks_mut(&mut x, CHUNK * d), par::chunks_mut(&mut labels, CHUNK)), |chunk, (x, labels)| {
             let mut stream = Stream::new(seed, purpose, 0, chunk as u32);
             if draw == Draw::Independent {
                 labels.iter_mut().for_each(|k| *k = stream.weighted(&weights));

@@ -3,9 +3,14 @@
 use super::ScoreNet;
 use super::architecture::{Operations, Value};
 use super::layers::EPSILON;
-use crate::tape::{Activation, Matrix, Packed, Parameter, layer_norm_room, layer_norm_rows, linear_rows, pack, packed_len, zeros};
+use crate::kernels::Activation;
+use crate::kernels::gemm::{Matrix, Packed, pack, packed_len};
+use crate::kernels::linear::linear_rows;
+use crate::kernels::memory::zeros;
+use crate::kernels::moments::{layer_norm_room, layer_norm_rows};
+use crate::par;
+use crate::tape::Parameter;
 use crate::{Error, Real, Result};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Rows that go through all steps at once: their units stay in the second-level cache.
@@ -104,8 +109,8 @@ impl<R: Real> Inference<R> {
             return Ok(());
         }
         let span = n.div_ceil(spans).next_multiple_of(ROWS);
-        let work = rows.par_chunks(span * i).zip(out.par_chunks_mut(span * o)).zip(self.threads.par_iter_mut());
-        work.for_each(|((rows, out), memory)| plan.run(weights, rows, out, memory));
+        let work = (par::chunks(rows, span * i), par::chunks_mut(out, span * o), par::chunks_mut(&mut self.threads, 1));
+        par::each(work, |_, (rows, out, memory)| plan.run(weights, rows, out, &mut memory[0]));
         Ok(())
     }
 }

@@ -1,17 +1,17 @@
-//! Simulated noising chains: the nonlinear processes have no exact kernel from x_0, so their paths are run, and the score is learned
-//! from single steps (method.md, eq. 6 and 7).
+//! Simulated noising chains: the nonlinear processes have no exact kernel from x_0, so their paths are run,
+//! and the score is learned from single steps (method.md, eq. 6 and 7).
 
 use super::steps::{ChainGrid, Pick, due, keep, last_steps};
+use crate::par;
 use crate::rng::NormalLanes;
-use crate::sde::component::{Block, Draw as Random, advance, begin, lane};
+use crate::sde::component_step::{ComponentMemory, Random, advance, begin, lane};
 use crate::sde::{ComponentStep, Paths, Step};
 use crate::simd::{Kernel, W, dispatch, load};
 use crate::transition::{DrawMut, Draws, FIELDS, Factor, Noising, OneStep, Starts, Target, TimeLaw, check_finish, check_start, write_pair};
 use crate::{Error, Real, Result};
-use rayon::prelude::*;
 
-/// The chain X_{n+1} ~ N(m(X_n), C(X_n)) of a Gaussian one-step law (5), (13), on a fixed grid or on each path's own. With the law
-/// [`crate::transition::Euler`] it is the Euler-Maruyama chain.
+/// The chain X_{n+1} ~ N(m(X_n), C(X_n)) of a Gaussian one-step law (5), (13), on a fixed grid or on each
+/// path's own. With the law [`crate::transition::Euler`] it is the Euler-Maruyama chain.
 #[derive(Debug, Clone)]
 pub struct GaussianChain<T> {
     law: T,
@@ -77,18 +77,17 @@ impl<R: Real, T: OneStep<R> + Send> Noising<R> for GaussianChain<T> {
         check_start("noising chain", self, x0, u, out)?;
         let (d, m) = (self.law.dim(), self.grid.draws_per_path());
         let (points, times) = out.parts_mut();
-        (points.par_chunks_mut(W * m * d), times.par_chunks_mut(W * m), x0.par_chunks(W * d), u.par_chunks(W * m))
-            .into_par_iter()
-            .enumerate()
-            .for_each_init(
-                || (Memory::new(&self.law), Vec::new()),
-                |(memory, picks), (chunk, (points, times, rows, u))| {
-                    let ends = self.grid.plan(&self.times, u, picks, times);
-                    load(rows, &mut memory.x);
-                    let normals = paths.stream(chunk).normal_lanes();
-                    dispatch(GaussianPath { chain: self, memory, picks, ends, points, normals });
-                },
-            );
+        let blocks = (par::chunks_mut(points, W * m * d), par::chunks_mut(times, W * m), par::chunks(x0, W * d), par::chunks(u, W * m));
+        par::each_with(
+            blocks,
+            || (Memory::new(&self.law), Vec::new()),
+            |(memory, picks), chunk, (points, times, rows, u)| {
+                let ends = self.grid.plan(&self.times, u, picks, times);
+                load(rows, &mut memory.x);
+                let normals = paths.stream(chunk).normal_lanes();
+                dispatch(GaussianPath { chain: self, memory, picks, ends, points, normals });
+            },
+        );
         refuse_non_finite(points, d * m)
     }
 
@@ -97,9 +96,10 @@ impl<R: Real, T: OneStep<R> + Send> Noising<R> for GaussianChain<T> {
         let d = self.law.dim();
         let ((points, spans), (values, times)) = (starts.parts(), out.parts_mut());
         times.iter_mut().zip(spans).for_each(|(t, [_, to])| *t = *to);
-        (values.par_chunks_mut(W * FIELDS * d), points.par_chunks(W * d), spans.par_chunks(W)).into_par_iter().enumerate().for_each_init(
+        par::each_with(
+            (par::chunks_mut(values, W * FIELDS * d), par::chunks(points, W * d), par::chunks(spans, W)),
             || Memory::new(&self.law),
-            |memory, (chunk, (values, rows, spans))| {
+            |memory, chunk, (values, rows, spans)| {
                 load(rows, &mut memory.x);
                 let normals = paths.stream(chunk).normal_lanes();
                 dispatch(GaussianDraw { law: &self.law, step: last_steps(spans), memory, values, normals });
@@ -240,17 +240,16 @@ impl<R: Real> Noising<R> for ComponentChain<R> {
         check_start("component chain", self, x0, u, out)?;
         let (d, m) = (self.dim(), self.draws_per_path());
         let (points, times) = out.parts_mut();
-        (points.par_chunks_mut(W * m * d), times.par_chunks_mut(W * m), x0.par_chunks(W * d), u.par_chunks(W * m))
-            .into_par_iter()
-            .enumerate()
-            .for_each_init(
-                || (Block::new(&self.step), Vec::new()),
-                |(block, picks), (chunk, (points, times, rows, u))| {
-                    let ends = self.grid.plan(&self.times, u, picks, times);
-                    load(rows, &mut block.x);
-                    dispatch(ComponentPath { chain: self, block, picks, ends, points, random: Random::new(paths, chunk) });
-                },
-            );
+        let blocks = (par::chunks_mut(points, W * m * d), par::chunks_mut(times, W * m), par::chunks(x0, W * d), par::chunks(u, W * m));
+        par::each_with(
+            blocks,
+            || (ComponentMemory::new(&self.step), Vec::new()),
+            |(block, picks), chunk, (points, times, rows, u)| {
+                let ends = self.grid.plan(&self.times, u, picks, times);
+                load(rows, &mut block.x);
+                dispatch(ComponentPath { chain: self, block, picks, ends, points, random: Random::new(paths, chunk) });
+            },
+        );
         refuse_non_finite(points, d * m)
     }
 
@@ -259,9 +258,10 @@ impl<R: Real> Noising<R> for ComponentChain<R> {
         let d = self.dim();
         let ((points, spans), (values, times)) = (starts.parts(), out.parts_mut());
         times.iter_mut().zip(spans).for_each(|(t, [_, to])| *t = *to);
-        (values.par_chunks_mut(W * FIELDS * d), points.par_chunks(W * d), spans.par_chunks(W)).into_par_iter().enumerate().for_each_init(
-            || Block::new(&self.step),
-            |block, (chunk, (values, rows, spans))| {
+        par::each_with(
+            (par::chunks_mut(values, W * FIELDS * d), par::chunks(points, W * d), par::chunks(spans, W)),
+            || ComponentMemory::new(&self.step),
+            |block, chunk, (values, rows, spans)| {
                 load(rows, &mut block.x);
                 dispatch(ComponentDraw { step: &self.step, block, spans, values, random: Random::new(paths, chunk) });
             },
@@ -273,7 +273,7 @@ impl<R: Real> Noising<R> for ComponentChain<R> {
 /// A block of paths, up to where each is drawn from.
 struct ComponentPath<'a, R: Real> {
     chain: &'a ComponentChain<R>,
-    block: &'a mut Block<R>,
+    block: &'a mut ComponentMemory<R>,
     picks: &'a [Pick],
     ends: [f64; W],
     points: &'a mut [R],
@@ -300,7 +300,7 @@ impl<R: Real> Kernel for ComponentPath<'_, R> {
 /// A block of last steps.
 struct ComponentDraw<'a, R: Real> {
     step: &'a ComponentStep<R>,
-    block: &'a mut Block<R>,
+    block: &'a mut ComponentMemory<R>,
     spans: &'a [[f64; 2]],
     values: &'a mut [R],
     random: Random<R>,

@@ -2,7 +2,8 @@
 //!
 //! E lambda |s - grad log p_t|^2 = E lambda ( |s|^2 + 2 div s ) + a constant.
 //!
-//! It needs the points alone, and pays for that with derivatives of the network: with v uniform on {-1, 1}^d, E v . (ds/dx) v = div s.
+//! It needs the points alone, and pays for that with derivatives of the network: with v uniform on {-1, 1}^d,
+//! E v . (ds/dx) v = div s.
 //!
 //! | [`Divergence`] | value, over lambda | probes |
 //! |---|---|---|
@@ -10,14 +11,14 @@
 //! | Hutchinson (1989) | \|s\|^2 + 2 v . (ds/dx) v | 1 |
 //! | sliced (Song, Garg, Shi and Ermon 2019) | (s . v)^2 + 2 v . (ds/dx) v | 1 |
 //!
-//! The derivatives of the derivatives come from one pass on dual numbers. With the input moving along v, let q = |S|^2 and l = S . v, S = sbar s: their
-//! adjoints are the dual numbers (0, w) and (2 w sbar, 0), and the tangent of the parameters' adjoint is then the gradient of w q + 2 w sbar dl/dv.
+//! The derivatives of the derivatives come from one pass on dual numbers. With the input moving along v, let
+//! q = |S|^2 and l = S . v, S = sbar s: their adjoints are the dual numbers (0, w) and (2 w sbar, 0), and the
+//! tangent of the parameters' adjoint is then the gradient of w q + 2 w sbar dl/dv.
 
 use super::loss::replays;
-use super::{Regression, ScoreModel};
+use super::{Batch, Out, Regression, ScoreModel};
 use crate::config::Parametrisation;
 use crate::real::Dual;
-use crate::sde::Paths;
 use crate::tape::{Blocks, Program, Recorder, Var, Workspace};
 use crate::transition::Draws;
 use crate::{Error, Real, Result};
@@ -75,7 +76,8 @@ impl<R: Real> Implicit<R> {
     /// An objective on `draws` draws a batch.
     ///
     /// # Errors
-    /// No draw; too many dimensions for the exact divergence; the component flow, which is no score; sizes for which memory does not suffice.
+    /// No draw; too many dimensions for the exact divergence; the component flow, which is no score; sizes
+    /// for which memory does not suffice.
     pub fn new(model: &ScoreModel<R>, regression: Regression, divergence: Divergence, draws: usize) -> Result<Self> {
         let d = model.dim();
         if regression != Regression::Score {
@@ -115,21 +117,13 @@ impl<R: Real> Implicit<R> {
         Ok(Implicit { divergence, draws, probes, program, vars, blocks, params, grad, points, guide, v, seeds })
     }
 
-    /// With `weights` `[n]`, lambda/sbar^2 of each draw: the value of each draw (without the guide's divergence, which no parameter moves), into `values`, and the gradient of their mean, into `grad`.
-    /// Random probes come from the streams of `noise`.
+    /// The value of each draw of `batch` (without the guide's divergence, which no parameter moves), and the
+    /// gradient of their mean.
     ///
     /// # Errors
     /// Shapes that do not fit the ones given at the start.
-    pub fn run(
-        &mut self,
-        model: &ScoreModel<R>,
-        params: &[R],
-        draws: &Draws<R>,
-        weights: &[f64],
-        noise: Paths,
-        values: &mut [R],
-        grad: &mut [R],
-    ) -> Result<()> {
+    pub fn run(&mut self, model: &ScoreModel<R>, params: &[R], batch: &Batch<'_, R>, out: Out<'_, R>) -> Result<()> {
+        let (Batch { draws, weights, noise }, Out { values, grad }) = (*batch, out);
         let (n, d, probes) = (self.draws, model.dim(), self.probes);
         if [draws.len(), weights.len(), values.len()] != [n; 3] || draws.dim() != d || [params.len(), grad.len()] != [self.params.len(); 2]
         {
@@ -155,7 +149,7 @@ impl<R: Real> Implicit<R> {
             }
         }
         self.params.iter_mut().zip(params).for_each(|(to, p)| *to = Dual::constant(*p));
-        let fill = Fill {
+        let inputs = DualInputs {
             model,
             draws,
             points: &self.points,
@@ -170,7 +164,7 @@ impl<R: Real> Implicit<R> {
         let block = q.len();
         self.blocks.run(&self.params, &mut self.grad, |index, params, ws, grad| {
             for row in 0..block {
-                fill.row(vars, index * block + row, row, ws)?;
+                inputs.row(vars, index * block + row, row, ws)?;
             }
             program.forward(params, ws)?;
             program.backward(params, ws, &[(vars.q, q), (vars.l, l)], grad)
@@ -187,8 +181,8 @@ impl<R: Real> Implicit<R> {
     }
 }
 
-/// Everything a row is made from.
-struct Fill<'a, R: Real> {
+/// What the tape's inputs are made from.
+struct DualInputs<'a, R: Real> {
     model: &'a ScoreModel<R>,
     draws: &'a Draws<R>,
     points: &'a [R],
@@ -200,7 +194,7 @@ struct Fill<'a, R: Real> {
     weights: &'a [f64],
 }
 
-impl<R: Real> Fill<'_, R> {
+impl<R: Real> DualInputs<'_, R> {
     /// Row `index` of the batch into row `at` of a workspace. Rows beyond the batch get the weight zero.
     fn row(&self, vars: Vars, index: usize, at: usize, ws: &mut Workspace<Dual<R>>) -> Result<()> {
         let (d, inputs) = (self.model.dim(), self.model.net.inputs());

@@ -1,9 +1,29 @@
 //! Either kind of objective: with a target or without.
 
-use super::{Implicit, Learned, Loss, ScoreModel};
+use super::{ControlState, Implicit, Loss, ScoreModel};
 use crate::sde::Paths;
 use crate::transition::Draws;
 use crate::{Real, Result};
+
+/// What an objective is evaluated on.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a, R> {
+    /// n draws.
+    pub draws: &'a Draws<R>,
+    /// lambda/sbar^2 of each draw, `[n]`: [`Weights`](super::Weights).
+    pub weights: &'a [f64],
+    /// The streams of random probes, for an objective that has them.
+    pub noise: Paths,
+}
+
+/// Where an objective leaves what it comes to.
+#[derive(Debug)]
+pub struct Out<'a, R> {
+    /// The value of each draw, `[n]`.
+    pub values: &'a mut [R],
+    /// The gradient of their mean, as many numbers as parameters.
+    pub grad: &'a mut [R],
+}
 
 /// What a trainer minimises.
 pub enum Objective<R: Real> {
@@ -18,32 +38,28 @@ impl<R: Real> Objective<R> {
     ///
     /// # Errors
     /// None that was ever seen.
-    pub fn start(&self, seed: u64) -> Result<Learned<R>> {
+    pub fn start(&self, seed: u64) -> Result<ControlState<R>> {
         match self {
             Objective::Regression(loss) => loss.start(seed),
-            Objective::Implicit(_) => Ok(Learned::Nothing),
+            Objective::Implicit(_) => Ok(ControlState::Nothing),
         }
     }
 
-    /// The value of each draw, into `values`, and the gradient of their mean, into `grad`. Random probes come from the streams of `noise`.
+    /// The value of each draw of `batch`, and the gradient of their mean.
     ///
     /// # Errors
     /// As [`Loss::run`] and [`Implicit::run`].
-    #[allow(clippy::too_many_arguments)]
     pub fn run(
         &mut self,
         model: &ScoreModel<R>,
         params: &[R],
-        learned: &Learned<R>,
-        draws: &Draws<R>,
-        weights: &[f64],
-        noise: Paths,
-        values: &mut [R],
-        grad: &mut [R],
+        learned: &ControlState<R>,
+        batch: &Batch<'_, R>,
+        out: Out<'_, R>,
     ) -> Result<()> {
         match self {
-            Objective::Regression(loss) => loss.run(model, params, learned, draws, weights, values, grad),
-            Objective::Implicit(loss) => loss.run(model, params, draws, weights, noise, values, grad),
+            Objective::Regression(loss) => loss.run(model, params, learned, batch, out),
+            Objective::Implicit(loss) => loss.run(model, params, batch, out),
         }
     }
 
@@ -51,7 +67,7 @@ impl<R: Real> Objective<R> {
     ///
     /// # Errors
     /// As [`Loss::learn`].
-    pub fn learn(&mut self, model: &ScoreModel<R>, learned: &mut Learned<R>, draws: &Draws<R>, values: &[R]) -> Result<()> {
+    pub fn learn(&mut self, model: &ScoreModel<R>, learned: &mut ControlState<R>, draws: &Draws<R>, values: &[R]) -> Result<()> {
         match self {
             Objective::Regression(loss) => loss.learn(model, learned, draws, values),
             Objective::Implicit(_) => Ok(()),

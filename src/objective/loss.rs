@@ -1,32 +1,26 @@
 //! Score matching losses as rows of one quadratic form.
 //!
-//! Every objective and control here is a sum over network evaluations e of a draw of
+//! Every objective and every control here is a sum over evaluations e of the network in a draw,
 //!
 //! w_e ( a_e |s(x_e)|^2 - 2 b_e s(x_e) . y_e ),
 //!
-//! with y the conditional score (or flow) target. With the weight lambda = sbar^2 taken inside, S = sbar s and Y = sbar y stay of order
-//! one at every time. The table of points is the whole difference between the estimators (method.md, eq. 7, 9, 11):
-//!
-//! | control | points x_e | w | a | b |
-//! |---|---|---|---|---|
-//! | none | X_{n+1} | 1 | 1 | 1 |
-//! | self | X_{n+1}; mu_n | 1; 1 | 1; 0 | 1; -1 (with the odd part of the target at X_{n+1}, which for a score is all of it) |
-//! | antithetic | mu_n + L z; mu_n - L z | 1/2; 1/2 | 1; 1 | 1; 1 |
-//! | gated, regression | as self | 1; 1 | 1; 0 | 1; -A_j for coordinate j, or -b |
-//! | network | as none, and the value moves by 2 w psi . y | 1 | 1 | 1 |
-//!
-//! What A, b and psi are and how they learn is in `variate.rs`.
+//! where y_e is the target: a conditional score, or a flow. The weight lambda = sbar^2 is taken inside, so
+//! that S = sbar s and Y = sbar y are of order one at every time. The estimators differ in the table
+//! [`TERMS`](super::TERMS) of these evaluations and in nothing else; what the factors of the controls that
+//! learn are, and how they learn, stands in `variate.rs`.
 
-use super::ScoreModel;
-use super::variate::{Learned, Variate};
+use super::estimator::{DrawPoint, LossTerm, terms};
+use super::variate::{ControlState, Variate};
+use super::{Batch, Out, ScoreModel};
 use crate::config::{Control, Parametrisation};
+use crate::par;
 use crate::tape::{Blocks, Program, Recorder, Var, Workspace};
 use crate::transition::Draws;
 use crate::{Error, Real, Result};
-use rayon::prelude::*;
 
-/// Replays of the tape that `rows` rows are shared out to: of at most 256 rows, enough to keep the matrix products busy, few enough to stay in cache; two
-/// at least, as soon as a half is worth a thread.
+/// How many replays of the tape share `rows` rows. A replay has at most 256 rows: enough to keep the matrix
+/// products busy, few enough to stay in cache. There are two at least as soon as half of the rows is worth a
+/// thread.
 pub(super) fn replays(rows: usize) -> usize {
     rows.div_ceil(256).max(if rows < 128 { 1 } else { 2 })
 }
@@ -40,26 +34,27 @@ pub enum Regression {
     Residual,
 }
 
-/// One objective on batches of a fixed number of draws: recorded once, replayed every step.
+/// An objective on batches of a fixed number of draws: recorded once, replayed every step.
 pub struct Loss<R: Real> {
     regression: Regression,
-    control: Control,
+    /// The evaluations of a draw.
+    terms: Vec<LossTerm>,
     draws: usize,
-    rows: Rows<R>,
+    points: Points<R>,
     program: Program<R>,
     vars: Vars,
     blocks: Blocks<R>,
     variate: Option<Variate<R>>,
-    /// For a control that learns, what its factors are multiplied with in the loss, [n, d].
+    /// For a control that learns: the factor of each A_j, or psi_j, in the loss, [n, d].
     parts: Vec<R>,
     /// The adjoint of a block's values: 1/draws each.
     seed: Vec<R>,
 }
 
-/// What a row of the tape's inputs holds.
-struct Rows<R> {
+/// The points of a batch, draw by draw and term by term: times [n], coordinates and the guide's score [n, d].
+struct Points<R> {
     times: Vec<f64>,
-    points: Vec<R>,
+    x: Vec<R>,
     guide: Vec<R>,
 }
 
@@ -79,7 +74,8 @@ struct Vars {
 }
 
 impl<R: Real> Loss<R> {
-    /// An objective on `draws` draws a batch. [`Control::Auto`] is none itself: who trains must have chosen.
+    /// An objective on batches of `draws` draws. [`Control::Auto`] has none of its own: the choice is made
+    /// before.
     ///
     /// # Errors
     /// No draw, no control; sizes for which memory does not suffice.
@@ -87,10 +83,10 @@ impl<R: Real> Loss<R> {
         if control == Control::Auto {
             return Err(Error::refused("loss: control", "\"auto\" stands for another one, and which is not known here"));
         }
-        let points = points_per_draw(control);
-        let rows = draws.checked_mul(points).filter(|n| *n > 0).ok_or_else(|| Error::invalid("loss: draws", "> 0", draws))?;
+        let terms: Vec<LossTerm> = terms(control).collect();
+        let rows = draws.checked_mul(terms.len()).filter(|n| *n > 0).ok_or_else(|| Error::invalid("loss: draws", "> 0", draws))?;
         let count = replays(rows);
-        let block = rows.div_ceil(count).next_multiple_of(points);
+        let block = rows.div_ceil(count).next_multiple_of(terms.len());
         let (d, mut r) = (model.dim(), Recorder::<R>::new());
         let input = r.input("input", &[block, model.net.inputs()])?;
         let factor = r.input("factor", &[block, 1])?;
@@ -112,9 +108,9 @@ impl<R: Real> Loss<R> {
         let vars = Vars { input, factor, offset, target, square, linear, score: s, value };
         let parts = vec![R::zero(); if variate.is_some() { draws * d } else { 0 }];
         let zero = vec![R::zero(); rows * d];
-        let rows = Rows { times: vec![0.0; rows], points: zero.clone(), guide: zero };
+        let points = Points { times: vec![0.0; rows], x: zero.clone(), guide: zero };
         let seed = vec![R::of(1.0 / draws as f64); block];
-        Ok(Loss { regression, control, draws, rows, program, vars, blocks, variate, parts, seed })
+        Ok(Loss { regression, terms, draws, points, program, vars, blocks, variate, parts, seed })
     }
 
     /// The recorded program of one block of rows: for audits and pictures.
@@ -126,11 +122,11 @@ impl<R: Real> Loss<R> {
     ///
     /// # Errors
     /// None that was ever seen.
-    pub fn start(&self, seed: u64) -> Result<Learned<R>> {
-        self.variate.as_ref().map_or(Ok(Learned::Nothing), |v| v.start(seed))
+    pub fn start(&self, seed: u64) -> Result<ControlState<R>> {
+        self.variate.as_ref().map_or(Ok(ControlState::Nothing), |v| v.start(seed))
     }
 
-    /// With `weights` `[n]`, lambda/sbar^2 of each draw ([`Weights`](super::Weights)): the value of each draw, into `values`, and the gradient of their mean, into `grad`.
+    /// The value of each draw of `batch`, and the gradient of their mean.
     ///
     /// # Errors
     /// Shapes that do not fit the ones given at the start; what was learned by another control.
@@ -138,59 +134,68 @@ impl<R: Real> Loss<R> {
         &mut self,
         model: &ScoreModel<R>,
         params: &[R],
-        learned: &Learned<R>,
-        draws: &Draws<R>,
-        weights: &[f64],
-        values: &mut [R],
-        grad: &mut [R],
+        learned: &ControlState<R>,
+        batch: &Batch<'_, R>,
+        out: Out<'_, R>,
     ) -> Result<()> {
-        let (n, d, points) = (self.draws, model.dim(), points_per_draw(self.control));
-        if [draws.len(), weights.len(), values.len()] != [n; 3] || draws.dim() != d {
+        let (draws, weights, n, d) = (batch.draws, batch.weights, self.draws, model.dim());
+        if [draws.len(), weights.len(), out.values.len()] != [n; 3] || draws.dim() != d {
             return Err(Error::shape(
                 "loss",
                 format!("{n} draws in {d} dimensions, their weights and values"),
-                &[&[draws.len(), draws.dim()], &[weights.len()], &[values.len()]],
+                &[&[draws.len(), draws.dim()], &[weights.len()], &[out.values.len()]],
             ));
         }
-        self.fill_points(draws, points);
+        self.fill_points(draws);
         if let Some(variate) = &mut self.variate {
             variate.evaluate(model, learned, draws)?;
         }
         if self.regression == Regression::Score {
-            model.guide(&self.rows.times, &self.rows.points, &mut self.rows.guide)?;
+            model.guide(&self.points.times, &self.points.x, &mut self.points.guide)?;
         }
-        let (rows, program, vars, control, regression, variate) =
-            (&self.rows, &self.program, self.vars, self.control, self.regression, self.variate.as_ref());
-        let seed = &self.seed[..];
+        let residual = self.regression == Regression::Score && model.parametrisation == Parametrisation::Residual;
+        let inputs = Inputs {
+            model,
+            batch,
+            terms: &self.terms,
+            points: &self.points,
+            guided: residual,
+            variate: self.variate.as_ref(),
+            vars: self.vars,
+        };
+        let (program, value, seed) = (&self.program, self.vars.value, &self.seed[..]);
         let block = seed.len();
-        self.blocks.run(params, grad, |index, params, ws, grad| {
+        self.blocks.run(params, out.grad, |index, params, ws, grad| {
             let first = index * block;
-            let fill = Fill { model, draws, rows, weights, control, regression, variate, vars };
             for row in 0..block {
-                fill.row(first + row, row, ws)?;
+                inputs.row(first + row, row, ws)?;
             }
             program.forward(params, ws)?;
-            program.backward(params, ws, &[(vars.value, seed)], grad)
+            program.backward(params, ws, &[(value, seed)], grad)
         })?;
-        for (values, ws) in values.chunks_mut(block / points).zip(self.blocks.workspaces()) {
-            for (value, rows) in values.iter_mut().zip(ws.value(self.vars.value)?.chunks_exact(points)) {
+        let points = self.terms.len();
+        for (values, ws) in out.values.chunks_mut(block / points).zip(self.blocks.workspaces()) {
+            for (value, rows) in values.iter_mut().zip(ws.value(value)?.chunks_exact(points)) {
                 *value = rows.iter().copied().sum();
             }
         }
-        if self.variate.is_some() { self.control_values(model, draws, weights, values) } else { Ok(()) }
+        if self.variate.is_some() { self.control_values(model, batch, out.values) } else { Ok(()) }
     }
 
-    /// The parts of a control that learns, and the values of one that is a network of its own.
-    fn control_values(&mut self, model: &ScoreModel<R>, draws: &Draws<R>, weights: &[f64], values: &mut [R]) -> Result<()> {
-        let (d, points, per_block) = (model.dim(), points_per_draw(self.control), self.seed.len() / points_per_draw(self.control));
+    /// Sets `parts` for a control that learns, and adds the term of a control that is a network to the
+    /// values.
+    fn control_values(&mut self, model: &ScoreModel<R>, batch: &Batch<'_, R>, values: &mut [R]) -> Result<()> {
+        let (draws, d, points) = (batch.draws, model.dim(), self.terms.len());
+        let per_block = self.seed.len() / points;
+        // Where s(mu) stands, unless psi stands for it.
+        let mean = self.terms.iter().position(|term| term.point == DrawPoint::Mean).unwrap_or(0);
         for (block, ws) in self.blocks.workspaces().enumerate() {
             let s = ws.value(self.vars.score)?;
             for at in 0..per_block.min(draws.len() - (block * per_block).min(draws.len())) {
                 let i = block * per_block + at;
                 let sbar = model.scale.sbar(draws.times()[i]);
-                // The second point of a draw is mu.
-                let at_mean = &s[(at * points + points - 1) * d..][..d];
-                let scale = R::of(2.0 * weights[i] * sbar);
+                let at_mean = &s[(at * points + mean) * d..][..d];
+                let scale = R::of(2.0 * batch.weights[i] * sbar);
                 let psi = self.variate.as_ref().and_then(|v| v.psi(i, d));
                 let draw = draws.draw(i);
                 for j in 0..d {
@@ -207,89 +212,64 @@ impl<R: Real> Loss<R> {
     ///
     /// # Errors
     /// `NonFinite` if its gradient is; what was learned by another control.
-    pub fn learn(&mut self, model: &ScoreModel<R>, learned: &mut Learned<R>, draws: &Draws<R>, values: &[R]) -> Result<()> {
+    pub fn learn(&mut self, model: &ScoreModel<R>, learned: &mut ControlState<R>, draws: &Draws<R>, values: &[R]) -> Result<()> {
         match &mut self.variate {
             Some(variate) => variate.learn(model, learned, draws, values, &self.parts),
             None => Ok(()),
         }
     }
 
-    /// Points and times of all rows, draw by draw.
-    fn fill_points(&mut self, draws: &Draws<R>, points: usize) {
-        let (d, control) = (draws.dim(), self.control);
-        let rows = (self.rows.points.par_chunks_mut(points * d), self.rows.times.par_chunks_mut(points)).into_par_iter();
-        rows.enumerate().with_min_len(64).for_each(|(i, (rows, times))| {
+    /// Points and times of all rows.
+    fn fill_points(&mut self, draws: &Draws<R>) {
+        let (d, terms, points) = (draws.dim(), &self.terms, &mut self.points);
+        let rows = (par::chunks_mut(&mut points.x, terms.len() * d), par::chunks_mut(&mut points.times, terms.len()));
+        par::each(rows, |i, (rows, times)| {
             let draw = draws.draw(i);
             times.fill(draws.times()[i]);
-            rows[..d].copy_from_slice(draw.plus);
-            match control {
-                Control::None | Control::Network | Control::Auto => {}
-                Control::SelfControl | Control::Gated | Control::Regression => rows[d..].copy_from_slice(draw.mean),
-                Control::Antithetic => rows[d..].copy_from_slice(draw.minus),
+            for (row, term) in rows.chunks_exact_mut(d).zip(terms) {
+                row.copy_from_slice(term.point.of(&draw));
             }
         });
     }
 }
 
-/// Network evaluations per draw; of [`Control::Auto`], at most.
-pub fn points_per_draw(control: Control) -> usize {
-    match control {
-        Control::None | Control::Network => 1,
-        Control::SelfControl | Control::Gated | Control::Regression | Control::Antithetic | Control::Auto => 2,
-    }
-}
-
-/// Everything a row is made from.
-struct Fill<'a, R: Real> {
+/// What the tape's inputs are made from.
+struct Inputs<'a, R: Real> {
     model: &'a ScoreModel<R>,
-    draws: &'a Draws<R>,
-    rows: &'a Rows<R>,
-    weights: &'a [f64],
-    control: Control,
-    regression: Regression,
+    batch: &'a Batch<'a, R>,
+    terms: &'a [LossTerm],
+    points: &'a Points<R>,
+    /// Whether the network's output is what is missing in the guide.
+    guided: bool,
     variate: Option<&'a Variate<R>>,
     vars: Vars,
 }
 
-impl<R: Real> Fill<'_, R> {
+impl<R: Real> Inputs<'_, R> {
     /// Row `index` of the batch into row `at` of a workspace. Rows beyond the batch get the weight zero.
     fn row(&self, index: usize, at: usize, ws: &mut Workspace<R>) -> Result<()> {
         let (model, d, inputs, v) = (self.model, self.model.dim(), self.model.net.inputs(), self.vars);
-        let Some(t) = self.rows.times.get(index).copied() else {
+        let Some(t) = self.points.times.get(index).copied() else {
             ws.input_mut(v.square)?[at] = R::zero();
             ws.input_mut(v.linear)?[at] = R::zero();
             return Ok(());
         };
-        let points = points_per_draw(self.control);
-        let (draw, second) = (self.draws.draw(index / points), index % points == 1);
-        // (w, a, b) and the target y of the module's table.
-        let (w, a, b, y) = match (self.control, second) {
-            (Control::SelfControl | Control::Gated | Control::Regression, true) => (1.0, 0.0, -1.0, draw.target_plus), // its odd part, below
-            (Control::Antithetic, true) => (0.5, 1.0, 1.0, draw.target_minus),
-            (Control::Antithetic, false) => (0.5, 1.0, 1.0, draw.target_plus),
-            _ => (1.0, 1.0, 1.0, draw.target_plus),
-        };
-        let sbar = model.scale.sbar(t);
-        let w = w * self.weights[index / points];
-        let s = R::of(sbar);
-        let residual = self.regression == Regression::Score && model.parametrisation == Parametrisation::Residual;
-        model.input(t, &self.rows.points[index * d..][..d], &mut ws.input_mut(v.input)?[at * inputs..][..inputs])?;
+        let (i, term) = (index / self.terms.len(), self.terms[index % self.terms.len()]);
+        let (draw, w) = (self.batch.draws.draw(i), term.w * self.batch.weights[i]);
+        let s = R::of(model.scale.sbar(t));
+        model.input(t, &self.points.x[index * d..][..d], &mut ws.input_mut(v.input)?[at * inputs..][..inputs])?;
         ws.input_mut(v.factor)?[at] = if model.parametrisation == Parametrisation::Plain { s } else { R::one() };
         let offset = &mut ws.input_mut(v.offset)?[at * d..][..d];
-        if residual {
-            offset.iter_mut().zip(&self.rows.guide[index * d..]).for_each(|(o, g)| *o = s * *g);
+        if self.guided {
+            offset.iter_mut().zip(&self.points.guide[index * d..]).for_each(|(o, g)| *o = s * *g);
         } else {
             offset.fill(R::zero());
         }
+        let factor = |j: usize| self.variate.map_or(R::one(), |v| v.factor(i, j, d));
         let target = &mut ws.input_mut(v.target)?[at * d..][..d];
-        target.iter_mut().zip(y).for_each(|(t, y)| *t = s * *y);
-        if second && self.control != Control::Antithetic {
-            for (j, t) in target.iter_mut().enumerate() {
-                *t = s * draw.odd(j) * self.variate.map_or(R::one(), |v| v.factor(index / points, j, d));
-            }
-        }
-        ws.input_mut(v.square)?[at] = R::of(w * a);
-        ws.input_mut(v.linear)?[at] = R::of(2.0 * w * b);
+        target.iter_mut().enumerate().for_each(|(j, y)| *y = term.target.scaled(&draw, j, s, factor));
+        ws.input_mut(v.square)?[at] = R::of(w * term.a);
+        ws.input_mut(v.linear)?[at] = R::of(2.0 * w * term.b);
         Ok(())
     }
 }

@@ -1,14 +1,18 @@
 //! Objectives: what the network is trained to minimise.
 //!
-//! [`Noising`](crate::transition::Noising) makes draws (a point and a target), [`Loss`] turns them into a value per draw and a gradient:
+//! [`Noising`](crate::transition::Noising) makes draws (a point and a target), [`Loss`] turns them into a
+//! value per draw and a gradient:
 //!
 //! * denoising score matching (DSM): draws of an exact kernel;
-//! * nonlinear denoising score matching (NDSM, eq. 7): draws of single steps of a chain, [`GaussianChain`] or [`ComponentChain`], with the
-//!   control variates `none`, `self` (9), `gated` and `network` (10), `antithetic` (11) and `regression` (12);
+//! * nonlinear denoising score matching (NDSM, eq. 7): draws of single steps of a chain, [`GaussianChain`] or
+//!   [`ComponentChain`], with the control variates `none`, `self` (9), `gated` and `network` (10),
+//!   `antithetic` (11) and `regression` (12): what each of them adds to the loss is the table [`TERMS`];
 //! * the component flow (18): draws of the component kernel with the flow's target;
-//! * [`Implicit`] score matching, exact, by Hutchinson's probes or sliced: the points alone, and derivatives of the network.
+//! * [`Implicit`] score matching, exact, by Hutchinson's probes or sliced: the points alone, and derivatives
+//!   of the network.
 
 mod chain;
+mod estimator;
 mod implicit;
 mod kinds;
 mod loss;
@@ -18,9 +22,10 @@ mod variate;
 mod weights;
 
 pub use chain::{ComponentChain, GaussianChain};
+pub use estimator::{DrawPoint, LossTerm, TERMS, TargetPart, points_per_draw, terms};
 pub use implicit::{Divergence, Implicit};
-pub use kinds::Objective;
-pub use loss::{Loss, Regression, points_per_draw};
+pub use kinds::{Batch, Objective, Out};
+pub use loss::{Loss, Regression};
 pub use model::{Guide, ScoreModel};
-pub use variate::Learned;
+pub use variate::ControlState;
 pub use weights::{Seen, Weights};

@@ -49,8 +49,8 @@ impl ChainGrid {
         times.len() - 1
     }
 
-    /// Which steps of a block of paths are drawn from, sorted, with their times; returns the time at which each path of a per-path
-    /// grid ends. Lanes without a path follow the last one.
+    /// Which steps of a block of paths are drawn from, sorted, with their times; returns the time at which
+    /// each path of a per-path grid ends. Lanes without a path follow the last one.
     pub fn plan(&self, law: &TimeLaw, u: &[f64], picks: &mut Vec<Pick>, times: &mut [[f64; 2]]) -> [f64; W] {
         picks.clear();
         match self {
@@ -76,7 +76,8 @@ impl ChainGrid {
         }
     }
 
-    /// The step's share of [0, T] over the probability that it is drawn from, t its end; on grids of their own, T of the law.
+    /// The step's share of [0, T] over the probability that it is drawn from, t its end; on grids of their
+    /// own, T of the law.
     pub fn importance(&self, law: &TimeLaw, t: f64) -> f64 {
         match self {
             ChainGrid::Fixed(grid, _) => {

@@ -1,9 +1,15 @@
-//! Control variates that learn: a gate, a network of their own, or running regression coefficients (method.md, eq. 10 and 12).
+//! Control variates that learn: a gate, a network of their own, or running regression coefficients
+//! (method.md, eq. 10 and 12).
 //!
-//! A draw's loss without control is l, and q = 2 lambda s(mu) . y has mean 0 given X_n, whatever s is, because y = -L^-T z is odd in z and mu is a
-//! function of X_n (and of the component drawn there). So does sum_j A_j 2 lambda s_j(mu) y_j with any A(mu, t), and 2 lambda psi(mu, t) . y with any psi, here
-//! net/sbar.
-//! The loss with control is l plus that. Nothing here biases it: A and psi depend on (mu, t) alone, coefficients on the batches before.
+//! Let l be a draw's loss without control. The control variate q = 2 lambda s(mu) . y has mean 0 given X_n
+//! for every s, because y = -L^-T z is odd in z and mu is a function of X_n (and of the component drawn
+//! there). For the same reason these have mean 0:
+//!
+//! * sum_j A_j 2 lambda s_j(mu) y_j for every factor A(mu, t), a gate or a coefficient;
+//! * 2 lambda psi(mu, t) . y for every psi, here net/sbar.
+//!
+//! The loss with control is l plus one of them. It is unbiased: A and psi depend on (mu, t) alone, and
+//! coefficients on earlier batches.
 
 use super::ScoreModel;
 use super::loss::replays;
@@ -22,13 +28,13 @@ const WIDTH: usize = 32;
 const DEPTH: usize = 2;
 /// Its learning rate, constant.
 const RATE: f64 = 3e-3;
-/// Weight of a batch after each later one.
+/// Factor by which a batch's weight falls with each later batch.
 const FADE: f64 = 0.99;
 const RIDGE: f64 = 1e-3;
 
 /// What a control variate has learned: part of a checkpoint.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Learned<R> {
+pub enum ControlState<R> {
     /// Nothing: the control has no parameters.
     Nothing,
     /// phi of a gate A or of a network psi.
@@ -38,19 +44,19 @@ pub enum Learned<R> {
         /// Adam's state.
         optimiser: optim::State<R>,
     },
-    /// Moments from which the coefficients come, for each bin of ell.
+    /// Moments that give the coefficients, for each bin of ell = ln(sbar^2 / alpha^2).
     Regression(Vec<Running>),
 }
 
-impl<R> Learned<R> {
-    /// Whether this is the state of the same control, in sizes, as `other`.
+impl<R> ControlState<R> {
+    /// Whether this is a state of the same control as `other`, of the same sizes.
     pub fn fits(&self, other: &Self) -> bool {
         match (self, other) {
-            (Learned::Nothing, Learned::Nothing) => true,
-            (Learned::Network { params, optimiser }, Learned::Network { params: p, .. }) => {
+            (ControlState::Nothing, ControlState::Nothing) => true,
+            (ControlState::Network { params, optimiser }, ControlState::Network { params: p, .. }) => {
                 [params.len(), optimiser.m.len(), optimiser.v.len()].iter().all(|n| *n == p.len())
             }
-            (Learned::Regression(a), Learned::Regression(b)) => a.len() == b.len(),
+            (ControlState::Regression(a), ControlState::Regression(b)) => a.len() == b.len(),
             _ => false,
         }
     }
@@ -79,7 +85,7 @@ struct Companion<R: Real> {
 }
 
 impl<R: Real> Variate<R> {
-    /// That of `control` for `draws` draws; none if it does not learn.
+    /// The learning part of `control` for batches of `draws` draws; none if it does not learn.
     ///
     /// # Errors
     /// Memory that does not suffice.
@@ -94,28 +100,28 @@ impl<R: Real> Variate<R> {
         Ok(Some(Variate { gate: control == Control::Gated, out, coefficients, network }))
     }
 
-    /// Before the first step.
+    /// Its state before the first step.
     ///
     /// # Errors
     /// None that was ever seen.
-    pub fn start(&self, seed: u64) -> Result<Learned<R>> {
+    pub fn start(&self, seed: u64) -> Result<ControlState<R>> {
         let Some(network) = &self.network else {
-            return Ok(Learned::Regression((0..bins()).map(|_| Running::new(1, RIDGE, FADE)).collect::<Result<_>>()?));
+            return Ok(ControlState::Regression((0..bins()).map(|_| Running::new(1, RIDGE, FADE)).collect::<Result<_>>()?));
         };
         // Not the score network's initial weights.
         let params = network.net.init(seed ^ 0x9e37_79b9_7f4a_7c15);
         let optimiser = network.adam.start(&params)?;
-        Ok(Learned::Network { params, optimiser })
+        Ok(ControlState::Network { params, optimiser })
     }
 
     /// Evaluates it at the means of `draws`.
     ///
     /// # Errors
     /// What was learned by another control.
-    pub fn evaluate(&mut self, model: &ScoreModel<R>, learned: &Learned<R>, draws: &Draws<R>) -> Result<()> {
+    pub fn evaluate(&mut self, model: &ScoreModel<R>, learned: &ControlState<R>, draws: &Draws<R>) -> Result<()> {
         match (learned, &mut self.network) {
-            (Learned::Network { params, .. }, Some(network)) => network.forward(model, params, draws, &mut self.out),
-            (Learned::Regression(running), None) => {
+            (ControlState::Network { params, .. }, Some(network)) => network.forward(model, params, draws, &mut self.out),
+            (ControlState::Regression(running), None) => {
                 let b = running.iter().map(|r| Ok(r.coefficients()?[0])).collect::<Result<Vec<f64>>>()?;
                 for (c, t) in self.coefficients.iter_mut().zip(draws.times()) {
                     *c = R::of(b[bin(model.scale, *t)]);
@@ -126,7 +132,7 @@ impl<R: Real> Variate<R> {
         }
     }
 
-    /// By what s_j(mu) of draw `i` is multiplied: A_j, or b.
+    /// The factor of s_j(mu) in draw `i`: A_j, or the coefficient b.
     #[inline]
     pub fn factor(&self, i: usize, j: usize, d: usize) -> R {
         if self.gate { R::one() + self.out[i * d + j] } else { self.coefficients[i] }
@@ -137,17 +143,26 @@ impl<R: Real> Variate<R> {
         (self.network.is_some() && !self.gate).then(|| &self.out[i * d..][..d])
     }
 
-    /// Learns from a batch: `values` are the losses with control, `parts` [n, d] what each factor A_j, or psi_j, is multiplied with in them.
+    /// Learns from a batch. `values`: the losses with control; `parts` [n, d]: the factor of A_j, or of
+    /// psi_j, in them.
     ///
-    /// A network descends the losses' second moment about their mean over the batch, E (l - m)^2, the gradient of which is that of E l^2, for E l does
-    /// not depend on phi. Coefficients take the batch into their moments.
+    /// A network descends E (l - m)^2, the second moment of the losses about their mean m over the batch. Its
+    /// gradient is that of E l^2, because E l does not depend on phi. Coefficients take the batch into their
+    /// moments.
     ///
     /// # Errors
     /// `NonFinite` if the network's gradient is.
-    pub fn learn(&mut self, model: &ScoreModel<R>, learned: &mut Learned<R>, draws: &Draws<R>, values: &[R], parts: &[R]) -> Result<()> {
+    pub fn learn(
+        &mut self,
+        model: &ScoreModel<R>,
+        learned: &mut ControlState<R>,
+        draws: &Draws<R>,
+        values: &[R],
+        parts: &[R],
+    ) -> Result<()> {
         let (n, d) = (values.len(), model.dim());
         match (learned, &mut self.network) {
-            (Learned::Network { params, optimiser }, Some(network)) => {
+            (ControlState::Network { params, optimiser }, Some(network)) => {
                 let mean: R = values.iter().copied().sum::<R>() / R::of(n as f64);
                 let scale = R::of(2.0 / n as f64);
                 for ((seeds, parts), value) in network.seeds.chunks_exact_mut(d).zip(parts.chunks_exact(d)).zip(values) {
@@ -156,7 +171,7 @@ impl<R: Real> Variate<R> {
                 }
                 network.step(params, optimiser)
             }
-            (Learned::Regression(running), None) => {
+            (ControlState::Regression(running), None) => {
                 let mut rows: Vec<(Vec<f64>, Vec<f64>)> = vec![Default::default(); running.len()];
                 for (i, t) in draws.times().iter().enumerate() {
                     let q: R = parts[i * d..][..d].iter().copied().sum();

@@ -1,4 +1,5 @@
-//! Weights lambda(t) of the times in a loss, as multiples of sbar^2: what a draw's |S - Y|^2, S = sbar s, is multiplied with.
+//! Weights lambda(t) of the times in a loss, as multiples of sbar^2: what a draw's |S - Y|^2, S = sbar s, is
+//! multiplied with.
 //!
 //! | weighting | lambda |
 //! |---|---|
@@ -30,8 +31,8 @@ pub(super) const fn bins() -> usize {
     BINS
 }
 
-/// For each group of times what was seen in it, older batches counting less: number of draws, sum and sum of squares of their values at the weight 1.
-/// Part of a checkpoint; empty for weightings that do not learn.
+/// For each group of times what was seen in it, older batches counting less: number of draws, sum and sum of
+/// squares of their values at the weight 1. Part of a checkpoint; empty for weightings that do not learn.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Seen(Vec<[f64; 3]>);
 
@@ -90,7 +91,8 @@ impl Weights {
         Weights { weighting, scale, values: vec![1.0; draws] }
     }
 
-    /// lambda / sbar^2 at the times of a batch of `noising`'s draws. Of more or fewer times than at the start, the first ones.
+    /// lambda / sbar^2 at the times of a batch of `noising`'s draws. Of more or fewer times than at the
+    /// start, the first ones.
     pub fn at<R: Real>(&mut self, times: &[f64], noising: &dyn Noising<R>, seen: &Seen) -> &[f64] {
         let (scale, learned) = (self.scale, seen.weights());
         for (w, t) in self.values.iter_mut().zip(times) {

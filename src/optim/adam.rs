@@ -1,9 +1,9 @@
 //! Adam, with everything that touches the parameters in one pass.
 
 use super::Schedule;
+use crate::par;
 use crate::simd::{self, Kernel, W, dispatch};
 use crate::{Error, Real, Result};
-use rayon::prelude::*;
 
 /// Numbers below which a second thread costs more than it saves: it has to be woken.
 const PARALLEL: usize = 1 << 16;
@@ -167,7 +167,10 @@ impl<R: Real> Update<'_, R> {
         let ((p, p2), (g, g2)) = (p.split_at_mut(half), g.split_at(half));
         let ((m, m2), (v, v2), (ema, ema2)) = (m.split_at_mut(half), v.split_at_mut(half), ema.split_at_mut(ema_half));
         let (left, right) = (Update { p, g, m, v, ema, c }, Update { p: p2, g: g2, m: m2, v: v2, ema: ema2, c });
-        rayon::join(|| left.share(threads.div_ceil(2)), || right.share(threads / 2));
+        let (mut left, mut right) = (Some(left), Some(right));
+        let mut left = || left.take().map_or((), |left| left.share(threads.div_ceil(2)));
+        let mut right = || right.take().map_or((), |right| right.share(threads / 2));
+        par::both(&mut left, &mut right);
     }
 }
 
@@ -227,7 +230,7 @@ fn norm<R: Real>(x: &[R]) -> f64 {
     if rayon::current_num_threads() == 1 || x.len() < PARALLEL {
         sums.iter_mut().zip(x.chunks(span)).for_each(|(s, x)| *s = dispatch(Squares(x)));
     } else {
-        sums.par_iter_mut().zip(x.par_chunks(span)).for_each(|(s, x)| *s = dispatch(Squares(x)));
+        par::each((par::chunks_mut(&mut sums, 1), par::chunks(x, span)), |_, (s, x)| s[0] = dispatch(Squares(x)));
     }
     simd::sum(sums).sqrt()
 }

@@ -5,7 +5,6 @@ use crate::rng::Purpose;
 use crate::sde::check_rows;
 use crate::sde::ode::{Explicit, Velocity};
 use crate::{Error, Real, Result};
-use rayon::prelude::*;
 
 /// The residual r(u, t) = s(u, t) - g(u, t) of a score over its guide.
 pub trait Field<R: Real> {
@@ -113,7 +112,7 @@ fn backward<R: Real>(
             field.residual(t - h, u, &mut residual)?;
             process.correct(t - h, h, &residual, u, paths(how.seed, Purpose::Corrector, i))?;
         }
-        if let Some(at) = u.par_iter().position_first(|v| !v.is_finite()) {
+        if let Some(at) = u.iter().position(|v| !v.is_finite()) {
             return Err(Error::NonFinite { place: format!("generated point {}", at / process.dim()), step: i, remedy: REMEDY.into() });
         }
         seen(t - h, u);

@@ -1,9 +1,9 @@
 //! Processes run backwards: what one step does with the residual of a score.
 
+use crate::par;
 use crate::rng::Purpose;
 use crate::sde::{ComponentStep, NoiseScale, Paths};
 use crate::{Real, Result};
-use rayon::prelude::*;
 
 /// A noising process, as the samplers need it. `u`, `residual`: row-major [n, d].
 pub trait Reverse<R: Real>: Sync {
@@ -40,7 +40,7 @@ impl<R: Real> Reverse<R> for ReverseLangevin<R> {
 
     fn velocity(&self, _t: f64, _u: &[R], residual: &mut [R]) {
         let half = R::of(-self.0.beta() / 2.0);
-        residual.par_iter_mut().with_min_len(4096).for_each(|v| *v *= half);
+        par::each(par::chunks_mut(residual, NUMBERS), |_, v| v.iter_mut().for_each(|v| *v *= half));
     }
 
     fn reverse_step(&self, _t: f64, h: f64, residual: &[R], u: &mut [R], paths: Paths) -> Result<()> {
@@ -54,7 +54,8 @@ impl<R: Real> Reverse<R> for ReverseLangevin<R> {
     }
 }
 
-/// A linear process that treats all coordinates alike, X_t = alpha X_0 + sbar Z. g = -u / (alpha^2 + sbar^2), the score of N(0, I) data.
+/// A linear process that treats all coordinates alike, X_t = alpha X_0 + sbar Z. g = -u / (alpha^2 + sbar^2), the score of
+/// data N(0, I).
 #[derive(Debug, Clone, Copy)]
 pub struct ReverseIsotropic {
     scale: NoiseScale,
@@ -76,16 +77,22 @@ impl ReverseIsotropic {
         (decay, self.scale.diffusion(t).powi(2))
     }
 
+    /// V = alpha^2 + sbar^2, the variance of X_t of data N(0, I).
+    fn total(self, t: f64) -> f64 {
+        self.scale.alpha(t).powi(2) + self.scale.sbar(t).powi(2)
+    }
+
     /// g(u, t) / u, so that s = r + g: the score of data N(0, I).
     fn guide(self, t: f64) -> f64 {
-        -1.0 / (self.scale.alpha(t).powi(2) + self.scale.sbar(t).powi(2))
+        -1.0 / self.total(t)
     }
 
     /// u = scale (u + step s) + sqrt(variance) z.
     fn move_by<R: Real>(self, t: f64, [scale, step, variance]: [f64; 3], residual: &[R], u: &mut [R], paths: Paths) {
         const ROWS: usize = 256;
         let [scale, step, sd, guide] = [scale, step, variance.sqrt(), self.guide(t)].map(R::of);
-        u.par_chunks_mut(ROWS * self.dim).zip(residual.par_chunks(ROWS * self.dim)).enumerate().for_each(|(chunk, (u, r))| {
+        let size = ROWS * self.dim;
+        par::each((par::chunks_mut(u, size), par::chunks(residual, size)), |chunk, (u, r)| {
             let mut z = vec![R::zero(); u.len()];
             paths.stream(chunk).fill_normal(&mut z);
             for ((u, r), z) in u.iter_mut().zip(r).zip(&z) {
@@ -107,15 +114,22 @@ impl<R: Real> Reverse<R> for ReverseIsotropic {
     fn velocity(&self, t: f64, u: &[R], residual: &mut [R]) {
         let (decay, half) = (R::of(-self.rates(t).0), R::of(-0.5 * self.rates(t).1));
         let guide = R::of(self.guide(t));
-        residual.par_iter_mut().with_min_len(4096).zip(u).for_each(|(v, u)| *v = decay * *u + half * (*v + guide * *u));
+        par::each((par::chunks_mut(residual, NUMBERS), par::chunks(u, NUMBERS)), |_, (v, u)| {
+            v.iter_mut().zip(u).for_each(|(v, u)| *v = decay * *u + half * (*v + guide * *u));
+        });
     }
 
-    /// Ancestral sampling: given X_t and the mean of X_0 that the score implies (Tweedie), X_s, s = t - h, is Gaussian. With a = alpha_t/alpha_s and
-    /// v = sbar_t^2 - a^2 sbar_s^2 the variance of X_t given X_s: mean (x + v score)/a, variance v sbar_s^2/sbar_t^2.
+    /// Ancestral sampling of X_s, s = t - h, given X_t = x. With a = alpha_t/alpha_s and v = sbar_t^2 - a^2 sbar_s^2 the variance
+    /// of X_t given X_s, the mean is (x + v score)/a for any data (Tweedie).
+    ///
+    /// The variance is v V_s/V_t, V = alpha^2 + sbar^2, that of data N(0, I), as the guide is: from X_s ~ N(0, V_s) and
+    /// X_t = a X_s + sqrt(v) Z follow V_t = a^2 V_s + v and 1/Var(X_s given X_t) = 1/V_s + a^2/v. On data of variance 1 a step of
+    /// any length then keeps the variance; that of a single point, v sbar_s^2/sbar_t^2, would lose some in every step.
     fn reverse_step(&self, t: f64, h: f64, residual: &[R], u: &mut [R], paths: Paths) -> Result<()> {
-        let (a, from, to) = (self.scale.alpha(t) / self.scale.alpha(t - h), self.scale.sbar(t), self.scale.sbar(t - h));
-        let v = from.powi(2) - (a * to).powi(2);
-        self.move_by(t, [1.0 / a, v, v * (to / from).powi(2)], residual, u, paths);
+        let s = t - h;
+        let a = self.scale.alpha(t) / self.scale.alpha(s);
+        let v = self.scale.sbar(t).powi(2) - (a * self.scale.sbar(s)).powi(2);
+        self.move_by(t, [1.0 / a, v, v * self.total(s) / self.total(t)], residual, u, paths);
         Ok(())
     }
 
@@ -126,11 +140,67 @@ impl<R: Real> Reverse<R> for ReverseIsotropic {
     }
 }
 
+/// Numbers that are worth a thread's turn.
+const NUMBERS: usize = 4096;
+
 fn add_scaled<R: Real>(u: &mut [R], a: R, r: &[R]) {
-    u.par_iter_mut().with_min_len(4096).zip(r).for_each(|(u, r)| *u += a * *r);
+    par::each((par::chunks_mut(u, NUMBERS), par::chunks(r, NUMBERS)), |_, (u, r)| {
+        u.iter_mut().zip(r).for_each(|(u, r)| *u += a * *r);
+    });
 }
 
 /// The purposes of the two kinds of steps.
 pub(super) fn paths(seed: u64, purpose: Purpose, step: usize) -> Paths {
     Paths { seed, purpose, step: step as u64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One step maps x to a x + b z: both, from x = 1 and x = 0 with one draw z, of data N(0, 1), whose residual is 0.
+    fn step(process: &ReverseIsotropic, t: f64, h: f64) -> (f64, f64) {
+        let paths = paths(3, Purpose::Test, 0);
+        let mut z = [0f64; 1];
+        paths.stream(0).fill_normal(&mut z);
+        let at = |x: f64| {
+            let mut u = [x];
+            process.reverse_step(t, h, &[0.0], &mut u, paths).unwrap();
+            u[0]
+        };
+        (at(1.0) - at(0.0), at(0.0) / z[0])
+    }
+
+    /// Of data N(0, 1) all is Gaussian, and a step is the exact conditional law: from Var X_t = alpha_t^2 + sbar_t^2 to that of
+    /// X_s, however long it is. Down to t_min and by Tweedie's mean to 0, samples have the variance alpha^2/(alpha^2 + sbar^2).
+    #[test]
+    fn the_variance_of_standard_normal_data_is_kept() {
+        let (horizon, t_min, steps) = (10.0, 0.02, 100);
+        for scale in [NoiseScale::Exploding { beta: 1.0 }, NoiseScale::SubPreserving { beta: 1.0 }, NoiseScale::Preserving { beta: 1.0 }] {
+            let process = ReverseIsotropic::new(1, scale);
+            let total = |t: f64| scale.alpha(t).powi(2) + scale.sbar(t).powi(2);
+            let mut variance = total(horizon);
+            for pair in scale.generation_times(horizon, t_min, steps).windows(2) {
+                let (a, b) = step(&process, pair[0], pair[0] - pair[1]);
+                variance = a * a * variance + b * b;
+                let error = variance / total(pair[1]) - 1.0;
+                assert!(error.abs() <= 1e-10, "{scale:?} at {}: {error}", pair[1]);
+            }
+            // The last step is of the mean alone: (x + sbar^2 score)/alpha.
+            let mean = (1.0 - scale.sbar(t_min).powi(2) / total(t_min)) / scale.alpha(t_min);
+            let end = mean * mean * variance;
+            assert!((end - scale.alpha(t_min).powi(2) / total(t_min)).abs() <= 1e-10, "{scale:?}: {end}");
+        }
+    }
+
+    /// Karras's clock, beta = 1: X_s given X_t has the variance v (1 + s^2)/(1 + t^2), v = t^2 - s^2.
+    #[test]
+    fn the_exploding_step_has_its_closed_form() {
+        let process = ReverseIsotropic::new(1, NoiseScale::Exploding { beta: 1.0 });
+        for (t, s) in [(3.0f64, 1.0f64), (1.0, 0.9), (0.5, 0.0)] {
+            let (a, b) = step(&process, t, t - s);
+            let ratio = (1.0 + s * s) / (1.0 + t * t);
+            assert!((a - ratio).abs() <= 1e-14 && (b * b - (t * t - s * s) * ratio).abs() <= 1e-14, "{t} {s}: {a} {}", b * b);
+        }
+    }
 }

@@ -2,9 +2,9 @@
 
 use super::brownian::{Clocks, Tree};
 use super::{Increment, Integrator, Needs, Paths, Sde, Step, check_rows, positive};
+use crate::par;
 use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Error, Real, Result};
-use rayon::prelude::*;
 
 /// A method that estimates the error of its step by a difference of two evaluations of the equation, so that the estimate is 0 where the
 /// equation's coefficients are constant.
@@ -98,28 +98,25 @@ where
     }
     positive("adaptive: tolerance.safety", tolerance.safety)?;
     let tree = Tree::new(paths, &[from, to])?;
-    let blocks: Vec<_> = x
-        .par_chunks_mut(W * d)
-        .enumerate()
-        .map(|(chunk, rows)| {
-            let zero = vec![[R::zero(); W]; d];
-            let m = sde.noises();
-            let areas = if I::CLAIMS.needs == Needs::Wh { m } else { 0 };
-            let block = Block {
-                x: zero.clone(),
-                tried: zero.clone(),
-                error: zero,
-                w: vec![[R::zero(); W]; m],
-                h: vec![[R::zero(); W]; areas],
-                memory: method.memory(sde),
-                scratch: sde.scratch(),
-            };
-            dispatch(Run { method, sde, interval: (from, to), tolerance, rows, clocks: tree.clocks(chunk, m), block })
-                .map_err(|stuck| (chunk, stuck))
-        })
-        .collect();
+    let mut blocks: Vec<Option<_>> = x.chunks(W * d).map(|_| None).collect();
+    par::each((par::chunks_mut(x, W * d), par::chunks_mut(&mut blocks, 1)), |chunk, (rows, out)| {
+        let zero = vec![[R::zero(); W]; d];
+        let m = sde.noises();
+        let areas = if I::CLAIMS.needs == Needs::Wh { m } else { 0 };
+        let block = AdaptiveBlock {
+            x: zero.clone(),
+            tried: zero.clone(),
+            error: zero,
+            w: vec![[R::zero(); W]; m],
+            h: vec![[R::zero(); W]; areas],
+            memory: method.memory(sde),
+            scratch: sde.scratch(),
+        };
+        let run = Run { method, sde, interval: (from, to), tolerance, rows, clocks: tree.clocks(chunk, m), block };
+        out[0] = Some(dispatch(run).map_err(|stuck| (chunk, stuck)));
+    });
     let mut counts = Counts::default();
-    for block in blocks {
+    for block in blocks.into_iter().flatten() {
         let block = block.map_err(|(chunk, stuck)| Error::NonFinite {
             place: format!(
                 "path {} by the method {}, at time {}, where no step is short enough",
@@ -136,7 +133,7 @@ where
     Ok(counts)
 }
 
-struct Block<R, M, S> {
+struct AdaptiveBlock<R, M, S> {
     x: Vec<[R; W]>,
     tried: Vec<[R; W]>,
     error: Vec<[R; W]>,
@@ -155,7 +152,7 @@ struct Stuck {
 
 /// Where a path is, and the length of its next step, both in units of 2^-LEVELS of the way.
 #[derive(Clone, Copy)]
-struct Clock {
+struct Progress {
     at: u64,
     step: u64,
     steps: u64,
@@ -165,7 +162,7 @@ struct Clock {
 
 const WAY: u64 = 1 << LEVELS;
 
-impl Clock {
+impl Progress {
     /// Start and end of the next step; of a path that has arrived, some step that will not count.
     fn next(&self) -> (u64, u64) {
         if self.at == WAY { (WAY - self.step, WAY) } else { (self.at, self.at + self.step) }
@@ -189,7 +186,7 @@ struct Run<'a, R: Real, S: Sde<R>, I: Embedded<R, S>> {
     tolerance: Tolerance,
     rows: &'a mut [R],
     clocks: Clocks<'a, R>,
-    block: Block<R, I::Memory, S::Scratch>,
+    block: AdaptiveBlock<R, I::Memory, S::Scratch>,
 }
 
 impl<R: Real, S: Sde<R>, I: Embedded<R, S>> Kernel for Run<'_, R, S, I> {
@@ -201,9 +198,9 @@ impl<R: Real, S: Sde<R>, I: Embedded<R, S>> Kernel for Run<'_, R, S, I> {
         let time = |k: u64| if k == WAY { to } else { from + (to - from) * (k as f64 / WAY as f64) };
         let b = &mut self.block;
         load(self.rows, &mut b.x);
-        let mut paths = [Clock { at: WAY, step: FIRST, steps: 0, rate: 0.0 }; W];
-        for clock in paths.iter_mut().take(self.rows.len() / b.x.len()) {
-            clock.at = 0;
+        let mut paths = [Progress { at: WAY, step: FIRST, steps: 0, rate: 0.0 }; W];
+        for progress in paths.iter_mut().take(self.rows.len() / b.x.len()) {
+            progress.at = 0;
         }
         let mut counts = Counts::default();
         while paths.iter().any(|c| c.at < WAY) {
@@ -223,27 +220,27 @@ impl<R: Real, S: Sde<R>, I: Embedded<R, S>> Kernel for Run<'_, R, S, I> {
             self.method.error::<FMA>(self.sde, &step, path, &mut b.error, &mut b.memory, &mut b.scratch);
             let error = self.tolerance.size(&b.x, &b.tried, &b.error);
             for i in 0..W {
-                let clock = &mut paths[i];
-                if clock.at == WAY {
+                let progress = &mut paths[i];
+                if progress.at == WAY {
                     continue;
                 }
-                clock.steps += 1;
-                clock.learn(error[i]);
+                progress.steps += 1;
+                progress.learn(error[i]);
                 if error[i] <= 1.0 {
                     counts.accepted += 1;
-                    clock.at += clock.step;
+                    progress.at += progress.step;
                     for (x, tried) in b.x.iter_mut().zip(&b.tried) {
                         x[i] = tried[i];
                     }
-                    let longer = 2 * clock.step;
-                    if clock.at % longer == 0 && clock.at < WAY && clock.expected(longer) < self.tolerance.safety {
-                        clock.step *= 2;
+                    let longer = 2 * progress.step;
+                    if progress.at % longer == 0 && progress.at < WAY && progress.expected(longer) < self.tolerance.safety {
+                        progress.step *= 2;
                     }
-                } else if clock.step > 1 && clock.steps < MOST_STEPS {
+                } else if progress.step > 1 && progress.steps < MOST_STEPS {
                     counts.rejected += 1;
-                    clock.step /= 2;
+                    progress.step /= 2;
                 } else {
-                    return Err(Stuck { lane: i, t: start[i], steps: clock.steps });
+                    return Err(Stuck { lane: i, t: start[i], steps: progress.steps });
                 }
             }
         }

@@ -33,10 +33,11 @@ impl Orders {
     }
 }
 
-/// What a method says of itself. The table of methods is printed from it, and `ndsm audit integrators` measures it.
+/// What a method says of itself. The [table of methods](super::method::table) is printed from it, and
+/// `ndsm audit integrators` measures it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Claims {
-    /// The name on the command line and in configuration files.
+    /// The name in tables and audits.
     pub name: &'static str,
     /// The calculus whose solution it converges to.
     pub calculus: CalculusKind,
@@ -65,8 +66,8 @@ pub trait Method: Sync {
     const CLAIMS: Claims;
 }
 
-/// The Brownian path over one step, for [`W`] paths. H = (1/h) int (B_s - B_t - (s - t)/h W) ds ~ N(0, h/12), independent of
-/// W ~ N(0, h): what the path does inside of the step, seen from its mean.
+/// The Brownian path over one step, for [`W`] paths. H = (1/h) int (B_s - B_t - (s - t)/h W) ds ~ N(0, h/12),
+/// independent of W ~ N(0, h): what the path does inside of the step, seen from its mean.
 #[derive(Debug, Clone, Copy)]
 pub struct Increment<'a, R> {
     /// W: m blocks, paths last.
@@ -91,7 +92,8 @@ pub trait Integrator<R: Real, S: Sde<R>>: Method {
         memory: &mut Self::Memory,
         scratch: &mut S::Scratch,
     );
-    /// What is reported for the state `x`, where that is not `x` itself; `path` is the one of the step that would follow.
+    /// What is reported for the state `x`, where that is not `x` itself; `path` is the one of the step that
+    /// would follow.
     #[inline(always)]
     fn report<const FMA: bool>(
         &self,

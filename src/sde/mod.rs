@@ -8,7 +8,7 @@
 //!   With one component it is the linear Ornstein-Uhlenbeck, or variance-preserving, process. Noising runs in the *whitened*
 //!   coordinates of [`Whitening`].
 //! * [`OrnsteinUhlenbeck`], [`VariancePreserving`], ...: the linear processes of diffusion models with their exact laws ([`Linear`]), underdamped and preconditioned
-//!   dynamics, equations with state-dependent noise; [`from_fn`] makes one of a closure.
+//!   dynamics, equations with state-dependent noise; two formulas make one that is [`Pointwise`], [`from_fn`] one of a closure.
 //! * [`ode`]: ordinary equations for the probability flow, with fixed and with adaptive steps.
 //! * [`ComponentStep`]: the component-wise exact step (15), which leaves pi invariant for every step size.
 //! * [`Tableau`]: stochastic Runge-Kutta methods as tables of exact coefficients.
@@ -31,7 +31,7 @@
 
 mod adaptive;
 pub mod brownian;
-pub(crate) mod component;
+pub(crate) mod component_step;
 mod grid;
 mod integrator;
 pub mod kinds;
@@ -47,17 +47,14 @@ mod time;
 mod whitening;
 
 pub use adaptive::{Counts, Embedded, Tolerance, adaptive};
-pub use component::{ComponentLaw, ComponentStep};
+pub use component_step::{ComponentLaw, ComponentStep};
 pub use grid::Grid;
 pub use integrator::{Claims, Increment, Integrator, Method, Needs, Orders};
 pub use kinds::{Calculus, CalculusKind, Either, Ito, Noise, NoiseKind, ReadsAs, Stratonovich, Within};
-pub use method::{
-    Baoab, ComponentWise, EulerMaruyama, ExponentialEuler, Heun, KloedenPlaten, KloedenPlatenScalar, LeimkuhlerMatthews, LocalLinear,
-    Milstein, Sea, Shark, SkSrock, SlowRk, Spark, Sra1, Sra3, Sriw1, Sriw2, TamedEuler, TamedMilstein,
-};
+pub use method::methods::*;
 pub use process::{
-    Blockwise, CoxIngersollRoss, DoubleWell, DriftOf, Force, FromFn, GeometricBrownian, GinzburgLandau, Harmonic, Langevin, Linear,
-    LinearLaw, Lorenz, MatrixLaw, MixtureScore, OrnsteinUhlenbeck, Overdamped, Preconditioned, Rowwise, ScalarLaw, Sigma, Speed,
+    Blockwise, Clock, CoxIngersollRoss, DoubleWell, DriftOf, Force, FromFn, GeometricBrownian, GinzburgLandau, Harmonic, Langevin, Linear,
+    LinearLaw, Lorenz, MatrixLaw, MixtureScore, OrnsteinUhlenbeck, Overdamped, Pointwise, Preconditioned, Rowwise, ScalarLaw, Sigma,
     SubVariancePreserving, Tanh, TimeChanged, Underdamped, VarianceExploding, VariancePreserving, force_blocks, force_fn, from_fn,
     from_fn_diagonal,
 };

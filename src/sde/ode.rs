@@ -30,8 +30,8 @@ pub use explicit::Explicit;
 pub use flow::ProbabilityFlow;
 
 use super::check_rows;
+use crate::par;
 use crate::{Error, Real, Result};
-use rayon::prelude::*;
 
 /// A velocity field on batches.
 pub trait Velocity<R: Real> {
@@ -65,7 +65,7 @@ const CHUNK: usize = 2048;
 /// `out` = x + h sum_j w_j k_j. The increments are added first: the sum with x rounds once.
 fn combine<R: Real>(out: &mut [R], x: &[R], h: f64, weights: &[f64], k: &[Vec<R>]) {
     let h = R::of(h);
-    out.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| {
+    par::each(par::chunks_mut(out, CHUNK), |chunk, out| {
         let range = chunk * CHUNK..chunk * CHUNK + out.len();
         out.fill(R::zero());
         for (w, k) in weights.iter().zip(k).filter(|(w, _)| **w != 0.0) {
@@ -96,5 +96,5 @@ fn check<R: Real>(method: &str, dim: usize, x: &[R], times: &[f64]) -> Result<()
 }
 
 fn not_finite<R: Real>(x: &[R]) -> Option<usize> {
-    x.par_iter().with_min_len(CHUNK).position_first(|v| !v.is_finite())
+    x.iter().position(|v| !v.is_finite())
 }

@@ -1,11 +1,11 @@
 //! Running an integrator along a grid, for many paths at once.
 
 use super::{Increment, Integrator, Needs, Paths, Sde, Step, check_rows};
+use crate::par;
 use crate::rng::NormalLanes;
 use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Error, Real, Result};
 use ndarray::Array3;
-use rayon::prelude::*;
 
 /// Moves the paths `x` (row-major [n, d]) of `sde` along the times `grid` by `method`, in place.
 ///
@@ -38,9 +38,10 @@ where
         return Ok(());
     }
     let starts = x.to_vec();
-    x.par_chunks_mut(chunk).enumerate().for_each_init(
+    par::each_with(
+        par::chunks_mut(x, chunk),
         || pair(method, sde),
-        |blocks, (pair, rows)| dispatch(Run { method, sde, grid, rows, blocks, normals: normals(paths, pair), seen: None }),
+        |blocks, pair, rows| dispatch(Run { method, sde, grid, rows, blocks, normals: normals(paths, pair), seen: None }),
     );
     match first_non_finite(x) {
         None => Ok(()),
@@ -65,10 +66,11 @@ where
         slab.chunks_mut(chunk).zip(&mut seen).for_each(|(rows, seen)| seen.push(rows));
     }
     let mut moved = x.to_vec();
-    (moved.par_chunks_mut(chunk), seen.par_iter_mut()).into_par_iter().enumerate().for_each_init(
+    par::each_with(
+        (par::chunks_mut(&mut moved, chunk), par::chunks_mut(&mut seen, 1)),
         || pair(method, sde),
-        |blocks, (pair, (rows, seen))| {
-            dispatch(Run { method, sde, grid, rows, blocks, normals: normals(paths, pair), seen: Some(seen) });
+        |blocks, pair, (rows, seen)| {
+            dispatch(Run { method, sde, grid, rows, blocks, normals: normals(paths, pair), seen: Some(&mut seen[0]) });
         },
     );
     match first_non_finite(&moved) {

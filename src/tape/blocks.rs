@@ -1,20 +1,25 @@
 //! Data parallelism: one program, several blocks of rows, gradients added in a fixed order.
 
 use super::program::Program;
-use super::workspace::{Workspace, zeros};
+use super::workspace::Workspace;
+use crate::kernels::memory::zeros;
+use crate::par;
 use crate::{Error, Real, Result};
-use rayon::prelude::*;
 
 /// Numbers of the gradient that are added up at a time.
 const CHUNK: usize = 1024;
-/// Numbers of the gradient below which the threads are not called for the sum: it takes less time than waking them.
+/// Numbers of the gradient below which the threads are not called for the sum: it takes less time than waking
+/// them.
 const PARALLEL: usize = 1 << 16;
+
+/// What is done with a block: its number, the parameters, its workspace, its gradient.
+type Work<'a, R> = &'a (dyn Fn(usize, &[R], &mut Workspace<R>, &mut [R]) -> Result<()> + Sync);
 
 /// Several workspaces of one program, each with its own gradient.
 ///
-/// A batch is cut into a fixed number of blocks of equal shape, the program is recorded for one block, and the blocks are
-/// replayed on as many threads as there are. The gradients are added in the order of the blocks, pairwise: the result depends on
-/// the number of blocks, not on the number of threads.
+/// A batch is cut into a fixed number of blocks of equal shape, the program is recorded for one block, and
+/// the blocks are replayed on as many threads as there are. The gradients are added in the order of the
+/// blocks, pairwise: the result depends on the number of blocks, not on the number of threads.
 ///
 /// ```
 /// use ndsm::tape::{Blocks, Recorder};
@@ -61,8 +66,9 @@ impl<R: Real> Blocks<R> {
         Ok(Blocks { blocks: (0..count).map(block).collect::<Result<Vec<_>>>()? })
     }
 
-    /// Calls `work(block, params, workspace, gradient)` for every block, which adds its gradient to `gradient` (zero at first);
-    /// then overwrites `grad` by the sum. With one block or one thread it is a plain loop that allocates nothing.
+    /// Calls `work(block, params, workspace, gradient)` for every block, which adds its gradient to
+    /// `gradient` (zero at first); then overwrites `grad` by the sum. With one block or one thread it is a
+    /// plain loop that allocates nothing.
     ///
     /// # Errors
     /// The first block's that has one; or if the length of `grad` is not the program's number of parameters.
@@ -70,6 +76,11 @@ impl<R: Real> Blocks<R> {
     where
         F: Fn(usize, &[R], &mut Workspace<R>, &mut [R]) -> Result<()> + Sync,
     {
+        self.share(params, grad, &work)
+    }
+
+    /// [`Self::run`], compiled once for all kinds of work.
+    fn share(&mut self, params: &[R], grad: &mut [R], work: Work<'_, R>) -> Result<()> {
         let expected = self.blocks[0].ws.program.parameter_count;
         if grad.len() != expected {
             return Err(Error::invalid("blocks: gradient", format!("{expected} numbers long"), grad.len()));
@@ -78,23 +89,19 @@ impl<R: Real> Blocks<R> {
             grad.fill(R::zero());
             return work(0, params, &mut only.ws, grad);
         }
-        let one = |(i, block): (usize, &mut Block<R>)| {
-            block.grad.fill(R::zero());
-            block.result = work(i, params, &mut block.ws, &mut block.grad);
-        };
-        if rayon::current_num_threads() == 1 {
-            self.blocks.iter_mut().enumerate().for_each(one);
-        } else {
-            self.blocks.par_iter_mut().enumerate().for_each(one);
-        }
+        par::each(par::chunks_mut(&mut self.blocks, 1), |i, block| {
+            let Block { ws, grad, result } = &mut block[0];
+            grad.fill(R::zero());
+            *result = work(i, params, ws, grad);
+        });
         for block in &mut self.blocks {
             std::mem::replace(&mut block.result, Ok(()))?;
         }
         let blocks = &self.blocks;
-        if rayon::current_num_threads() == 1 || grad.len() < PARALLEL {
+        if grad.len() < PARALLEL {
             grad.chunks_mut(CHUNK).enumerate().for_each(|(chunk, to)| total(blocks, chunk * CHUNK, to));
         } else {
-            grad.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, to)| total(blocks, chunk * CHUNK, to));
+            par::each(par::chunks_mut(grad, CHUNK), |chunk, to| total(blocks, chunk * CHUNK, to));
         }
         Ok(())
     }
@@ -110,8 +117,8 @@ impl<R: Real> Blocks<R> {
     }
 }
 
-/// The sum of the blocks' gradients from number `from` on, at most CHUNK numbers, pairwise: the first half (a power of two of
-/// blocks) plus the second.
+/// The sum of the blocks' gradients from number `from` on, at most CHUNK numbers, pairwise: the first half (a
+/// power of two of blocks) plus the second.
 fn total<R: Real>(blocks: &[Block<R>], from: usize, to: &mut [R]) {
     if let [only] = blocks {
         return to.copy_from_slice(&only.grad[from..][..to.len()]);

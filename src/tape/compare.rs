@@ -20,7 +20,7 @@
 
 use super::Recorder;
 use super::hvp::{Record, length};
-use super::workspace::zeros;
+use crate::kernels::memory::zeros;
 use crate::{Error, Real, Result};
 use std::fmt;
 
@@ -34,8 +34,9 @@ pub struct Comparison {
     pub rows: Vec<Rounding>,
 }
 
-/// How far f32 is from f64 at one node: max |narrow - wide| / max |wide|, in units of 2^-24, the largest relative error of one
-/// rounding in f32. 0 where both are 0; NaN where one is no number and the other one is.
+/// How far f32 is from f64 at one node: max |narrow - wide| / max |wide|, in units of 2^-24, the largest
+/// relative error of one rounding in f32. 0 where both are 0; NaN where one is no number and the other one
+/// is.
 #[derive(Debug, Clone)]
 pub struct Rounding {
     /// The node's place in the program.
@@ -52,13 +53,13 @@ pub struct Rounding {
     pub adjoint: Option<f64>,
 }
 
-/// Records `what` in both precisions and replays it, forward and backward (the result's adjoint is 1 everywhere), for the same
-/// numbers: `params` and the named `inputs`, rounded to f32 before both. An input that is not named is zero. Nothing is fused, so
-/// that every operation has its row.
+/// Records `what` in both precisions and replays it, forward and backward (the result's adjoint is 1
+/// everywhere), for the same numbers: `params` and the named `inputs`, rounded to f32 before both. An input
+/// that is not named is zero. Nothing is fused, so that every operation has its row.
 ///
 /// # Errors
-/// Those of the recording; a length that differs; a name that no input has; memory that cannot be had; a `what` that records
-/// another program in f32 than in f64.
+/// Those of the recording; a length that differs; a name that no input has; memory that cannot be had; a
+/// `what` that records another program in f32 than in f64.
 pub fn compare(what: &impl Record, params: &[f64], inputs: &[(&str, &[f64])]) -> Result<Comparison> {
     let (wide, narrow) = (replay::<f64>(what, params, inputs)?, replay::<f32>(what, params, inputs)?);
     let same = |(a, b): (&Seen, &Seen)| a.op == b.op && a.inputs == b.inputs && a.shape == b.shape;
@@ -120,7 +121,8 @@ fn replay<R: Real>(what: &impl Record, params: &[f64], inputs: &[(&str, &[f64])]
     Ok(seen)
 }
 
-/// max |narrow - wide| / max |wide| in units of the rounding; infinite numbers that agree are equal, and so are two NaN.
+/// max |narrow - wide| / max |wide| in units of the rounding; infinite numbers that agree are equal, and so
+/// are two NaN.
 fn error(wide: &[f64], narrow: &[f64]) -> f64 {
     let (mut difference, mut size) = (0.0, 0.0);
     for (w, n) in wide.iter().zip(narrow) {

@@ -1,15 +1,12 @@
 //! Peephole fusion: an operation takes over the one whose result it alone reads.
 //!
-//! One walk over the list, in its order. Where a node's result is read once, by one node, and nobody asked to keep it, the reader
-//! may [absorb](super::Op::absorb) it: a sum behind a matrix product becomes a linear layer, an activation behind that its
-//! activation. Otherwise two functions of single elements become one [`Chain`]. The absorbed node stays on the list as a name.
+//! One walk over the list, in its order. Where a node's result is read once, by one node, and nobody asked to
+//! keep it, the reader may [fuse](super::Op::fuse) with it: a sum behind a matrix product becomes a linear
+//! layer, an activation behind that its activation, two functions of single elements one pass over memory.
+//! The fused node stays on the list as a name.
 
-use super::ops::Chain;
 use super::program::Node;
 use crate::Real;
-
-/// More inputs or steps than this are not gathered in one pass: their blocks would leave the first-level cache.
-pub const MOST: usize = 8;
 
 pub fn fuse<R: Real>(nodes: &mut [Node<R>]) {
     let mut readers = vec![0; nodes.len()];
@@ -37,11 +34,7 @@ fn fusion<R: Real>(nodes: &[Node<R>], readers: &[usize], reader: usize) -> Optio
         let from = &nodes[producer];
         let first = from.op.as_deref().filter(|_| readers[producer] == 1 && !from.lasting)?;
         let inputs = [&node.inputs[..at], &from.inputs[..], &node.inputs[at + 1..]].concat();
-        let chain = || {
-            let chain = Chain::splice(op.chain()?, at, first.chain()?);
-            (inputs.len() <= MOST && chain.steps() <= MOST).then(|| Box::new(chain) as Box<dyn super::Op<R>>)
-        };
-        let fused = op.absorb(at, first).or_else(chain)?;
+        let fused = op.fuse(at, first)?;
         let shapes: Vec<&[usize]> = inputs.iter().map(|i| nodes[*i].shape.as_slice()).collect();
         (fused.shape(&shapes).as_ref() == Ok(&node.shape)).then_some((producer, inputs, fused))
     })

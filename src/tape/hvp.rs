@@ -1,16 +1,19 @@
 //! Jacobian- and Hessian-vector products: the recorded program, replayed in dual numbers.
 //!
-//! Forward on [`Dual`]s gives J v beside the value. Backward on duals gives, beside the gradient g(p), its derivative along v: of a
-//! scalar loss that is H v, exact to rounding (B. A. Pearlmutter, *Fast exact multiplication by the Hessian*, 1994; Griewank and Walther,
-//! ch. 5: forward over reverse). Three times the arithmetic of a gradient; measured for the 14-128-128-128-2 network and 256 rows
-//! (`cargo bench --bench second_order`, one AVX-512 core, other work beside it) 4.9 gradients in f32 and 7.8 in f64: matrix products go
-//! part by part at full speed, everything else over pairs without wide vectors (convolutions too: there it is slower).
+//! Forward on [`Dual`]s gives J v beside the value. Backward on duals gives, beside the gradient g(p), its
+//! derivative along v: of a scalar loss that is H v, exact to rounding (B. A. Pearlmutter, *Fast exact
+//! multiplication by the Hessian*, 1994; Griewank and Walther, ch. 5: forward over reverse). Three times the
+//! arithmetic of a gradient; measured for the 14-128-128-128-2 network and 256 rows
+//! (`cargo bench --bench second_order`, one AVX-512 core, other work beside it) 4.9 gradients in f32 and 7.8
+//! in f64: matrix products go part by part at full speed, everything else over pairs without wide vectors
+//! (convolutions too: there it is slower).
 //!
-//! The other way would be to record the backward pass as a program and to differentiate that. Then every vector-Jacobian product would
-//! have to be written a second time, in terms of recorded operations, and checked a second time; the program would be three times as long
-//! and hold all its intermediates. Here the products that are audited *are* what is differentiated, and memory doubles. What duals cannot
-//! give is the gradient of a loss that itself contains a gradient in many directions at once; for the trace and the norms that score
-//! matching needs, one direction at a time is what is asked for.
+//! The other way would be to record the backward pass as a program and to differentiate that. Then every
+//! vector-Jacobian product would have to be written a second time, in terms of recorded operations, and
+//! checked a second time; the program would be three times as long and hold all its intermediates. Here the
+//! products that are audited *are* what is differentiated, and memory doubles. What duals cannot give is the
+//! gradient of a loss that itself contains a gradient in many directions at once; for the trace and the norms
+//! that score matching needs, one direction at a time is what is asked for.
 //!
 //! ```
 //! use ndsm::tape::{Record, Recorder, SecondOrder, Var};
@@ -35,8 +38,8 @@
 //! ```
 
 use super::op::elements;
-use super::workspace::zeros;
 use super::{Program, Recorder, Var, Workspace};
+use crate::kernels::memory::zeros;
 use crate::real::{Dual, Real};
 use crate::{Error, Result};
 
@@ -88,8 +91,8 @@ impl<R: Real> SecondOrder<R> {
         Ok(())
     }
 
-    /// Sets an input that moves along `direction` while the parameters move along v: with v = 0, J v is the derivative of the
-    /// result along `direction`.
+    /// Sets an input that moves along `direction` while the parameters move along v: with v = 0, J v is the
+    /// derivative of the result along `direction`.
     ///
     /// # Errors
     /// If there is no input of that name, or a length differs.
@@ -128,7 +131,8 @@ impl<R: Real> SecondOrder<R> {
         Ok(())
     }
 
-    /// Of a scalar result L: overwrites `gradient` by dL/dparams and `hv` by the Hessian times `v`; returns L.
+    /// Of a scalar result L: overwrites `gradient` by dL/dparams and `hv` by the Hessian times `v`; returns
+    /// L.
     ///
     /// # Errors
     /// If a length differs, or the result is no scalar.

@@ -1,14 +1,19 @@
 //! Memory: which buffer lies where, decided once from how long each is needed.
 //!
-//! Time is a node's place on the list: forward the list runs from the first to the last node, backward the other way. A buffer
-//! lives from the step that writes it to the last that reads it, and two buffers may overlap in memory if they do not in time:
-//! * a value lives until its last reader; if a vector-Jacobian product [reads](super::Op::reads) it, if the caller may, or if
-//!   it is an input, for good: a forward pass may be followed by any number of backward passes;
-//! * an adjoint lives from the vector-Jacobian product that first adds to it to its own; that of an input for good;
-//! * what an operation keeps lives for good if there will be a backward pass through it, else while the operation runs.
+//! Time is a node's place on the list: forward the list runs from the first to the last node, backward the
+//! other way. A buffer lives from the step that writes it to the last that reads it, and two buffers may
+//! overlap in memory if they do not in time:
+//! * a value lives until its last reader; if a vector-Jacobian product [reads](super::Op::reads) it, if the
+//!   caller may, or if it is an input, for good: a forward pass may be followed by any number of backward
+//!   passes;
+//! * an adjoint lives from the vector-Jacobian product that first adds to it to its own; that of an input for
+//!   good;
+//! * what an operation keeps lives for good if there will be a backward pass through it, else while the
+//!   operation runs.
 //!
-//! Placing is first fit, the largest buffer first (what remains are gaps for the small ones). It is not optimal, but its
-//! result is never below the largest sum of buffers alive at once, which [`Memory`] lets one compare it with.
+//! Placing is first fit, the largest buffer first (what remains are gaps for the small ones). It is not
+//! optimal, but its result is never below the largest sum of buffers alive at once, which [`Memory`] lets one
+//! compare it with.
 
 use super::op::elements;
 use super::program::Node;
@@ -28,7 +33,8 @@ pub struct Memory {
     pub kept: usize,
     /// The largest working memory of one operation.
     pub scratch: usize,
-    /// What one buffer for each value, adjoint and kept intermediate of the recorded list would take, without fusion.
+    /// What one buffer for each value, adjoint and kept intermediate of the recorded list would take, without
+    /// fusion.
     pub unshared: usize,
 }
 

@@ -15,7 +15,8 @@ pub struct Node<R> {
     pub(super) op: Option<Box<dyn Op<R>>>,
     /// The node that computes this one on the way: it has no value of its own any more.
     pub(super) fused: Option<usize>,
-    /// Whether its value outlives the replay: a result that nobody reads on the tape, or one that the caller asked to keep.
+    /// Whether its value outlives the replay: a result that nobody reads on the tape, or one that the caller
+    /// asked to keep.
     pub(super) lasting: bool,
     pub(super) name: String,
     pub(super) inputs: Vec<usize>,
@@ -34,6 +35,19 @@ pub struct Node<R> {
 }
 
 impl<R> Node<R> {
+    /// Without a place in memory.
+    pub(super) fn new(
+        op: Option<Box<dyn Op<R>>>,
+        name: String,
+        inputs: Vec<usize>,
+        shape: Vec<usize>,
+        needs_gradient: bool,
+        location: &'static Location<'static>,
+    ) -> Self {
+        let (value, adjoint, kept) = (0..0, 0..0, 0..0);
+        let (fused, parameter, lasting) = (None, None, false);
+        Node { op, fused, lasting, name, inputs, shape, value, adjoint, kept, parameter, needs_gradient, location }
+    }
     /// Whether it is an input or a parameter.
     pub(super) fn is_leaf(&self) -> bool {
         self.op.is_none() && self.fused.is_none()
@@ -48,8 +62,8 @@ pub(super) struct Inner<R> {
     pub(super) memory: Memory,
 }
 
-/// A finished recording. Immutable and shared: cloning copies a pointer, and any number of threads may replay it, each with
-/// its own [`Workspace`].
+/// A finished recording. Immutable and shared: cloning copies a pointer, and any number of threads may replay
+/// it, each with its own [`Workspace`].
 pub struct Program<R> {
     pub(super) inner: Arc<Inner<R>>,
 }
@@ -107,18 +121,20 @@ impl<R: Real> Program<R> {
         Ok(())
     }
 
-    /// Pulls adjoints back through the last forward pass: for L = sum over `seeds` of <seed, var>, adds dL/dparams to `grad`
-    /// and leaves dL/dinput for the inputs recorded with gradient. May be called several times after one forward pass, with
-    /// the same `params`. Nodes that no parameter and no such input reaches, or that no seed reaches, are skipped. Allocates
-    /// nothing.
+    /// Pulls adjoints back through the last forward pass: for L = sum over `seeds` of <seed, var>, adds
+    /// dL/dparams to `grad` and leaves dL/dinput for the inputs recorded with gradient. May be called several
+    /// times after one forward pass, with the same `params`. Nodes that no parameter and no such input
+    /// reaches, or that no seed reaches, are skipped. Allocates nothing.
     ///
     /// # Errors
-    /// If a length differs, `ws` is another program's, or a seed sits on a node that needs no gradient or was fused into another.
+    /// If a length differs, `ws` is another program's, or a seed sits on a node that needs no gradient or was
+    /// fused into another.
     pub fn backward(&self, params: &[R], ws: &mut Workspace<R>, seeds: &[(Var, &[R])], grad: &mut [R]) -> Result<()> {
         self.backward_seen(params, ws, seeds, grad, |_, _| {})
     }
 
-    /// [`Self::backward`], with every complete adjoint of an input or an operation shown to `see` before it is pulled back.
+    /// [`Self::backward`], with every complete adjoint of an input or an operation shown to `see` before it
+    /// is pulled back.
     pub(super) fn backward_seen(
         &self,
         params: &[R],

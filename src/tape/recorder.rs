@@ -11,8 +11,8 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Records a program once: leaves by name, operations by method. Every error names the operation, the shapes and the place in
-/// the caller's source.
+/// Records a program once: leaves by name, operations by method. Every error names the operation, the shapes
+/// and the place in the caller's source.
 pub struct Recorder<R> {
     pub(super) inner: Inner<R>,
 }
@@ -91,20 +91,8 @@ impl<R: Real> Recorder<R> {
         } else {
             None
         };
-        let node = Node {
-            op: None,
-            fused: None,
-            lasting: true,
-            name: name.to_string(),
-            inputs: vec![],
-            shape: shape.to_vec(),
-            value: 0..0,
-            adjoint: 0..0,
-            kept: 0..0,
-            parameter,
-            needs_gradient,
-            location,
-        };
+        let node = Node::new(None, name.to_string(), vec![], shape.to_vec(), needs_gradient, location);
+        let node = Node { lasting: true, parameter, ..node };
         self.push(node, n, 0).map_err(|e| Error::shape(place(), e, &[shape]))
     }
 
@@ -118,7 +106,7 @@ impl<R: Real> Recorder<R> {
     }
 
     #[track_caller]
-    pub(super) fn apply_boxed(&mut self, op: Box<dyn Op<R>>, inputs: &[Var]) -> Result<Var> {
+    pub(crate) fn apply_boxed(&mut self, op: Box<dyn Op<R>>, inputs: &[Var]) -> Result<Var> {
         let location = Location::caller();
         let place = format!("{}, recorded at {}:{}", op.name(), location.file(), location.line());
         let inputs = inputs.iter().map(|v| self.inner.index(&place, *v)).collect::<Result<Vec<usize>>>()?;
@@ -128,21 +116,8 @@ impl<R: Real> Recorder<R> {
         let n = count::<R>(&shape).map_err(refuse)?;
         let kept = op.kept(&shapes);
         let needs_gradient = inputs.iter().any(|i| self.inner.nodes[*i].needs_gradient);
-        let (name, parameter, at) = (op.label(), None, 0..0);
-        let node = Node {
-            op: Some(op),
-            fused: None,
-            lasting: false,
-            name,
-            inputs,
-            shape,
-            value: at.clone(),
-            adjoint: at.clone(),
-            kept: at,
-            parameter,
-            needs_gradient,
-            location,
-        };
+        let name = op.label();
+        let node = Node::new(Some(op), name, inputs, shape, needs_gradient, location);
         self.push(node, n, kept).map_err(|e| Error::shape(place, e, &[]))
     }
 
@@ -156,8 +131,8 @@ impl<R: Real> Recorder<R> {
         Ok(Var { tape: self.inner.tape, index: self.inner.nodes.len() - 1 })
     }
 
-    /// Lets an intermediate keep its value after a replay, so that it can be [read](super::Workspace::value), and be by itself:
-    /// it is not fused into another operation.
+    /// Lets an intermediate keep its value after a replay, so that it can be [read](super::Workspace::value),
+    /// and be by itself: it is not fused into another operation.
     ///
     /// # Errors
     /// If it is another recorder's.
@@ -175,7 +150,8 @@ impl<R: Real> Recorder<R> {
         Ok(&self.inner.nodes[self.inner.index("shape", var)?].shape)
     }
 
-    /// Ends the recording: fuses operations and gives every buffer its place. What nothing on the tape reads is a result.
+    /// Ends the recording: fuses operations and gives every buffer its place. What nothing on the tape reads
+    /// is a result.
     pub fn finish(mut self) -> Program<R> {
         self.mark_results();
         self.inner.memory.unshared = self.plan(false);
@@ -184,8 +160,8 @@ impl<R: Real> Recorder<R> {
         Program { inner: Arc::new(self.inner) }
     }
 
-    /// Ends the recording without fusion and with a buffer for every node: every value can be read after a replay. To look at
-    /// a program node by node, and to test what [`Self::finish`] makes of it.
+    /// Ends the recording without fusion and with a buffer for every node: every value can be read after a
+    /// replay. To look at a program node by node, and to test what [`Self::finish`] makes of it.
     pub fn finish_plain(mut self) -> Program<R> {
         self.inner.nodes.iter_mut().for_each(|node| node.lasting = true);
         self.inner.memory.unshared = self.plan(false);

@@ -4,7 +4,8 @@ use super::Var;
 use super::op::elements;
 use super::plan::Memory;
 use super::program::{Node, Program};
-use super::workspace::{Workspace, zeros};
+use super::workspace::Workspace;
+use crate::kernels::memory::zeros;
 use crate::{Real, Result};
 use std::fmt::{self, Write};
 
@@ -79,8 +80,9 @@ impl<R: Real> Program<R> {
         Table { rows, parameters: self.parameter_count(), memory: self.memory(), number: R::BYTES }
     }
 
-    /// Replays the program, forward and, if there are seeds, backward, for the inputs now in `ws`, and says of every value and
-    /// every adjoint what its elements are like: taken at the moment each is complete, because its memory is used again later.
+    /// Replays the program, forward and, if there are seeds, backward, for the inputs now in `ws`, and says
+    /// of every value and every adjoint what its elements are like: taken at the moment each is complete,
+    /// because its memory is used again later.
     ///
     /// # Errors
     /// Those of [`Program::forward`] and [`Program::backward`]; memory that cannot be had.
@@ -146,8 +148,8 @@ impl<R: Real> Program<R> {
 }
 
 impl fmt::Display for Table {
-    /// Without the columns of values and adjoints if the program was not replayed. An operation that is computed as part of
-    /// another points to it.
+    /// Without the columns of values and adjoints if the program was not replayed. An operation that is
+    /// computed as part of another points to it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut cells = vec![
             ["", "operation", "inputs", "shape", "flops", "bytes", "value min / mean / max", "adjoint min / mean / max"]

@@ -110,7 +110,8 @@ fn the_table_and_the_graph_show_every_node() {
     let x = table.rows[0].value.unwrap();
     assert_eq!((x.min, x.mean, x.max, x.nan), (0.5, 1.5, 3.0, 1));
     let linear = &table.rows[6];
-    // 2 x 2 numbers of 2 products and sums each, a bias, a SiLU with its derivative; x, w, b, y and what is kept.
+    // 2 x 2 numbers of 2 products and sums each, a bias, a SiLU with its derivative; x, w, b, y and what is
+    // kept.
     assert_eq!((linear.op.as_str(), linear.flops, linear.bytes), ("linear silu", 4 * (2 * 2 + 9), 8 * (4 + 4 + 2 + 4 + 4)));
     // The adjoint that arrives, not what the operation makes of it.
     assert_eq!(linear.adjoint.map(|a| (a.min, a.max)), Some((2.0, 2.0)));
@@ -122,7 +123,8 @@ fn the_table_and_the_graph_show_every_node() {
     assert!(dot.contains("n0 -> n6;") && dot.matches("[shape=").count() == table.rows.len(), "{dot}");
 }
 
-/// A network written out operation by operation, with a residual branch and a loss: (program, input, intermediate, loss).
+/// A network written out operation by operation, with a residual branch and a loss: (program, input,
+/// intermediate, loss).
 fn written_out(plain: bool, keep: bool) -> (Program<f32>, Var, Var, Var) {
     let mut r = Recorder::<f32>::new();
     let x = r.input("x", &[9, 4]).unwrap();

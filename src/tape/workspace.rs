@@ -2,8 +2,8 @@
 
 use super::Var;
 use super::program::{Inner, Program, fused};
+use crate::kernels::memory::Buffer;
 use crate::{Error, Real, Result};
-use std::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
 
 /// The values, adjoints and kept intermediates of one replay of one [`Program`], and its working memory.
@@ -43,11 +43,13 @@ impl<R: Real> Workspace<R> {
         Ok(&mut self.values[node.value.clone()])
     }
 
-    /// The elements, row-major, of an input or a result after the last forward pass. Results are those that nothing on the tape
-    /// reads, and those that [`Recorder::keep`](super::Recorder::keep) named: others' memory has been given to later ones.
+    /// The elements, row-major, of an input or a result after the last forward pass. Results are those that
+    /// nothing on the tape reads, and those that [`Recorder::keep`](super::Recorder::keep) named: others'
+    /// memory has been given to later ones.
     ///
     /// # Errors
-    /// If `var` is another program's, an intermediate that was not kept, or a parameter: those lie in the caller's vector.
+    /// If `var` is another program's, an intermediate that was not kept, or a parameter: those lie in the
+    /// caller's vector.
     pub fn value(&self, var: Var) -> Result<&[R]> {
         let index = self.program.index("value", var)?;
         let node = &self.program.nodes[index];
@@ -67,7 +69,8 @@ impl<R: Real> Workspace<R> {
     /// The adjoint of an input that was recorded with gradient, after the last backward pass.
     ///
     /// # Errors
-    /// If `var` is anything else: an inner node's adjoint does not outlive the sweep, a parameter's goes to the gradient vector.
+    /// If `var` is anything else: an inner node's adjoint does not outlive the sweep, a parameter's goes to
+    /// the gradient vector.
     pub fn adjoint(&self, var: Var) -> Result<&[R]> {
         let index = self.program.index("adjoint", var)?;
         let node = &self.program.nodes[index];
@@ -78,7 +81,7 @@ impl<R: Real> Workspace<R> {
     }
 
     /// Overwrites everything that a replay must not read before it has written it by NaN.
-    pub(super) fn poison(&mut self) {
+    pub(crate) fn poison(&mut self) {
         for node in &self.program.nodes {
             if node.op.is_some() {
                 self.values[node.value.clone()].fill(R::nan());
@@ -90,7 +93,7 @@ impl<R: Real> Workspace<R> {
     }
 
     /// Overwrites the values that no vector-Jacobian product says it [reads](super::Op::reads) by NaN.
-    pub(super) fn poison_unread(&mut self) {
+    pub(crate) fn poison_unread(&mut self) {
         let nodes = &self.program.nodes;
         let mut read = vec![false; nodes.len()];
         for (index, node) in nodes.iter().enumerate() {
@@ -104,47 +107,4 @@ impl<R: Real> Workspace<R> {
             self.values[node.value.clone()].fill(R::nan());
         }
     }
-}
-
-/// Memory that starts at a cache line.
-pub(super) struct Buffer<R> {
-    store: Vec<R>,
-    range: Range<usize>,
-}
-
-/// Bytes of a cache line and of the widest vector register.
-const LINE: usize = 64;
-
-impl<R: Real> Buffer<R> {
-    fn zeros(n: usize) -> Result<Self> {
-        let spare = LINE / R::BYTES;
-        let store: Vec<R> = zeros(n.saturating_add(spare))?;
-        // Where the address cannot be known (in an interpreter) the store's own start is as good as any.
-        let start = Some(store.as_ptr().align_offset(LINE)).filter(|start| *start <= spare).unwrap_or(0);
-        Ok(Buffer { store, range: start..start + n })
-    }
-}
-
-impl<R> Deref for Buffer<R> {
-    type Target = [R];
-    fn deref(&self) -> &[R] {
-        &self.store[self.range.clone()]
-    }
-}
-
-impl<R> DerefMut for Buffer<R> {
-    fn deref_mut(&mut self) -> &mut [R] {
-        &mut self.store[self.range.clone()]
-    }
-}
-
-/// `n` zeros, or an error where memory does not suffice.
-pub(crate) fn zeros<R: Real>(n: usize) -> Result<Vec<R>> {
-    let mut v = Vec::new();
-    v.try_reserve_exact(n).map_err(|_| Error::Unavailable {
-        what: format!("{} MiB of memory", (n as u128 * R::BYTES as u128) >> 20),
-        why: "the system refuses it; use a smaller batch or network".to_string(),
-    })?;
-    v.resize(n, R::zero());
-    Ok(v)
 }

@@ -6,14 +6,16 @@ use crate::{Real, Result};
 /// Batches of paths that are kept.
 const SLOTS: u64 = 16;
 
-/// Paths of [`SLOTS`] batches, run up to the steps that are drawn from. Step s takes batch s mod 16 and finishes its paths with fresh noise; after
-/// `reuse` uses the batch is simulated anew. Neighbouring steps so have different paths, and a batch comes back after 16 steps.
+/// Paths of [`SLOTS`] batches, each run up to the step that is drawn from. Optimiser step s takes slot s mod
+/// 16 and finishes its paths with fresh noise; after `reuse` uses the slot is simulated anew. So neighbouring
+/// steps have different paths, and a batch comes back after 16 steps.
 ///
-/// What stays unbiased: given the bank, each step's draws are X' = mu(X) + L z with z fresh and independent of X and of the parameters, so the
-/// controls (8)-(12) have mean 0 and the regression (6) on them is exact. What changes: the parameters have seen these X before, as they have seen the
-/// data of earlier epochs, and gradients 16 steps apart are dependent.
+/// What stays exact: given the bank, the draws of a step are X' = mu(X) + L z, with z fresh and independent
+/// of X and of the parameters. Therefore the controls (8)-(12) have mean 0, and the regression (6) is
+/// unbiased. What changes: the parameters have seen these X before, as they have seen the data of earlier
+/// epochs, and gradients 16 steps apart are dependent.
 ///
-/// Which paths a batch has is a function of the step alone: a run that stops and goes on has the same.
+/// The paths of a batch are a function of the step alone: a run that stops and goes on has the same ones.
 pub(super) struct Bank<R> {
     slots: Vec<(Option<u64>, Starts<R>)>,
     reuse: u64,
@@ -26,7 +28,8 @@ impl<R: Real> Bank<R> {
         Bank { slots: (0..slots).map(|_| (None, Starts::new(draws, dim))).collect(), reuse: reuse.max(1) as u64 }
     }
 
-    /// The slot of step `step`, and the number of the batch that is in it: counted on from batch to batch.
+    /// The slot of optimiser step `step`, and the number of the batch that it holds then. Every batch has a
+    /// number of its own.
     fn batch(&self, step: u64) -> (usize, u64) {
         let slots = self.slots.len() as u64;
         let (slot, visit) = (step % slots, step / slots);
@@ -34,7 +37,8 @@ impl<R: Real> Bank<R> {
         (slot as usize, (visit + slot % self.reuse) / self.reuse * slots + slot)
     }
 
-    /// The paths of step `step`, which `simulate` makes for the number of a batch where they are not there yet.
+    /// The paths of optimiser step `step`. Where they are not there yet, `simulate` makes those of the batch
+    /// whose number it is given.
     ///
     /// # Errors
     /// Those of `simulate`.
@@ -49,7 +53,7 @@ impl<R: Real> Bank<R> {
         Ok(starts)
     }
 
-    /// Share of the steps whose paths are there already, in a long run.
+    /// The share of a long run's steps whose paths are there already.
     pub fn hits(&self) -> f64 {
         1.0 - 1.0 / self.reuse as f64
     }
@@ -78,7 +82,8 @@ mod tests {
                 };
                 bank.paths(step, make).unwrap();
             }
-            // No batch is made twice; all but the first and the last ones of each slot are used `reuse` times.
+            // No batch is made twice; all but the first and the last ones of each slot are used `reuse`
+            // times.
             let mut unique = made.clone();
             unique.sort_unstable();
             unique.dedup();

@@ -16,12 +16,12 @@
 //! they are named by the step.
 
 use super::tensors::{Reader, Tensors, bytes};
-use super::{Generator, Prepared, Prices, Reference, State, Trainer, network};
+use super::{Generator, Prepared, Prices, Reference, Settled, State, Trainer, network};
 use crate::config::{Config, file};
 use crate::control::Running;
 use crate::data::{Encoder, write_whole};
 use crate::nn::ScoreNet;
-use crate::objective::{Learned, Seen};
+use crate::objective::{ControlState, Seen};
 use crate::optim;
 use crate::{Error, Real, Result};
 use ndarray::Array2;
@@ -68,7 +68,7 @@ pub(crate) fn check_run(dir: &Path) -> Result<()> {
 /// ```
 pub struct Checkpoint<R> {
     /// The configuration that the model was made with.
-    pub config: Config,
+    pub config: Settled,
     /// Parameters and optimiser.
     pub state: State<R>,
     /// The fitted reference.
@@ -134,13 +134,13 @@ impl<R: Real> Checkpoint<R> {
             }
         }
         match &self.state.control {
-            Learned::Nothing => {}
-            Learned::Network { params, optimiser } => {
+            ControlState::Nothing => {}
+            ControlState::Network { params, optimiser } => {
                 for (name, values) in [("params", params), ("m", &optimiser.m), ("v", &optimiser.v)] {
                     t.put(format!("control.{name}"), &[values.len()], values.iter().copied());
                 }
             }
-            Learned::Regression(bins) => {
+            ControlState::Regression(bins) => {
                 let rows: Vec<Vec<f64>> = bins.iter().map(Running::numbers).collect();
                 t.put("control.bins".to_owned(), &[rows.len(), rows.first().map_or(0, Vec::len)], rows.concat());
             }
@@ -163,7 +163,8 @@ impl<R: Real> Checkpoint<R> {
     /// Reads the file of a model of `config`.
     ///
     /// # Errors
-    /// `File` (exit code 2) for a file that is not a whole checkpoint of this network and precision.
+    /// `File` (exit code 2) for a file that is not a whole checkpoint of this network and precision; as
+    /// [`Settled::new`].
     pub fn read(path: &Path, config: &Config) -> Result<Self> {
         let bytes = bytes(path)?;
         let file = Reader::new(&bytes, path, "checkpoint")?;
@@ -183,7 +184,8 @@ impl<R: Real> Checkpoint<R> {
         let prices = if file.has("control.prices") { Some(prices(&file)?) } else { None };
         let weights = if file.has("weights") { weights(&file)? } else { Seen::default() };
         let state = State { params, optimiser, control, weights, prices };
-        Ok(Checkpoint { config: config.clone(), state, reference, encoder: file.encoder()?, data: file.number("data")? })
+        let config = Settled::new(config, &reference)?;
+        Ok(Checkpoint { config, state, reference, encoder: file.encoder()?, data: file.number("data")? })
     }
 }
 
@@ -225,18 +227,18 @@ fn parameters<R: Real>(file: &Reader, group: &str, net: &ScoreNet) -> Result<Vec
 }
 
 /// What a control variate has learned; it takes a step with each of the optimiser's.
-fn control<R: Real>(file: &Reader, step: u64) -> Result<Learned<R>> {
+fn control<R: Real>(file: &Reader, step: u64) -> Result<ControlState<R>> {
     if file.has("control.bins") {
         let rows: Array2<f64> = file.of("control.bins")?;
         let bins = rows.rows().into_iter().map(|row| Running::from_numbers(&row.to_vec())).collect::<Result<_>>();
-        return Ok(Learned::Regression(bins.map_err(|e| file.bad(format!("`control.bins`: {e}")))?));
+        return Ok(ControlState::Regression(bins.map_err(|e| file.bad(format!("`control.bins`: {e}")))?));
     }
     if !file.has("control.params") {
-        return Ok(Learned::Nothing);
+        return Ok(ControlState::Nothing);
     }
     let numbers = |name: &str| Ok(file.values::<R>(&format!("control.{name}"))?.0);
     let optimiser = optim::State { step, m: numbers("m")?, v: numbers("v")?, ema: Vec::new() };
-    Ok(Learned::Network { params: numbers("params")?, optimiser })
+    Ok(ControlState::Network { params: numbers("params")?, optimiser })
 }
 
 fn weights(file: &Reader) -> Result<Seen> {

@@ -5,14 +5,16 @@ use std::fmt;
 
 /// What is tried, in this order.
 pub const CANDIDATES: [Control; 3] = [Control::Antithetic, Control::SelfControl, Control::None];
-/// The step before which the choice is made: the network has left its initial weights, whose gradient is that of the last layer alone.
+/// The step before which the choice is made: the network has left its initial weights, whose gradient is that
+/// of the last layer alone.
 pub(super) const AT: u64 = 50;
 /// Batches that each candidate is measured on.
 pub(super) const BATCHES: u64 = 24;
 
-/// The price of each of [`CANDIDATES`]: the trace of the gradient's covariance over batches, times the network evaluations of a draw. The variance
-/// falls like one over the draws, so this is the variance at equal evaluations. Evaluations are counted, not timed: the choice is part of the result,
-/// and the result does not depend on the machine.
+/// The price of each of [`CANDIDATES`]: the trace of the gradient's covariance over batches, times the
+/// network evaluations of a draw. The variance falls like one over the draws, so this is the variance at
+/// equal evaluations. Evaluations are counted, not timed: the choice is part of the result, and the result
+/// does not depend on the machine.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prices(pub [f64; 3]);
 

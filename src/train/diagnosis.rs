@@ -1,6 +1,6 @@
 //! `train.diagnose`: what the control is worth at each time, measured while training goes on.
 
-use crate::objective::{Learned, Objective, ScoreModel};
+use crate::objective::{Batch, ControlState, Objective, Out, ScoreModel};
 use crate::sde::Paths;
 use crate::transition::{Draws, Noising};
 use crate::{Real, Result};
@@ -48,8 +48,9 @@ pub(super) fn micro(n: usize) -> usize {
 }
 
 impl<R: Real> Diagnosis<'_, R> {
-    /// The groups, with `run`, the run's objective with what its control has learned, and `plain`, the one without control: both on [`micro`] draws.
-    pub fn groups(&self, run: (&mut Objective<R>, &Learned<R>), plain: Option<&mut Objective<R>>) -> Result<Vec<Group>> {
+    /// The groups, with `run`, the run's objective with what its control has learned, and `plain`, the one
+    /// without control: both on [`micro`] draws.
+    pub fn groups(&self, run: (&mut Objective<R>, &ControlState<R>), plain: Option<&mut Objective<R>>) -> Result<Vec<Group>> {
         let size = micro(self.draws.len());
         if size == 0 {
             return Ok(Vec::new());
@@ -63,14 +64,14 @@ impl<R: Real> Diagnosis<'_, R> {
         for group in order.chunks_exact(size * MICRO).take(GROUPS) {
             let mean = |f: &dyn Fn(f64) -> f64| group.iter().map(|i| f(times[*i])).sum::<f64>() / group.len() as f64;
             let [loss, gradient] = self.variances(group, objective, learned)?;
-            let plain = plain.as_mut().map_or(Ok([f64::NAN; 2]), |plain| self.variances(group, plain, &Learned::Nothing))?;
+            let plain = plain.as_mut().map_or(Ok([f64::NAN; 2]), |plain| self.variances(group, plain, &ControlState::Nothing))?;
             groups.push(Group { time: mean(&|t| t), step: mean(&|t| self.noising.step_length(t)), loss, gradient, plain });
         }
         Ok(groups)
     }
 
     /// Variance of the loss, and trace of the covariance of the gradient, of a draw of `group`.
-    fn variances(&self, group: &[usize], objective: &mut Objective<R>, learned: &Learned<R>) -> Result<[f64; 2]> {
+    fn variances(&self, group: &[usize], objective: &mut Objective<R>, learned: &ControlState<R>) -> Result<[f64; 2]> {
         let size = group.len() / MICRO;
         let mut draws = Draws::new(size, self.draws.dim());
         let (mut values, mut grad) = (vec![R::zero(); size], vec![R::zero(); self.params.len()]);
@@ -81,7 +82,8 @@ impl<R: Real> Diagnosis<'_, R> {
             let rows: Vec<usize> = group.iter().copied().skip(micro).step_by(MICRO).collect();
             draws.copy_rows(self.draws, &rows);
             let weights: Vec<f64> = rows.iter().map(|i| self.weights[*i]).collect();
-            objective.run(self.model, self.params, learned, &draws, &weights, self.noise, &mut values, &mut grad)?;
+            let batch = Batch { draws: &draws, weights: &weights, noise: self.noise };
+            objective.run(self.model, self.params, learned, &batch, Out { values: &mut values, grad: &mut grad })?;
             for (sum, g) in sum.iter_mut().zip(&grad) {
                 *sum += g.f64();
                 squares += g.f64() * g.f64();

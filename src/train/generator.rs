@@ -1,19 +1,19 @@
 //! Samples from a trained model.
 
 use super::system::start_std;
-use super::{Reference, State, System, settle};
-use crate::config::{Config, ObjectiveKind, Parametrisation, SdeKind};
+use super::{Reference, Settled, State, System};
+use crate::config::{ObjectiveKind, Parametrisation, SdeKind};
 use crate::data::Encoder;
 use crate::mixture::{Draw, Mixture, RowMemory};
 use crate::nn::Inference;
 use crate::objective::{Guide, Regression, ScoreModel};
+use crate::par;
 use crate::rng::Purpose;
 use crate::sample::{Field, Generation, Method, Reverse, generate};
 use crate::sde::Whitening;
 use crate::sde::ode::Explicit;
 use crate::{Error, Real, Result};
 use ndarray::{Array2, ArrayView1, ArrayView2};
-use rayon::prelude::*;
 
 /// Heun steps when none are asked for: mixture references were done at 4; linear processes need more.
 const STEPS_MIXTURE: usize = 16;
@@ -25,7 +25,7 @@ const ROWS: usize = 512;
 
 /// A score model, its parameters, and the way from its coordinates to the data's.
 pub struct Generator<R: Real> {
-    config: Config,
+    config: Settled,
     encoder: Encoder,
     whitening: Whitening,
     start: Mixture,
@@ -75,8 +75,7 @@ impl<R: Real> Generator<R> {
     ///
     /// # Errors
     /// A state of another network than the configuration's.
-    pub fn new(config: &Config, reference: &Reference, state: &State<R>) -> Result<Self> {
-        let config = &settle(config, reference)?.0;
+    pub fn new(config: &Settled, reference: &Reference, state: &State<R>) -> Result<Self> {
         let system = System::<R>::new(config, reference)?;
         let field = ScoreField::new(system.model, system.regression, state.averaged())?;
         let (config, whitening, start) = (config.clone(), reference.whitening.clone(), reference.mixture.clone());
@@ -229,11 +228,7 @@ impl<R: Real> Field<R> for ScoreField<R> {
         let fill = |(rows, u): (&mut [R], &[R])| {
             rows.chunks_exact_mut(inputs).zip(u.chunks_exact(d)).try_for_each(|(row, u)| model.input(t, u, row))
         };
-        if n <= ROWS {
-            fill((&mut self.rows, u))?;
-        } else {
-            self.rows.par_chunks_mut(ROWS * inputs).zip(u.par_chunks(ROWS * d)).map(fill).collect::<Result<Vec<()>>>()?;
-        }
+        par::try_each((par::chunks_mut(&mut self.rows, ROWS * inputs), par::chunks(u, ROWS * d)), |_, share| fill(share))?;
         self.inference.run(&self.rows, out)?;
         let form = model.parametrisation;
         if form != Parametrisation::Plain {
@@ -251,8 +246,7 @@ impl<R: Real> Field<R> for ScoreField<R> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::config::Setting;
+    use crate::config::{Config, Setting};
     use crate::mixture::Evaluator;
     use crate::train::prepare;
 

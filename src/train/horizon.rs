@@ -1,16 +1,18 @@
 //! The horizon and the number of steps, where the configuration leaves them open: chosen from the reference.
 //!
-//! Inside a mode of variance v the dynamics forget where they started like e^(-beta t / 2v): the relaxation time is 2 v / beta.
-//! Toward a mixture 1.5 of them are enough, because the modes, their weights and their shapes are those of the data from the start
-//! and only what the mixture does not know must be forgotten; a linear process must forget the modes themselves and takes 3.5;
-//! an exploding variance must drown the data, and grows to 100 of their standard deviations (measured: method.md, "Measured
-//! figures"). Explicit steps must also stay below 2 v_min / beta, v_min the least variance of any mode along any direction: as
-//! many steps are taken as make the longest half of that, at least 200.
+//! Inside a mode of variance v the dynamics forget where they started like e^(-beta t / 2v): the relaxation
+//! time is 2 v / beta. Toward a mixture 1.5 of them are enough, because the modes, their weights and their
+//! shapes are those of the data from the start and only what the mixture does not know must be forgotten; a
+//! linear process must forget the modes themselves and takes 3.5; an exploding variance must drown the data,
+//! and grows to 100 of their standard deviations (measured: method.md, "Measured figures"). Explicit steps
+//! must also stay below 2 v_min / beta, v_min the least variance of any mode along any direction: as many
+//! steps are taken as make the longest half of that, at least 200.
 
 use super::Reference;
 use crate::config::{Config, Grid as GridKey, SdeKind, Transition};
 use crate::sde::Grid;
 use crate::{Error, Result};
+use std::ops::Deref;
 
 /// Relaxation times of a horizon.
 const TOWARD_A_MIXTURE: f64 = 1.5;
@@ -25,23 +27,52 @@ const MOST: usize = 100_000;
 /// The longest step over the limit of stability.
 const SAFETY: f64 = 0.5;
 
-/// `config` with `sde.horizon` and `sde.steps` chosen where they are 0, and a sentence for each choice that says why.
-///
-/// # Errors
-/// As [`Config::validate`] for what the choice comes to; explicit steps that no number up to 100,000 makes stable, with what would
-/// work.
+/// A configuration in which nothing is left open: `sde.horizon` and `sde.steps` are chosen where they were 0.
+/// It reads like the [`Config`] that it is.
 ///
 /// ```
 /// use ndsm::config::{Config, Setting};
 /// use ndsm::mixture::{Covariances, Mixture};
-/// use ndsm::train::{Reference, settle};
-/// let pi = Mixture::new(ndarray::array![1.0], ndarray::array![[3.0]], Covariances::Spherical(ndarray::array![4.0]))?;
+/// use ndsm::train::{Reference, Settled};
+/// let variance = Covariances::Spherical(ndarray::array![4.0]);
+/// let pi = Mixture::new(ndarray::array![1.0], ndarray::array![[3.0]], variance)?;
 /// let config = Config::resolve(&[Setting::new("sde.beta", 2.0)])?;
-/// let (settled, why) = settle(&config, &Reference::from_mixture(&pi, 0.0)?)?;
-/// assert_eq!((settled.sde.horizon, settled.sde.steps, why.len()), (1.5, 4, 2));
+/// let settled = Settled::new(&config, &Reference::from_mixture(&pi, 0.0)?)?;
+/// assert_eq!((settled.sde.horizon, settled.sde.steps, settled.choices().len()), (1.5, 4, 2));
 /// # Ok::<(), ndsm::Error>(())
 /// ```
-pub fn settle(config: &Config, reference: &Reference) -> Result<(Config, Vec<String>)> {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settled {
+    config: Config,
+    choices: Vec<String>,
+}
+
+impl Settled {
+    /// `config` with what it leaves open chosen from `reference`.
+    ///
+    /// # Errors
+    /// As [`Config::validate`], before and after; explicit steps that no number up to 100,000 makes stable,
+    /// with what would work.
+    pub fn new(config: &Config, reference: &Reference) -> Result<Self> {
+        config.validate()?;
+        let (config, choices) = settle(config, reference)?;
+        Ok(Settled { config, choices })
+    }
+
+    /// What was chosen and why, a sentence each.
+    pub fn choices(&self) -> &[String] {
+        &self.choices
+    }
+}
+
+impl Deref for Settled {
+    type Target = Config;
+    fn deref(&self) -> &Config {
+        &self.config
+    }
+}
+
+fn settle(config: &Config, reference: &Reference) -> Result<(Config, Vec<String>)> {
     let (mut settled, mut why) = (config.clone(), Vec::new());
     let beta = config.sde.beta;
     if config.sde.horizon == 0.0 {
@@ -111,9 +142,9 @@ pub(super) fn longest(times: &[f64]) -> f64 {
     times.windows(2).map(|w| w[1] - w[0]).fold(0.0, f64::max)
 }
 
-/// Explicit steps need h < 2 / rate (the real interval of stability of the Taylor polynomials of degree 1 and 2 is [-2, 0]); the rate
-/// is beta / v_min, v_min the least variance of a component along any direction of u, and beta / 2 of "sub-vp". `None` where the steps
-/// are stable whatever their length.
+/// Explicit steps need h < 2 / rate (the real interval of stability of the Taylor polynomials of degree 1 and
+/// 2 is [-2, 0]); the rate is beta / v_min, v_min the least variance of a component along any direction of u,
+/// and beta / 2 of "sub-vp". `None` where the steps are stable whatever their length.
 pub(super) fn stability(config: &Config, reference: &Reference) -> Result<Option<f64>> {
     let s = &config.sde;
     let explicit = matches!(config.objective.transition, Transition::Euler | Transition::ItoTaylor);
@@ -151,7 +182,8 @@ fn slowest(reference: &Reference) -> Result<f64> {
     (0..reference.mixture.components()).try_fold(0f64, |m, k| Ok(m.max(reference.mixture.spectrum(k)?[0])))
 }
 
-/// To two significant digits: the rule is no finer, and a horizon should not change with the last digits of a fit.
+/// To two significant digits: the rule is no finer, and a horizon should not change with the last digits of a
+/// fit.
 fn rounded(x: f64) -> f64 {
     format!("{x:.1e}").parse().unwrap_or(x)
 }
@@ -170,34 +202,36 @@ mod tests {
         Reference::from_mixture(&pi, 0.0).unwrap()
     }
 
-    fn settled(settings: &[(&str, &str)], narrow: f64) -> Result<(Config, Vec<String>)> {
+    fn settled(settings: &[(&str, &str)], narrow: f64) -> Result<Settled> {
         let real = |v: &str| v.parse::<f64>().map_or_else(|_| Value::from(v), Value::from);
         let value = |v: &str| v.parse::<usize>().map_or_else(|_| real(v), Value::from);
         let settings: Vec<Setting> = settings.iter().map(|(k, v)| Setting::new(k, value(v))).collect();
-        settle(&Config::resolve(&settings)?, &reference(narrow))
+        Settled::new(&Config::resolve(&settings)?, &reference(narrow))
     }
 
     #[test]
     fn horizons_follow_the_relaxation_times() {
         for (kind, beta, horizon) in [("langevin", "1", 3.0), ("langevin", "4", 0.75), ("vp", "1", 7.0), ("sub-vp", "2", 3.5)] {
-            let (config, why) = settled(&[("sde.kind", kind), ("sde.beta", beta)], 1.0).unwrap();
+            let config = settled(&[("sde.kind", kind), ("sde.beta", beta)], 1.0).unwrap();
+            let why = config.choices();
             assert_eq!((config.sde.horizon, config.sde.steps), (horizon, 4), "{kind}: {why:?}");
             assert!(why[0].starts_with(&format!("sde.horizon = {horizon}, ")), "{why:?}");
             assert_eq!(why.len(), if kind == "langevin" { 2 } else { 1 }, "{why:?}");
         }
         let pi = Mixture::new(array![1.0], array![[2.0]], Covariances::Spherical(array![9.0])).unwrap();
         let ve = Config::resolve(&[Setting::new("sde.kind", "ve"), Setting::new("sde.beta", 4.0)]).unwrap();
-        assert_eq!(settle(&ve, &Reference::from_mixture(&pi, 0.0).unwrap()).unwrap().0.sde.horizon, 50.0);
+        assert_eq!(Settled::new(&ve, &Reference::from_mixture(&pi, 0.0).unwrap()).unwrap().sde.horizon, 50.0);
         // What is given stays, and nothing is said of it.
-        let (config, why) = settled(&[("sde.horizon", "2.5"), ("objective.kind", "dsm")], 0.5).unwrap();
-        assert_eq!((config.sde.horizon, why.len()), (2.5, 0));
-        assert_eq!(settle(&config, &reference(0.5)).unwrap().0, config, "settled for good");
+        let config = settled(&[("sde.horizon", "2.5"), ("objective.kind", "dsm")], 0.5).unwrap();
+        assert_eq!((config.sde.horizon, config.choices().len()), (2.5, 0));
+        assert_eq!(Settled::new(&config, &reference(0.5)).unwrap(), config, "settled for good");
     }
 
     #[test]
     fn explicit_steps_are_as_many_as_stability_asks_for() {
         for (narrow, transition, grid) in [(1.0, "euler", "uniform"), (0.01, "euler", "quadratic"), (0.003, "ito-taylor", "uniform")] {
-            let (config, why) = settled(&[("objective.transition", transition), ("sde.grid", grid)], narrow).unwrap();
+            let config = settled(&[("objective.transition", transition), ("sde.grid", grid)], narrow).unwrap();
+            let why = config.choices();
             let grid = if grid == "uniform" { Grid::Uniform } else { Grid::Quadratic };
             let longest = longest(&grid.times(3.0, config.sde.steps).unwrap());
             assert!(longest <= narrow && config.sde.steps >= 200, "{narrow}: {} steps, {longest}", config.sde.steps);

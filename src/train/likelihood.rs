@@ -10,8 +10,8 @@
 
 use super::generator::ScoreField;
 use super::system::{model, start_std};
-use super::{Reference, State, settle};
-use crate::config::{Config, ObjectiveKind};
+use super::{Reference, Settled, State};
+use crate::config::ObjectiveKind;
 use crate::mixture::Mixture;
 use crate::objective::Regression;
 use crate::real::Dual;
@@ -44,8 +44,7 @@ impl Likelihood {
     /// # Errors
     /// The component flow with more than one component, whose velocity is not that of its marginals alone;
     /// more than 64 dimensions; a state of another network than the configuration's.
-    pub fn new<R: Real>(config: &Config, reference: &Reference, state: &State<R>) -> Result<Self> {
-        let config = &settle(config, reference)?.0;
+    pub fn new<R: Real>(config: &Settled, reference: &Reference, state: &State<R>) -> Result<Self> {
         let d = reference.whitening.dim();
         if config.objective.kind == ObjectiveKind::ComponentFlow {
             return Err(Error::refused(
@@ -121,19 +120,20 @@ impl Velocity<f64> for Flow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Setting;
+    use crate::config::{Config, Setting};
     use crate::data::{Request, load};
     use crate::mixture::Covariances;
     use crate::train::Trainer;
     use ndarray::{Array2, array};
 
-    fn trained(settings: &[(&str, &str)], steps: usize) -> (Config, Reference, Trainer<f32>) {
+    fn trained(settings: &[(&str, &str)], steps: usize) -> (Settled, Reference, Trainer<f32>) {
         let mut all = vec![Setting::new("data.name", "four-modes"), Setting::new("data.n", 500usize), Setting::new("train.batch", 64usize)];
         all.extend([Setting::new("network.width", 32usize), Setting::new("train.steps", steps.max(1))]);
         all.extend(settings.iter().map(|(k, v)| Setting::new(k, *v)));
         let config = Config::resolve(&all).unwrap();
         let data = load(&Request { name: "four-modes".into(), n: Some(500), ..Request::default() }).unwrap();
         let reference = Reference::fit(data.points.view(), &config).unwrap();
+        let config = Settled::new(&config, &reference).unwrap();
         let mut trainer = Trainer::<f32>::new(&config, &reference, data.points.view()).unwrap();
         (0..steps).for_each(|_| drop(trainer.step().unwrap()));
         (config, reference, trainer)
@@ -177,6 +177,7 @@ mod tests {
         assert!((total - 1.0).abs() <= 0.01, "{total}");
         assert!(likelihood.log_density(grid.view(), 0).is_err() && likelihood.log_density(array![[1.0]].view(), 3).is_err());
         let flow = Config::resolve(&[Setting::new("objective.kind", "component-flow")]).unwrap();
+        let flow = Settled::new(&flow, &reference).unwrap();
         assert!(Likelihood::new(&flow, &reference, trainer.state()).is_err());
     }
 }

@@ -1,25 +1,26 @@
 //! Training: from data and a [`Config`](crate::config::Config) to a model that generates.
 //!
-//! [`prepare`] reads the data and finds their latent space; [`Reference`] fits the reference law and finds
-//! the whitened coordinates; [`settle`] chooses what the configuration leaves open; [`System`] builds
-//! process, objective and score model from the configuration; [`Trainer`] takes optimiser steps;
-//! [`Generator`] makes samples, [`Likelihood`] weighs points. All state is plain arrays, and every random
-//! number is named by (seed, purpose, step, chunk), so a run that was stopped after any step goes on with the
-//! bits it would have had.
+//! [`prepare`] reads the data and finds their latent space; [`Reference`] fits the reference law and finds the
+//! whitened coordinates; [`Settled`] is the configuration with what it left open chosen; [`System`] builds
+//! process, objective and score model from it; [`Trainer`] takes optimiser steps; [`Generator`] makes samples,
+//! [`Likelihood`] weighs points. All state is plain arrays, and every random number is named by (seed, purpose,
+//! step, chunk), so a run that was stopped after any step goes on with the bits it would have had.
 //!
 //! ```
 //! use ndsm::config::{Config, Setting};
 //! use ndsm::data::{Request, load};
 //! use ndsm::sample::Method;
-//! use ndsm::train::{Reference, Trainer};
+//! use ndsm::train::{Reference, Settled, Trainer};
 //!
 //! let config = Config::resolve(&[
 //!     Setting::new("data.name", "four-modes"), Setting::new("data.n", 500usize),
-//!     Setting::new("reference.components", 4usize), Setting::new("network.width", 32usize), Setting::new("train.steps", 20usize),
+//!     Setting::new("reference.components", 4usize), Setting::new("network.width", 32usize),
+//!     Setting::new("train.steps", 20usize),
 //! ])?;
 //! let data = load(&Request { name: "four-modes".into(), n: Some(500), ..Request::default() })?;
 //! let reference = Reference::fit(data.points.view(), &config)?;
-//! let mut trainer = Trainer::<f32>::new(&config, &reference, data.points.view())?;
+//! let settled = Settled::new(&config, &reference)?;
+//! let mut trainer = Trainer::<f32>::new(&settled, &reference, data.points.view())?;
 //! for _ in 0..20 {
 //!     trainer.step()?;
 //! }
@@ -36,9 +37,9 @@ mod diagnosis;
 mod generator;
 mod horizon;
 mod likelihood;
+mod order;
 mod prepare;
 mod reference;
-mod rows;
 mod system;
 #[cfg(feature = "files")]
 mod tensors;
@@ -51,7 +52,7 @@ pub(crate) use checkpoint::{CHECKPOINT, CONFIG, check_run};
 pub use choice::{CANDIDATES, Prices};
 pub use diagnosis::Group;
 pub use generator::Generator;
-pub use horizon::settle;
+pub use horizon::Settled;
 pub use likelihood::Likelihood;
 pub use prepare::{Prepared, prepare, read_data};
 pub use reference::Reference;

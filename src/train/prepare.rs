@@ -1,7 +1,7 @@
 //! What comes before training: the data, their latent space, the reference, and the choices that follow from
 //! it.
 
-use super::{Generator, Reference, Trainer, settle};
+use super::{Generator, Reference, Settled, Trainer};
 use crate::config::{Config, DataName, ReferenceKind};
 use crate::data::{self, Dataset, Encoder, Request};
 use crate::mixture::{Covariances, Mixture};
@@ -32,9 +32,7 @@ use std::path::Path;
 /// ```
 pub struct Prepared {
     /// The configuration with horizon and steps chosen.
-    pub config: Config,
-    /// Why they were chosen so, a sentence each.
-    pub choices: Vec<String>,
+    pub config: Settled,
     /// The data.
     pub data: Dataset,
     /// The latent space.
@@ -82,8 +80,8 @@ pub fn prepare(config: &Config) -> Result<Prepared> {
             (encoder, x, reference)
         }
     };
-    let (config, choices) = settle(config, &reference)?;
-    Ok(Prepared { config, choices, data, encoder, x, reference })
+    let config = Settled::new(config, &reference)?;
+    Ok(Prepared { config, data, encoder, x, reference })
 }
 
 /// The reference of a file: in whitened coordinates where it has them, as `ndsm fit` and `ndsm train` write

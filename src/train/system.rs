@@ -1,13 +1,13 @@
 //! Process, objective and score model, built from the configuration.
 
 use super::horizon::{common, longest, stability, unstable};
-use super::{Reference, settle};
+use super::{Reference, Settled};
 use crate::config::{Config, ObjectiveKind, SdeKind, TimeSampling, Transition};
 use crate::mixture::Evaluator;
 use crate::nn::{ScoreNet, Sizes};
 use crate::objective::{ComponentChain, GaussianChain, Guide, Regression, ScoreModel};
 use crate::sample::{Reverse, ReverseIsotropic, ReverseLangevin};
-use crate::sde::{ComponentStep, Grid, Langevin, NoiseScale, Speed, SubVariancePreserving, VarianceExploding};
+use crate::sde::{Clock, ComponentStep, Grid, Langevin, NoiseScale, SubVariancePreserving, VarianceExploding};
 use crate::transition::{ComponentKernel, Euler, Exact, IsotropicKernel, ItoTaylor, LocalLinear, Noising, OneStep, Target, TimeLaw};
 use crate::{Real, Result};
 
@@ -45,8 +45,7 @@ impl<R: Real> System<R> {
     ///
     /// # Errors
     /// A time grid on which explicit steps are unstable; sizes out of range.
-    pub fn new(config: &Config, reference: &Reference) -> Result<Self> {
-        let config = &settle(config, reference)?.0;
+    pub fn new(config: &Settled, reference: &Reference) -> Result<Self> {
         let (s, o, d) = (&config.sde, &config.objective, reference.whitening.dim());
         let (model, reverse) = model(config, reference)?;
         let scale = model.scale;
@@ -75,7 +74,7 @@ impl<R: Real> System<R> {
 ///
 /// # Errors
 /// Sizes out of range.
-pub(super) fn model<R: Real>(config: &Config, reference: &Reference) -> Result<(ScoreModel<R>, Box<dyn Reverse<R>>)> {
+pub(super) fn model<R: Real>(config: &Settled, reference: &Reference) -> Result<(ScoreModel<R>, Box<dyn Reverse<R>>)> {
     let (s, d) = (&config.sde, reference.whitening.dim());
     let (scale, guide, reverse): (_, _, Box<dyn Reverse<R>>) = match s.kind {
         SdeKind::Langevin | SdeKind::Vp => {
@@ -96,7 +95,7 @@ pub(super) fn model<R: Real>(config: &Config, reference: &Reference) -> Result<(
 }
 
 /// Standard deviations of the law that generation starts from, in those of the reference.
-pub(super) fn start_std<R: Real>(config: &Config, reverse: &dyn Reverse<R>) -> f64 {
+pub(super) fn start_std<R: Real>(config: &Settled, reverse: &dyn Reverse<R>) -> f64 {
     match config.sde.kind {
         SdeKind::Ve | SdeKind::SubVp => reverse.scale().total_std(1.0, config.sde.horizon),
         SdeKind::Langevin | SdeKind::Vp => 1.0,
@@ -104,7 +103,7 @@ pub(super) fn start_std<R: Real>(config: &Config, reverse: &dyn Reverse<R>) -> f
 }
 
 /// The noising chain.
-fn chain<R: Real>(config: &Config, reference: &Reference, times: TimeLaw) -> Result<(Box<dyn Noising<R>>, usize)> {
+fn chain<R: Real>(config: &Settled, reference: &Reference, times: TimeLaw) -> Result<(Box<dyn Noising<R>>, usize)> {
     let (s, m, d) = (&config.sde, config.train.times_per_path, reference.whitening.dim());
     let kind = common(s.grid);
     // A path of its own grid is drawn from once, at its end: it takes m of them.
@@ -116,7 +115,7 @@ fn chain<R: Real>(config: &Config, reference: &Reference, times: TimeLaw) -> Res
         // Without a drift Euler's step is exact.
         (SdeKind::Ve, _) => along.gaussian(Euler(VarianceExploding::new(d, s.beta)?))?,
         (SdeKind::SubVp, transition) => {
-            let process = SubVariancePreserving::new(d, Speed::constant(s.beta)?)?;
+            let process = SubVariancePreserving::new(d, Clock::constant(s.beta)?)?;
             if transition == Transition::Euler {
                 check_stable(config, reference, along.longest(s.horizon)?)?;
                 along.gaussian(Euler(process))?
@@ -170,7 +169,7 @@ impl Along {
 }
 
 /// Refuses explicit steps that are unstable.
-fn check_stable(config: &Config, reference: &Reference, longest: f64) -> Result<()> {
+fn check_stable(config: &Settled, reference: &Reference, longest: f64) -> Result<()> {
     match stability(config, reference)? {
         Some(limit) if longest >= limit => Err(unstable(config, config.sde.steps, longest, limit)),
         _ => Ok(()),

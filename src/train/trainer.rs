@@ -3,10 +3,10 @@
 use super::bank::Bank;
 use super::choice::{AT, BATCHES, CANDIDATES, Prices};
 use super::diagnosis::{Diagnosis, Group, due, micro};
-use super::rows::Rows;
-use super::{Generator, Reference, System, settle};
+use super::order::DataOrder;
+use super::{Generator, Reference, Settled, System};
 use crate::config::{Config, Control, ObjectiveKind, Schedule as ScheduleKey};
-use crate::objective::{Divergence, Implicit, Learned, Loss, Objective, Seen, Weights, points_per_draw};
+use crate::objective::{Batch, ControlState, Divergence, Implicit, Loss, Objective, Out, Seen, Weights, points_per_draw};
 use crate::optim::{self, Adam, Decay, Schedule};
 use crate::rng::{Purpose, Stream};
 use crate::sde::Paths;
@@ -23,7 +23,7 @@ pub struct State<R> {
     /// Adam's moments, the averaged parameters and the number of steps done.
     pub optimiser: optim::State<R>,
     /// What the control variate has learned.
-    pub control: Learned<R>,
+    pub control: ControlState<R>,
     /// What a weighting that learns has seen.
     pub weights: Seen,
     /// What `objective.control = "auto"` has measured.
@@ -56,7 +56,7 @@ pub struct StepReport {
 
 /// A model in training.
 pub struct Trainer<R: Real> {
-    config: Config,
+    config: Settled,
     system: System<R>,
     state: State<R>,
     adam: Adam,
@@ -64,15 +64,15 @@ pub struct Trainer<R: Real> {
     weights: Weights,
     /// Data in whitened coordinates, row-major.
     data: Vec<R>,
-    starts: Rows,
+    order: DataOrder,
     bank: Bank<R>,
-    batch: Batch<R>,
+    batch: Buffers<R>,
     /// Spent on draws, and on whole steps.
     spent: [Duration; 2],
 }
 
 /// Buffers of a step, made once.
-struct Batch<R> {
+struct Buffers<R> {
     rows: Vec<usize>,
     starts: Vec<R>,
     u: Vec<f64>,
@@ -81,11 +81,19 @@ struct Batch<R> {
     grad: Vec<R>,
 }
 
-impl<R: Real> Batch<R> {
+impl<R: Real> Buffers<R> {
     /// Runs the paths of batch number `batch`, from its data points, to its times.
-    fn simulate(&mut self, system: &System<R>, rows: &mut Rows, data: &[R], noise: Paths, batch: u64, out: &mut Starts<R>) -> Result<()> {
+    fn simulate(
+        &mut self,
+        system: &System<R>,
+        order: &mut DataOrder,
+        data: &[R],
+        noise: Paths,
+        batch: u64,
+        out: &mut Starts<R>,
+    ) -> Result<()> {
         let (d, copies) = (system.model.dim(), system.paths_per_point);
-        rows.rows(noise.seed, batch, &mut self.rows)?;
+        order.rows(noise.seed, batch, &mut self.rows)?;
         for (i, row) in self.rows.iter().enumerate() {
             for copy in 0..copies {
                 self.starts[(i * copies + copy) * d..][..d].copy_from_slice(&data[row * d..][..d]);
@@ -102,15 +110,13 @@ impl<R: Real> Trainer<R> {
     ///
     /// # Errors
     /// As [`System::new`]; points that do not fit the reference.
-    pub fn new(config: &Config, reference: &Reference, x: ArrayView2<f64>) -> Result<Self> {
-        config.validate()?;
-        let config = &settle(config, reference)?.0;
+    pub fn new(config: &Settled, reference: &Reference, x: ArrayView2<f64>) -> Result<Self> {
         let system = System::<R>::new(config, reference)?;
         if x.nrows() == 0 {
             return Err(Error::shape("training points", "at least one row", &[x.shape()]));
         }
         let whitened = reference.whitening.whiten(x)?;
-        let starts = Rows::new(config.train.sampling, whitened.view(), &reference.mixture)?;
+        let order = DataOrder::new(config.train.sampling, whitened.view(), &reference.mixture)?;
         let data: Vec<R> = whitened.iter().map(|v| R::of(*v)).collect();
         let (t, d) = (&config.train, system.model.dim());
         let paths = t.batch * system.paths_per_point;
@@ -119,7 +125,7 @@ impl<R: Real> Trainer<R> {
         let loss = objective(config, &system, control, n)?;
         let adam = adam(config)?;
         let params = system.model.net.init::<R>(t.seed);
-        let batch = Batch {
+        let batch = Buffers {
             rows: vec![0; t.batch],
             starts: vec![R::zero(); paths * d],
             u: vec![0.0; n],
@@ -132,14 +138,14 @@ impl<R: Real> Trainer<R> {
         let state =
             State { optimiser: adam.start(&params)?, control: loss.start(t.seed)?, weights: Seen::start(weighting), params, prices: None };
         let bank = Bank::new(n, d, t.reuse);
-        Ok(Trainer { adam, config: config.clone(), system, state, loss, weights, data, starts, bank, batch, spent: Default::default() })
+        Ok(Trainer { adam, config: config.clone(), system, state, loss, weights, data, order, bank, batch, spent: Default::default() })
     }
 
     /// A model as `state` left it.
     ///
     /// # Errors
     /// As [`Trainer::new`]; a state of another network, or of another control variate.
-    pub fn resume(config: &Config, reference: &Reference, x: ArrayView2<f64>, state: State<R>) -> Result<Self> {
+    pub fn resume(config: &Settled, reference: &Reference, x: ArrayView2<f64>, state: State<R>) -> Result<Self> {
         let fresh = Self::new(config, reference, x)?;
         let expected = fresh.state.params.len();
         if state.params.len() != expected || state.optimiser.m.len() != expected || state.optimiser.v.len() != expected {
@@ -166,12 +172,14 @@ impl<R: Real> Trainer<R> {
         &self.system
     }
 
-    /// Share of the time of the steps so far that noising the data took: paths and the steps that are drawn from. NaN before the first step.
+    /// Share of the time of the steps so far that noising the data took: paths and the steps that are drawn
+    /// from. NaN before the first step.
     pub fn simulation_share(&self) -> f64 {
         self.spent[0].as_secs_f64() / self.spent[1].as_secs_f64()
     }
 
-    /// Share of the steps whose paths were simulated for an earlier one, and the memory of these paths in bytes.
+    /// Share of the steps whose paths were simulated for an earlier one, and the memory of these paths in
+    /// bytes.
     pub fn bank(&self) -> (f64, usize) {
         (self.bank.hits(), self.bank.bytes())
     }
@@ -198,7 +206,8 @@ impl<R: Real> Trainer<R> {
                 self.draw_alone(noise)?;
                 let b = &mut self.batch;
                 let weights = self.weights.at(b.draws.times(), self.system.noising.as_ref(), &self.state.weights);
-                loss.run(&self.system.model, &self.state.params, &Learned::Nothing, &b.draws, weights, noise, &mut b.values, &mut b.grad)?;
+                let (batch, out) = (Batch { draws: &b.draws, weights, noise }, Out { values: &mut b.values, grad: &mut b.grad });
+                loss.run(&self.system.model, &self.state.params, &ControlState::Nothing, &batch, out)?;
                 for (mean, g) in mean.iter_mut().zip(&b.grad) {
                     *mean += g.f64() / BATCHES as f64;
                     square += g.f64() * g.f64() / BATCHES as f64;
@@ -215,7 +224,8 @@ impl<R: Real> Trainer<R> {
     /// One optimiser step.
     ///
     /// # Errors
-    /// `NonFinite` if the chain, the loss or the gradient is NaN or infinite; the state is then that before the step.
+    /// `NonFinite` if the chain, the loss or the gradient is NaN or infinite; the state is then that before
+    /// the step.
     pub fn step(&mut self) -> Result<StepReport> {
         let (step, began) = (self.state.optimiser.step, Instant::now());
         if step >= AT && self.config.objective.control == Control::Auto && self.state.prices.is_none() {
@@ -230,7 +240,8 @@ impl<R: Real> Trainer<R> {
         let b = &mut self.batch;
         let State { params, control, weights: seen, .. } = &mut self.state;
         let weights = self.weights.at(b.draws.times(), self.system.noising.as_ref(), seen);
-        self.loss.run(&self.system.model, params, control, &b.draws, weights, noise, &mut b.values, &mut b.grad)?;
+        let (batch, out) = (Batch { draws: &b.draws, weights, noise }, Out { values: &mut b.values, grad: &mut b.grad });
+        self.loss.run(&self.system.model, params, control, &batch, out)?;
         let n = b.values.len() as f64;
         let loss = b.values.iter().map(|v| v.f64()).sum::<f64>() / n;
         if !loss.is_finite() {
@@ -278,7 +289,7 @@ impl<R: Real> Trainer<R> {
     pub fn draw(&mut self, step: u64) -> Result<&Draws<R>> {
         let noise = self.noise(step);
         let starts =
-            self.bank.paths(step, |batch, out| self.batch.simulate(&self.system, &mut self.starts, &self.data, noise, batch, out))?;
+            self.bank.paths(step, |batch, out| self.batch.simulate(&self.system, &mut self.order, &self.data, noise, batch, out))?;
         self.system.noising.finish(starts, noise, &mut self.batch.draws)?;
         Ok(&self.batch.draws)
     }
@@ -286,12 +297,12 @@ impl<R: Real> Trainer<R> {
     /// Draws with paths of their own, which the bank does not keep: independent of those of every other step.
     fn draw_alone(&mut self, noise: Paths) -> Result<()> {
         let mut starts = Starts::new(self.batch.u.len(), self.system.model.dim());
-        self.batch.simulate(&self.system, &mut self.starts, &self.data, noise, noise.step, &mut starts)?;
+        self.batch.simulate(&self.system, &mut self.order, &self.data, noise, noise.step, &mut starts)?;
         self.system.noising.finish(&starts, noise, &mut self.batch.draws)
     }
 
-    /// The gradient of the mean loss over the draws of step `step`, at the present parameters, which stay as they are: for
-    /// measurements of its variance.
+    /// The gradient of the mean loss over the draws of step `step`, at the present parameters, which stay as
+    /// they are: for measurements of its variance.
     ///
     /// # Errors
     /// As [`Trainer::draw`].
@@ -301,7 +312,8 @@ impl<R: Real> Trainer<R> {
         let noise = Paths { purpose: Purpose::Probe, ..noise };
         let b = &mut self.batch;
         let weights = self.weights.at(b.draws.times(), self.system.noising.as_ref(), &self.state.weights);
-        self.loss.run(&self.system.model, &self.state.params, &self.state.control, &b.draws, weights, noise, &mut b.values, &mut b.grad)?;
+        let (batch, out) = (Batch { draws: &b.draws, weights, noise }, Out { values: &mut b.values, grad: &mut b.grad });
+        self.loss.run(&self.system.model, &self.state.params, &self.state.control, &batch, out)?;
         Ok(&b.grad)
     }
 

@@ -13,8 +13,8 @@ pub struct Draws<R> {
     times: Vec<f64>,
 }
 
-/// One draw: `mean` = mu, `plus` = mu + L z, `minus` = mu - L z, and the regression targets at the two points, -L^-T z and +L^-T z
-/// for a conditional score.
+/// One draw: the mean mu of the step, the points mu + L z and mu - L z, and the regression targets at these
+/// two points. For a conditional score the targets are -L^-T z and +L^-T z.
 #[derive(Debug, Clone, Copy)]
 pub struct Draw<'a, R> {
     /// mu, the mean of the step.
@@ -30,14 +30,15 @@ pub struct Draw<'a, R> {
 }
 
 impl<R: Real> Draw<'_, R> {
-    /// Coordinate `j` of the odd part in z of the target at `plus`: what of it has mean 0 given mu. For a score it is all of it.
+    /// Coordinate `j` of (y(z) - y(-z)) / 2, the part of the target y that is odd in z: it has mean 0 given
+    /// mu. A score is odd as it is.
     #[inline]
     pub fn odd(&self, j: usize) -> R {
         R::of(0.5) * (self.target_plus[j] - self.target_minus[j])
     }
 }
 
-/// The same, to be written.
+/// A [`Draw`] to be written.
 #[derive(Debug)]
 pub struct DrawMut<'a, R> {
     /// mu.
@@ -76,7 +77,7 @@ impl<R: Real> Draws<R> {
         self.times.is_empty()
     }
 
-    /// The time at which each draw's points lie.
+    /// The time of each draw's points.
     pub fn times(&self) -> &[f64] {
         &self.times
     }
@@ -88,7 +89,7 @@ impl<R: Real> Draws<R> {
         Draw { mean: &v[..d], plus: &v[d..2 * d], minus: &v[2 * d..3 * d], target_plus: &v[3 * d..4 * d], target_minus: &v[4 * d..] }
     }
 
-    /// The draws `rows` of `from`, of the same dimension, instead of the ones that are here.
+    /// Replaces all draws by the draws `rows` of `from`, which has the same dimension.
     pub(crate) fn copy_rows(&mut self, from: &Draws<R>, rows: &[usize]) {
         let width = FIELDS * self.dim;
         self.values.clear();
@@ -118,8 +119,8 @@ impl<'a, R> DrawMut<'a, R> {
     }
 }
 
-/// Where the paths of `n` draws are before the steps that are drawn from: what a simulated path leaves behind, and all that a fresh draw of its last
-/// step needs.
+/// Where the paths of `n` draws are before their last steps, which are drawn from. A fresh draw of a last
+/// step needs nothing else of the path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Starts<R> {
     dim: usize,
@@ -149,7 +150,7 @@ impl<R: Real> Starts<R> {
         self.times.is_empty()
     }
 
-    /// The data themselves at time 0, with the times that `u` gives: the start of an exact kernel.
+    /// Sets the starts of an exact kernel: the data at time 0, and the times to which `u` leads.
     pub(crate) fn set_starts(&mut self, x0: &[R], u: &[f64], law: &TimeLaw) {
         self.points.copy_from_slice(x0);
         self.times.iter_mut().zip(u).for_each(|(t, u)| *t = [0.0, law.quantile(*u)]);
@@ -166,35 +167,38 @@ impl<R: Real> Starts<R> {
     }
 }
 
-/// A way to noise data and learn from it: exact kernels and simulated chains alike.
+/// A way to noise data and to learn from it: an exact kernel, or a simulated chain.
 ///
-/// A draw is made in two parts: [`Noising::start`] runs a path up to the step that is drawn from, [`Noising::finish`] takes that step. Identity (6) and
-/// the controls (8)-(12) ask of the first part only that the last step's noise is independent of it. So one path may be finished any number of times,
-/// each time with fresh noise: every draw has the law that it should have, and draws of one path are dependent.
+/// A draw is made in two parts: [`Noising::start`] runs a path up to its last step, and [`Noising::finish`]
+/// takes the last step. Identity (6) and the controls (8)-(12) require only that the noise of the last step
+/// is independent of the first part. So one path may be finished any number of times, each time with fresh
+/// noise: every draw has its right law, and draws of one path are dependent.
 pub trait Noising<R: Real>: Send + Sync {
     /// The dimension d.
     fn dim(&self) -> usize;
     /// Draws taken from each path.
     fn draws_per_path(&self) -> usize;
-    /// 1/(T q(t)), q the density of the draws' times: what a function of the time is multiplied with so that its mean over draws is that over [0, T]. On
-    /// a fixed grid the integral is the sum over the steps with the function at their ends.
+    /// The weight 1/(T q(t)), q the density of the draws' times: the mean over draws of a function of time
+    /// times this weight is the function's mean over [0, T]. On a fixed grid that mean is a sum over the
+    /// steps, with the function at their ends.
     fn importance(&self, t: f64) -> f64;
     /// The length of the step that ends at time `t`.
     fn step_length(&self, t: f64) -> f64;
-    /// Runs the paths that start at the rows of `x0` [n, d] up to the steps that are drawn from, for draw j of path i at index
-    /// i * draws_per_path + j. `u`: for each draw a number in (0, 1) from which its time is made by the inverse of the law of times.
+    /// Runs the paths that start at the rows of `x0` [n, d] up to their last steps; draw j of path i has the
+    /// index i * draws_per_path + j. `u`: a number in (0, 1) for each draw, which the inverse distribution
+    /// function of the times makes its time.
     ///
     /// # Errors
     /// Shapes that do not fit; a path that reaches NaN or infinity.
     fn start(&self, x0: &[R], u: &[f64], paths: Paths, out: &mut Starts<R>) -> Result<()>;
-    /// Takes the steps that are drawn from.
+    /// Takes the last steps.
     ///
     /// # Errors
     /// Shapes that do not fit; a draw that is NaN or infinite.
     fn finish(&self, starts: &Starts<R>, paths: Paths, out: &mut Draws<R>) -> Result<()>;
-    /// Both, with the purposes [`Purpose::Path`] and [`Purpose::Noise`] whatever that of `paths` is: with one stream for both, the last step's noise
-    /// would be that of the first. Noises the paths that start at the rows of `x0` [n, d] and writes draw j of path i at index i * draws_per_path + j of `out`.
-    /// `u`: for each draw a number in (0, 1) from which its time is made by the inverse of the law of times.
+    /// [`Noising::start`] and [`Noising::finish`] in one. They take the purposes [`Purpose::Path`] and
+    /// [`Purpose::Noise`], whatever the purpose of `paths` is: with one stream for both, the noise of the
+    /// last step would be that of the first.
     ///
     /// # Errors
     /// Shapes that do not fit; a path that reaches NaN or infinity.

@@ -64,10 +64,10 @@ pub struct Laws<L, R> {
 impl<R, S> OneStep<R> for Exact<S>
 where
     R: Real,
-    S: Linear<Law: Factored> + Sde<R>,
+    S: Linear<Transition: Factored> + Sde<R>,
 {
-    type Factor = <S::Law as Factored>::Factor<R>;
-    type Memory = Laws<S::Law, R>;
+    type Factor = <S::Transition as Factored>::Factor<R>;
+    type Memory = Laws<S::Transition, R>;
     fn dim(&self) -> usize {
         self.0.dim()
     }

@@ -2,10 +2,10 @@
 
 use super::TimeLaw;
 use super::draws::{DrawMut, Draws, FIELDS, Noising, Starts, check_finish, check_start};
+use crate::par;
 use crate::sde::{NoiseScale, Paths};
 use crate::simd::W;
 use crate::{Real, Result};
-use rayon::prelude::*;
 
 /// X_t = alpha(t) x_0 + sbar(t) z: variance-exploding, preserving and sub-preserving processes.
 #[derive(Debug, Clone)]
@@ -50,8 +50,9 @@ impl<R: Real> Noising<R> for IsotropicKernel {
         let d = self.dim;
         let ((rows, spans), (values, times)) = (starts.parts(), out.parts_mut());
         times.iter_mut().zip(spans).for_each(|(t, [_, to])| *t = *to);
-        (values.par_chunks_mut(W * FIELDS * d), rows.par_chunks(W * d), times.par_chunks(W)).into_par_iter().enumerate().for_each(
-            |(chunk, (values, rows, times))| {
+        par::each(
+            (par::chunks_mut(values, W * FIELDS * d), par::chunks(rows, W * d), par::chunks(times, W)),
+            |chunk, (values, rows, times)| {
                 let mut normals = paths.stream(chunk);
                 for (i, (row, t)) in rows.chunks_exact(d).zip(times).enumerate() {
                     let draw = DrawMut::of(values, i, d);

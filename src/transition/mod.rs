@@ -14,7 +14,7 @@
 //!
 //! [`TimeLaw`] says at which times draws are made (17).
 
-mod component;
+mod component_kernel;
 mod draws;
 mod exact;
 mod grid;
@@ -24,8 +24,8 @@ pub mod rows;
 mod step;
 mod time;
 
-pub(crate) use component::write_pair;
-pub use component::{ComponentKernel, Target};
+pub(crate) use component_kernel::write_pair;
+pub use component_kernel::{ComponentKernel, Target};
 pub use draws::{Draw, DrawMut, Draws, Noising, Starts};
 pub(crate) use draws::{FIELDS, check_finish, check_start};
 pub use exact::{Exact, Factored};

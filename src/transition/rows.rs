@@ -28,7 +28,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView2};
 ///
 /// # Errors
 /// `Shape` if `x` has no d columns; a step that does not end after it starts.
-pub fn mean<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2<R>) -> Result<Array2<R>> {
+pub fn mean<R: Real>(law: &dyn RowLaw<R>, from: f64, to: f64, x: ArrayView2<R>) -> Result<Array2<R>> {
     Ok(moments(law, from, to, x)?.0)
 }
 
@@ -36,7 +36,7 @@ pub fn mean<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2<R
 ///
 /// # Errors
 /// As [`mean`].
-pub fn covariance<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2<R>) -> Result<Array3<R>> {
+pub fn covariance<R: Real>(law: &dyn RowLaw<R>, from: f64, to: f64, x: ArrayView2<R>) -> Result<Array3<R>> {
     Ok(moments(law, from, to, x)?.1)
 }
 
@@ -44,11 +44,11 @@ pub fn covariance<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayV
 ///
 /// # Errors
 /// As [`mean`].
-pub fn moments<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2<R>) -> Result<(Array2<R>, Array3<R>)> {
+pub fn moments<R: Real>(law: &dyn RowLaw<R>, from: f64, to: f64, x: ArrayView2<R>) -> Result<(Array2<R>, Array3<R>)> {
     let (n, d) = x.dim();
     let (mut mean, mut covariance) = (Array2::from_elem((n, d), R::zero()), Array3::from_elem((n, d, d), R::zero()));
     let (mut unit, mut column) = (vec![[R::zero(); W]; d], vec![[R::zero(); W]; d]);
-    each(law, from, to, x, x, |block, rows| {
+    each(law, from, to, x, x, &mut |block, rows| {
         for (i, row) in rows.clone().enumerate() {
             (0..d).for_each(|j| mean[[row, j]] = block.mean[j][i]);
         }
@@ -56,7 +56,7 @@ pub fn moments<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView
         for k in 0..d {
             unit.fill([R::zero(); W]);
             unit[k] = [R::one(); W];
-            block.factor.apply::<false>(&unit, &mut column);
+            block.factor.apply(&unit, &mut column);
             for (i, row) in rows.clone().enumerate() {
                 for a in 0..d {
                     for b in 0..d {
@@ -73,11 +73,11 @@ pub fn moments<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView
 ///
 /// # Errors
 /// As [`mean`]; `y` of another shape than `x`.
-pub fn score<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2<R>, y: ArrayView2<R>) -> Result<Array2<R>> {
+pub fn score<R: Real>(law: &dyn RowLaw<R>, from: f64, to: f64, x: ArrayView2<R>, y: ArrayView2<R>) -> Result<Array2<R>> {
     let mut out = Array2::from_elem(x.dim(), R::zero());
     let mut result = vec![[R::zero(); W]; x.ncols()];
-    each(law, from, to, x, y, |block, rows| {
-        block.factor.solve_transposed::<false>(&block.whitened, &mut result);
+    each(law, from, to, x, y, &mut |block, rows| {
+        block.factor.solve_transposed(block.whitened, &mut result);
         for (i, row) in rows.enumerate() {
             (0..result.len()).for_each(|j| out[[row, j]] = -result[j][i]);
         }
@@ -89,11 +89,11 @@ pub fn score<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2<
 ///
 /// # Errors
 /// As [`score`].
-pub fn log_density<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2<R>, y: ArrayView2<R>) -> Result<Array1<R>> {
+pub fn log_density<R: Real>(law: &dyn RowLaw<R>, from: f64, to: f64, x: ArrayView2<R>, y: ArrayView2<R>) -> Result<Array1<R>> {
     let mut out = Array1::from_elem(x.nrows(), R::zero());
     let normal = R::of(x.ncols() as f64 * std::f64::consts::TAU.ln());
-    each(law, from, to, x, y, |block, rows| {
-        let log_det = block.factor.log_det::<false>();
+    each(law, from, to, x, y, &mut |block, rows| {
+        let log_det = block.factor.log_det();
         for (i, row) in rows.enumerate() {
             let square: R = block.whitened.iter().map(|v| v[i] * v[i]).sum();
             out[row] = R::of(-0.5) * (square + log_det[i] + normal);
@@ -106,7 +106,7 @@ pub fn log_density<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: Array
 ///
 /// # Errors
 /// As [`score`].
-pub fn start_score<R: Real, T: OneStep<Dual<R>>>(law: &T, from: f64, to: f64, x: ArrayView2<R>, y: ArrayView2<R>) -> Result<Array2<R>> {
+pub fn start_score<R: Real>(law: &dyn RowLaw<Dual<R>>, from: f64, to: f64, x: ArrayView2<R>, y: ArrayView2<R>) -> Result<Array2<R>> {
     let y = y.mapv(Dual::constant);
     let mut out = Array2::from_elem(x.dim(), R::zero());
     for j in 0..x.ncols() {
@@ -122,17 +122,17 @@ pub fn start_score<R: Real, T: OneStep<Dual<R>>>(law: &T, from: f64, to: f64, x:
 ///
 /// # Errors
 /// As [`mean`].
-pub fn sample<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2<R>, paths: Paths) -> Result<Array2<R>> {
+pub fn sample<R: Real>(law: &dyn RowLaw<R>, from: f64, to: f64, x: ArrayView2<R>, paths: Paths) -> Result<Array2<R>> {
     let mut out = Array2::from_elem(x.dim(), R::zero());
     let d = x.ncols();
     let (mut z, mut noise, mut row) = (vec![[R::zero(); W]; d], vec![[R::zero(); W]; d], vec![R::zero(); W * d]);
     let mut chunk = 0;
-    each(law, from, to, x, x, |block, rows| {
+    each(law, from, to, x, x, &mut |block, rows| {
         let mut stream = paths.stream(chunk);
         chunk += 1;
         stream.fill_normal(&mut row);
         load(&row, &mut z);
-        block.factor.apply::<false>(&z, &mut noise);
+        block.factor.apply(&z, &mut noise);
         for (i, at) in rows.enumerate() {
             (0..d).for_each(|j| out[[at, j]] = block.mean[j][i] + noise[j][i]);
         }
@@ -140,46 +140,92 @@ pub fn sample<R: Real, T: OneStep<R>>(law: &T, from: f64, to: f64, x: ArrayView2
     Ok(out)
 }
 
-/// The law of one block, and L^-1 (y - m).
-struct Block<R, F> {
-    mean: Vec<[R; W]>,
-    factor: F,
-    whitened: Vec<[R; W]>,
+/// A one-step law behind a pointer: every [`OneStep`] is one. What is computed of it row by row is compiled once, not for each law.
+pub trait RowLaw<R: Real>: Sync {
+    /// The dimension d.
+    fn dim(&self) -> usize;
+    /// Calls `seen` with the law of every block of [`W`] rows of `x` and with the block's number. `x`, `y`: whole rows, row-major.
+    fn blocks(&self, step: &Step, x: &[R], y: &[R], seen: &mut dyn FnMut(&BlockLaw<'_, R>, usize));
 }
 
-struct Law<'a, R: Real, T: OneStep<R>> {
+/// The laws of one block, and L^-1 (y - m).
+pub struct BlockLaw<'a, R: Real> {
+    mean: &'a [[R; W]],
+    factor: &'a dyn Factored<R>,
+    whitened: &'a [[R; W]],
+}
+
+/// A [`Factor`] behind a pointer, at the baseline level.
+trait Factored<R: Real> {
+    fn apply(&self, z: &[[R; W]], out: &mut [[R; W]]);
+    fn solve_transposed(&self, v: &[[R; W]], out: &mut [[R; W]]);
+    fn log_det(&self) -> [R; W];
+}
+
+impl<R: Real, F: Factor<R>> Factored<R> for F {
+    fn apply(&self, z: &[[R; W]], out: &mut [[R; W]]) {
+        Factor::apply::<false>(self, z, out);
+    }
+    fn solve_transposed(&self, v: &[[R; W]], out: &mut [[R; W]]) {
+        Factor::solve_transposed::<false>(self, v, out);
+    }
+    fn log_det(&self) -> [R; W] {
+        Factor::log_det::<false>(self)
+    }
+}
+
+impl<R: Real, T: OneStep<R>> RowLaw<R> for T {
+    fn dim(&self) -> usize {
+        OneStep::dim(self)
+    }
+    fn blocks(&self, step: &Step, x: &[R], y: &[R], seen: &mut dyn FnMut(&BlockLaw<'_, R>, usize)) {
+        let d = OneStep::dim(self);
+        let [mut starts, mut ends, mut mean, mut whitened] = std::array::from_fn(|_| vec![[R::zero(); W]; d]);
+        let (mut factor, mut memory) = (T::Factor::new(d), self.memory());
+        for (c, (x, y)) in x.chunks(W * d).zip(y.chunks(W * d)).enumerate() {
+            load(x, &mut starts);
+            load(y, &mut ends);
+            let (y, factor) = (&mut ends[..], &mut factor);
+            dispatch(Evaluate { law: self, step, x: &starts, y, mean: &mut mean, factor, whitened: &mut whitened, memory: &mut memory });
+            seen(&BlockLaw { mean: &mean, factor, whitened: &whitened }, c);
+        }
+    }
+}
+
+struct Evaluate<'a, R: Real, T: OneStep<R>> {
     law: &'a T,
     step: &'a Step,
     x: &'a [[R; W]],
     y: &'a mut [[R; W]],
-    block: &'a mut Block<R, T::Factor>,
+    mean: &'a mut [[R; W]],
+    factor: &'a mut T::Factor,
+    whitened: &'a mut [[R; W]],
     memory: &'a mut T::Memory,
 }
 
-impl<R: Real, T: OneStep<R>> Kernel for Law<'_, R, T> {
+impl<R: Real, T: OneStep<R>> Kernel for Evaluate<'_, R, T> {
     const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let b = self.block;
-        self.law.law::<FMA>(self.step, self.x, &mut b.mean, &mut b.factor, self.memory);
-        for (y, m) in self.y.iter_mut().zip(&b.mean) {
+        self.law.law::<FMA>(self.step, self.x, self.mean, self.factor, self.memory);
+        for (y, m) in self.y.iter_mut().zip(&*self.mean) {
             for i in 0..W {
                 y[i] -= m[i];
             }
         }
-        b.factor.solve::<FMA>(self.y, &mut b.whitened);
+        self.factor.solve::<FMA>(self.y, self.whitened);
     }
 }
 
 /// Calls `seen` with the law of every block and the rows that it holds.
-fn each<R: Real, T: OneStep<R>>(
-    law: &T,
+fn each<R: Real>(
+    law: &dyn RowLaw<R>,
     from: f64,
     to: f64,
     x: ArrayView2<R>,
     y: ArrayView2<R>,
-    mut seen: impl FnMut(&Block<R, T::Factor>, std::ops::Range<usize>),
+    seen: &mut dyn FnMut(&BlockLaw<'_, R>, std::ops::Range<usize>),
 ) -> Result<()> {
     let (n, d) = x.dim();
     if d != law.dim() || y.dim() != x.dim() {
@@ -190,14 +236,6 @@ fn each<R: Real, T: OneStep<R>>(
     }
     let (x, y): (Vec<R>, Vec<R>) = (x.iter().copied().collect(), y.iter().copied().collect());
     check_rows("transition", &x, d)?;
-    let zero = vec![[R::zero(); W]; d];
-    let mut block = Block { mean: zero.clone(), factor: T::Factor::new(d), whitened: zero.clone() };
-    let (mut starts, mut ends, mut memory, step) = (zero.clone(), zero, law.memory(), Step::common(from, to));
-    for (c, (x, y)) in x.chunks(W * d).zip(y.chunks(W * d)).enumerate() {
-        load(x, &mut starts);
-        load(y, &mut ends);
-        dispatch(Law { law, step: &step, x: &starts, y: &mut ends, block: &mut block, memory: &mut memory });
-        seen(&block, c * W..(c * W + W).min(n));
-    }
+    law.blocks(&Step::common(from, to), &x, &y, &mut |block, c| seen(block, c * W..(c * W + W).min(n)));
     Ok(())
 }

@@ -5,7 +5,9 @@ use crate::audit::{Effort, Row};
 use crate::config::{Control, Parametrisation};
 use crate::mixture::{Covariances, Evaluator, Mixture};
 use crate::nn::ScoreNet;
-use crate::objective::{ComponentChain, Divergence, GaussianChain, Guide, Implicit, Learned, Loss, Objective, Regression, ScoreModel};
+use crate::objective::{
+    Batch, ComponentChain, ControlState, Divergence, GaussianChain, Guide, Implicit, Loss, Objective, Out, Regression, ScoreModel,
+};
 use crate::rng::{Purpose, Stream};
 use crate::sde::{ComponentStep, Grid, Langevin, NoiseScale, Paths};
 use crate::transition::{ComponentKernel, Draws, Euler, IsotropicKernel, ItoTaylor, LocalLinear, Noising, Target, TimeLaw, stratified};
@@ -131,7 +133,7 @@ pub(super) fn deviations(source: &Source, rivals: &[Rival], batches: u64, plant:
     for rival in [Rival::Control(Control::None)].iter().chain(rivals) {
         let loss = rival.objective(source)?;
         let mut learned = loss.start(0)?;
-        if let Learned::Network { params, .. } = &mut learned {
+        if let ControlState::Network { params, .. } = &mut learned {
             *params = normals(params.len(), 100, 0.3);
         }
         losses.push((loss, learned));
@@ -148,12 +150,14 @@ pub(super) fn deviations(source: &Source, rivals: &[Rival], batches: u64, plant:
         source.noising.draw(&starts, &u, Paths { seed: 22, purpose: Purpose::Noise, step: batch }, &mut draws)?;
         let [(none, nothing), rest @ ..] = &mut losses[..] else { return Ok(vec![]) };
         let probes = Paths { seed: 22, purpose: Purpose::Probe, step: batch };
-        none.run(model, &params, nothing, &draws, &weights, probes, &mut plain, &mut plain_grad)?;
+        let seen = Batch { draws: &draws, weights: &weights, noise: probes };
+        none.run(model, &params, nothing, &seen, Out { values: &mut plain, grad: &mut plain_grad })?;
         plant(&mut draws);
         for (((loss, learned), sums), rival) in rest.iter_mut().zip(&mut sums).zip(rivals) {
-            loss.run(model, &params, learned, &draws, &weights, probes, &mut values, &mut grad)?;
+            let seen = Batch { draws: &draws, weights: &weights, noise: probes };
+            loss.run(model, &params, learned, &seen, Out { values: &mut values, grad: &mut grad })?;
             if batch == 0 {
-                if matches!(learned, Learned::Regression(_)) {
+                if matches!(learned, ControlState::Regression(_)) {
                     loss.learn(model, learned, &draws, &values)?;
                 }
                 continue;

@@ -6,7 +6,7 @@ use crate::audit::{Curve, Effort, Row};
 use crate::config::{Config, Control, Setting, Value};
 use crate::data::law::{self, four_modes};
 use crate::data::{Law, Request};
-use crate::train::{Reference, State, Trainer};
+use crate::train::{Reference, Settled, State, Trainer};
 use ndarray::ArrayView2;
 
 /// A row for the growth without control, one for each control's constancy, and one for the ratio.
@@ -96,7 +96,7 @@ fn configuration(set: &[(&str, Value)]) -> Result<Config> {
 
 /// The state after `steps` steps.
 fn train(config: &Config, reference: &Reference, x: ArrayView2<f64>, steps: usize) -> Result<State<f64>> {
-    let mut trainer = Trainer::<f64>::new(config, reference, x)?;
+    let mut trainer = Trainer::<f64>::new(&Settled::new(config, reference)?, reference, x)?;
     for _ in 0..steps {
         trainer.step()?;
     }
@@ -106,7 +106,7 @@ fn train(config: &Config, reference: &Reference, x: ArrayView2<f64>, steps: usiz
 /// The trace of the gradient's covariance at `state`.
 fn covariance(config: &Config, reference: &Reference, x: ArrayView2<f64>, state: State<f64>, batches: u64) -> Result<f64> {
     let (mut mean, mut square) = (vec![0.0; state.params.len()], 0.0);
-    let mut trainer = Trainer::resume(config, reference, x, state)?;
+    let mut trainer = Trainer::resume(&Settled::new(config, reference)?, reference, x, state)?;
     for batch in 0..batches {
         let gradient = trainer.gradient(100_000 + batch)?;
         for (mean, g) in mean.iter_mut().zip(gradient) {

@@ -5,13 +5,13 @@
 //! on a line of points, with Gauss-Hermite quadrature over W and H and cubic splines between the points. What is left of both is below
 //! 1e-9, so that orders can be read off to two digits where sampling would take 1e8 paths.
 
-use super::paths::walk;
+use super::paths::Walker;
 use crate::Result;
 use crate::linalg::symmetric_eigen;
-use crate::sde::{Integrator, Needs, Sde};
+use crate::par;
+use crate::sde::Needs;
 use crate::simd::W;
 use ndarray::Array2;
-use rayon::prelude::*;
 
 /// Points low, low + gap, ...
 #[derive(Debug, Clone, Copy)]
@@ -60,13 +60,12 @@ fn nodes(needs: Needs) -> Result<Vec<Node>> {
 ///
 /// # Errors
 /// Those of `nodes`.
-pub fn steps<S: Sde<f64>, I: Integrator<f64, S>>(
-    method: &I,
-    sde: &S,
+pub fn steps(
+    on: &dyn Walker,
     (from, h): (f64, f64),
     points: &[f64],
     nodes: &dyn Fn(f64) -> Result<Vec<Node>>,
-    mut seen: impl FnMut(usize, Node, f64, f64),
+    seen: &mut dyn FnMut(usize, Node, f64, f64),
 ) -> Result<()> {
     let root = h.sqrt();
     for (b, block) in points.chunks(W).enumerate() {
@@ -79,8 +78,8 @@ pub fn steps<S: Sde<f64>, I: Integrator<f64, S>>(
                 (w[0][i], area[0][i]) = (root * nodes[q][0], root * nodes[q][1]);
             }
             let [mut next, mut reported] = [[start]; 2];
-            walk(method, sde, (from, h), 1, false, (&w, &area), &mut next);
-            walk(method, sde, (from, h), 0, true, (&w, &area), &mut reported);
+            on.walk((from, h), 1, false, (&w, &area), &mut next);
+            on.walk((from, h), 0, true, (&w, &area), &mut reported);
             for (i, nodes) in nodes.iter().enumerate() {
                 seen(b * W + i, nodes[q], next[0][i], reported[0][i]);
             }
@@ -98,42 +97,36 @@ pub struct Transfer {
 }
 
 impl Transfer {
-    /// Of `method` for the scalar equation `sde`, over a step from a time and of a length, `time`.
+    /// Of the method `on` its scalar equation, over a step from a time and of a length, `time`.
     ///
     /// # Errors
     /// None that was ever seen (the eigenvalues of a 12 x 12 matrix).
-    pub fn new<S: Sde<f64>, I: Integrator<f64, S>>(method: &I, sde: &S, time: (f64, f64), line: Line) -> Result<Self> {
-        let nodes = nodes(I::CLAIMS.needs)?;
-        Self::with(method, sde, time, line, &|_| Ok(nodes.clone()))
+    pub fn new(on: &dyn Walker, time: (f64, f64), line: Line) -> Result<Self> {
+        let nodes = nodes(on.claims().needs)?;
+        Self::with(on, time, line, &|_| Ok(nodes.clone()))
     }
 
     /// By nodes that depend on where a step starts.
     ///
     /// # Errors
     /// Those of `nodes`.
-    pub fn with<S: Sde<f64>, I: Integrator<f64, S>>(
-        method: &I,
-        sde: &S,
-        time: (f64, f64),
-        line: Line,
-        nodes: &dyn Fn(f64) -> Result<Vec<Node>>,
-    ) -> Result<Self> {
+    pub fn with(on: &dyn Walker, time: (f64, f64), line: Line, nodes: &dyn Fn(f64) -> Result<Vec<Node>>) -> Result<Self> {
         let points = line.points();
         let mut all = vec![vec![]; points.len()];
-        steps(method, sde, time, &points, nodes, |i, node, next, reported| all[i].push([node[2], line.place(next), reported]))?;
+        steps(on, time, &points, nodes, &mut |i, node, next, reported| all[i].push([node[2], line.place(next), reported]))?;
         Ok(Transfer { line, nodes: all })
     }
 
     /// u_N(x) = E phi(what is reported of x).
-    pub fn end(&self, phi: impl Fn(f64) -> f64) -> Vec<f64> {
+    pub fn end(&self, phi: &dyn Fn(f64) -> f64) -> Vec<f64> {
         self.nodes.iter().map(|nodes| nodes.iter().map(|[weight, _, x]| weight * phi(*x)).sum()).collect()
     }
 
     /// u_n from u_{n+1}.
     pub fn apply(&self, u: &[f64]) -> Vec<f64> {
         let spline = Spline::new(u);
-        let mean = |nodes: &Vec<[f64; 3]>| nodes.iter().map(|[weight, place, _]| weight * spline.at(*place)).sum();
-        self.nodes.par_iter().with_min_len(256).map(mean).collect()
+        let mean = |i: usize| self.nodes[i].iter().map(|[weight, place, _]| weight * spline.at(*place)).sum();
+        par::map(self.nodes.len(), mean)
     }
 
     /// u(x).
@@ -142,25 +135,18 @@ impl Transfer {
     }
 
     /// E phi(x_N) from x_0 = `start` after `count` steps.
-    pub fn expectation(&self, count: usize, start: f64, phi: impl Fn(f64) -> f64) -> f64 {
+    pub fn expectation(&self, count: usize, start: f64, phi: &dyn Fn(f64) -> f64) -> f64 {
         let u = (0..count).fold(self.end(phi), |u, _| self.apply(&u));
         self.at(&u, start)
     }
 }
 
-/// E phi(x_N) from x_0 = `start`, with `count` steps of length h = 1/count; `sde` is autonomous.
+/// E phi(x_N) from x_0 = `start`, with `count` steps of length h = 1/count; the equation is autonomous.
 ///
 /// # Errors
 /// As [`Transfer::new`].
-pub fn expectation<S: Sde<f64>, I: Integrator<f64, S>>(
-    method: &I,
-    sde: &S,
-    count: usize,
-    line: Line,
-    start: f64,
-    phi: impl Fn(f64) -> f64,
-) -> Result<f64> {
-    Ok(Transfer::new(method, sde, (0.0, 1.0 / count as f64), line)?.expectation(count, start, phi))
+pub fn expectation(on: &dyn Walker, count: usize, line: Line, start: f64, phi: &dyn Fn(f64) -> f64) -> Result<f64> {
+    Ok(Transfer::new(on, (0.0, 1.0 / count as f64), line)?.expectation(count, start, phi))
 }
 
 /// A natural cubic spline through the values at 0, 1, 2, ...: each with a sixth of its second derivative.

@@ -28,9 +28,9 @@
 //!
 //! his eight for SRA methods, of which the last two are four, on beta^(1) and beta^(2).
 
+use super::iterated_integrals::IteratedIntegrals;
 use super::poly::Poly;
 use super::tree::{Forest, Tree, forests, trees, weights};
-use super::words::Words;
 use crate::sde::{CalculusKind, Needs, Surd, Tableau};
 
 /// Twice the order up to which weights are compared, and twice that up to which expectations are.
@@ -60,7 +60,7 @@ impl Residuals {
         let residual = |tree: &Tree| Some((tree.clone(), weights[tree][next].minus(&tree.exact(calculus).poly()?)));
         let mean = |forest: Forest| {
             let method = forest.iter().fold(Poly::constant(Surd::ONE), |p, tree| p.times(&weights[tree][next]));
-            let exact = forest.iter().fold(Words::one(calculus), |p, tree| p.times(&tree.exact(calculus)));
+            let exact = forest.iter().fold(IteratedIntegrals::one(calculus), |p, tree| p.times(&tree.exact(calculus)));
             (forest, method.mean() - exact.mean())
         };
         let low = |tree: &&Tree| tableau.error.is_some() && tree.is_leaf();

@@ -1,6 +1,7 @@
 //! The invariant law of Langevin dynamics, as a method with a fixed step has it, without drawing paths.
 
 use super::backward::{Line, Transfer};
+use super::paths::{Pair, Walker};
 use super::{Effort, order_of_law};
 use crate::Result;
 use crate::audit::{Curve, Row};
@@ -14,7 +15,8 @@ use crate::sde::{DoubleWell, Integrator};
 pub fn rows(effort: Effort) -> Result<Vec<Row>> {
     let mut rows = vec![];
     let steps: &[f64] = if effort == Effort::Quick { &[0.0125, 0.025, 0.05] } else { &[0.00625, 0.0125, 0.025, 0.05] };
-    let mut on = Well { sde: DoubleWell::new(1, SIGMA)?, steps, rows: &mut rows };
+    let sde = DoubleWell::new(1, SIGMA)?;
+    let mut on = Well { sde: &sde, steps, rows: &mut rows };
     method::additive(&mut on);
     method::smooth(&mut on);
     method::semilinear(&mut on);
@@ -25,29 +27,35 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
 const SIGMA: f64 = 0.8;
 
 struct Well<'a> {
-    sde: DoubleWell,
+    sde: &'a DoubleWell,
     steps: &'a [f64],
     rows: &'a mut Vec<Result<Row>>,
 }
 
 impl Visitor<f64, DoubleWell> for Well<'_> {
     fn visit<I: Integrator<f64, DoubleWell>>(&mut self, method: &I) {
-        let Some(claim) = I::CLAIMS.invariant else { return };
+        self.measure(&Pair { method, sde: self.sde });
+    }
+}
+
+impl Well<'_> {
+    fn measure(&mut self, on: &dyn Walker) {
+        let Some(claim) = on.claims().invariant else { return };
         // The root mean square of both moments' errors: that of one alone may change its sign at a step size.
         let error = |h: &f64| -> Result<f64> {
-            let [square, fourth] = stationary(method, &self.sde, *h)?;
+            let [square, fourth] = stationary(on, *h)?;
             Ok((square - gibbs(2)).hypot(fourth - gibbs(4)) / 2f64.sqrt())
         };
         let curve = self.steps.iter().map(error).collect::<Result<_>>().map(|error| Curve { h: self.steps.to_vec(), error });
-        self.rows.push(curve.map(|curve| order_of_law(&I::CLAIMS, claim, "double well", curve)));
+        self.rows.push(curve.map(|curve| order_of_law(&on.claims(), claim, "double well", curve)));
     }
 }
 
 /// E x^2 and E x^4 under the stationary law of the method: the constants to which the backward iteration tends.
-fn stationary<I: Integrator<f64, DoubleWell>>(method: &I, sde: &DoubleWell, h: f64) -> Result<[f64; 2]> {
-    let transfer = Transfer::new(method, sde, (0.0, h), Line::new(-4.0, 4.0, 1601))?;
+fn stationary(on: &dyn Walker, h: f64) -> Result<[f64; 2]> {
+    let transfer = Transfer::new(on, (0.0, h), Line::new(-4.0, 4.0, 1601))?;
     // Even functions relax at a rate of about 2: e^(-2 . 15) = 1e-13.
-    let limit = |power: i32| (0..(15.0 / h) as usize).fold(transfer.end(|x| x.powi(power)), |u, _| transfer.apply(&u));
+    let limit = |power: i32| (0..(15.0 / h) as usize).fold(transfer.end(&|x| x.powi(power)), |u, _| transfer.apply(&u));
     Ok([2, 4].map(|power| transfer.at(&limit(power), 0.5)))
 }
 

@@ -1,7 +1,7 @@
 //! Linear equations with additive noise, on which a step is a linear map of the state and the path: moments of any order of the method
 //! follow from its coefficients, which are those of unit inputs. Nothing is drawn.
 
-use super::paths::walk;
+use super::paths::{Pair, Walker};
 use super::{measured, order_of_law};
 use crate::Result;
 use crate::audit::{Curve, Row};
@@ -19,9 +19,9 @@ struct Map {
 }
 
 impl Map {
-    /// Of `method` with steps of length `h`; nothing if its step is not linear.
-    fn new<S: Sde<f64>, I: Integrator<f64, S>>(method: &I, sde: &S, h: f64) -> Option<Self> {
-        let (d, m) = (sde.dim(), sde.noises());
+    /// Of the method `on` its equation with steps of length `h`; nothing if its step is not linear.
+    fn new(on: &dyn Walker, h: f64) -> Option<Self> {
+        let [d, m] = on.sizes();
         // Lane i < d + 2 m has the unit input i; the next twice all of them together, the last none.
         let inputs = d + 2 * m;
         let unit = |row: usize| {
@@ -32,8 +32,8 @@ impl Map {
         let rows = |range: std::ops::Range<usize>| range.map(unit).collect::<Vec<_>>();
         let (w, area) = (rows(d..d + m), rows(d + m..inputs));
         let [mut next, mut seen] = [rows(0..d), rows(0..d)];
-        walk(method, sde, (0.0, h), 1, false, (&w, &area), &mut next);
-        walk(method, sde, (0.0, h), 0, true, (&w, &area), &mut seen);
+        on.walk((0.0, h), 1, false, (&w, &area), &mut next);
+        on.walk((0.0, h), 0, true, (&w, &area), &mut seen);
         let linear = |x: &[f64; W]| (2.0 * x[..inputs].iter().sum::<f64>() - x[inputs]).abs() <= 1e-13 && x[inputs + 1] == 0.0;
         if !next.iter().chain(&seen).all(linear) {
             return None;
@@ -66,19 +66,31 @@ pub fn rows() -> Result<Vec<Row>> {
     let mut rows = vec![];
     let relaxation = super::problem::Relaxation;
     let stationary = Array2::from_elem((1, 1), 0.5);
-    let mut on = Moments { sde: &relaxation, name: "Ornstein-Uhlenbeck", stationary, end: None, rows: &mut rows };
+    let mut on = On { sde: &relaxation, moments: Moments { name: "Ornstein-Uhlenbeck", stationary, end: None, rows: &mut rows } };
     method::additive(&mut on);
     method::semilinear(&mut on);
     let spring = Underdamped::<Harmonic>::critically_damped(1, 1.0, 1.0)?;
     let law = spring.law(0.0, 1.0)?;
     let start = Array1::from(vec![1.0, 0.0]);
     let end = Some((start.clone(), law.map().dot(&start), law.covariance()));
-    method::kinetic(&mut Moments { sde: &spring, name: "damped spring", stationary: Array2::eye(2), end, rows: &mut rows });
+    let moments = Moments { name: "damped spring", stationary: Array2::eye(2), end, rows: &mut rows };
+    method::kinetic(&mut On { sde: &spring, moments });
     Ok(rows)
 }
 
-struct Moments<'a, S> {
+/// What is measured, on one equation.
+struct On<'a, S> {
     sde: &'a S,
+    moments: Moments<'a>,
+}
+
+impl<S: Sde<f64>> Visitor<f64, S> for On<'_, S> {
+    fn visit<I: Integrator<f64, S>>(&mut self, method: &I) {
+        self.moments.measure(&Pair { method, sde: self.sde });
+    }
+}
+
+struct Moments<'a> {
     name: &'static str,
     stationary: Array2<f64>,
     /// Start, and mean and covariance at time 1.
@@ -86,11 +98,12 @@ struct Moments<'a, S> {
     rows: &'a mut Vec<Row>,
 }
 
-impl<S: Sde<f64>> Visitor<f64, S> for Moments<'_, S> {
-    fn visit<I: Integrator<f64, S>>(&mut self, method: &I) {
+impl Moments<'_> {
+    fn measure(&mut self, on: &dyn Walker) {
+        let claims = on.claims();
         let h: Vec<f64> = vec![0.0125, 0.025, 0.05, 0.1];
         let errors = |error: &dyn Fn(&Map, f64) -> f64| -> Option<Curve> {
-            let error = h.iter().map(|h| Some(error(&Map::new(method, self.sde, *h)?, *h))).collect::<Option<Vec<f64>>>()?;
+            let error = h.iter().map(|h| Some(error(&Map::new(on, *h)?, *h))).collect::<Option<Vec<f64>>>()?;
             Some(Curve { h: h.clone(), error })
         };
         if let Some((start, mean, covariance)) = &self.end {
@@ -98,13 +111,13 @@ impl<S: Sde<f64>> Visitor<f64, S> for Moments<'_, S> {
                 let (m, c) = map.moments(start, (1.0 / h).round() as usize);
                 largest((m - mean).iter().chain((c - covariance).iter()))
             };
-            self.rows.extend(errors(&error).and_then(|curve| weak(&I::CLAIMS, self.name, curve)));
+            self.rows.extend(errors(&error).and_then(|curve| weak(&claims, self.name, curve)));
         }
         // Both relax at a rate of 1, their covariances at twice that.
-        let zero = Array1::zeros(self.sde.dim());
+        let zero = Array1::zeros(on.sizes()[0]);
         let error = |map: &Map, h: f64| largest((map.moments(&zero, (20.0 / h) as usize).1 - &self.stationary).iter());
-        let Some(claim) = I::CLAIMS.invariant else { return };
-        self.rows.extend(errors(&error).map(|curve| order_of_law(&I::CLAIMS, claim, self.name, curve)));
+        let Some(claim) = claims.invariant else { return };
+        self.rows.extend(errors(&error).map(|curve| order_of_law(&claims, claim, self.name, curve)));
     }
 }
 

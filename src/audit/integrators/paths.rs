@@ -1,10 +1,9 @@
 //! Brownian paths that several step sizes share, and the walk of a method along one.
 
-use super::problem::Solved;
+use crate::par;
 use crate::rng::{Purpose, Stream};
-use crate::sde::{Increment, Integrator, Needs, Sde, Step};
+use crate::sde::{Claims, Increment, Integrator, Needs, Noise, NoiseKind, Sde, Step};
 use crate::simd::{Kernel, W, dispatch};
-use rayon::prelude::*;
 use std::ops::{Range, RangeInclusive};
 
 /// (W, H) of m Brownian motions over 2^k steps of [0, 1] and over some more behind it, for W paths.
@@ -61,21 +60,31 @@ impl Path {
 }
 
 /// One block of paths in several resolutions, and where the exact solution ends.
-#[derive(Debug)]
-pub struct Block {
+#[derive(Debug, Default)]
+pub struct SolvedBlock {
     /// By rising step size.
     pub levels: Vec<Path>,
     /// X_1, d blocks.
     pub end: Vec<[f64; W]>,
 }
 
-/// The blocks `chunks` of W paths in steps of 2^-k, k in `powers`, solved on steps of 2^-`finest`.
-pub fn bank<S: Solved>(sde: &S, chunks: Range<u32>, powers: RangeInclusive<u32>, finest: u32, seed: u64) -> Vec<Block> {
-    let one = |chunk: u32| {
+/// Where the solution of an equation ends on a path, d blocks.
+pub type Solution<'a> = &'a (dyn Fn(&Path, &mut [[f64; W]]) + Sync);
+
+/// The blocks `chunks` of W paths of `noises` Brownian motions in steps of 2^-k, k in `powers`, solved on steps of 2^-`finest`.
+pub fn bank(
+    solution: Solution<'_>,
+    [dim, noises]: [usize; 2],
+    chunks: Range<u32>,
+    powers: RangeInclusive<u32>,
+    finest: u32,
+    seed: u64,
+) -> Vec<SolvedBlock> {
+    let one = |chunk: usize| {
         let count = 1 << finest;
-        let mut path = Path::draw(seed, chunk, sde.noises(), count, count >> powers.start());
-        let mut block = Block { levels: vec![], end: vec![[0.0; W]; sde.dim()] };
-        sde.solution(&path, &mut block.end);
+        let mut path = Path::draw(seed, chunks.start + chunk as u32, noises, count, count >> powers.start());
+        let mut block = SolvedBlock { levels: vec![], end: vec![[0.0; W]; dim] };
+        solution(&path, &mut block.end);
         for k in (*powers.start()..=finest).rev() {
             let coarser = path.coarser();
             let level = std::mem::replace(&mut path, coarser);
@@ -85,27 +94,48 @@ pub fn bank<S: Solved>(sde: &S, chunks: Range<u32>, powers: RangeInclusive<u32>,
         }
         block
     };
-    chunks.into_par_iter().map(one).collect()
+    par::map(chunks.len(), one)
 }
 
-/// `method` along `steps` equal steps of length `h` from time `from`, and if `report` then to what it reports there. `path`: (W, H), m blocks
-/// for each step and m more for the report. `x`: d blocks, in place.
-pub fn walk<S: Sde<f64>, I: Integrator<f64, S>>(
-    method: &I,
-    sde: &S,
-    (from, h): (f64, f64),
-    steps: usize,
-    report: bool,
-    path: (&[[f64; W]], &[[f64; W]]),
-    x: &mut [[f64; W]],
-) {
-    let report = report && method.reports();
-    dispatch(Walk { method, sde, from, h, steps, report, path, x, memory: method.memory(sde), scratch: sde.scratch() });
+/// A method and an equation behind one pointer: what measures them is compiled once, not for each pair.
+pub trait Walker: Sync {
+    /// What the method claims.
+    fn claims(&self) -> Claims;
+    /// The equation's d and m.
+    fn sizes(&self) -> [usize; 2];
+    /// The equation's kind of noise.
+    fn noise(&self) -> NoiseKind;
+    /// The method along `steps` equal steps of length `h` from time `from`, and if `report` then to what it reports there. `path`: (W, H), m
+    /// blocks for each step and m more for the report. `x`: d blocks, in place.
+    fn walk(&self, time: (f64, f64), steps: usize, report: bool, path: (&[[f64; W]], &[[f64; W]]), x: &mut [[f64; W]]);
 }
 
-/// [`walk`] over [0, 1].
-pub fn walk_path<S: Sde<f64>, I: Integrator<f64, S>>(method: &I, sde: &S, path: &Path, x: &mut [[f64; W]]) {
-    walk(method, sde, (0.0, path.h()), path.count, true, (&path.w, &path.area), x);
+/// A method for an equation.
+pub struct Pair<'a, S, I> {
+    pub method: &'a I,
+    pub sde: &'a S,
+}
+
+impl<S: Sde<f64>, I: Integrator<f64, S>> Walker for Pair<'_, S, I> {
+    fn claims(&self) -> Claims {
+        I::CLAIMS
+    }
+    fn sizes(&self) -> [usize; 2] {
+        [self.sde.dim(), self.sde.noises()]
+    }
+    fn noise(&self) -> NoiseKind {
+        S::Noise::KIND
+    }
+    fn walk(&self, (from, h): (f64, f64), steps: usize, report: bool, path: (&[[f64; W]], &[[f64; W]]), x: &mut [[f64; W]]) {
+        let Pair { method, sde } = *self;
+        let report = report && method.reports();
+        dispatch(Walk { method, sde, from, h, steps, report, path, x, memory: method.memory(sde), scratch: sde.scratch() });
+    }
+}
+
+/// [`Walker::walk`] over [0, 1].
+pub fn walk_path(on: &dyn Walker, path: &Path, x: &mut [[f64; W]]) {
+    on.walk((0.0, path.h()), path.count, true, (&path.w, &path.area), x);
 }
 
 struct Walk<'a, S: Sde<f64>, I: Integrator<f64, S>> {
@@ -144,7 +174,7 @@ impl<S: Sde<f64>, I: Integrator<f64, S>> Kernel for Walk<'_, S, I> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::problem::{LogVerhulst, Tanh};
+    use super::super::problem::{LogVerhulst, Solved, Tanh};
     use super::*;
     use crate::sde::Ito;
     use crate::sde::kinds::Diagonal;
@@ -152,7 +182,8 @@ mod tests {
     /// W and H of coarse steps have the law of W and H of fine ones: cov = diag(h, h/12), at 5 standard errors.
     #[test]
     fn coarse_steps_have_the_law_of_fine_ones() {
-        let blocks = bank(&Tanh::<Ito, Diagonal>::diagonal(), 0..256, 2..=2, 6, 1);
+        let sde = Tanh::<Ito, Diagonal>::diagonal();
+        let blocks = bank(&|path, x| sde.solution(path, x), [2, 2], 0..256, 2..=2, 6, 1);
         let (mut n, mut sums) = (0.0, [0.0f64; 3]);
         for block in &blocks {
             for (_, w, area) in block.levels[0].steps() {

@@ -2,6 +2,7 @@
 
 use super::Effort;
 use super::backward::{Line, Transfer};
+use super::paths::{Pair, Walker};
 use super::weak::order;
 use crate::audit::Row;
 use crate::audit::scores::distance;
@@ -143,8 +144,10 @@ struct Reverse<'a> {
 impl Visitor<f64, Backwards> for Reverse<'_> {
     fn visit<I: Integrator<f64, Backwards>>(&mut self, method: &I) {
         let Some(orders) = I::CLAIMS.for_noise(Additive::KIND) else { return };
-        let end = |k: i32| self.expectation(method, 1 << k);
-        self.rows.push(order(&I::CLAIMS, orders, "reverse time", self.powers, self.exact(), end));
+        let on = Pair { method, sde: &self.sde };
+        let end = |k: i32| self.expectation(&on, 1 << k);
+        let row = order(&I::CLAIMS, orders, "reverse time", self.powers, self.exact(), &end);
+        self.rows.push(row);
         let law = self.law(method);
         self.rows.push(law);
     }
@@ -157,14 +160,14 @@ impl Reverse<'_> {
     }
 
     /// E phi(Y_1) with `count` steps from p_1.
-    fn expectation<I: Integrator<f64, Backwards>>(&self, method: &I, count: usize) -> Result<f64> {
+    fn expectation(&self, on: &dyn Walker, count: usize) -> Result<f64> {
         let phi = |x: f64| x.powi(3) + x * x;
         let (line, h) = (Line::new(-7.0, 7.0, 1401), 1.0 / count as f64);
         let mut u = vec![];
         for n in (0..count).rev() {
-            let transfer = Transfer::new(method, &self.sde, (n as f64 * h, h), line)?;
+            let transfer = Transfer::new(on, (n as f64 * h, h), line)?;
             if u.is_empty() {
-                u = transfer.end(phi);
+                u = transfer.end(&phi);
             }
             u = transfer.apply(&u);
         }

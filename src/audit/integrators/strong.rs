@@ -1,15 +1,15 @@
 //! Strong orders: (E |X_1 - x_N|^2)^(1/2) on paths on which the solution is known, at several step sizes.
 
-use super::paths::{Block, bank, walk_path};
+use super::paths::{Pair, SolvedBlock, Walker, bank, walk_path};
 use super::problem::{LogVerhulst, Solved, Tanh};
 use super::{Effort, measured};
 use crate::Result;
 use crate::audit::{Curve, Row, Slope};
+use crate::par;
 use crate::sde::kinds::{Commutative, Diagonal, Scalar};
 use crate::sde::method::{self, Visitor};
 use crate::sde::{Claims, Harmonic, Integrator, Ito, Noise, NoiseKind, Stratonovich, Underdamped};
 use crate::simd::{W, sum};
-use rayon::prelude::*;
 use std::ops::RangeInclusive;
 
 /// Groups of paths, each of which gives a slope of its own.
@@ -59,41 +59,57 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
 }
 
 /// All methods that `walk` shows, batch by batch on the same paths.
-fn measure<'a, S: Solved>(sde: &'a S, size: &Size, seed: u64, walk: impl Fn(&mut Errors<'a, S>)) -> Vec<Row> {
-    let mut errors = Errors { sde, bank: vec![], next: 0, methods: vec![] };
+fn measure<'a, S: Solved>(sde: &'a S, size: &Size, seed: u64, walk: impl Fn(&mut On<'a, S>)) -> Vec<Row> {
+    let start = sde.start();
+    let mut on = On { sde, errors: Errors { start, bank: vec![], next: 0, methods: vec![] } };
     for batch in 0..BATCHES {
-        errors.bank = bank(sde, batch * size.blocks..(batch + 1) * size.blocks, size.powers.clone(), size.finest, seed);
-        errors.next = 0;
-        walk(&mut errors);
+        let chunks = batch * size.blocks..(batch + 1) * size.blocks;
+        let sizes = [sde.dim(), sde.noises()];
+        on.errors.bank = bank(&|path, x| sde.solution(path, x), sizes, chunks, size.powers.clone(), size.finest, seed);
+        on.errors.next = 0;
+        walk(&mut on);
     }
-    errors.methods.iter().filter_map(|(claims, curves)| row(claims, S::NAME, S::Noise::KIND, curves)).collect()
+    on.errors.methods.iter().filter_map(|(claims, curves)| row(claims, S::NAME, S::Noise::KIND, curves)).collect()
+}
+
+/// What is measured, on one equation.
+struct On<'a, S> {
+    sde: &'a S,
+    errors: Errors,
+}
+
+impl<S: Solved> Visitor<f64, S> for On<'_, S> {
+    fn visit<I: Integrator<f64, S>>(&mut self, method: &I) {
+        self.errors.measure(&Pair { method, sde: self.sde });
+    }
 }
 
 /// The errors of each method, in the order in which they come.
-struct Errors<'a, S> {
-    sde: &'a S,
-    bank: Vec<Block>,
+struct Errors {
+    /// X_0.
+    start: Vec<f64>,
+    bank: Vec<SolvedBlock>,
     next: usize,
     methods: Vec<(Claims, Vec<Curve>)>,
 }
 
-impl<S: Solved> Visitor<f64, S> for Errors<'_, S> {
-    fn visit<I: Integrator<f64, S>>(&mut self, method: &I) {
-        let curve = curve(method, self.sde, &self.bank);
+impl Errors {
+    fn measure(&mut self, on: &dyn Walker) {
+        let curve = curve(on, &self.start, &self.bank);
         match self.methods.get_mut(self.next) {
             Some((_, curves)) => curves.push(curve),
-            None => self.methods.push((I::CLAIMS, vec![curve])),
+            None => self.methods.push((on.claims(), vec![curve])),
         }
         self.next += 1;
     }
 }
 
 /// The root mean square error of these paths over the step size.
-fn curve<S: Solved, I: Integrator<f64, S>>(method: &I, sde: &S, bank: &[Block]) -> Curve {
-    let squares = |block: &Block| -> Vec<f64> {
+fn curve(on: &dyn Walker, start: &[f64], bank: &[SolvedBlock]) -> Curve {
+    let squares = |block: &SolvedBlock| -> Vec<f64> {
         let square = |path| {
-            let mut x: Vec<[f64; W]> = sde.start().into_iter().map(|x| [x; W]).collect();
-            walk_path(method, sde, path, &mut x);
+            let mut x: Vec<[f64; W]> = start.iter().map(|x| [*x; W]).collect();
+            walk_path(on, path, &mut x);
             let mut squares = [0.0; W];
             for (x, end) in x.iter().zip(&block.end) {
                 for i in 0..W {
@@ -104,7 +120,7 @@ fn curve<S: Solved, I: Integrator<f64, S>>(method: &I, sde: &S, bank: &[Block]) 
         };
         block.levels.iter().map(square).collect()
     };
-    let all: Vec<Vec<f64>> = bank.par_iter().map(squares).collect();
+    let all = par::map(bank.len(), |i| squares(&bank[i]));
     let h: Vec<f64> = bank.iter().take(1).flat_map(|block| block.levels.iter().map(|path| path.h())).collect();
     let root_mean = |level: usize| (all.iter().map(|s| s[level]).sum::<f64>() / all.len() as f64).sqrt();
     Curve { error: (0..h.len()).map(root_mean).collect(), h }

@@ -5,8 +5,8 @@
 //! tree is 1 for each f and t and 1/2 for each g. A series is X + sum over trees phi(tau) F(tau) / symmetry(tau), with one random weight
 //! phi for each tree (Burrage and Burrage 2000; Debrabant and Kvaernoe 2008, on whose recursion for the weights this rests).
 
+use super::iterated_integrals::IteratedIntegrals;
 use super::poly::Poly;
-use super::words::Words;
 use crate::sde::tableau::Stage;
 use crate::sde::{CalculusKind, Surd, Tableau};
 use std::collections::BTreeMap;
@@ -51,8 +51,8 @@ impl Tree {
 
     /// The weight of the exact solution: int prod phi(child) over dt or dB (a leaf t: the time itself). Ito and Stratonovich differ
     /// only in the integral.
-    pub fn exact(&self, calculus: CalculusKind) -> Words {
-        let product = self.children.iter().fold(Words::one(calculus), |p, child| p.times(&child.exact(calculus)));
+    pub fn exact(&self, calculus: CalculusKind) -> IteratedIntegrals {
+        let product = self.children.iter().fold(IteratedIntegrals::one(calculus), |p, child| p.times(&child.exact(calculus)));
         product.integrated(u8::from(self.node == Node::Noise))
     }
 }

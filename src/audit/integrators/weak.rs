@@ -1,13 +1,14 @@
 //! Weak orders: E phi(x_N) - E phi(X_1), without randomness.
 
 use super::backward::{Line, expectation};
+use super::paths::{Pair, Walker};
 use super::problem::{Growth, Solved, Tanh};
 use super::{Effort, measured};
 use crate::Result;
 use crate::audit::{Curve, Measured, Row, Slope};
 use crate::sde::kinds::Scalar;
 use crate::sde::method::{self, Visitor};
-use crate::sde::{Calculus, CalculusKind, Claims, DoubleWell, Integrator, Ito, Noise, Orders, Sde, Stratonovich};
+use crate::sde::{Calculus, CalculusKind, Claims, DoubleWell, Integrator, Ito, Orders, Sde, Stratonovich};
 use std::marker::PhantomData;
 
 /// A row for each method: its weak order, and for noise that depends on the state, its mean.
@@ -22,7 +23,8 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
     let well = DoubleWell::new(1, sigma)?;
     let (phi, line) = (|x: f64| x.powi(3), Line::new(-4.0, 4.0, 1601));
     let exact = kolmogorov(|x| x - x.powi(3), sigma, phi, start, 3.0);
-    let mut on = Weak { sde: &well, name: "double well", line, start, phi, exact, powers, rows: &mut rows };
+    let weak = Weak { name: "double well", line, start, phi: &phi, exact, powers, rows: &mut rows };
+    let mut on = On { sde: &well, weak };
     method::additive(&mut on);
     method::smooth(&mut on);
     method::semilinear(&mut on);
@@ -32,11 +34,12 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
     let (ito, stratonovich) = (Tanh::<Ito, Scalar>::one(), Tanh::<Stratonovich, Scalar>::one());
     let exact = tanh_mean(phi);
     let name = Tanh::<Ito, Scalar>::NAME;
-    let mut on = Weak { sde: &ito, name, line, start: 0.1, phi, exact, powers, rows: &mut rows };
+    let mut on = On { sde: &ito, weak: Weak { name, line, start: 0.1, phi: &phi, exact, powers, rows: &mut rows } };
     method::diagonal(&mut on);
     method::scalar(&mut on);
     let name = Tanh::<Stratonovich, Scalar>::NAME;
-    method::commutative(&mut Weak { sde: &stratonovich, name, line, start: 0.1, phi, exact, powers, rows: &mut rows });
+    let weak = Weak { name, line, start: 0.1, phi: &phi, exact, powers, rows: &mut rows };
+    method::commutative(&mut On { sde: &stratonovich, weak });
 
     let mut on = Mean { sde: &Growth::<Ito>(PhantomData), rows: &mut rows };
     method::diagonal(&mut on);
@@ -45,22 +48,34 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
     rows.into_iter().collect()
 }
 
-struct Weak<'a, S, F> {
+/// What is measured, on one equation.
+struct On<'a, S> {
     sde: &'a S,
+    weak: Weak<'a>,
+}
+
+impl<S: Sde<f64>> Visitor<f64, S> for On<'_, S> {
+    fn visit<I: Integrator<f64, S>>(&mut self, method: &I) {
+        self.weak.measure(&Pair { method, sde: self.sde });
+    }
+}
+
+struct Weak<'a> {
     name: &'static str,
     line: Line,
     start: f64,
-    phi: F,
+    phi: &'a dyn Fn(f64) -> f64,
     exact: f64,
     powers: &'a [i32],
     rows: &'a mut Vec<Result<Row>>,
 }
 
-impl<S: Sde<f64>, F: Fn(f64) -> f64> Visitor<f64, S> for Weak<'_, S, F> {
-    fn visit<I: Integrator<f64, S>>(&mut self, method: &I) {
-        let Some(orders) = I::CLAIMS.for_noise(S::Noise::KIND) else { return };
-        let mean = |k: i32| expectation(method, self.sde, 1 << k, self.line, self.start, &self.phi);
-        self.rows.push(order(&I::CLAIMS, orders, self.name, self.powers, self.exact, mean));
+impl Weak<'_> {
+    fn measure(&mut self, on: &dyn Walker) {
+        let claims = on.claims();
+        let Some(orders) = claims.for_noise(on.noise()) else { return };
+        let mean = |k: i32| expectation(on, 1 << k, self.line, self.start, self.phi);
+        self.rows.push(order(&claims, orders, self.name, self.powers, self.exact, &mean));
     }
 }
 
@@ -74,7 +89,7 @@ pub(super) fn order(
     name: &str,
     powers: &[i32],
     exact: f64,
-    mean: impl Fn(i32) -> Result<f64>,
+    mean: &dyn Fn(i32) -> Result<f64>,
 ) -> Result<Row> {
     let error = powers.iter().map(|k| Ok((mean(*k)? - exact).abs())).collect::<Result<Vec<f64>>>()?;
     let slope = Curve { h: powers.iter().map(|k| 0.5f64.powi(*k)).collect(), error }.limit(orders.weak);
@@ -100,13 +115,19 @@ struct Mean<'a, S> {
 /// E X_1 = e^mu tells the calculus: read in the other, the equation has a mean that is s^2/2 = 8 % off.
 impl<C: Calculus> Visitor<f64, Growth<C>> for Mean<'_, Growth<C>> {
     fn visit<I: Integrator<f64, Growth<C>>>(&mut self, method: &I) {
+        self.measure(&Pair { method, sde: self.sde });
+    }
+}
+
+impl<C: Calculus> Mean<'_, Growth<C>> {
+    fn measure(&mut self, on: &dyn Walker) {
         let half = Growth::<C>::S.powi(2) / 2.0;
         let rate = Growth::<C>::MU + if C::KIND == CalculusKind::Ito { 0.0 } else { half };
-        let mean = expectation(method, self.sde, 64, Line::new(-1.0, 40.0, 1601), 1.0, |x| x);
+        let mean = expectation(on, 64, Line::new(-1.0, 40.0, 1601), 1.0, &|x| x);
         self.rows.push(mean.map(|mean| {
             let off = Measured { reference: "expectation", error: (mean.ln() - rate).abs(), bound: half / 20.0 };
             let (tried, pass) = (vec![format!("mean, {}: geometric Brownian motion", C::KIND)], off.error <= off.bound);
-            Row { name: I::CLAIMS.name.to_owned(), tried, errors: vec![off], pass, ..Row::default() }
+            Row { name: on.claims().name.to_owned(), tried, errors: vec![off], pass, ..Row::default() }
         }));
     }
 }

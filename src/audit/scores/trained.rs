@@ -5,7 +5,7 @@ use crate::audit::{Effort, Row};
 use crate::config::{Control, Parametrisation, Weighting};
 use crate::mixture::{Covariances, Draw, Evaluator, Mixture};
 use crate::nn::{Inference, ScoreNet};
-use crate::objective::{GaussianChain, Guide, Loss, Regression, ScoreModel, Seen, Weights, points_per_draw};
+use crate::objective::{Batch, GaussianChain, Guide, Loss, Out, Regression, ScoreModel, Seen, Weights, points_per_draw};
 use crate::optim::{Adam, Decay, Schedule};
 use crate::rng::{Purpose, Stream};
 use crate::sde::{DoubleWell, Grid, Isotropic, Langevin, NoiseScale, Paths};
@@ -100,9 +100,10 @@ fn train<T: OneStep<f32> + Send + 'static>(
     for step in 0..steps {
         let x0: Vec<f32> = data.sample(PATHS, step, Purpose::Data, Draw::Systematic)?.0.iter().map(|x| *x as f32).collect();
         stratified(&mut Stream::new(0, Purpose::Time, step, 0), PER_PATH, &mut u);
-        noising.draw(&x0, &u, Paths { seed: 0, purpose: Purpose::Noise, step }, &mut draws)?;
-        let weights = weights.at(draws.times(), &noising, &Seen::default());
-        loss.run(model, &params, &learned, &draws, weights, &mut values, &mut grad)?;
+        let noise = Paths { seed: 0, purpose: Purpose::Noise, step };
+        noising.draw(&x0, &u, noise, &mut draws)?;
+        let batch = Batch { draws: &draws, weights: weights.at(draws.times(), &noising, &Seen::default()), noise };
+        loss.run(model, &params, &learned, &batch, Out { values: &mut values, grad: &mut grad })?;
         loss.learn(model, &mut learned, &draws, &values)?;
         if !adam.step(&mut params, &grad, &mut state)?.norm.is_finite() {
             return Err(Error::NonFinite { place: "the gradient".into(), step: step as usize, remedy: "it should be finite".into() });

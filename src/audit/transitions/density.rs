@@ -7,7 +7,8 @@ use crate::real::Dual;
 use crate::rng::{Purpose, Stream};
 use crate::sde::{DoubleWell, Isotropic, Langevin, Smooth, Step};
 use crate::simd::W;
-use crate::transition::{Euler, Factor, ItoTaylor, LocalLinear, OneStep, rows as law};
+use crate::transition::rows::{self as law, RowLaw};
+use crate::transition::{Euler, Factor, ItoTaylor, LocalLinear, OneStep};
 use crate::{Real, Result};
 use ndarray::{Array2, ArrayView2, array};
 
@@ -46,11 +47,11 @@ pub fn rows() -> Result<Vec<Row>> {
 const STEPS: [f64; 3] = [0.02, 0.2, 0.7];
 
 /// In one dimension: integral and moments by the midpoint rule over 12 standard deviations to both sides, and the scores.
-pub(super) fn density<A: OneStep<f64>, B: OneStep<Dual<f64>>, C: OneStep<f32>>(
+pub(super) fn density(
     name: &str,
-    plain: &A,
-    dual: &B,
-    single: &C,
+    plain: &dyn RowLaw<f64>,
+    dual: &dyn RowLaw<Dual<f64>>,
+    single: &dyn RowLaw<f32>,
     tried: &str,
     x: ArrayView2<f64>,
 ) -> Result<Row> {
@@ -78,11 +79,11 @@ pub(super) fn density<A: OneStep<f64>, B: OneStep<Dual<f64>>, C: OneStep<f32>>(
 }
 
 /// In any dimension: the scores in both arguments by five-point differences of the log-density, and f32 against f64.
-pub(super) fn scores<A: OneStep<f64>, B: OneStep<Dual<f64>>, C: OneStep<f32>>(
+pub(super) fn scores(
     name: &str,
-    plain: &A,
-    dual: &B,
-    single: &C,
+    plain: &dyn RowLaw<f64>,
+    dual: &dyn RowLaw<Dual<f64>>,
+    single: &dyn RowLaw<f32>,
     tried: &str,
     x: ArrayView2<f64>,
 ) -> Result<Row> {

@@ -3,7 +3,7 @@
 use super::order;
 use crate::Result;
 use crate::audit::{Curve, Row};
-use crate::transition::{OneStep, rows as law};
+use crate::transition::rows::{self as law, RowLaw};
 use ndarray::Array2;
 use std::collections::BTreeMap;
 
@@ -83,7 +83,7 @@ impl<const D: usize> Equation<D> {
 ///
 /// # Errors
 /// Those of the law.
-pub fn local<T: OneStep<f64>, const D: usize>(name: &str, one: &T, equation: &Equation<D>, claim: f64) -> Result<Vec<Row>> {
+pub fn local<const D: usize>(name: &str, one: &dyn RowLaw<f64>, equation: &Equation<D>, claim: f64) -> Result<Vec<Row>> {
     let steps: Vec<f64> = (0..5).map(|k| 0.5f64.powi(10 - k)).collect();
     let x = Array2::from_shape_fn((1, D), |(_, j)| equation.start[j]);
     let first: [_; D] = std::array::from_fn(|a| equation.series(&[a]));

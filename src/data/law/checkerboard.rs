@@ -1,11 +1,15 @@
 //! A checkerboard: sharp edges, no mode.
 
-use super::Plane;
+use super::{Named, Plane};
 use crate::rng::Stream;
+use std::sync::Arc;
+
+pub(super) const NAMED: &[Named] = &[Named { name: "checkerboard", make: || Ok(Arc::new(Checkerboard)) }];
 
 /// Uniform on the eight dark squares of side 2 in [-4, 4]^2: those with floor(x_1 / 2) + floor(x_2 / 2) even.
 ///
-/// p = 1/32 on them and 0 elsewhere. The gradient of ln p lives on the edges alone; off the edges the score is given as 0.
+/// p = 1/32 on them and 0 elsewhere. The gradient of ln p lives on the edges alone; off the edges the score
+/// is given as 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checkerboard;
 

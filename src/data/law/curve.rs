@@ -1,16 +1,21 @@
 //! Curves blurred by Gaussian noise: two moons, the Swiss roll.
 
-use super::Plane;
+use super::{Named, Plane};
 use crate::rng::Stream;
 use std::f64::consts::{PI, TAU};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+
+pub(super) const NAMED: &[Named] = &[
+    Named { name: "moons", make: || Ok(Arc::new(Curve::moons())) },
+    Named { name: "swiss-roll", make: || Ok(Arc::new(Curve::swiss_roll())) },
+];
 
 /// x = c(U) + s z, U uniform on [0, 1], z ~ N(0, I): a continuous Gaussian mixture,
 ///
 /// p(x) = int_0^1 N(x; c(u), s^2 I) du.
 ///
-/// The integral is taken by Gauss-Legendre quadrature on panels about one s long, which within 6 s of the curve is exact to
-/// ten digits (a test doubles the panels); the score is the gradient of the same sum.
+/// The integral is taken by Gauss-Legendre quadrature on panels about one s long, which within 6 s of the
+/// curve is exact to ten digits (a test doubles the panels); the score is the gradient of the same sum.
 #[derive(Debug)]
 pub struct Curve {
     name: &'static str,
@@ -47,13 +52,14 @@ struct Node {
 }
 
 impl Curve {
-    /// Two half circles of radius 2 that interlock, noise 0.2: the second is the first turned by 180 degrees about the origin.
+    /// Two half circles of radius 2 that interlock, noise 0.2: the second is the first turned by 180 degrees
+    /// about the origin.
     pub fn moons() -> Self {
         Curve { name: "moons", centre: moons, std: 0.2, panels: 64, reach: 4.5, nodes: OnceLock::new() }
     }
 
-    /// The plane section of the Swiss roll: a spiral of one turn and a half, noise 0.2 (the scale of Grathwohl et al.,
-    /// "FFJORD", ICLR 2019).
+    /// The plane section of the Swiss roll: a spiral of one turn and a half, noise 0.2 (the scale of
+    /// Grathwohl et al., "FFJORD", ICLR 2019).
     pub fn swiss_roll() -> Self {
         Curve { name: "swiss-roll", centre: spiral, std: 0.2, panels: 128, reach: 4.5, nodes: OnceLock::new() }
     }
@@ -100,7 +106,8 @@ impl Plane for Curve {
 /// Points per panel: exact for polynomials of degree 15.
 const POINTS: usize = 8;
 
-/// Nodes and weights of Gauss and Legendre on [0, 1]: the zeros of the Legendre polynomial by Newton's method.
+/// Nodes and weights of Gauss and Legendre on [0, 1]: the zeros of the Legendre polynomial by Newton's
+/// method.
 pub(crate) fn gauss_legendre() -> [(f64, f64); POINTS] {
     let n = POINTS as f64;
     std::array::from_fn(|i| {

@@ -1,26 +1,26 @@
 //! Toy laws with exact densities: what a trained model can be measured against without a second sample.
 //!
-//! A law on the plane is a [`Plane`]: a name, a window, one draw and one formula. To add one, write its file and name it in
-//! [`LAWS`]; the tests below walk that list (density integrates to one, samples follow it, score is its gradient).
+//! A law on the plane is a [`Plane`]: a name, a window, one draw and one formula. To add one, write its file,
+//! with the names by which it is asked for in `NAMED`, and put the file's name into the registry below: from
+//! then on it can be trained on, and the tests walk it (the density integrates to one, samples follow it, the
+//! score is its gradient).
 
-mod checkerboard;
-mod curve;
-mod modes;
-mod pinwheel;
-mod ring;
+/// The registry: the files of the laws.
+macro_rules! laws {
+    ($($file:ident),+) => {
+        $(mod $file;)+
+        $(pub use $file::*;)+
+        const FILES: &[&[Named]] = &[$($file::NAMED),+];
+    };
+}
 
-pub use checkerboard::Checkerboard;
-pub use curve::Curve;
-pub(crate) use curve::gauss_legendre;
-pub use modes::{Modes, four_modes, near_c2, near_c4};
-pub use pinwheel::Pinwheel;
-pub use ring::Ring;
+laws![modes, ring, curve, pinwheel, checkerboard];
 
 use crate::mixture::Mixture;
+use crate::par;
 use crate::rng::{Purpose, Stream};
 use crate::{Error, Result};
-use ndarray::parallel::prelude::*;
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -31,20 +31,26 @@ pub const TRAINING: u64 = 0;
 /// The set that [`Law::sample`] draws for comparison; independent of the training set.
 pub const HELD_OUT: u64 = 1;
 
-/// What makes a law.
-pub type Constructor = fn() -> Result<Arc<dyn Law>>;
+/// A law that needs no parameters, and the `data.name` that asks for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Named {
+    /// The name.
+    pub name: &'static str,
+    /// Makes the law.
+    pub make: fn() -> Result<Arc<dyn Law>>,
+}
 
-/// Constructors of the laws that need no parameters, by name.
-pub const LAWS: &[(&str, Constructor)] = &[
-    ("four-modes", || Ok(Arc::new(four_modes()?))),
-    ("near-c2", || Ok(Arc::new(near_c2()?))),
-    ("near-c4", || Ok(Arc::new(near_c4()?))),
-    ("ring", || Ok(Arc::new(Ring::default()))),
-    ("moons", || Ok(Arc::new(Curve::moons()))),
-    ("pinwheel", || Ok(Arc::new(Pinwheel::default()))),
-    ("checkerboard", || Ok(Arc::new(Checkerboard))),
-    ("swiss-roll", || Ok(Arc::new(Curve::swiss_roll()))),
-];
+impl PartialEq for Named {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+impl Eq for Named {}
+
+/// The laws that need no parameters.
+pub fn laws() -> impl Iterator<Item = &'static Named> {
+    FILES.iter().copied().flatten()
+}
 
 /// A law on R^d whose density is known.
 pub trait Law: Debug + Send + Sync {
@@ -77,14 +83,17 @@ pub trait Law: Debug + Send + Sync {
         None
     }
 
-    /// `n` independent points, [n, d]. Each (`seed`, `set`) names a draw of its own: [`TRAINING`], [`HELD_OUT`], or any
-    /// further number below 2^56; a longer draw starts with the shorter one's whole chunks of 1,024 points.
+    /// `n` independent points, [n, d]. Each (`seed`, `set`) names a draw of its own: [`TRAINING`],
+    /// [`HELD_OUT`], or any further number below 2^56; a longer draw starts with the shorter one's whole
+    /// chunks of 1,024 points.
     fn sample(&self, n: usize, seed: u64, set: u64) -> Array2<f64> {
         let mut x = Array2::zeros((n, self.dim()));
-        x.axis_chunks_iter_mut(Axis(0), CHUNK)
-            .into_par_iter()
-            .enumerate()
-            .for_each(|(chunk, rows)| self.fill(&mut Stream::new(seed, Purpose::Data, set, chunk as u32), rows));
+        let d = self.dim();
+        par::each(par::chunks_mut(x.as_slice_mut().unwrap_or_default(), CHUNK * d), |chunk, rows| {
+            if let Ok(rows) = ArrayViewMut2::from_shape((rows.len() / d, d), rows) {
+                self.fill(&mut Stream::new(seed, Purpose::Data, set, chunk as u32), rows);
+            }
+        });
         x
     }
 }
@@ -123,19 +132,12 @@ impl<P: Plane> Law for P {
 
     fn log_density(&self, x: ArrayView2<f64>) -> Result<Array1<f64>> {
         check_plane(Law::name(self), x)?;
-        let p: Vec<f64> = x.axis_iter(Axis(0)).into_par_iter().map(|x| self.log_density_and_score([x[0], x[1]]).0).collect();
-        Ok(Array1::from(p))
+        Ok(Array1::from(par::map(x.nrows(), |i| self.log_density_and_score([x[[i, 0]], x[[i, 1]]]).0)))
     }
 
     fn score(&self, x: ArrayView2<f64>) -> Result<Array2<f64>> {
         check_plane(Law::name(self), x)?;
-        let mut s = Array2::zeros(x.dim());
-        s.axis_iter_mut(Axis(0)).into_par_iter().zip(x.axis_iter(Axis(0))).for_each(|(mut s, x)| {
-            let (_, score) = self.log_density_and_score([x[0], x[1]]);
-            s[0] = score[0];
-            s[1] = score[1];
-        });
-        Ok(s)
+        Ok(Array2::from(par::map(x.nrows(), |i| self.log_density_and_score([x[[i, 0]], x[[i, 1]]]).1)))
     }
 }
 

@@ -1,11 +1,18 @@
 //! Gaussian mixtures as laws.
 
-use super::Law;
+use super::{Law, Named};
 use crate::Result;
 use crate::linalg::Cholesky;
 use crate::mixture::{Covariances, Mixture};
 use crate::rng::Stream;
 use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, array};
+use std::sync::Arc;
+
+pub(super) const NAMED: &[Named] = &[
+    Named { name: "four-modes", make: || Ok(Arc::new(four_modes()?)) },
+    Named { name: "near-c2", make: || Ok(Arc::new(near_c2()?)) },
+    Named { name: "near-c4", make: || Ok(Arc::new(near_c4()?)) },
+];
 
 /// A Gaussian mixture that data are drawn from: p(x) = sum_k w_k N(x; m_k, C_k), C_k = L_k L_k^T.
 #[derive(Debug, Clone)]
@@ -36,8 +43,8 @@ impl Modes {
     }
 }
 
-/// Four modes of standard deviation 0.5 at (+-4, +-4), weights 0.4, 0.3, 0.2, 0.1, counter-clockwise from the upper right:
-/// sixteen standard deviations apart, so that no path goes from mode to mode by chance.
+/// Four modes of standard deviation 0.5 at (+-4, +-4), weights 0.4, 0.3, 0.2, 0.1, counter-clockwise from the
+/// upper right: sixteen standard deviations apart, so that no path goes from mode to mode by chance.
 ///
 /// # Errors
 /// None: the parameters are valid.
@@ -48,7 +55,8 @@ pub fn four_modes() -> Result<Modes> {
     Modes::new("four-modes", Mixture::new(weights, means, covariances)?)
 }
 
-/// Nearly unchanged by half a turn: two pairs of modes, each the other's image, with weights .5 and .2, .2 and .1.
+/// Nearly unchanged by half a turn: two pairs of modes, each the other's image, with weights .5 and .2, .2
+/// and .1.
 ///
 /// # Errors
 /// None: the parameters are valid.
@@ -59,8 +67,8 @@ pub fn near_c2() -> Result<Modes> {
     Modes::new("near-c2", Mixture::new(array![0.5, 0.2, 0.2, 0.1], means, Covariances::Full(covariances))?)
 }
 
-/// Nearly unchanged by a quarter turn: four round modes of standard deviation .5 on a cross of radius 4, weights .55, .25, .15,
-/// .05 counter-clockwise.
+/// Nearly unchanged by a quarter turn: four round modes of standard deviation .5 on a cross of radius 4,
+/// weights .55, .25, .15, .05 counter-clockwise.
 ///
 /// # Errors
 /// None: the parameters are valid.

@@ -1,19 +1,22 @@
 //! A pinwheel: curved arms, unequal widths.
 
-use super::{Plane, log_normal};
+use super::{Named, Plane, log_normal};
 use crate::rng::Stream;
 use std::f64::consts::TAU;
+use std::sync::Arc;
 
-/// A Gaussian arm u = (1 + a z_1, b z_2), scaled by c, turned by one of K equal angles, then twisted by an angle that grows
-/// with the radius: x = R(2 pi k / K + tau e^|u|) c u, R(angle) the rotation, k uniform.
+pub(super) const NAMED: &[Named] = &[Named { name: "pinwheel", make: || Ok(Arc::new(Pinwheel::default())) }];
+
+/// A Gaussian arm u = (1 + a z_1, b z_2), scaled by c, turned by one of K equal angles, then twisted by an
+/// angle that grows with the radius: x = R(2 pi k / K + tau e^|u|) c u, R(angle) the rotation, k uniform.
 ///
-/// A rotation by an angle that depends on the radius alone keeps radius and area, so in polar coordinates (r, psi) of x,
-/// with rho = r/c and phi = tau e^rho,
+/// A rotation by an angle that depends on the radius alone keeps radius and area, so in polar coordinates (r,
+/// psi) of x, with rho = r/c and phi = tau e^rho,
 ///
 /// p(x) = (1 / K c^2) sum_k N(u_k; (1, 0), diag(a^2, b^2)),   u_k = rho (cos, sin)(psi - phi - 2 pi k / K).
 ///
-/// The classic pinwheel (Johnson et al., "Composing graphical models with neural networks", NIPS 2016) twists by
-/// e^(u_1), which looks the same but has no such density.
+/// The classic pinwheel (Johnson et al., "Composing graphical models with neural networks", NIPS 2016) twists
+/// by e^(u_1), which looks the same but has no such density.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pinwheel {
     /// Number K of arms.
@@ -57,7 +60,8 @@ impl Plane for Pinwheel {
         let rho = x[0].hypot(x[1]) / c;
         let psi = x[1].atan2(x[0]);
         let phi = self.twist * rho.exp();
-        // Each arm's ln N and its derivatives in rho and in the angle, joined by log-sum-exp about the largest.
+        // Each arm's ln N and its derivatives in rho and in the angle, joined by log-sum-exp about the
+        // largest.
         let arm = |k: usize| {
             let (sin, cos) = (psi - phi - TAU * k as f64 / self.arms as f64).sin_cos();
             let u = [rho * cos, rho * sin];
@@ -72,7 +76,8 @@ impl Plane for Pinwheel {
             by_rho += w * d_rho;
             by_angle += w * d_angle;
         }
-        // The angle psi - phi(rho) moves with rho, too: d phi / d rho = phi. In units of x: d/dr = (1/c) d/d rho.
+        // The angle psi - phi(rho) moves with rho, too: d phi / d rho = phi. In units of x: d/dr = (1/c) d/d
+        // rho.
         let (by_rho, by_angle) = (by_rho / sum, by_angle / sum);
         let radial = (by_rho - phi * by_angle) / c;
         // At the origin the angular derivative vanishes like rho; the direction is any.

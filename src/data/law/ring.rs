@@ -1,8 +1,11 @@
 //! A ring: one mode without a preferred direction.
 
-use super::Plane;
+use super::{Named, Plane};
 use crate::rng::Stream;
 use std::f64::consts::TAU;
+use std::sync::Arc;
+
+pub(super) const NAMED: &[Named] = &[Named { name: "ring", make: || Ok(Arc::new(Ring::default())) }];
 
 /// x = R (cos phi, sin phi), phi uniform, R ~ N(r, s^2). |x| is the folded normal |R|, so with rho = |x|
 ///

@@ -16,10 +16,10 @@ fn grid(law: &dyn Law, m: usize) -> (Array2<f64>, f64) {
     (Array2::from_shape_fn((m * m, 2), |(row, axis)| at(if axis == 0 { row % m } else { row / m })), h * h)
 }
 
-fn laws() -> impl Iterator<Item = Arc<dyn Law>> {
-    LAWS.iter().map(|(name, make)| {
-        let law = make().unwrap();
-        assert_eq!(law.name(), *name);
+fn all() -> impl Iterator<Item = Arc<dyn Law>> {
+    laws().map(|named| {
+        let law = (named.make)().unwrap();
+        assert_eq!(law.name(), named.name);
         law
     })
 }
@@ -29,7 +29,7 @@ fn densities_integrate_to_one_and_samples_follow_them() {
     const FINE: usize = 320;
     const BINS: usize = 20;
     let n = 20_000;
-    for law in laws() {
+    for law in all() {
         let (x, area) = grid(&*law, FINE);
         let p = law.log_density(x.view()).unwrap().mapv(f64::exp);
         let mass = p.sum() * area;
@@ -70,7 +70,7 @@ fn densities_integrate_to_one_and_samples_follow_them() {
 #[test]
 fn scores_are_gradients_of_log_densities() {
     let h = 1e-5;
-    for law in laws().filter(|law| law.name() != "checkerboard") {
+    for law in all().filter(|law| law.name() != "checkerboard") {
         let mut x = law.sample(200, 4, TRAINING);
         // Off the support, too: the same points moved away from the centre.
         x.slice_mut(ndarray::s![100.., ..]).mapv_inplace(|x| 1.3 * x + 0.2);
@@ -94,7 +94,7 @@ fn scores_are_gradients_of_log_densities() {
 
 #[test]
 fn draws_are_repeatable_and_sets_differ() {
-    for law in laws() {
+    for law in all() {
         let x = law.sample(1500, 7, TRAINING);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
         assert_eq!(x, pool.install(|| law.sample(1500, 7, TRAINING)));
@@ -106,7 +106,7 @@ fn draws_are_repeatable_and_sets_differ() {
 
 #[test]
 fn wrong_widths_are_refused() {
-    for law in laws() {
+    for law in all() {
         let x = Array2::zeros((2, 3));
         for e in [law.log_density(x.view()).unwrap_err(), law.score(x.view()).unwrap_err()] {
             assert!(e.to_string().ends_with("expected points of length 2, got [2, 3]"), "{e}");

@@ -1,19 +1,21 @@
 //! One iteration of expectation-maximisation (Dempster, Laird, Rubin 1977) as one pass over the data: responsibilities of a
 //! block of points, then at once its share of the sums that the new parameters are made of.
 
-use super::super::{CovarianceKind, Covariances, Evaluator, Mixture};
-use super::blocks::{BLOCK, Blocks, Chunk};
-use super::{low_rank, scatter};
-use crate::simd::{self, Kernel, W, dispatch};
-use crate::{Error, Real, Result};
+use super::super::{CovarianceKind, Covariances, Mixture};
+use super::blocks::Blocks;
+use super::statistics::{Pass, Posterior, Statistics, second_len};
+use super::{Symmetry, low_rank};
+use crate::par;
+use crate::simd::dispatch;
+use crate::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
-use rayon::prelude::*;
 use std::sync::OnceLock;
 
 /// A component that explains less than this many points is empty.
 pub const EMPTY: f64 = 1e-3;
 
-/// Data prepared for repeated iterations; [`em_step`] is one iteration without it.
+/// Data prepared for repeated iterations; [`em_step`] is one iteration without it. An iteration, [`Em::step`], is
+/// [`Em::e_step`] and [`Em::m_step`], which can be taken one by one.
 pub struct Em {
     pub(super) blocks: Blocks,
     moments: OnceLock<(Array1<f64>, Array2<f64>)>,
@@ -31,8 +33,8 @@ impl Em {
         Em { blocks, moments: OnceLock::new() }
     }
 
-    /// Mean, `[d]`, and covariance, [d, d], of the data. Tied covariances and starts need them.
-    pub(super) fn moments(&self) -> &(Array1<f64>, Array2<f64>) {
+    /// Mean, `[d]`, and covariance (about it, divided by n), [d, d], of the data. Tied covariances and starts need them.
+    pub fn moments(&self) -> &(Array1<f64>, Array2<f64>) {
         self.moments.get_or_init(|| self.blocks.moments())
     }
 
@@ -44,6 +46,35 @@ impl Em {
     /// `Shape` if the dimensions differ; `Invalid` for a bad floor; `NotPositiveDefinite` if a component collapses and the
     /// floor is too small to hold it.
     pub fn step(&self, mixture: &Mixture, floor: f64) -> Result<(Mixture, f64)> {
+        let statistics = self.e_step(mixture)?;
+        let next = self.m_step(&statistics, mixture, &vec![floor; self.blocks.d])?;
+        Ok((next, statistics.log_likelihood()))
+    }
+
+    /// The first half of [`Em::step`]: the statistics of all points under `mixture`.
+    ///
+    /// # Errors
+    /// `Shape` if the dimensions differ; loadings whose principal directions are not found.
+    ///
+    /// ```
+    /// use ndsm::mixture::{Count, CovarianceKind, Em, FitOptions, fit};
+    /// let x = ndsm::data::law::Law::sample(&ndsm::data::law::moons(), 500, 1, 0);
+    /// let options = |max_iterations| FitOptions { components: Count::Fixed(4), restarts: 1, max_iterations, ..FitOptions::default() };
+    /// let (two, three) = (fit(x.view(), &options(2))?, fit(x.view(), &options(3))?);
+    /// // The third iteration by hand: the same bits.
+    /// let em = Em::new(x.view())?;
+    /// let floor: Vec<f64> = em.moments().1.diag().iter().map(|v| options(3).floor * v).collect();
+    /// let statistics = em.e_step(&two.mixture)?;
+    /// let next = em.m_step(&statistics, &two.mixture, &floor)?;
+    /// assert_eq!(statistics.log_likelihood(), two.log_likelihood[2]);
+    /// assert_eq!((next.means(), next.covariances()), (three.mixture.means(), three.mixture.covariances()));
+    /// // What the step is made of: the new weights and means.
+    /// assert!((statistics.mass(1) / 500.0 - next.weights()[1]).abs() < 1e-15);
+    /// let moved = &statistics.first(1) / statistics.mass(1);
+    /// assert_eq!(&two.mixture.means().row(1) + &moved, next.means().row(1));
+    /// # Ok::<(), ndsm::Error>(())
+    /// ```
+    pub fn e_step(&self, mixture: &Mixture) -> Result<Statistics> {
         if mixture.dim() != self.blocks.d {
             return Err(Error::shape(
                 "expectation-maximisation",
@@ -51,17 +82,35 @@ impl Em {
                 &[&[self.blocks.n, self.blocks.d], mixture.means().shape()],
             ));
         }
-        if !(floor >= 0.0 && floor.is_finite()) {
-            return Err(Error::invalid("expectation-maximisation: variance floor", ">= 0 and finite", floor));
-        }
-        let sums = self.expect(mixture);
-        let next = self.maximise(&sums, mixture, &vec![floor; self.blocks.d])?;
-        Ok((next, sums.log_likelihood / self.blocks.n as f64))
+        self.expect(mixture, None)
     }
 
-    /// The sums of one pass, responsibilities from `mixture`.
-    pub(super) fn expect(&self, mixture: &Mixture) -> Sums {
-        self.pass(Posterior::Model(mixture.evaluator()), mixture)
+    /// The second half of [`Em::step`]: the mixture of the highest expected likelihood given the `statistics` of these points under
+    /// the mixture `old`. `floor`, `[d]`, >= 0, is added to the variances of the coordinates, its mean to those that several
+    /// coordinates share; [`fit`](super::fit) takes [`FitOptions::floor`](super::FitOptions::floor) of the data's own.
+    ///
+    /// # Errors
+    /// `Shape` if statistics, mixture and floor do not fit each other; `Invalid` for a bad floor; `NotPositiveDefinite` if a
+    /// component collapses and the floor is too small to hold it.
+    pub fn m_step(&self, statistics: &Statistics, old: &Mixture, floor: &[f64]) -> Result<Mixture> {
+        let (k, d) = old.means().dim();
+        if (statistics.components(), statistics.d, statistics.n) != (k, d, self.blocks.n)
+            || statistics.kind != old.kind()
+            || floor.len() != d
+        {
+            let expected = format!("statistics of {} points under the mixture, and a floor of each coordinate", self.blocks.n);
+            let (given, length) = ([statistics.n, statistics.components(), statistics.d], [floor.len()]);
+            return Err(Error::shape("expectation-maximisation", expected, &[&given, old.means().shape(), &length]));
+        }
+        if let Some(floor) = floor.iter().find(|floor| !(**floor >= 0.0 && floor.is_finite())) {
+            return Err(Error::invalid("expectation-maximisation: variance floor", ">= 0 and finite", floor));
+        }
+        self.maximise(statistics, old, floor)
+    }
+
+    /// [`Em::e_step`] of a mixture of this dimension; one that is tied along orbits has directions that are, too.
+    pub(super) fn expect(&self, mixture: &Mixture, symmetry: Option<&Symmetry>) -> Result<Statistics> {
+        self.pass(Posterior::Model(mixture.evaluator()), mixture, symmetry)
     }
 
     /// The mixture of `kind` that the clusters of k-means make: `labels`, `[n]`, below `k`.
@@ -73,47 +122,40 @@ impl Em {
         let (alike, rounds) = low_rank::beginning(kind, k, total.view())?;
         let mut mixture = Mixture::new(Array1::from_elem(k, 1.0 / k as f64), means, alike)?;
         for _ in 0..rounds {
-            mixture = self.maximise(&self.label(labels, &mixture), &mixture, floor)?;
+            mixture = self.maximise(&self.label(labels, &mixture, None)?, &mixture, floor)?;
         }
         Ok(mixture)
     }
 
-    /// The sums of one pass where each point belongs to the component of its label, `[n]`, about the means of `mixture`.
-    pub(super) fn label(&self, labels: &[u32], mixture: &Mixture) -> Sums {
-        self.pass(Posterior::Labels(labels), mixture)
+    /// The statistics where each point belongs to the component of its label, `[n]`, about the means of `mixture`.
+    pub(super) fn label(&self, labels: &[u32], mixture: &Mixture, symmetry: Option<&Symmetry>) -> Result<Statistics> {
+        self.pass(Posterior::Labels(labels), mixture, symmetry)
     }
 
-    fn pass(&self, posterior: Posterior, mixture: &Mixture) -> Sums {
+    fn pass(&self, posterior: Posterior, mixture: &Mixture, symmetry: Option<&Symmetry>) -> Result<Statistics> {
         let (shift, kind) = (mixture.means(), mixture.kind());
-        let loadings: Vec<f64> = match mixture.covariances() {
-            Covariances::LowRank { loadings, .. } => loadings.iter().copied().collect(),
-            _ => Vec::new(),
-        };
+        let directions = low_rank::directions(mixture, symmetry)?;
         let (k, d) = shift.dim();
         let shift: Vec<f64> = shift.iter().copied().collect();
         let points = self.blocks.chunk_points(k * (1 + d + second_len(kind, d)));
-        let parts: Vec<Sums> = self
-            .blocks
-            .chunks(points)
-            .into_par_iter()
-            .map(|chunk| dispatch(Pass { chunk, d, posterior, shift: &shift, loadings: &loadings, kind }))
-            .collect();
+        let chunks = self.blocks.chunks(points);
+        let part = |i| Some(dispatch(Pass { chunk: chunks[i], d, posterior, shift: &shift, directions: &directions, kind }));
         // In the order of the chunks, whoever finished first.
-        let mut parts = parts.into_iter();
-        let mut sums = parts.next().unwrap_or_else(|| Sums::new(k, d, kind));
+        let mut parts = par::map(chunks.len(), part).into_iter().flatten();
+        let mut sums = parts.next().unwrap_or_else(|| Statistics::new(k, d, kind));
         parts.for_each(|part| sums.add(&part));
-        sums
+        Ok(Statistics { n: self.blocks.n, directions, ..sums })
     }
 
     /// The new parameters. `old` gives the points about which the sums were taken, and what an empty component keeps.
-    pub(super) fn maximise(&self, sums: &Sums, old: &Mixture, floor: &[f64]) -> Result<Mixture> {
+    pub(super) fn maximise(&self, sums: &Statistics, old: &Mixture, floor: &[f64]) -> Result<Mixture> {
         let (k, d) = (old.components(), old.dim());
         let weights: Array1<f64> = sums.mass.iter().copied().collect();
         // Mean of x - m_old over the component; covariance about m_old less its square is the covariance about the new mean.
         let mut moved = Array2::zeros((k, d));
         for (i, mut v) in moved.outer_iter_mut().enumerate() {
             if sums.mass[i] > EMPTY {
-                v.iter_mut().zip(&sums.first[i * d..]).for_each(|(v, s)| *v = s / sums.mass[i]);
+                v.iter_mut().zip(sums.first(i)).for_each(|(v, s)| *v = s / sums.mass[i]);
             }
         }
         let means = &old.means() + &moved;
@@ -131,7 +173,7 @@ impl Em {
                 let mut out = c.clone();
                 for (i, mut c) in out.outer_iter_mut().enumerate().filter(|(i, _)| !kept(*i)) {
                     let m = moved.row(i);
-                    let s = sums.second(i, CovarianceKind::Full, d);
+                    let s = sums.second(i);
                     for ((a, b), c) in c.indexed_iter_mut() {
                         *c = s[[a, b]] / sums.mass[i] - m[a] * m[b] + if a == b { floor[a] } else { 0.0 };
                     }
@@ -152,12 +194,12 @@ impl Em {
             Covariances::LowRank { loadings, noise } => {
                 let (mut loadings, mut noise) = (loadings.clone(), noise.clone());
                 for (i, mut l) in loadings.outer_iter_mut().enumerate().filter(|(i, _)| !kept(*i)) {
-                    let (product, square) = sums.along(i, l.nrows(), d);
+                    let (product, square) = sums.along(i);
                     let (next, v) = low_rank::step(
                         (product / sums.mass[i]).view(),
                         square / sums.mass[i],
                         moved.row(i),
-                        l.view(),
+                        sums.directions(i),
                         noise[i],
                         mean_floor,
                     )?;
@@ -177,213 +219,4 @@ impl Em {
 /// Those of [`Em::new`] and [`Em::step`].
 pub fn em_step(x: ArrayView2<f64>, mixture: &Mixture, floor: f64) -> Result<(Mixture, f64)> {
     Em::new(x)?.step(mixture, floor)
-}
-
-/// Where the responsibilities come from.
-#[derive(Clone, Copy)]
-enum Posterior<'a> {
-    Model(&'a Evaluator<f64>),
-    /// 1 for the component of that number, 0 for the others.
-    Labels(&'a [u32]),
-}
-
-/// Sums over points i, with v = x_i - (shift of component k) and the responsibilities r.
-pub struct Sums {
-    /// sum r, `[k]`.
-    pub mass: Vec<f64>,
-    /// sum r v, [k, d].
-    first: Vec<f64>,
-    /// sum r |v|^2, `[k]`; sum r v_j^2, [k, d]; sum r v v^T in tiles; nothing where the covariance is tied; sum r |v|^2 and
-    /// sum r (L v) v^T, [q, d], of low rank.
-    second: Vec<f64>,
-    /// sum ln pi.
-    pub log_likelihood: f64,
-    /// The least ln pi, and the point that has it.
-    pub worst: (f64, usize),
-}
-
-/// Numbers of `second` for one component.
-fn second_len(kind: CovarianceKind, d: usize) -> usize {
-    match kind {
-        CovarianceKind::Spherical => 1,
-        CovarianceKind::Diagonal => d,
-        CovarianceKind::Full => scatter::len(d),
-        CovarianceKind::Tied => 0,
-        CovarianceKind::LowRank(q) => 1 + q * d,
-    }
-}
-
-impl Sums {
-    fn new(k: usize, d: usize, kind: CovarianceKind) -> Self {
-        let second = vec![0.0; k * second_len(kind, d)];
-        Sums { mass: vec![0.0; k], first: vec![0.0; k * d], second, log_likelihood: 0.0, worst: (f64::INFINITY, 0) }
-    }
-
-    /// sum r v of component k, `[d]`.
-    pub fn first(&self, k: usize, d: usize) -> &[f64] {
-        &self.first[k * d..(k + 1) * d]
-    }
-
-    /// sum r v v^T of component k, [d, d]; its diagonal alone where no more is known, [[sum r |v|^2]] of a spherical one.
-    pub fn second(&self, k: usize, kind: CovarianceKind, d: usize) -> Array2<f64> {
-        let len = second_len(kind, d);
-        let of = &self.second[k * len..(k + 1) * len];
-        match kind {
-            CovarianceKind::Full => scatter::matrix(d, of),
-            _ => Array2::from_diag(&ArrayView1::from(of)),
-        }
-    }
-
-    /// sum r (L v) v^T, [q, d], and sum r |v|^2 of component k with `q` loadings.
-    pub fn along(&self, k: usize, q: usize, d: usize) -> (Array2<f64>, f64) {
-        let of = &self.second[k * (1 + q * d)..][..1 + q * d];
-        (Array2::from_shape_fn((q, d), |(i, j)| of[1 + i * d + j]), of[0])
-    }
-
-    fn add(&mut self, other: &Sums) {
-        for (to, from) in [(&mut self.mass, &other.mass), (&mut self.first, &other.first), (&mut self.second, &other.second)] {
-            to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
-        }
-        self.log_likelihood += other.log_likelihood;
-        if other.worst.0 < self.worst.0 {
-            self.worst = other.worst;
-        }
-    }
-}
-
-/// The pass over one chunk of points, block by block.
-struct Pass<'a> {
-    chunk: Chunk<'a>,
-    d: usize,
-    posterior: Posterior<'a>,
-    shift: &'a [f64],
-    /// L_k, [k, q, d], of low rank.
-    loadings: &'a [f64],
-    kind: CovarianceKind,
-}
-
-impl Kernel for Pass<'_> {
-    type Output = Sums;
-    #[inline(always)]
-    fn run<const FMA: bool>(self) -> Sums {
-        let d = self.d;
-        let k = self.shift.len() / d;
-        let mut sums = Sums::new(k, d, self.kind);
-        let mut scratch = match self.posterior {
-            Posterior::Model(evaluator) => evaluator.scratch(),
-            Posterior::Labels(_) => Vec::new(),
-        };
-        let mut r = vec![[0.0; W]; BLOCK * k];
-        let stride = scatter::padded(d);
-        // Rows beyond d stay zero: the tiles read them.
-        let mut u = vec![[0.0; W]; BLOCK * stride];
-        let mut root = [[0.0; W]; BLOCK];
-        for (b, block) in self.chunk.groups.chunks(BLOCK * d).enumerate() {
-            for (g, (x, r)) in block.chunks_exact(d).zip(r.chunks_exact_mut(k)).enumerate() {
-                let start = (b * BLOCK + g) * W;
-                let valid = (self.chunk.n - start).min(W);
-                match self.posterior {
-                    Posterior::Model(evaluator) => {
-                        let log_density = evaluator.responsibilities_block::<FMA>(x, r, &mut scratch);
-                        for (i, l) in log_density.iter().enumerate().take(valid) {
-                            sums.log_likelihood += l;
-                            if *l < sums.worst.0 {
-                                sums.worst = (*l, self.chunk.first + start + i);
-                            }
-                        }
-                    }
-                    Posterior::Labels(labels) => {
-                        r.fill([0.0; W]);
-                        for (i, label) in labels[self.chunk.first + start..].iter().enumerate().take(valid) {
-                            r[*label as usize][i] = 1.0;
-                        }
-                    }
-                }
-                for r in r.iter_mut().filter(|_| valid < W) {
-                    r[valid..].fill(0.0);
-                }
-            }
-            for c in 0..k {
-                let shift = &self.shift[c * d..(c + 1) * d];
-                let used = block.len() / d;
-                let mut mass = [0.0; W];
-                for (r, root) in r.chunks_exact(k).zip(&mut root).take(used) {
-                    for i in 0..W {
-                        mass[i] += r[c][i];
-                        root[i] = r[c][i].sqrt();
-                    }
-                }
-                sums.mass[c] += simd::sum(mass);
-                // u = sqrt(r) v: its products are those of r v v^T.
-                for j in 0..d {
-                    let m = shift[j];
-                    let mut first = [0.0; W];
-                    for ((x, root), u) in block.chunks_exact(d).zip(&root).zip(u.chunks_exact_mut(stride)) {
-                        let mut v = [0.0; W];
-                        for i in 0..W {
-                            v[i] = root[i] * (x[j][i] - m);
-                        }
-                        for i in 0..W {
-                            first[i] = root[i].fma::<FMA>(v[i], first[i]);
-                        }
-                        u[j] = v;
-                    }
-                    sums.first[c * d + j] += simd::sum(first);
-                }
-                let u = &u[..used * stride];
-                match self.kind {
-                    CovarianceKind::Tied => {}
-                    CovarianceKind::Full => {
-                        let len = scatter::len(d);
-                        scatter::add::<FMA>(d, u, &mut sums.second[c * len..(c + 1) * len]);
-                    }
-                    CovarianceKind::LowRank(q) => {
-                        let (loadings, second) = (&self.loadings[c * q * d..][..q * d], &mut sums.second[c * (1 + q * d)..]);
-                        for j in 0..d {
-                            second[0] += simd::sum(products::<FMA>(u.iter().skip(j).step_by(stride), u.iter().skip(j).step_by(stride)));
-                        }
-                        let mut t = [[0.0; W]; BLOCK];
-                        for (row, l) in loadings.chunks_exact(d).enumerate() {
-                            for (t, u) in t.iter_mut().zip(u.chunks_exact(stride)) {
-                                *t = [0.0; W];
-                                for (l, u) in l.iter().zip(u) {
-                                    for i in 0..W {
-                                        t[i] = l.fma::<FMA>(u[i], t[i]);
-                                    }
-                                }
-                            }
-                            for j in 0..d {
-                                second[1 + row * d + j] += simd::sum(products::<FMA>(t.iter(), u.iter().skip(j).step_by(stride)));
-                            }
-                        }
-                    }
-                    CovarianceKind::Spherical | CovarianceKind::Diagonal => {
-                        for j in 0..d {
-                            let mut q = [0.0; W];
-                            for u in u.chunks_exact(stride) {
-                                for i in 0..W {
-                                    q[i] = u[j][i].fma::<FMA>(u[j][i], q[i]);
-                                }
-                            }
-                            let at = if self.kind == CovarianceKind::Diagonal { c * d + j } else { c };
-                            sums.second[at] += simd::sum(q);
-                        }
-                    }
-                }
-            }
-        }
-        sums
-    }
-}
-
-/// sum a b over pairs of lanes; the shorter run ends it.
-#[inline(always)]
-fn products<'a, const FMA: bool>(a: impl Iterator<Item = &'a [f64; W]>, b: impl Iterator<Item = &'a [f64; W]>) -> [f64; W] {
-    let mut sum = [0.0; W];
-    for (a, b) in a.zip(b) {
-        for i in 0..W {
-            sum[i] = a[i].fma::<FMA>(b[i], sum[i]);
-        }
-    }
-    sum
 }

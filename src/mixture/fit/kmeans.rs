@@ -1,11 +1,11 @@
 //! k-means: where expectation-maximisation starts. Seeding by greedy k-means++ (Arthur and Vassilvitskii 2007, section 4),
 //! then Lloyd's iteration.
 
-use super::blocks::{Blocks, Chunk};
+use super::blocks::Blocks;
 use crate::Real;
+use crate::par;
 use crate::rng::Stream;
 use crate::simd::{Kernel, W, dispatch};
-use rayon::prelude::*;
 
 /// Rounds of Lloyd's iteration at most: the clusters are only a start.
 const ROUNDS: usize = 60;
@@ -76,9 +76,10 @@ fn seed(blocks: &Blocks, k: usize, stream: &mut Stream) -> Vec<Vec<f64>> {
 /// nearest <- min(nearest, squared distance to `centre`).
 fn shorten(blocks: &Blocks, centre: &[f64], nearest: &mut [f64]) {
     let points = blocks.chunk_points(1);
-    nearest.par_chunks_mut(points).zip(blocks.chunks(points)).for_each(|(nearest, Chunk { groups, .. })| {
+    let chunks = blocks.chunks(points);
+    par::each(par::chunks_mut(nearest, points), |i, nearest| {
         dispatch(Distances {
-            groups,
+            groups: chunks[i].groups,
             centre,
             d: blocks.d,
             each: |g: usize, d2: &[f64; W]| {
@@ -93,10 +94,11 @@ fn shorten(blocks: &Blocks, centre: &[f64], nearest: &mut [f64]) {
 /// What [`shorten`] would leave, summed.
 fn potential(blocks: &Blocks, centre: &[f64], nearest: &[f64]) -> f64 {
     let points = blocks.chunk_points(1);
-    let part = |(nearest, Chunk { groups, .. }): (&[f64], Chunk)| {
-        let mut sum = 0.0;
+    let chunks = blocks.chunks(points);
+    let part = |i: usize| {
+        let (nearest, mut sum) = (&nearest[i * points..], 0.0);
         dispatch(Distances {
-            groups,
+            groups: chunks[i].groups,
             centre,
             d: blocks.d,
             each: |g: usize, d2: &[f64; W]| {
@@ -105,7 +107,7 @@ fn potential(blocks: &Blocks, centre: &[f64], nearest: &[f64]) -> f64 {
         });
         sum
     };
-    nearest.par_chunks(points).zip(blocks.chunks(points)).map(part).collect::<Vec<f64>>().iter().sum()
+    par::map(chunks.len(), part).iter().sum()
 }
 
 /// Calls `each` with the squared distances of every group of points to one centre.
@@ -154,13 +156,13 @@ struct Round {
 fn assign(blocks: &Blocks, centres: &[Vec<f64>], labels: &mut [u32]) -> Round {
     let (k, d) = (centres.len(), blocks.d);
     let points = blocks.chunk_points(k * d);
-    let parts: Vec<Round> = labels
-        .par_chunks_mut(points)
-        .zip(blocks.chunks(points))
-        .map(|(labels, Chunk { first, groups, .. })| dispatch(Assign { first, groups, d, centres, labels }))
-        .collect();
+    let chunks = blocks.chunks(points);
+    let mut parts: Vec<Option<Round>> = chunks.iter().map(|_| None).collect();
+    par::each((par::chunks_mut(labels, points), par::chunks_mut(&mut parts, 1)), |i, (labels, part)| {
+        part[0] = Some(dispatch(Assign { first: chunks[i].first, groups: chunks[i].groups, d, centres, labels }));
+    });
     let mut all = Round { sum: vec![0.0; k * d], count: vec![0.0; k], changed: 0, farthest: (-1.0, 0) };
-    for part in &parts {
+    for part in parts.iter().flatten() {
         all.sum.iter_mut().zip(&part.sum).for_each(|(a, b)| *a += b);
         all.count.iter_mut().zip(&part.count).for_each(|(a, b)| *a += b);
         all.changed += part.changed;

@@ -2,17 +2,75 @@
 //! Bishop 1999, section 3.3 and appendix C): of the weighted covariance S of a component it takes S L^T and tr S alone, so that
 //! a pass over n points costs n k q d operations and nothing is ever d x d.
 
+use super::Symmetry;
 use crate::Result;
 use crate::linalg::{Cholesky, leading, symmetric_eigen};
-use crate::mixture::{CovarianceKind, Covariances};
+use crate::mixture::{CovarianceKind, Covariances, Mixture};
 use crate::rng::{Purpose, Stream};
-use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2};
+use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, Axis};
 
 /// Rounds with fixed clusters at a start: each is a step of the power iteration toward the principal directions.
 const ROUNDS: usize = 8;
 
 /// The least loading's square over the noise: a direction that explains nothing more than the noise is kept to be turned.
 const KEPT: f64 = 1e-9;
+
+/// The directions that a pass takes the products of a low-rank mixture along, [k, q, d] in a row; nothing of the other kinds.
+/// Those of an orbit's first component, carried along by the group, are those of the orbit.
+///
+/// # Errors
+/// As [`spanning`].
+pub fn directions(mixture: &Mixture, symmetry: Option<&Symmetry>) -> Result<Vec<f64>> {
+    let Covariances::LowRank { loadings, noise } = mixture.covariances() else { return Ok(Vec::new()) };
+    let order = symmetry.map_or(1, |s| s.group.order());
+    let mut out = Vec::with_capacity(loadings.len());
+    for i in 0..mixture.components() {
+        let (base, own) = (i / order * order, loadings.index_axis(Axis(0), i));
+        match (spanning(loadings.index_axis(Axis(0), base), noise[base])?, symmetry) {
+            (None, _) => out.extend(own),
+            (Some(all), None) => out.extend(all),
+            (Some(all), Some(symmetry)) => out.extend(symmetry.group.elements()[i % order].rows(all.view())),
+        }
+    }
+    Ok(out)
+}
+
+/// `None` for loadings, [q, d], that span q dimensions. Of others the M step would never leave the span, those that are 0 would
+/// stay 0. In their place: rows with the same L^T L, and for those that have no length random directions orthogonal to all others, as
+/// short as [`KEPT`] lets a direction be that explains nothing. What they explain is found by [`step`], in whose first part
+/// only the span counts.
+///
+/// # Errors
+/// Loadings that are not finite.
+fn spanning(loadings: ArrayView2<f64>, noise: f64) -> Result<Option<Array2<f64>>> {
+    let (q, d) = loadings.dim();
+    if orthonormal(loadings).is_some() || q > d {
+        return Ok(None);
+    }
+    let (mut rows, _) = leading(loadings, q)?;
+    let mut stream = Stream::new(0, Purpose::Fit, u64::MAX, 1);
+    let shortest = q as f64 * f64::EPSILON * rows.row(0).dot(&rows.row(0));
+    for i in 0..q {
+        if rows.row(i).dot(&rows.row(i)) > shortest {
+            continue;
+        }
+        let mut new = Array1::from_shape_simple_fn(d, || stream.normal::<f64>());
+        // The longest come first: those after this one have no length either.
+        for row in rows.outer_iter().take(i) {
+            let share = row.dot(&new) / row.dot(&row);
+            new.scaled_add(-share, &row);
+        }
+        let length = (KEPT * noise / new.dot(&new)).sqrt();
+        rows.row_mut(i).assign(&(new * length));
+    }
+    Ok(Some(rows))
+}
+
+/// G with G L orthonormal, [q, q]; `None` where L does not span q dimensions.
+fn orthonormal(loadings: ArrayView2<f64>) -> Option<Array2<f64>> {
+    let root = Cholesky::new(loadings.dot(&loadings.t()).view()).ok()?.inverse_lower();
+    root.iter().all(|v| v.is_finite()).then_some(root)
+}
 
 /// One step from loadings L, [q, d], and noise v, given about the *old* mean: `product` = E (x - m)(L (x - m)) as rows, [q, d],
 /// `square` = E |x - m|^2, and `moved`, the new mean less the old one. Two parts, neither of which lowers the likelihood. First, in
@@ -61,11 +119,7 @@ type Parts = (Array2<f64>, Array2<f64>, f64);
 /// q dimensions, or all of them.
 fn rescaled(loadings: ArrayView2<f64>, s: &Array2<f64>, trace: f64, floor: f64) -> Result<Option<Parts>> {
     let (q, d) = loadings.dim();
-    let gram = loadings.dot(&loadings.t());
-    let Ok(root) = Cholesky::new(gram.view()).map(|c| c.inverse_lower()) else { return Ok(None) };
-    if q == d || root.iter().any(|v| !v.is_finite()) {
-        return Ok(None);
-    }
+    let Some(root) = orthonormal(loadings).filter(|_| q < d) else { return Ok(None) };
     let (u, us) = (root.dot(&loadings), root.dot(s));
     let a = us.dot(&u.t());
     let eigen = symmetric_eigen(((&a + &a.t()) * 0.5).view())?;
@@ -114,8 +168,8 @@ fn rough(k: usize, q: usize, variances: &[f64]) -> Covariances {
 mod tests {
     use super::*;
     use crate::mixture::{Count, CovarianceKind::LowRank};
-    use crate::mixture::{Draw, Em, FitOptions, Mixture, fit};
-    use ndarray::{Axis, array};
+    use crate::mixture::{Draw, Em, FitOptions, fit};
+    use ndarray::array;
 
     /// One component: the maximum of the likelihood is the closed form, the data's principal components.
     #[test]
@@ -164,5 +218,32 @@ mod tests {
         let truth = law.log_density(x.view()).unwrap().mean().unwrap();
         let last = *found.log_likelihood.last().unwrap();
         assert!(last >= truth && last <= truth + 3.0 * law.parameters() as f64 / 3000.0, "{last} {truth}");
+    }
+
+    /// Loadings of zero, in part or all, are no place to stay: the likelihood rises from there to the maximum, and never falls.
+    #[test]
+    fn zero_loadings_are_left() {
+        let spread = array![3.0, 2.0, 1.0, 0.5, 0.4, 0.3];
+        let law = Mixture::new(array![1.0], Array2::zeros((1, 6)), Covariances::Diagonal(spread.insert_axis(Axis(0)))).unwrap();
+        let x = law.sample(1000, 1, Purpose::Data, Draw::Independent).unwrap().0;
+        let em = Em::new(x.view()).unwrap();
+        let (mean, covariance) = em.moments().clone();
+        let exact = Covariances::alike(LowRank(2), 1, covariance.view()).unwrap();
+        let exact = Mixture::new(array![1.0], mean.insert_axis(Axis(0)), exact).unwrap();
+        let best = exact.log_density(x.view()).unwrap().mean().unwrap();
+        let (e, f) = (array![1.0, 0.0, 0.0, 0.0, 0.0, 0.0], array![0.3, 0.3, 0.0, 0.0, 0.1, 0.0]);
+        let zero = Array1::<f64>::zeros(6);
+        for (what, rows) in [("none", [&zero, &zero]), ("one", [&zero, &e]), ("twice the same", [&f, &f])] {
+            let loadings = ndarray::stack![Axis(0), rows[0].view(), rows[1].view()].insert_axis(Axis(0));
+            let start = Covariances::LowRank { loadings, noise: array![1.2] };
+            let mut mixture = Mixture::new(array![1.0], array![[0.1, 0.0, 0.0, -0.2, 0.0, 0.0]], start).unwrap();
+            let mut last = f64::NEG_INFINITY;
+            for iteration in 0..400 {
+                let (next, log_likelihood) = em.step(&mixture, 0.0).unwrap();
+                assert!(log_likelihood >= last - 1e-12, "{what}, {iteration}: {log_likelihood} after {last}");
+                (mixture, last) = (next, log_likelihood);
+            }
+            assert!((last - best).abs() <= 1e-9, "{what}: {last} against {best}");
+        }
     }
 }

@@ -54,7 +54,7 @@ impl Batches {
     pub fn climb(self, em: &Em, mut mixture: Mixture, floor: &[f64]) -> Result<Mixture> {
         for t in 0..PASSES * self.count {
             let batch = self.batch(em, t % self.count);
-            let next = batch.maximise(&batch.expect(&mixture), &mixture, floor)?;
+            let next = batch.maximise(&batch.expect(&mixture, None)?, &mixture, floor)?;
             mixture = blend(&mixture, &next, (t as f64 + 2.0).powf(-FORGETTING))?;
         }
         Ok(mixture)

@@ -9,6 +9,7 @@ mod minibatch;
 mod options;
 mod orbit;
 mod scatter;
+mod statistics;
 mod symmetry;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ mod weights;
 pub use em::{Em, em_step};
 pub use options::{Count, Criterion, FitOptions};
 pub use orbit::Symmetry;
+pub use statistics::Statistics;
 pub use symmetry::{GroupFit, GroupTrial, fit_group};
 pub use weights::refit_weights;
 
@@ -246,8 +248,8 @@ impl<'a> Fitter<'a> {
         let mut run = Run { mixture: mixture.clone(), log_likelihood: Vec::new(), converged: false, notes: Vec::new() };
         let mut revived = 0;
         for iteration in 0..=self.options.max_iterations {
-            let sums = self.em.expect(&mixture);
-            let mean = sums.log_likelihood / self.em.blocks.n as f64;
+            let sums = self.em.expect(&mixture, self.options.symmetry.as_ref())?;
+            let mean = sums.log_likelihood();
             let change = (mean - run.last()).abs();
             run.log_likelihood.push(mean);
             run.mixture = mixture;
@@ -301,7 +303,7 @@ impl<'a> Fitter<'a> {
             }
             Covariances::Tied(v) => Covariances::Tied(v.clone()),
             Covariances::LowRank { loadings, noise } => {
-                // The directions of the heaviest component: from none at all the steps would find none.
+                // The directions of the heaviest component, which are nearer than any that have no meaning.
                 let heaviest = (0..w.len()).fold(0, |best, k| if w[k] > w[best] { k } else { best });
                 let (mut loadings, mut noise) = (loadings.clone(), noise.clone());
                 let directions = loadings.index_axis(Axis(0), heaviest).to_owned();
@@ -356,9 +358,10 @@ impl<'a> Fitter<'a> {
 
     /// A warning where components explain fewer points than they have parameters of their own.
     fn starved(&self, mixture: &Mixture) -> Option<String> {
-        let order = self.options.symmetry.as_ref().map_or(1, |s| s.group.order());
+        let (kind, symmetry) = (self.options.kind, self.options.symmetry.as_ref());
+        let order = symmetry.map_or(1, |s| s.group.order());
         // Of two components or orbits the weight is shared; what a single one has is what each has.
-        let own = self.options.kind.parameters(1, self.em.blocks.d);
+        let own = kind.parameters(1, self.em.blocks.d) - symmetry.map_or(0, |s| s.averaged_away(kind));
         let weights = mixture.weights().to_vec();
         let few = weights.chunks(order).filter(|w| w.iter().sum::<f64>() * (self.em.blocks.n as f64) < own as f64).count();
         let (of, what) = (weights.len() / order, if order == 1 { "components" } else { "orbits" });

@@ -2,12 +2,13 @@
 //! each orbit with one mean and one covariance to be found, and a weight for every element, or one for all.
 
 use super::super::{CovarianceKind, Covariances, Group, Mixture};
-use super::em::{EMPTY, Em, Sums};
+use super::em::{EMPTY, Em};
 use super::low_rank;
+use super::statistics::Statistics;
+use crate::par;
 use crate::rng::Stream;
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, Axis};
-use rayon::prelude::*;
 
 /// Rounds of Lloyd's iteration at most.
 const ROUNDS: usize = 60;
@@ -22,9 +23,16 @@ pub struct Symmetry {
 }
 
 impl Symmetry {
-    /// Free parameters of `k` orbits in `d` dimensions.
+    /// Free parameters of `k` orbits in `d` dimensions: means and covariances of one component each, and the weights.
     pub fn parameters(&self, kind: CovarianceKind, k: usize, d: usize) -> usize {
-        kind.parameters(k, d) + if self.exact { 0 } else { k * self.group.order() - k }
+        kind.parameters(k, d) - self.averaged_away(kind) + if self.exact { 0 } else { k * self.group.order() - k }
+    }
+
+    /// Numbers of the covariance that are not free: a tied one is its average over the group, and has as many as commute with
+    /// it. That of an orbit belongs to its first component alone and takes any value; the others' are its images.
+    pub(super) fn averaged_away(&self, kind: CovarianceKind) -> usize {
+        let d = self.group.dim();
+        if kind == CovarianceKind::Tied { d * (d + 1) / 2 - self.group.invariant_dimension() } else { 0 }
     }
 
     /// # Errors
@@ -94,8 +102,8 @@ impl Symmetry {
 impl Em {
     /// The new parameters of a mixture that is tied along orbits: what [`Em::maximise`] does with the sums of a component is
     /// done with those of an orbit, each carried back by g^-1.
-    pub(super) fn maximise_orbits(&self, sums: &Sums, old: &Mixture, symmetry: &Symmetry, floor: &[f64]) -> Result<Mixture> {
-        let (d, kind, order) = (old.dim(), old.kind(), symmetry.group.order());
+    pub(super) fn maximise_orbits(&self, sums: &Statistics, old: &Mixture, symmetry: &Symmetry, floor: &[f64]) -> Result<Mixture> {
+        let (d, order) = (old.dim(), symmetry.group.order());
         let orbits = old.components() / order;
         let back: Vec<_> = symmetry.group.elements().iter().map(|g| g.inverse()).collect();
         let base = |k: usize| k * order;
@@ -105,13 +113,13 @@ impl Em {
         let mut moved = Array2::<f64>::zeros((orbits, d));
         for (k, mut moved) in moved.outer_iter_mut().enumerate().filter(|(k, _)| !kept(*k)) {
             for (g, back) in back.iter().enumerate() {
-                moved += &back.apply(ArrayView1::from(sums.first(base(k) + g, d)));
+                moved += &back.apply(sums.first(base(k) + g));
             }
             moved /= mass[k];
         }
         let second = |k: usize| {
             let sum = back.iter().enumerate().fold(Array2::<f64>::zeros((d, d)), |sum, (g, back)| {
-                let of = sums.second(base(k) + g, kind, d);
+                let of = sums.second(base(k) + g);
                 sum + back.conjugate(of.view())
             });
             let m = moved.row(k);
@@ -124,7 +132,7 @@ impl Em {
         let covariances = match old.covariances() {
             Covariances::Spherical(v) => Covariances::Spherical(Array1::from_shape_fn(orbits, |k| {
                 let m = moved.row(k);
-                let sum: f64 = (base(k)..base(k + 1)).map(|i| sums.second(i, kind, d)[[0, 0]]).sum();
+                let sum: f64 = (base(k)..base(k + 1)).map(|i| sums.second(i)[[0, 0]]).sum();
                 if kept(k) { v[base(k)] } else { ((sum / mass[k] - m.dot(&m)) / d as f64).max(0.0) + mean_floor }
             })),
             Covariances::Diagonal(v) => {
@@ -158,7 +166,7 @@ impl Em {
                 let n = self.blocks.n as f64;
                 let share: Array1<f64> = sums.mass.iter().map(|m| m / n).collect();
                 let v = &all.means() - mean;
-                let first = Array2::from_shape_fn(v.dim(), |(i, j)| sums.first(i, d)[j] / n + share[i] * old.means()[[i, j]]);
+                let first = Array2::from_shape_fn(v.dim(), |(i, j)| sums.first(i)[j] / n + share[i] * old.means()[[i, j]]);
                 let centred = &first - &(mean * &share.view().insert_axis(Axis(1)));
                 let cross = centred.t().dot(&v);
                 let between = v.t().dot(&(&v * &share.view().insert_axis(Axis(1))));
@@ -178,15 +186,15 @@ impl Em {
                     if kept(k) {
                         continue;
                     }
-                    // g^-1 carries (g L v) v^T back as it does v.
+                    // g^-1 carries (g P v) v^T back as it does v.
                     let (mut product, mut square) = (Array2::<f64>::zeros((q, d)), 0.0);
                     for (g, back) in back.iter().enumerate() {
-                        let (of, length) = sums.along(base(k) + g, q, d);
+                        let (of, length) = sums.along(base(k) + g);
                         product += &back.rows(of.view());
                         square += length;
                     }
                     let of = (product / mass[k], square / mass[k]);
-                    let (next, v) = low_rank::step(of.0.view(), of.1, moved.row(k), l, noises[k], mean_floor)?;
+                    let (next, v) = low_rank::step(of.0.view(), of.1, moved.row(k), sums.directions(base(k)), noises[k], mean_floor)?;
                     to.assign(&next);
                     noises[k] = v;
                 }
@@ -214,7 +222,7 @@ impl Em {
         let (alike, rounds) = low_rank::beginning(kind, k, total.view())?;
         let mut mixture = symmetry.expand(weights, Array2::zeros((k, d)).view(), &alike)?;
         for _ in 0..rounds {
-            mixture = self.maximise_orbits(&self.label(labels, &mixture), &mixture, symmetry, floor)?;
+            mixture = self.maximise_orbits(&self.label(labels, &mixture, Some(symmetry))?, &mixture, symmetry, floor)?;
         }
         Ok(mixture)
     }
@@ -244,12 +252,12 @@ pub(super) fn kmeans(x: ArrayView2<f64>, k: usize, symmetry: &Symmetry, stream: 
     let mut centres = Array2::zeros((k, d));
     centres.row_mut(0).assign(&x.row(stream.below(n)));
     for c in 1..k {
-        let left: Vec<f64> = (0..n).into_par_iter().map(|i| nearest(i, centres.slice(ndarray::s![..c, ..])).0).collect();
+        let left = par::map(n, |i| nearest(i, centres.slice(ndarray::s![..c, ..])).0);
         centres.row_mut(c).assign(&x.row(stream.weighted(&left)));
     }
     let mut labels = vec![u32::MAX; n];
     for _ in 0..ROUNDS {
-        let next: Vec<u32> = (0..n).into_par_iter().map(|i| nearest(i, centres.view()).1).collect();
+        let next = par::map(n, |i| nearest(i, centres.view()).1);
         if next == labels {
             break;
         }
@@ -272,6 +280,7 @@ pub(super) fn kmeans(x: ArrayView2<f64>, k: usize, symmetry: &Symmetry, stream: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linalg::symmetric_eigen;
     use crate::mixture::{Count, Draw, FitOptions, fit};
     use crate::rng::Purpose;
     use ndarray::array;
@@ -325,7 +334,7 @@ mod tests {
             let plain = FitOptions { kind, components: Count::Fixed(3), restarts: 1, ..FitOptions::default() };
             let em = Em::new(x.view()).unwrap();
             let start = fit(x.view(), &FitOptions { max_iterations: 2, ..plain }).unwrap().mixture;
-            let sums = em.expect(&start);
+            let sums = em.expect(&start, None).unwrap();
             let (a, b) = (
                 em.maximise(&sums, &start, &[1e-6; 2]).unwrap(),
                 em.maximise_orbits(&sums, &start, &symmetry("none", false), &[1e-6; 2]).unwrap(),
@@ -359,5 +368,72 @@ mod tests {
         }
         // Were both as good, 10 of 10 would be a chance of 1e-3.
         assert_eq!(better, 10);
+    }
+
+    /// Free numbers of an averaged covariance, by brute force: the rank of the average over the group on symmetric matrices.
+    fn rank_of_average(group: &Group) -> usize {
+        let d = group.dim();
+        let images: Vec<f64> = (0..d)
+            .flat_map(|i| (0..=i).map(move |j| (i, j)))
+            .flat_map(|(i, j)| {
+                let mut unit = Array2::<f64>::zeros((d, d));
+                unit[[i, j]] += 1.0;
+                unit[[j, i]] += 1.0;
+                group.average(unit.view())
+            })
+            .collect();
+        let images = Array2::from_shape_vec((d * (d + 1) / 2, d * d), images).unwrap();
+        symmetric_eigen(images.dot(&images.t()).view()).unwrap().values.iter().filter(|v| **v > 1e-9).count()
+    }
+
+    /// In the plane: a turn leaves multiples of the identity, a mirror two numbers. Beyond, what the rank says.
+    #[test]
+    fn parameters_are_those_that_a_fit_can_move() {
+        for (name, free) in [("none", 5), ("c2", 6), ("c3", 5), ("c4", 6), ("d2", 7), ("d4", 10), ("negation", 6)] {
+            let parameters = symmetry(name, false).parameters(CovarianceKind::Tied, 1, 2);
+            assert_eq!(parameters, free, "{name}: {parameters} counted, {free} free");
+        }
+        // A mirror whose axis is no coordinate axis.
+        let (s, c) = 0.7f64.sin_cos();
+        let mirror = array![[c, s, 0.0], [s, -c, 0.0], [0.0, 0.0, 1.0]];
+        let groups = [
+            Group::named("c3", 3, None),
+            Group::named("d5", 4, None),
+            Group::named("signs", 3, None),
+            Group::named("permutations", 4, None),
+            Group::named("permutations+signs", 3, None),
+            Group::named("shifts", 6, None),
+            Group::named("quarter-turns", 9, Some((3, 3))),
+            Group::named("mirror+quarter-turns", 9, Some((3, 3))),
+            Group::named("translations", 6, Some((2, 3))),
+            Group::from_matrices("tilted", 3, &[mirror.view()]),
+        ];
+        for group in groups.map(Result::unwrap) {
+            let (d, free) = (group.dim(), rank_of_average(&group));
+            let name = group.name().to_owned();
+            let tie = Symmetry { group, exact: true };
+            assert_eq!(tie.parameters(CovarianceKind::Tied, 2, d), 1 + 2 * d + free, "{name}");
+            // What belongs to one orbit alone is not averaged: every number of it is free.
+            for kind in CovarianceKind::ALL.into_iter().filter(|kind| *kind != CovarianceKind::Tied) {
+                assert_eq!(tie.parameters(kind, 2, d), kind.parameters(2, d), "{name} {}", kind.name());
+            }
+        }
+    }
+
+    /// BIC counts what the fit can move, and its warning of too few points does, too.
+    #[test]
+    fn bic_counts_the_free_numbers_of_a_tied_covariance() {
+        let (_, x) = near_c4(300, 1);
+        let options = FitOptions {
+            kind: CovarianceKind::Tied,
+            components: Count::Fixed(1),
+            symmetry: Some(symmetry("c4", false)),
+            ..FitOptions::default()
+        };
+        let found = fit(x.view(), &options).unwrap();
+        let counted = (found.bic + 600.0 * found.log_likelihood.last().unwrap()) / 300f64.ln();
+        assert!((counted - 6.0).abs() <= 1e-9, "{counted} parameters");
+        let few = fit(x.slice(ndarray::s![..4, ..]), &FitOptions { components: Count::Fixed(2), ..options }).unwrap();
+        assert!(few.notes.iter().any(|n| n.contains("fewer points than their 3 parameters")), "{:?}", few.notes);
     }
 }

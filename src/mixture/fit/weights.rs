@@ -1,9 +1,9 @@
 //! Expectation-maximisation on the weights alone.
 
 use super::super::Mixture;
+use crate::par;
 use crate::{Error, Result};
 use ndarray::{Array1, ArrayView2};
-use rayon::prelude::*;
 
 /// Points of a parallel chunk.
 const CHUNK: usize = 4096;
@@ -32,7 +32,7 @@ pub fn refit_weights(x: ArrayView2<f64>, mixture: &Mixture) -> Result<Mixture> {
     let q: Vec<f64> = mixture.responsibilities(x)?.iter().copied().collect();
     let mut ratio = vec![1.0; k];
     for _ in 0..ITERATIONS {
-        let parts: Vec<Vec<f64>> = q.par_chunks(CHUNK * k).map(|q| sum_responsibilities(q, &ratio)).collect();
+        let parts = par::map(n.div_ceil(CHUNK), |i| sum_responsibilities(&q[i * CHUNK * k..q.len().min((i + 1) * CHUNK * k)], &ratio));
         let mut next = vec![0.0; k];
         parts.iter().for_each(|part| next.iter_mut().zip(part).for_each(|(s, p)| *s += p / n as f64));
         let mut change = 0f64;

@@ -1,14 +1,17 @@
 use super::prelude::*;
-use crate::sde::{Force, Kinetic};
+use crate::sde::Force;
 
-/// BAOAB for underdamped Langevin dynamics (Leimkuhler and Matthews 2013), a symmetric splitting into kicks, drifts and an exact
-/// Ornstein-Uhlenbeck step of the velocity:
+/// BAOAB for underdamped Langevin dynamics (Leimkuhler and Matthews 2013), a symmetric splitting into kicks,
+/// drifts and an exact Ornstein-Uhlenbeck step of the velocity:
 ///
-/// v += (h/2) F(q);  q += (h/2) v;  v = e^(-gamma h) v + (T (1 - e^(-2 gamma h)))^(1/2) W / h^(1/2);  q += (h/2) v;  v += (h/2) F(q).
+/// v += (h/2) F(q);  q += (h/2) v;  v = e^(-gamma h) v + (T (1 - e^(-2 gamma h)))^(1/2) W / h^(1/2);
+/// q += (h/2) v;  v += (h/2) F(q).
 ///
 /// Weak order 2; where the force is linear the law of the positions is exact.
 #[derive(Debug, Clone, Copy)]
 pub struct Baoab;
+
+enter!([Baoab] kinetic);
 
 impl Method for Baoab {
     const CLAIMS: Claims = Claims {

@@ -4,6 +4,8 @@ use super::prelude::*;
 #[derive(Debug, Clone, Copy)]
 pub struct EulerMaruyama;
 
+enter!([EulerMaruyama] additive, diagonal);
+
 impl Method for EulerMaruyama {
     const CLAIMS: Claims = Claims {
         name: "euler-maruyama",

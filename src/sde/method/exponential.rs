@@ -1,14 +1,16 @@
 use super::prelude::*;
 use crate::linalg::phi1;
 
-/// Exponential Euler for a drift that is linear and diagonal up to a rest, f(x, t) = -lambda x + n(x, t), and additive noise
-/// (Lord and Rougemont 2004; Jentzen and Kloeden 2009), coordinate by coordinate:
+/// Exponential Euler for a drift that is linear and diagonal up to a rest, f(x, t) = -lambda x + n(x, t), and
+/// additive noise (Lord and Rougemont 2004; Jentzen and Kloeden 2009), coordinate by coordinate:
 ///
 /// x' = e^(-lambda h) x + h phi_1(-lambda h) n(x, t) + ((1 - e^(-2 lambda h))/(2 lambda h))^(1/2) sigma W.
 ///
 /// Exact in law where n = 0, and stable for every lambda > 0, however stiff.
 #[derive(Debug, Clone, Copy)]
 pub struct ExponentialEuler;
+
+enter!([ExponentialEuler] semilinear);
 
 impl Method for ExponentialEuler {
     const CLAIMS: Claims = Claims {

@@ -1,10 +1,13 @@
 use super::prelude::*;
 
-/// Heun's method, Stratonovich: z = x + h f(x) + sigma(x) W,   x' = x + (h/2) (f(x) + f(z)) + (1/2) (sigma(x) + sigma(z)) W.
+/// Heun's method, Stratonovich: z = x + h f(x) + sigma(x) W,
+/// x' = x + (h/2) (f(x) + f(z)) + (1/2) (sigma(x) + sigma(z)) W.
 ///
 /// For additive noise it is of weak order 2 (Kloeden and Platen 1992, ch. 15.1).
 #[derive(Debug, Clone, Copy)]
 pub struct Heun;
+
+enter!([Heun] additive, commutative);
 
 impl Method for Heun {
     const CLAIMS: Claims = Claims {

@@ -1,13 +1,15 @@
 use super::prelude::*;
 
-/// Kloeden and Platen's strong Taylor scheme of order 1.5 for additive noise (1992, eq. 10.4.10), the pathwise form of the Ito-Taylor
-/// row of (13):
+/// Kloeden and Platen's strong Taylor scheme of order 1.5 for additive noise (1992, eq. 10.4.10), the
+/// pathwise form of the Ito-Taylor row of (13):
 ///
 /// x' = x + h f + (h^2/2) (J f + M) + int sigma dB + h J sigma (W/2 + H),
 ///
 /// with int sigma dB from sigma(t) and sigma(t + h) as in the Runge-Kutta methods.
 #[derive(Debug, Clone, Copy)]
 pub struct KloedenPlaten;
+
+enter!([KloedenPlaten] smooth);
 
 impl Method for KloedenPlaten {
     const CLAIMS: Claims = Claims {

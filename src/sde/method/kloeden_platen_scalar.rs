@@ -1,16 +1,19 @@
 use super::prelude::*;
 
-use crate::real::{Dual, Number};
-use crate::sde::smooth::Second;
+use crate::real::Number;
 
-/// Kloeden and Platen's strong Taylor scheme of order 1.5 for one equation with one Brownian motion, Ito (1992, eq. 10.4.1):
+/// Kloeden and Platen's strong Taylor scheme of order 1.5 for one equation with one Brownian motion, Ito
+/// (1992, eq. 10.4.1):
 ///
-/// x' = x + h f + g W + g g' I11 + g f' I10 + (h^2/2) (f f' + g^2 f''/2) + (f g' + g^2 g''/2) (h W - I10) + g (g g'' + g'^2) I111,
+/// x' = x + h f + g W + g g' I11 + g f' I10 + (h^2/2) (f f' + g^2 f''/2) + (f g' + g^2 g''/2) (h W - I10)
+/// + g (g g'' + g'^2) I111,
 ///
-/// I11 = (W^2 - h)/2, I10 = h (W/2 + H), I111 = (W^3 - 3 h W)/6. The derivatives are those of the equation's own code, run once on
-/// numbers with two independent tangents. Drift and diffusion may not depend on time.
+/// I11 = (W^2 - h)/2, I10 = h (W/2 + H), I111 = (W^3 - 3 h W)/6. The derivatives are those of the equation's
+/// own code, run once on numbers with two independent tangents. Drift and diffusion may not depend on time.
 #[derive(Debug, Clone, Copy)]
 pub struct KloedenPlatenScalar;
+
+enter!([KloedenPlatenScalar] scalar);
 
 impl Method for KloedenPlatenScalar {
     const CLAIMS: Claims = Claims {

@@ -1,13 +1,16 @@
 use super::prelude::*;
 
-/// Leimkuhler and Matthews' method for Langevin dynamics with additive noise, in its Markov form (Vilmart 2015):
+/// Leimkuhler and Matthews' method for Langevin dynamics with additive noise, in its Markov form (Vilmart
+/// 2015):
 ///
 /// y' = y + h f(y + sigma W/2) + sigma W, and x = y + sigma W/2 is what is reported, W that of the next step.
 ///
-/// One evaluation of the drift a step, and the invariant law is met to second order (exactly, if it is Gaussian). A single path is
-/// off by sigma W/2: use it for laws.
+/// One evaluation of the drift a step, and the invariant law is met to second order (exactly, if it is
+/// Gaussian). A single path is off by sigma W/2: use it for laws.
 #[derive(Debug, Clone, Copy)]
 pub struct LeimkuhlerMatthews;
+
+enter!([LeimkuhlerMatthews] additive);
 
 impl Method for LeimkuhlerMatthews {
     const CLAIMS: Claims = Claims {

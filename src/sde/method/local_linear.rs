@@ -4,10 +4,12 @@ use super::prelude::*;
 ///
 /// x' = x + h phi_1(hJ) f + h^2 phi_2(hJ) M + int sigma dB + h J sigma (W/2 + H).
 ///
-/// Exact in the mean where the drift is linear. Where J has large negative eigenvalues the noise, which enters to first order only, is
-/// the explicit part.
+/// Exact in the mean where the drift is linear. Where J has large negative eigenvalues the noise, which
+/// enters to first order only, is the explicit part.
 #[derive(Debug, Clone, Copy)]
 pub struct LocalLinear;
+
+enter!([LocalLinear] smooth);
 
 impl Method for LocalLinear {
     const CLAIMS: Claims = Claims {

@@ -1,7 +1,5 @@
 use super::prelude::*;
 
-use crate::real::Dual;
-
 /// Milstein's method, Ito, commutative noise (1974; Kloeden and Platen 1992, eq. 10.3.17):
 ///
 /// x' = x + h f + sum_k sigma_k W_k + (1/2) sum_kl D sigma_k sigma_l (W_k W_l - delta_kl h).
@@ -10,9 +8,12 @@ use crate::real::Dual;
 #[derive(Debug, Clone, Copy)]
 pub struct Milstein;
 
-/// Milstein's method with the tamed drift h f/(1 + h |f|) (Wang and Gan 2013): for drifts that grow faster than linearly.
+/// Milstein's method with the tamed drift h f/(1 + h |f|) (Wang and Gan 2013): for drifts that grow faster
+/// than linearly.
 #[derive(Debug, Clone, Copy)]
 pub struct TamedMilstein;
+
+enter!([Milstein, TamedMilstein] diagonal);
 
 const ORDERS: &[Orders] = &[
     Orders::of(NoiseKind::Additive, 1.0, 1.0),
@@ -112,8 +113,9 @@ impl<R: Real, A> MilsteinMemory<R, A> {
         }
     }
 
-    /// `g` = sigma W, and in `correction` sum_kl D sigma_k sigma_l (W_k W_l - delta_kl h): the derivative of sigma(x) W along itself, less
-    /// h times that of each column along itself. For diagonal noise sigma_j' sigma_j, from one evaluation for all columns.
+    /// `g` = sigma W, and in `correction` sum_kl D sigma_k sigma_l (W_k W_l - delta_kl h): the derivative of
+    /// sigma(x) W along itself, less h times that of each column along itself. For diagonal noise sigma_j'
+    /// sigma_j, from one evaluation for all columns.
     #[inline(always)]
     fn correct<S: Sde<R> + Sde<Dual<R>, Scratch = A>, const FMA: bool>(
         &mut self,

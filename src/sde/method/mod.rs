@@ -1,67 +1,68 @@
-//! The integrators: a file for each, with its claims, and one line for each in the registry below.
+//! The integrators: a file for each, with its claims and the sections of the registry that it belongs to.
+//!
+//! To add one, write its file and put the file's name into the registry below: from then on
+//! `ndsm audit integrators` measures it against its claims. What they claim, as the claims print it
+//! ([`table`]; strong and weak orders for each kind of noise, the order at which the invariant law of
+//! Langevin dynamics is met, what is needed of the Brownian path, evaluations of the drift in a step):
+//!
+#![doc = include_str!("claims.md")]
 
-mod baoab;
-mod component;
-mod euler;
-mod exponential;
-mod heun;
-mod kloeden_platen;
-mod kloeden_platen_scalar;
-mod leimkuhler_matthews;
-mod local_linear;
-mod milstein;
-mod sea;
-mod shark;
-mod sk_srock;
-mod slow_rk;
-mod spark;
-mod sra1;
-mod sra3;
-mod sriw1;
-mod sriw2;
-mod tamed_euler;
+mod registry;
+mod table;
 
-pub use baoab::Baoab;
-pub use component::ComponentWise;
-pub use euler::EulerMaruyama;
-pub use exponential::ExponentialEuler;
-pub use heun::Heun;
-pub use kloeden_platen::KloedenPlaten;
-pub use kloeden_platen_scalar::KloedenPlatenScalar;
-pub use leimkuhler_matthews::LeimkuhlerMatthews;
-pub use local_linear::LocalLinear;
-pub use milstein::{Milstein, TamedMilstein};
-pub use sea::Sea;
-pub use shark::Shark;
-pub use sk_srock::SkSrock;
-pub use slow_rk::SlowRk;
-pub use spark::Spark;
-pub use sra1::Sra1;
-pub use sra3::Sra3;
-pub use sriw1::Sriw1;
-pub use sriw2::Sriw2;
-pub use tamed_euler::TamedEuler;
+pub use registry::Visitor;
+pub use table::table;
 
 use super::kinds::{Additive, Commutative, Diagonal, Scalar};
 use super::smooth::{Expansion, Second};
-use super::{Claims, Either, Increment, Integrator, Ito, Kinetic, Method, ReadsAs, Sde, Semilinear, Smooth, Step, Stratonovich, Within};
+use super::{Claims, Either, Increment, Ito, Kinetic, ReadsAs, Sde, Semilinear, Smooth, Step, Stratonovich, Within};
 use crate::Real;
 use crate::real::Dual;
 use crate::simd::W;
+use registry::{File, registry, section};
+
+registry![
+    euler,
+    tamed_euler,
+    leimkuhler_matthews,
+    heun,
+    sea,
+    sra1,
+    sra3,
+    shark,
+    spark,
+    sk_srock,
+    kloeden_platen,
+    local_linear,
+    exponential,
+    baoab,
+    milstein,
+    sriw1,
+    sriw2,
+    kloeden_platen_scalar,
+    slow_rk,
+    component_wise,
+];
 
 /// What the files of the methods use.
 mod prelude {
-    pub(super) use super::super::kinds::{Additive, CalculusKind, Commutative, Either, Ito, Noise, NoiseKind, ReadsAs, Scalar, Within};
+    pub(super) use super::super::kinds::{
+        Additive, CalculusKind, Commutative, Diagonal, Either, Ito, Noise, NoiseKind, ReadsAs, Scalar, Stratonovich, Within,
+    };
+    pub(super) use super::super::smooth::Second;
     pub(super) use super::super::surd::Surd;
     pub(super) use super::super::tableau::{Mix, RungeKutta, Stage, Tableau, runge_kutta};
-    pub(super) use super::super::{Claims, Increment, Integrator, Method, Needs, Orders, Sde, Semilinear, Smooth, Step};
+    pub(super) use super::super::{Claims, Increment, Integrator, Kinetic, Method, Needs, Orders, Sde, Semilinear, Smooth, Step};
+    pub(super) use super::registry::{File, Visitor, enter, section};
     pub(super) use super::tamed_euler::tamed;
     pub(super) use super::{SmoothVectors, Vectors};
     pub(super) use crate::Real;
     pub(super) use crate::linalg::lanes;
+    pub(super) use crate::real::Dual;
     pub(super) use crate::simd::W;
 
-    /// What Euler's method and its stabilised relatives have: order 1 where Milstein's correction is 0, else 1/2.
+    /// What Euler's method and its stabilised relatives have: order 1 where Milstein's correction is 0, else
+    /// 1/2.
     pub(super) const EULER_ORDERS: &[Orders] = &[
         Orders::of(NoiseKind::Additive, 1.0, 1.0),
         Orders::of(NoiseKind::Scalar, 0.5, 1.0),
@@ -147,83 +148,5 @@ impl<R: Real, D> SmoothVectors<R, D> {
                 noise[i] += area[i];
             }
         }
-    }
-}
-
-/// Something done with every method for the equations `S`.
-pub trait Visitor<R: Real, S: Sde<R>> {
-    /// Does it with `method`.
-    fn visit<I: Integrator<R, S>>(&mut self, method: &I);
-}
-
-/// The registry: its sections are functions that show each of their methods to a visitor, for the equations `S` that they are for.
-macro_rules! registry {
-    ($($(#[$doc:meta])* $name:ident [$($S:tt)+] where [$($bound:tt)*] { $($method:expr => $M:ty),+ $(,)? })+) => {
-        $($(#[$doc])*
-        pub fn $name<R: Real, S: $($S)+, V: Visitor<R, S>>(visitor: &mut V)
-        where
-            $($bound)*
-        {
-            $(visitor.visit(&$method);)+
-        })+
-        /// The claims of all methods, in the order of the registry; a method that stands in several sections comes once.
-        pub fn claims() -> Vec<Claims> {
-            let mut all: Vec<Claims> = Vec::new();
-            for claims in [$($(<$M as Method>::CLAIMS),+),+, ComponentWise::<f64>::CLAIMS] {
-                if all.iter().all(|c| c.name != claims.name) {
-                    all.push(claims);
-                }
-            }
-            all
-        }
-    };
-}
-
-registry! {
-    /// Methods for additive noise.
-    additive [Sde<R, Noise = Additive, Calculus = Either>] where [] {
-        EulerMaruyama => EulerMaruyama,
-        TamedEuler => TamedEuler,
-        LeimkuhlerMatthews => LeimkuhlerMatthews,
-        Heun => Heun,
-        Sea => Sea,
-        Sra1 => Sra1,
-        Sra3 => Sra3,
-        Shark => Shark,
-        Spark => Spark,
-        SkSrock::default() => SkSrock,
-    }
-    /// Methods for additive noise and a drift with derivatives.
-    smooth [Smooth<R, Noise = Additive, Calculus = Either>] where [] {
-        KloedenPlaten => KloedenPlaten,
-        LocalLinear => LocalLinear,
-    }
-    /// Methods for additive noise and a drift with a linear part.
-    semilinear [Semilinear<R, Noise = Additive, Calculus = Either>] where [] {
-        ExponentialEuler => ExponentialEuler,
-    }
-    /// Methods for underdamped dynamics.
-    kinetic [Kinetic<R>] where [] {
-        Baoab => Baoab,
-    }
-    /// Ito methods for diagonal noise.
-    diagonal [Sde<R> + Sde<Dual<R>>] where [<S as Sde<R>>::Noise: Within<Diagonal> + Within<Commutative>, <S as Sde<R>>::Calculus: ReadsAs<Ito>] {
-        EulerMaruyama => EulerMaruyama,
-        TamedEuler => TamedEuler,
-        SkSrock::default() => SkSrock,
-        Milstein => Milstein,
-        TamedMilstein => TamedMilstein,
-        Sriw1 => Sriw1,
-        Sriw2 => Sriw2,
-    }
-    /// Ito methods for one equation with one Brownian motion.
-    scalar [Sde<R, Noise = Scalar> + Sde<Second<R>>] where [<S as Sde<R>>::Calculus: ReadsAs<Ito>] {
-        KloedenPlatenScalar => KloedenPlatenScalar,
-    }
-    /// Stratonovich methods for commutative noise.
-    commutative [Sde<R>] where [S::Noise: Within<Commutative>, S::Calculus: ReadsAs<Stratonovich>] {
-        Heun => Heun,
-        Spark => Spark,
-        SlowRk => SlowRk,
     }
 }

@@ -1,9 +1,12 @@
 use super::prelude::*;
 
-/// SEA, the shifted Euler method for additive noise (Foster, dos Reis and Strange 2024):
-/// x' = x + h f(x + sigma (W/2 + H)) + sigma W: the drift is taken where the path is on average over the step.
+/// SEA, the shifted Euler method for additive noise (Foster, dos Reis and Strange 2024),
+/// x' = x + h f(x + sigma (W/2 + H)) + sigma W: the drift is taken where the path is on average over
+/// the step.
 #[derive(Debug, Clone, Copy)]
 pub struct Sea;
+
+enter!([Sea] additive);
 
 impl Method for Sea {
     const CLAIMS: Claims = Claims {

@@ -5,6 +5,8 @@ use super::prelude::*;
 #[derive(Debug, Clone, Copy)]
 pub struct Shark;
 
+enter!([Shark] additive);
+
 impl Method for Shark {
     const CLAIMS: Claims = Claims {
         name: "shark",

@@ -1,8 +1,9 @@
 use super::prelude::*;
 
-/// SK-SROCK, Ito: the second-kind orthogonal Runge-Kutta-Chebyshev method for stiff drifts (Abdulle, Almuslimani and Vilmart 2018),
-/// explicit. With s stages it is mean-square stable for h lambda up to about 2 s^2, lambda the largest modulus of the eigenvalues of
-/// Df (real and negative). T_s the Chebyshev polynomial, eta = 1/20, w0 = 1 + eta/s^2, w1 = T_s(w0)/T_s'(w0):
+/// SK-SROCK, Ito: the second-kind orthogonal Runge-Kutta-Chebyshev method for stiff drifts (Abdulle,
+/// Almuslimani and Vilmart 2018), explicit. With s stages it is mean-square stable for h lambda up to about
+/// 2 s^2, lambda the largest modulus of the eigenvalues of Df (real and negative). T_s the Chebyshev
+/// polynomial, eta = 1/20, w0 = 1 + eta/s^2, w1 = T_s(w0)/T_s'(w0):
 ///
 /// K_1 = x + (w1/w0) h f(x + (s w1/2) sigma W) + (s w1/w0) sigma W,
 /// K_i = 2 w1 (T_(i-1)/T_i) h f(K_(i-1)) + 2 w0 (T_(i-1)/T_i) K_(i-1) - (T_(i-2)/T_i) K_(i-2),   x' = K_s.
@@ -37,6 +38,8 @@ impl Default for SkSrock {
         SkSrock { radius: 10.0 }
     }
 }
+
+enter!([SkSrock = SkSrock::default()] additive, diagonal);
 
 impl Method for SkSrock {
     const CLAIMS: Claims = Claims {
@@ -102,7 +105,8 @@ where
                 now[i] = (a * h[i]).fma::<FMA>(f[j][i], b.fma::<FMA>(noise[j][i], x[j][i]));
             }
         }
-        // Of T_(i-2), T_(i-1), T_i only ratios are needed: u = T_(i-1)/T_i, and T_(i-2)/T_i = u times the u before. c follows the times.
+        // Of T_(i-2), T_(i-1), T_i only ratios are needed: u = T_(i-1)/T_i, and T_(i-2)/T_i = u times the u
+        // before. c follows the times.
         let (mut u, mut c, mut c_before) = (1.0 / w0, w1 / w0, 0.0);
         for _ in 1..s {
             let next = 1.0 / (2.0 * w0 - u);

@@ -1,8 +1,11 @@
 use super::prelude::*;
 
-/// SlowRK, Stratonovich, commutative noise (Foster, dos Reis and Strange 2024): seven stages, strong order 1.5.
+/// SlowRK, Stratonovich, commutative noise (Foster, dos Reis and Strange 2024): seven stages, strong order
+/// 1.5.
 #[derive(Debug, Clone, Copy)]
 pub struct SlowRk;
+
+enter!([SlowRk] commutative);
 
 impl Method for SlowRk {
     const CLAIMS: Claims = Claims {

@@ -1,9 +1,12 @@
 use super::prelude::*;
 
-/// SPaRK, the splitting path Runge-Kutta method, Stratonovich (Foster, dos Reis and Strange 2024): the equation driven by a
-/// piecewise linear path that has the W and H of the Brownian one, solved by one embedded pair.
+/// SPaRK, the splitting path Runge-Kutta method, Stratonovich (Foster, dos Reis and Strange 2024): the
+/// equation driven by a piecewise linear path that has the W and H of the Brownian one, solved by one
+/// embedded pair.
 #[derive(Debug, Clone, Copy)]
 pub struct Spark;
+
+enter!([Spark] additive, commutative);
 
 impl Method for Spark {
     const CLAIMS: Claims = Claims {

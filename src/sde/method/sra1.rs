@@ -1,8 +1,11 @@
 use super::prelude::*;
 
-/// SRA1 (Roessler 2010): x' = x + h (f(x)/3 + 2 f(z)/3) + sigma W, z = x + (3/4) h f(x) + (3/2) sigma (W/2 + H), z at time t + 3h/4.
+/// SRA1 (Roessler 2010): x' = x + h (f(x)/3 + 2 f(z)/3) + sigma W,
+/// z = x + (3/4) h f(x) + (3/2) sigma (W/2 + H), z at time t + 3h/4.
 #[derive(Debug, Clone, Copy)]
 pub struct Sra1;
+
+enter!([Sra1] additive);
 
 impl Method for Sra1 {
     const CLAIMS: Claims = Claims {

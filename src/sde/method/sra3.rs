@@ -4,6 +4,8 @@ use super::prelude::*;
 #[derive(Debug, Clone, Copy)]
 pub struct Sra3;
 
+enter!([Sra3] additive);
+
 impl Method for Sra3 {
     const CLAIMS: Claims = Claims {
         name: "sra3",

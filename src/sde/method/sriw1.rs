@@ -1,11 +1,14 @@
 use super::prelude::*;
 
-/// SRIW1, Ito, diagonal noise (Roessler 2010). Stages 0, 1 are his H0_1, H0_2, and 0, 2, 3, 4 his H1_1, ..., H1_4.
+/// SRIW1, Ito, diagonal noise (Roessler 2010). Stages 0, 1 are his H0_1, H0_2, and 0, 2, 3, 4 his H1_1, ...,
+/// H1_4.
 ///
-/// Its weak order is 1.5: stages at x + h^(1/2) g, with one sign of the root, leave for instance g''(f, g) with a wrong part h^2/4 that is
-/// correlated with W^2, and E phi is off by O(h^(5/2)) in a step.
+/// Its weak order is 1.5: stages at x + h^(1/2) g, with one sign of the root, leave for instance g''(f, g)
+/// with a wrong part h^2/4 that is correlated with W^2, and E phi is off by O(h^(5/2)) in a step.
 #[derive(Debug, Clone, Copy)]
 pub struct Sriw1;
+
+enter!([Sriw1] diagonal);
 
 impl Method for Sriw1 {
     const CLAIMS: Claims = Claims {

@@ -1,9 +1,11 @@
 use super::prelude::*;
 
-/// SRIW2, Ito, diagonal noise (Roessler 2010); of order 3 where there is no noise. Stages 0, 1, 3 are his H0_1, H0_2, H0_3, and
-/// 0, 2, 4, 5 his H1_1, ..., H1_4. Its weak order is 1.5, as that of SRIW1.
+/// SRIW2, Ito, diagonal noise (Roessler 2010); of order 3 where there is no noise. Stages 0, 1, 3 are his
+/// H0_1, H0_2, H0_3, and 0, 2, 4, 5 his H1_1, ..., H1_4. Its weak order is 1.5, as that of SRIW1.
 #[derive(Debug, Clone, Copy)]
 pub struct Sriw2;
+
+enter!([Sriw2] diagonal);
 
 impl Method for Sriw2 {
     const CLAIMS: Claims = Claims {

@@ -1,10 +1,13 @@
 use super::prelude::*;
 
-/// Tamed Euler, Ito (Hutzenthaler, Jentzen and Kloeden 2012): x' = x + h f / (1 + h |f|) + sigma W, |f| the Euclidean norm.
+/// Tamed Euler, Ito (Hutzenthaler, Jentzen and Kloeden 2012): x' = x + h f / (1 + h |f|) + sigma W, |f| the
+/// Euclidean norm.
 ///
 /// A step of the drift is never longer than 1, so a drift that grows faster than linearly cannot blow up.
 #[derive(Debug, Clone, Copy)]
 pub struct TamedEuler;
+
+enter!([TamedEuler] additive, diagonal);
 
 impl Method for TamedEuler {
     const CLAIMS: Claims = Claims {

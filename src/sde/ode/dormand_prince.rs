@@ -2,9 +2,9 @@
 
 use super::explicit::{Explicit, Stages, q, values};
 use super::{CHUNK, Steps, Velocity, check, combine, not_finite};
+use crate::par;
 use crate::sde::surd::Surd;
 use crate::{Error, Real, Result};
-use rayon::prelude::*;
 use std::ops::{Add, Mul, Sub};
 
 const METHOD: Explicit = Explicit::DORMAND_PRINCE;
@@ -194,7 +194,9 @@ fn norm(dim: usize, len: usize, e: impl Fn(usize) -> f64 + Sync) -> f64 {
         let mean = (r * dim..(r + 1) * dim).map(|i| e(i).powi(2)).sum::<f64>() / dim as f64;
         if mean.is_nan() { f64::INFINITY } else { mean.sqrt() }
     };
-    (0..len / dim).into_par_iter().with_min_len(CHUNK.div_ceil(dim)).map(row).reduce(|| 0.0, f64::max)
+    let (rows, at_once) = (len / dim, CHUNK.div_ceil(dim));
+    let largest = par::map(rows.div_ceil(at_once), |i| (i * at_once..rows.min((i + 1) * at_once)).map(row).fold(0.0, f64::max));
+    largest.into_iter().fold(0.0, f64::max)
 }
 
 fn given_up(why: &str, tried: usize, t: f64) -> Error {

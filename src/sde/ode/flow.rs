@@ -1,10 +1,10 @@
 //! The probability flow of an equation with isotropic noise.
 
 use super::Velocity;
+use crate::par;
 use crate::sde::{Isotropic, Time, check_rows};
 use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Real, Result};
-use rayon::prelude::*;
 
 /// v(x, t) = f(x, t) - sigma(t)^2 s(x, t) / 2 (eq. 4): where s is the score of the law of X_t, points moved by v have that law at
 /// every time.
@@ -38,9 +38,8 @@ impl<R: Real, S: Isotropic<R>, F: Velocity<R>> Velocity<R> for ProbabilityFlow<'
         let weight = R::of(-0.5 * sde.sigma(t).powi(2));
         // Whole blocks for each thread: what a block gives does not depend on where it runs.
         let share = x.len().div_ceil(W * d).div_ceil(self.workers.len()) * W * d;
-        (x.par_chunks(share), v.par_chunks_mut(share), &mut self.workers)
-            .into_par_iter()
-            .for_each(|(x, v, worker)| dispatch(Share { sde, t: Time::Common(t), weight, x, v, worker }));
+        let shares = (par::chunks(x, share), par::chunks_mut(v, share), par::chunks_mut(&mut self.workers, 1));
+        par::each(shares, |_, (x, v, worker)| dispatch(Share { sde, t: Time::Common(t), weight, x, v, worker: &mut worker[0] }));
         Ok(())
     }
 }

@@ -2,7 +2,7 @@ use super::dormand_prince::{DENSE, ERROR, dense};
 use super::explicit::{Stages, q};
 use super::*;
 use crate::sde::surd::Surd;
-use crate::sde::{Speed, VarianceExploding, VariancePreserving};
+use crate::sde::{Clock, VarianceExploding, VariancePreserving};
 
 /// A table that may be changed.
 #[derive(Clone)]
@@ -274,10 +274,10 @@ fn single_precision_serves_too() {
 #[test]
 fn the_flow_carries_a_gaussian_law() {
     // Data N(0, v0): the law at t is N(0, v(t)), the score -x / v, and the flow moves x_0 to x_0 (v(t) / v0)^(1/2).
-    let (v0, speed) = (0.3, Speed::linear(0.1, 8.0, 1.0).unwrap());
-    let preserving = VariancePreserving::new(2, speed).unwrap();
+    let (v0, clock) = (0.3, Clock::linear(0.1, 8.0, 1.0).unwrap());
+    let preserving = VariancePreserving::new(2, clock).unwrap();
     let at = |t: f64| {
-        let decay = (-speed.integral(0.0, t)).exp();
+        let decay = (-clock.integral(0.0, t)).exp();
         v0 * decay + 1.0 - decay
     };
     let score = |t: f64, x: &[f64], s: &mut [f64]| {

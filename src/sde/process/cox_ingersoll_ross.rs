@@ -1,16 +1,16 @@
-use super::dimension;
+use super::{Pointwise, dimension};
 use crate::sde::kinds::{Diagonal, Ito};
-use crate::sde::{Sde, Time, positive};
-use crate::simd::W;
+use crate::sde::positive;
 use crate::{Real, Result};
 
-/// Cox-Ingersoll-Ross process, Ito, coordinate by coordinate: dX = kappa (theta - X) dt + s sqrt(X) dB (Cox, Ingersoll and Ross 1985).
-/// kappa: 1 / time; theta: as X; s: (X / time)^(1/2).
+/// Cox-Ingersoll-Ross process, Ito, coordinate by coordinate: dX = kappa (theta - X) dt + s sqrt(X) dB (Cox,
+/// Ingersoll and Ross 1985). kappa: 1 / time; theta: as X; s: (X / time)^(1/2).
 ///
-/// The solution stays at X >= 0, and above 0 if 2 kappa theta >= s^2 ([`CoxIngersollRoss::never_zero`]). A step of an integrator may
-/// land below: there both coefficients take X^+ = max(X, 0), full truncation (Lord, Koekkoek and van Dijk 2010), so that a negative
-/// path drifts upward without noise. What an integrator returns may be slightly negative. sqrt is not Lipschitz at 0, so that orders of
-/// convergence are those claimed only for paths that stay away from it.
+/// The solution stays at X >= 0, and above 0 if 2 kappa theta >= s^2 ([`CoxIngersollRoss::never_zero`]). A
+/// step of an integrator may land below: there both coefficients take X^+ = max(X, 0), full truncation (Lord,
+/// Koekkoek and van Dijk 2010), so that a negative path drifts upward without noise. What an integrator
+/// returns may be slightly negative. sqrt is not Lipschitz at 0, so that orders of convergence are those
+/// claimed only for paths that stay away from it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CoxIngersollRoss {
     dim: usize,
@@ -38,8 +38,8 @@ impl CoxIngersollRoss {
         2.0 * self.kappa * self.theta >= self.s * self.s
     }
 
-    /// Mean and variance of X_t given X_0 = `x0`. At t = infinity those of the stationary law, Gamma of shape 2 kappa theta / s^2
-    /// and scale s^2 / (2 kappa).
+    /// Mean and variance of X_t given X_0 = `x0`. At t = infinity those of the stationary law, Gamma of shape
+    /// 2 kappa theta / s^2 and scale s^2 / (2 kappa).
     pub fn moments(&self, x0: f64, t: f64) -> (f64, f64) {
         let e = (-self.kappa * t).exp();
         let mean = self.theta + (x0 - self.theta) * e;
@@ -54,32 +54,19 @@ fn truncated<R: Real>(x: R) -> R {
     if x <= R::zero() { R::zero() } else { x }
 }
 
-impl<R: Real> Sde<R> for CoxIngersollRoss {
+impl Pointwise for CoxIngersollRoss {
     type Noise = Diagonal;
     type Calculus = Ito;
-    type Scratch = ();
     fn dim(&self) -> usize {
         self.dim
     }
-    fn scratch(&self) {}
     #[inline(always)]
-    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
-        let (kappa, theta) = (R::of(self.kappa), R::of(self.theta));
-        for (f, x) in f.iter_mut().zip(x) {
-            for i in 0..W {
-                f[i] = kappa * (theta - truncated(x[i]));
-            }
-        }
+    fn drift<R: Real>(&self, _j: usize, x: R) -> R {
+        R::of(self.kappa) * (R::of(self.theta) - truncated(x))
     }
     #[inline(always)]
-    fn diffuse<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
-        let s = R::of(self.s);
-        for ((g, x), w) in g.iter_mut().zip(x).zip(w) {
-            for i in 0..W {
-                // The branch keeps the derivative of sqrt away from 0, where it is infinite.
-                let root = if x[i] <= R::zero() { R::zero() } else { x[i].sqrt() };
-                g[i] = s * root * w[i];
-            }
-        }
+    fn sigma<R: Real>(&self, _j: usize, x: R) -> R {
+        // The branch keeps the derivative of sqrt away from 0, where it is infinite.
+        R::of(self.s) * if x <= R::zero() { R::zero() } else { x.sqrt() }
     }
 }

@@ -1,13 +1,12 @@
-use super::{dimension, scaled};
+use super::{Pointwise, dimension};
 use crate::sde::kinds::{Additive, Either};
 use crate::sde::smooth::smooth_by_duals;
-use crate::sde::{Isotropic, Sde, Semilinear, Time, positive};
-use crate::simd::W;
+use crate::sde::{Isotropic, Semilinear, positive};
 use crate::{Real, Result};
 
-/// Double well, in every coordinate: dX = (X - X^3) dt + sigma dB, Langevin dynamics in the potential U = x^4/4 - x^2/2 at temperature
-/// sigma^2/2: the invariant density is proportional to e^(-2 U / sigma^2). The drift is not globally Lipschitz: long explicit steps
-/// diverge.
+/// Double well, in every coordinate: dX = (X - X^3) dt + sigma dB, Langevin dynamics in the potential
+/// U = x^4/4 - x^2/2 at temperature sigma^2/2: the invariant density is proportional to e^(-2 U / sigma^2).
+/// The drift is not globally Lipschitz: long explicit steps diverge.
 #[derive(Debug, Clone, Copy)]
 pub struct DoubleWell {
     dim: usize,
@@ -24,27 +23,19 @@ impl DoubleWell {
     }
 }
 
-impl<R: Real> Sde<R> for DoubleWell {
+impl Pointwise for DoubleWell {
     type Noise = Additive;
     type Calculus = Either;
-    type Scratch = ();
     fn dim(&self) -> usize {
         self.dim
     }
-    fn scratch(&self) {}
     #[inline(always)]
-    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
-        for (f, x) in f.iter_mut().zip(x) {
-            let (x, mut y) = (*x, [R::zero(); W]);
-            for i in 0..W {
-                y[i] = (-x[i] * x[i]).fma::<FMA>(x[i], x[i]);
-            }
-            *f = y;
-        }
+    fn drift<R: Real>(&self, _j: usize, x: R) -> R {
+        x - x * x * x
     }
     #[inline(always)]
-    fn diffuse<const FMA: bool>(&self, _t: &Time, _x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
-        scaled([R::of(self.sigma); W], w, g);
+    fn sigma<R: Real>(&self, _j: usize, _x: R) -> R {
+        R::of(self.sigma)
     }
 }
 

@@ -7,8 +7,8 @@ use crate::sde::{Isotropic, Sde, Time, positive};
 use crate::simd::W;
 use crate::{Real, Result};
 
-/// dX = sqrt(2 beta t) dB, so that X_t = X_0 + sqrt(beta) t Z: the standard deviation of the noise grows in proportion to time
-/// (Karras, Aittala, Aila, Laine 2022, with beta = 1).
+/// dX = sqrt(2 beta t) dB, so that X_t = X_0 + sqrt(beta) t Z: the standard deviation of the noise grows in
+/// proportion to time (Karras, Aittala, Aila, Laine 2022, with beta = 1).
 #[derive(Debug, Clone, Copy)]
 pub struct VarianceExploding {
     dim: usize,
@@ -31,7 +31,7 @@ impl VarianceExploding {
 }
 
 impl Linear for VarianceExploding {
-    type Law = ScalarLaw;
+    type Transition = ScalarLaw;
     /// X + (beta h (2t + h))^(1/2) Z.
     fn law(&self, from: f64, to: f64) -> Result<ScalarLaw> {
         let h = span("variance-exploding process", from, to)?;
@@ -61,7 +61,8 @@ impl<R: Real> Isotropic<R> for VarianceExploding {
     fn sigma(&self, t: f64) -> f64 {
         (2.0 * self.beta * t).sqrt()
     }
-    /// Exact, beta ((t + h)^2 - t^2): the explicit step is too, and the first one, where sigma(0) = 0, has noise.
+    /// Exact, beta ((t + h)^2 - t^2): the explicit step is too, and the first one, where sigma(0) = 0, has
+    /// noise.
     fn noise(&self, t: f64, h: f64) -> f64 {
         (self.beta * h * (2.0 * t + h)).sqrt()
     }

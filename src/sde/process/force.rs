@@ -6,10 +6,11 @@ use crate::simd::W;
 use crate::{Real, Result};
 use std::marker::PhantomData;
 
-/// A force F(x, t), minus the gradient of a potential U. The score grad log pi of a law is the force of U = -log pi.
+/// A force F(x, t), minus the gradient of a potential U. The score grad log pi of a law is the force of
+/// U = -log pi.
 ///
-/// A mixture's [`Evaluator`] is its score, and [`DriftOf`] takes the drift of any [`Sde`]. Closures become forces by [`force_fn`] and
-/// [`force_blocks`].
+/// A mixture's [`Evaluator`] is its score, and [`DriftOf`] takes the drift of any [`Sde`]. Closures become
+/// forces by [`force_fn`] and [`force_blocks`].
 pub trait Force<R: Real>: Sync {
     /// Working memory of one block of paths.
     type Scratch: Send;
@@ -35,7 +36,8 @@ impl<R: Real> Force<R> for Evaluator<R> {
     }
 }
 
-/// The drift of an equation as a force: that of [`DoubleWell`](super::DoubleWell), say, for a particle with a velocity.
+/// The drift of an equation as a force: that of [`DoubleWell`](super::DoubleWell), say, for a particle with a
+/// velocity.
 #[derive(Debug, Clone, Copy)]
 pub struct DriftOf<S>(pub S);
 
@@ -95,8 +97,8 @@ pub struct Rowwise<R, F> {
     number: PhantomData<fn(R)>,
 }
 
-/// The force that the closure `f`(t, x, out) writes to `out` for one point x; both have `dim` numbers. NaN or infinity ends a
-/// simulation with the error that names path and step.
+/// The force that the closure `f`(t, x, out) writes to `out` for one point x; both have `dim` numbers. NaN or
+/// infinity ends a simulation with the error that names path and step.
 ///
 /// ```
 /// use ndsm::rng::Purpose;
@@ -105,7 +107,8 @@ pub struct Rowwise<R, F> {
 /// let score = force_fn(1, |_t, x: &[f64], s| s[0] = -(x[0] / 2.0).tanh())?;
 /// let mut x = vec![0.0; 4000];
 /// let paths = Paths { seed: 0, purpose: Purpose::Test, step: 0 };
-/// simulate(&LeimkuhlerMatthews, &Overdamped::toward(score, 1.0)?, &Grid::Uniform.times(40.0, 200)?, &mut x, paths)?;
+/// let sde = Overdamped::toward(score, 1.0)?;
+/// simulate(&LeimkuhlerMatthews, &sde, &Grid::Uniform.times(40.0, 200)?, &mut x, paths)?;
 /// let variance = x.iter().map(|x| x * x).sum::<f64>() / 4000.0;
 /// assert!((variance - std::f64::consts::PI.powi(2) / 3.0).abs() < 0.4, "{variance}");
 /// # Ok::<(), ndsm::Error>(())
@@ -144,9 +147,9 @@ pub struct Blockwise<R, M, F> {
     number: PhantomData<fn(R)>,
 }
 
-/// The force that the closure `f`(state, t, x, out) writes to `out` for [`W`] points at once, the rows of `x` [W, dim]: for
-/// networks, which want many rows and working memory. `make` makes the state of each thread. A closure that fails writes NaN, and
-/// the simulation ends with the error that names path and step.
+/// The force that the closure `f`(state, t, x, out) writes to `out` for [`W`] points at once, the rows of `x`
+/// [W, dim]: for networks, which want many rows and working memory. `make` makes the state of each thread. A
+/// closure that fails writes NaN, and the simulation ends with the error that names path and step.
 ///
 /// # Errors
 /// No dimension.

@@ -17,15 +17,15 @@ pub struct FromFn<F, N> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sigma(f64);
 
-/// dX = f(X, t) dt + sigma dB, where the closure `drift`(t, x, f) writes the drift at one point x; both slices have `dim` numbers.
-/// NaN or infinity ends a simulation with the error that names path and step.
+/// dX = f(X, t) dt + sigma dB, where the closure `drift`(t, x, f) writes the drift at one point x; both
+/// slices have `dim` numbers. NaN or infinity ends a simulation with the error that names path and step.
 ///
 /// ```
 /// use ndsm::rng::Purpose;
 /// use ndsm::sde::{Grid, Paths, Sra1, from_fn, simulate};
 /// let pendulum = from_fn(2, |_t, x, f| (f[0], f[1]) = (x[1], -f64::sin(x[0])), 0.1)?;
-/// let mut x = [1.0, 0.0];
-/// simulate(&Sra1, &pendulum, &Grid::Uniform.times(1.0, 100)?, &mut x, Paths { seed: 0, purpose: Purpose::Test, step: 0 })?;
+/// let (mut x, paths) = ([1.0, 0.0], Paths { seed: 0, purpose: Purpose::Test, step: 0 });
+/// simulate(&Sra1, &pendulum, &Grid::Uniform.times(1.0, 100)?, &mut x, paths)?;
 /// # Ok::<(), ndsm::Error>(())
 /// ```
 ///
@@ -39,8 +39,8 @@ where
     Ok(FromFn { drift: force_fn(dim, drift)?, noise: Sigma(positive("sigma", sigma)?) })
 }
 
-/// dX_j = f_j(X, t) dt + s_j(X_j, t) dB_j, Ito. The closure `noise`(t, x, s) writes the coefficients s; s_j may depend on no
-/// other coordinate than x_j, which is what methods for diagonal noise rest on.
+/// dX_j = f_j(X, t) dt + s_j(X_j, t) dB_j, Ito. The closure `noise`(t, x, s) writes the coefficients s; s_j
+/// may depend on no other coordinate than x_j, which is what methods for diagonal noise rest on.
 ///
 /// # Errors
 /// No dimension.

@@ -1,6 +1,5 @@
+use super::Pointwise;
 use crate::sde::kinds::{Diagonal, Ito};
-use crate::sde::{Sde, Time};
-use crate::simd::W;
 use crate::{Error, Real, Result};
 
 /// Geometric Brownian motion, Ito, coordinate by coordinate: dX_j = mu_j X_j dt + s_j X_j dB_j.
@@ -33,28 +32,18 @@ impl GeometricBrownian {
     }
 }
 
-impl<R: Real> Sde<R> for GeometricBrownian {
+impl Pointwise for GeometricBrownian {
     type Noise = Diagonal;
     type Calculus = Ito;
-    type Scratch = ();
     fn dim(&self) -> usize {
         self.mu.len()
     }
-    fn scratch(&self) {}
     #[inline(always)]
-    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
-        for ((f, x), mu) in f.iter_mut().zip(x).zip(&self.mu) {
-            for i in 0..W {
-                f[i] = R::of(*mu) * x[i];
-            }
-        }
+    fn drift<R: Real>(&self, j: usize, x: R) -> R {
+        R::of(self.mu[j]) * x
     }
     #[inline(always)]
-    fn diffuse<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
-        for (((g, x), w), s) in g.iter_mut().zip(x).zip(w).zip(&self.s) {
-            for i in 0..W {
-                g[i] = R::of(*s) * x[i] * w[i];
-            }
-        }
+    fn sigma<R: Real>(&self, j: usize, x: R) -> R {
+        R::of(self.s[j]) * x
     }
 }

@@ -7,16 +7,16 @@ use crate::sde::{Isotropic, Sde, Semilinear, Smooth, Time, positive};
 use crate::simd::W;
 use crate::{Real, Result};
 
-/// dX = (beta/2) grad log pi(X) dt + sqrt(beta) dB (eq. 2), toward any law pi whose score is a [`Force`]. pi is invariant.
-/// beta: 1 / time in the units of the square of X.
+/// dX = (beta/2) grad log pi(X) dt + sqrt(beta) dB (eq. 2), toward any law pi whose score is a [`Force`]. pi
+/// is invariant. beta: 1 / time in the units of the square of X.
 #[derive(Debug, Clone, Copy)]
 pub struct Overdamped<F> {
     score: F,
     beta: f64,
 }
 
-/// The same toward a Gaussian mixture. X_T ~ pi once every mode has forgotten where its paths came from; the modes and their weights
-/// need not be crossed, because pi has them already.
+/// The same toward a Gaussian mixture. X_T ~ pi once every mode has forgotten where its paths came from; the
+/// modes and their weights need not be crossed, because pi has them already.
 pub type Langevin<R> = Overdamped<MixtureScore<R>>;
 
 /// The score of a Gaussian mixture, with the mixture.
@@ -129,7 +129,8 @@ impl<R: Real> Smooth<R> for Langevin<R> {
     }
 }
 
-/// The linear part of the standard normal law, -(beta/2) x: what is left is bounded where pi has that law's scale.
+/// The linear part of the standard normal law, -(beta/2) x: what is left is bounded where pi has that law's
+/// scale.
 impl<R: Real> Semilinear<R> for Langevin<R> {
     fn rate(&self, _j: usize) -> f64 {
         self.beta / 2.0

@@ -2,18 +2,19 @@
 
 use super::matrix::Matrix;
 use crate::linalg::symmetric_eigen;
+use crate::par;
 use crate::rng::NormalLanes;
 use crate::sde::{Paths, check_rows};
 use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2};
-use rayon::prelude::*;
 
-/// An equation whose X_t given X_s is Gaussian, with a mean affine in X_s and a covariance that does not depend on it.
+/// An equation whose X_t given X_s is Gaussian, with a mean affine in X_s and a covariance that does not
+/// depend on it.
 ///
 /// ```
-/// use ndsm::sde::{Linear, LinearLaw, Paths, Speed, VariancePreserving};
-/// let sde = VariancePreserving::new(2, Speed::linear(0.1, 20.0, 1.0)?)?;
+/// use ndsm::sde::{Clock, Linear, LinearLaw, Paths, VariancePreserving};
+/// let sde = VariancePreserving::new(2, Clock::linear(0.1, 20.0, 1.0)?)?;
 /// let law = sde.law(0.0, 1.0)?; // a single exact step from the data to t = 1
 /// assert!((law.decay() - (-0.25f64 * 20.1).exp()).abs() < 1e-15);
 /// let mut x = vec![3.0f32; 2 * 100];
@@ -22,12 +23,12 @@ use rayon::prelude::*;
 /// ```
 pub trait Linear {
     /// The law: [`ScalarLaw`] or [`MatrixLaw`].
-    type Law: LinearLaw;
+    type Transition: LinearLaw;
     /// The law of X at `to` given X at `from`, 0 <= from <= to.
     ///
     /// # Errors
     /// Times out of order or not finite; matrices whose exponential overflows.
-    fn law(&self, from: f64, to: f64) -> Result<Self::Law>;
+    fn law(&self, from: f64, to: f64) -> Result<Self::Transition>;
 }
 
 /// X' = mean(X) + L Z, Z ~ N(0, I) in R^d.
@@ -56,23 +57,24 @@ pub trait LinearLaw: Sync {
         let d = self.dim();
         check_rows("exact step", x, d)?;
         let lanes = || vec![[R::zero(); W]; d];
-        x.par_chunks_mut(W * d).enumerate().for_each_init(
+        par::each_with(
+            par::chunks_mut(x, W * d),
             || [lanes(), lanes(), lanes()],
-            |room, (chunk, rows)| dispatch(Draw { law: self, rows, normals: paths.stream(chunk).normal_lanes(), room }),
+            |room, chunk, rows| dispatch(ExactStep { law: self, rows, normals: paths.stream(chunk).normal_lanes(), room }),
         );
         Ok(())
     }
 }
 
 /// One block of rows to be moved.
-struct Draw<'a, R, L> {
+struct ExactStep<'a, R, L> {
     law: &'a L,
     rows: &'a mut [R],
     normals: NormalLanes<R>,
     room: &'a mut [Vec<[R; W]>; 3],
 }
 
-impl<R: Real, L: LinearLaw> Kernel for Draw<'_, R, L> {
+impl<R: Real, L: LinearLaw> Kernel for ExactStep<'_, R, L> {
     const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
@@ -149,7 +151,8 @@ pub struct MatrixLaw {
 }
 
 impl MatrixLaw {
-    /// The law with E = `map` [d, d], c = `shift` `[d]`, and `covariance` [d, d], positive semidefinite up to rounding.
+    /// The law with E = `map` [d, d], c = `shift` `[d]`, and `covariance` [d, d], positive semidefinite up to
+    /// rounding.
     ///
     /// # Errors
     /// `Shape` if they do not fit; a number that is not finite; an eigendecomposition that does not converge.
@@ -167,8 +170,9 @@ impl MatrixLaw {
     }
 }
 
-/// L with L L^T = `c`. Standard deviations are taken out first: the noise of positions is smaller by a power of the step than that
-/// of velocities, and what is left is a correlation matrix. It may be singular, where a Cholesky factor does not exist.
+/// L with L L^T = `c`. Standard deviations are taken out first: the noise of positions is smaller by a power
+/// of the step than that of velocities, and what is left is a correlation matrix. It may be singular, where a
+/// Cholesky factor does not exist.
 fn root(c: &Array2<f64>) -> Result<Array2<f64>> {
     let sd: Array1<f64> = c.diag().mapv(|v| v.max(0.0).sqrt());
     let inverse = sd.mapv(|s| if s > 0.0 { 1.0 / s } else { 0.0 });

@@ -6,10 +6,11 @@ use crate::{Real, Result};
 
 /// The equations of Lorenz (1963) with additive noise, X = (x, y, z):
 ///
-/// dx = s (y - x) dt + sigma dB_1,   dy = (x (rho - z) - y) dt + sigma dB_2,   dz = (x y - beta z) dt + sigma dB_3.
+/// dx = s (y - x) dt + sigma dB_1,   dy = (x (rho - z) - y) dt + sigma dB_2,
+/// dz = (x y - beta z) dt + sigma dB_3.
 ///
-/// s, rho, beta and time are without unit; sigma is X / time^(1/2). In the stationary law E x y = beta E z and
-/// E x^2 = E x y + sigma^2 / (2 s).
+/// s, rho, beta and time are without unit; sigma is X / time^(1/2). In the stationary law E x y = beta E z
+/// and E x^2 = E x y + sigma^2 / (2 s).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lorenz {
     s: f64,

@@ -16,9 +16,11 @@
 //! | [`CoxIngersollRoss`] | dX = kappa (theta - X) dt + s sqrt(X) dB, Ito | diagonal |
 //! | [`Tanh`] | dX = -(a + b^2 X)(1 - X^2) dt + b (1 - X^2) dB, Ito | diagonal |
 //!
-//! [`TimeChanged`] runs any of them by another clock, [`from_fn`] and [`from_fn_diagonal`] make one of closures, and [`Linear`] is
-//! what those have whose transition law is a Gaussian in closed form.
+//! Where the coordinates go their own ways, two formulas on numbers make the equation: [`Pointwise`].
+//! [`TimeChanged`] runs any of them by another clock, [`from_fn`] and [`from_fn_diagonal`] make one of
+//! closures, and [`Linear`] is what those have whose transition law is a Gaussian in closed form.
 
+mod clock;
 mod cox_ingersoll_ross;
 mod double_well;
 mod evolution;
@@ -32,9 +34,9 @@ mod linear;
 mod lorenz;
 mod matrix;
 mod ornstein_uhlenbeck;
+mod pointwise;
 mod preconditioned;
 mod preserving;
-mod speed;
 mod sub_preserving;
 mod tanh;
 #[cfg(test)]
@@ -42,6 +44,7 @@ mod tests;
 mod time_changed;
 mod underdamped;
 
+pub use clock::Clock;
 pub use cox_ingersoll_ross::CoxIngersollRoss;
 pub use double_well::DoubleWell;
 pub use exploding::VarianceExploding;
@@ -53,9 +56,9 @@ pub use langevin::{Langevin, MixtureScore, Overdamped};
 pub use linear::{Linear, LinearLaw, MatrixLaw, ScalarLaw};
 pub use lorenz::Lorenz;
 pub use ornstein_uhlenbeck::OrnsteinUhlenbeck;
+pub use pointwise::Pointwise;
 pub use preconditioned::Preconditioned;
 pub use preserving::VariancePreserving;
-pub use speed::Speed;
 pub use sub_preserving::SubVariancePreserving;
 pub use tanh::Tanh;
 pub use time_changed::TimeChanged;

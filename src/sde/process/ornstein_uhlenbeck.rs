@@ -1,4 +1,4 @@
-use super::evolution::Evolution;
+use super::evolution::{Evolution, Moments};
 use super::linear::span;
 use super::matrix::Matrix;
 use super::{Linear, MatrixLaw};
@@ -6,10 +6,10 @@ use crate::sde::kinds::{Additive, Either};
 use crate::sde::{Sde, Time};
 use crate::simd::W;
 use crate::{Error, Real, Result};
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 
-/// Ornstein-Uhlenbeck process with full matrices: dX = A (m - X) dt + S dB. X: d numbers, B: as many as S has columns.
-/// A: 1 / time; m: as X; S: X / time^(1/2).
+/// Ornstein-Uhlenbeck process with full matrices: dX = A (m - X) dt + S dB. X: d numbers, B: as many as S has
+/// columns. A: 1 / time; m: as X; S: X / time^(1/2).
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrnsteinUhlenbeck {
     a: Matrix,
@@ -53,12 +53,13 @@ impl OrnsteinUhlenbeck {
 crate::sde::smooth::smooth_by_duals!(OrnsteinUhlenbeck);
 
 impl Linear for OrnsteinUhlenbeck {
-    type Law = MatrixLaw;
-    /// X_t = m + E (X_s - m) + noise of covariance Q, E = e^(-A (t - s)), Q = int_0^(t-s) e^(-A u) S S^T e^(-A^T u) du.
+    type Transition = MatrixLaw;
+    /// X_t = m + E (X_s - m) + noise of covariance Q, E = e^(-A (t - s)),
+    /// Q = int_0^(t-s) e^(-A u) S S^T e^(-A^T u) du.
     fn law(&self, from: f64, to: f64) -> Result<MatrixLaw> {
-        let (e, q) = self.evolution().over(span("Ornstein-Uhlenbeck", from, to)?);
-        let mean = Array1::from(self.mean.clone());
-        let shift = &mean - e.dot(&mean);
+        let Moments { d, e, q } = self.evolution().over(span("Ornstein-Uhlenbeck", from, to)?);
+        // m - E m without the difference, which over a short time would leave few digits.
+        let shift = -d.dot(&ArrayView1::from(&self.mean));
         MatrixLaw::new(e, shift, q)
     }
 }

@@ -7,9 +7,9 @@ use crate::simd::W;
 use crate::{Error, Real, Result};
 use ndarray::ArrayView2;
 
-/// Langevin dynamics with a constant mobility M, positive definite: dX = (beta/2) M grad log pi(X) dt + sqrt(beta) L dB, L L^T = M.
-/// pi is invariant for every M; with M near the covariance of pi all directions relax at the same speed.
-/// beta M: square of X / time.
+/// Langevin dynamics with a constant mobility M, positive definite: dX = (beta/2) M grad log pi(X) dt +
+/// sqrt(beta) L dB, L L^T = M. pi is invariant for every M; with M near the covariance of pi all directions
+/// relax at the same speed. beta M: square of X / time.
 #[derive(Debug, Clone)]
 pub struct Preconditioned<F> {
     score: F,
@@ -19,8 +19,8 @@ pub struct Preconditioned<F> {
 }
 
 impl<F> Preconditioned<F> {
-    /// Dynamics at speed `beta` toward the law whose score is `score`, with the mobility matrix `mobility` [d, d]; L is its
-    /// Cholesky factor.
+    /// Dynamics at speed `beta` toward the law whose score is `score`, with the mobility matrix `mobility`
+    /// [d, d]; L is its Cholesky factor.
     ///
     /// # Errors
     /// `beta` not positive; `Shape` if the mobility is not [d, d]; `NotPositiveDefinite`.

@@ -1,16 +1,16 @@
 use super::linear::span;
-use super::{Linear, ScalarLaw, Speed, scaled};
+use super::{Clock, Linear, ScalarLaw, scaled};
 use crate::sde::kinds::{Additive, Either};
 use crate::sde::{Isotropic, Sde, Time};
 use crate::simd::W;
 use crate::{Real, Result};
 
-/// The variance-preserving process dX = -(b(t)/2) X dt + sqrt(b(t)) dB (Song et al. 2021, eq. 11): N(0, I) is stationary.
-/// b: [`Speed`], 1 / time; X without unit.
+/// The variance-preserving process dX = -(b(t)/2) X dt + sqrt(b(t)) dB (Song et al. 2021, eq. 11): N(0, I) is
+/// stationary. b: [`Clock`], 1 / time; X without unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VariancePreserving {
     dim: usize,
-    speed: Speed,
+    clock: Clock,
 }
 
 impl VariancePreserving {
@@ -18,22 +18,22 @@ impl VariancePreserving {
     ///
     /// # Errors
     /// No dimension.
-    pub fn new(dim: usize, speed: Speed) -> Result<Self> {
-        Ok(VariancePreserving { dim: super::dimension("variance-preserving process", dim)?, speed })
+    pub fn new(dim: usize, clock: Clock) -> Result<Self> {
+        Ok(VariancePreserving { dim: super::dimension("variance-preserving process", dim)?, clock })
     }
 
     /// b.
-    pub fn speed(&self) -> Speed {
-        self.speed
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 }
 
 impl Linear for VariancePreserving {
-    type Law = ScalarLaw;
+    type Transition = ScalarLaw;
     /// a = e^(-B/2), sd^2 = 1 - e^-B, B = int b.
     fn law(&self, from: f64, to: f64) -> Result<ScalarLaw> {
         span("variance-preserving process", from, to)?;
-        let b = self.speed.integral(from, to);
+        let b = self.clock.integral(from, to);
         Ok(ScalarLaw::new(self.dim, (-0.5 * b).exp(), (-(-b).exp_m1()).sqrt()))
     }
 }
@@ -48,19 +48,19 @@ impl<R: Real> Sde<R> for VariancePreserving {
     fn scratch(&self) {}
     #[inline(always)]
     fn drift<const FMA: bool>(&self, t: &Time, x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
-        scaled(t.lanes(|t| -0.5 * self.speed.rate(t)), x, f);
+        scaled(t.lanes(|t| -0.5 * self.clock.rate(t)), x, f);
     }
     #[inline(always)]
     fn diffuse<const FMA: bool>(&self, t: &Time, _x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
-        scaled(t.lanes(|t| self.speed.rate(t).sqrt()), w, g);
+        scaled(t.lanes(|t| self.clock.rate(t).sqrt()), w, g);
     }
 }
 
 impl<R: Real> Isotropic<R> for VariancePreserving {
     fn sigma(&self, t: f64) -> f64 {
-        self.speed.rate(t).sqrt()
+        self.clock.rate(t).sqrt()
     }
     fn noise(&self, t: f64, h: f64) -> f64 {
-        self.speed.integral(t, t + h).sqrt()
+        self.clock.integral(t, t + h).sqrt()
     }
 }

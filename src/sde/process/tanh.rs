@@ -1,12 +1,11 @@
-use super::{dimension, finite};
+use super::{Pointwise, dimension, finite};
 use crate::sde::kinds::{Diagonal, Ito};
-use crate::sde::{Sde, Time, positive};
-use crate::simd::W;
+use crate::sde::positive;
 use crate::{Real, Result};
 
-/// Coordinate by coordinate, Ito: dX = -(a + b^2 X)(1 - X^2) dt + b (1 - X^2) dB (Kloeden and Platen 1992, ch. 4.4, eq. 4.46).
-/// a: 1 / time; b: time^(-1/2). Exactly X_t = tanh(artanh X_0 - a t + b B_t): a pathwise solution with a drift and a noise that are
-/// both nonlinear, which tells strong order 1 from 1.5.
+/// Coordinate by coordinate, Ito: dX = -(a + b^2 X)(1 - X^2) dt + b (1 - X^2) dB (Kloeden and Platen 1992,
+/// ch. 4.4, eq. 4.46). a: 1 / time; b: time^(-1/2). Exactly X_t = tanh(artanh X_0 - a t + b B_t): a pathwise
+/// solution with a drift and a noise that are both nonlinear, which tells strong order 1 from 1.5.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tanh {
     dim: usize,
@@ -29,30 +28,18 @@ impl Tanh {
     }
 }
 
-impl<R: Real> Sde<R> for Tanh {
+impl Pointwise for Tanh {
     type Noise = Diagonal;
     type Calculus = Ito;
-    type Scratch = ();
     fn dim(&self) -> usize {
         self.dim
     }
-    fn scratch(&self) {}
     #[inline(always)]
-    fn drift<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], f: &mut [[R; W]], (): &mut ()) {
-        let (minus_a, minus_square) = (R::of(-self.a), R::of(-self.b * self.b));
-        for (f, x) in f.iter_mut().zip(x) {
-            for i in 0..W {
-                f[i] = x[i].fma::<FMA>(minus_square, minus_a) * (R::one() - x[i] * x[i]);
-            }
-        }
+    fn drift<R: Real>(&self, _j: usize, x: R) -> R {
+        -(R::of(self.a) + R::of(self.b * self.b) * x) * (R::one() - x * x)
     }
     #[inline(always)]
-    fn diffuse<const FMA: bool>(&self, _t: &Time, x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (): &mut ()) {
-        let b = R::of(self.b);
-        for ((g, x), w) in g.iter_mut().zip(x).zip(w) {
-            for i in 0..W {
-                g[i] = b * (R::one() - x[i] * x[i]) * w[i];
-            }
-        }
+    fn sigma<R: Real>(&self, _j: usize, x: R) -> R {
+        R::of(self.b) * (R::one() - x * x)
     }
 }

@@ -48,12 +48,12 @@ fn matrix_process() -> OrnsteinUhlenbeck {
 
 #[test]
 fn time_changes_are_the_processes_with_schedules() {
-    let unit = Speed::constant(1.0).unwrap();
-    for speed in [Speed::linear(0.1, 20.0, 1.0).unwrap(), Speed::cosine(1.0, 0.008, 9.0).unwrap()] {
-        let direct = (VariancePreserving::new(2, speed).unwrap(), SubVariancePreserving::new(2, speed).unwrap());
+    let unit = Clock::constant(1.0).unwrap();
+    for clock in [Clock::linear(0.1, 20.0, 1.0).unwrap(), Clock::cosine(1.0, 0.008, 9.0).unwrap()] {
+        let direct = (VariancePreserving::new(2, clock).unwrap(), SubVariancePreserving::new(2, clock).unwrap());
         let changed = (
-            TimeChanged::new(VariancePreserving::new(2, unit).unwrap(), speed),
-            TimeChanged::new(SubVariancePreserving::new(2, unit).unwrap(), speed),
+            TimeChanged::new(VariancePreserving::new(2, unit).unwrap(), clock),
+            TimeChanged::new(SubVariancePreserving::new(2, unit).unwrap(), clock),
         );
         for t in [0.0, 0.3, 0.99, 1.0] {
             let x = [0.4, -2.0];
@@ -71,7 +71,7 @@ fn time_changes_are_the_processes_with_schedules() {
         }
     }
     // int sigma^2 of the sub-preserving process, by Simpson's rule.
-    let sub = SubVariancePreserving::new(1, Speed::linear(0.1, 3.0, 1.0).unwrap()).unwrap();
+    let sub = SubVariancePreserving::new(1, Clock::linear(0.1, 3.0, 1.0).unwrap()).unwrap();
     let square = |t: f64| Isotropic::<f64>::sigma(&sub, t).powi(2);
     let (n, h) = (200, 0.5 / 200.0);
     let simpson: f64 =
@@ -79,8 +79,8 @@ fn time_changes_are_the_processes_with_schedules() {
     assert!((Isotropic::<f64>::noise(&sub, 0.3, 0.5) - simpson.sqrt()).abs() <= 1e-10);
 }
 
-/// Ito's formula for X = u(t, b, i) with di = rate(t, b) dt: the drift u_t + u_bb/2 + rate u_i and the noise u_b, by central differences,
-/// must be the equation's.
+/// Ito's formula for X = u(t, b, i) with di = rate(t, b) dt: the drift u_t + u_bb/2 + rate u_i and the noise
+/// u_b, by central differences, must be the equation's.
 fn solves<S: Sde<f64>>(sde: &S, u: impl Fn(f64, f64, f64) -> f64, rate: impl Fn(f64, f64) -> f64) {
     let h = 1e-4;
     for (t, b, i) in [(0.5, 0.3, 0.4), (1.0, -0.8, 0.9), (0.1, 0.0, 0.1)] {
@@ -121,7 +121,8 @@ fn moments_of_simulated_paths() {
     assert!((first - m).abs() <= SIGMAS * se && (second - v).abs() <= SIGMAS * se2, "{first} {m}, {second} {v}");
     assert!((cir.moments(9.0, f64::INFINITY).1 - 0.36 / 3.0).abs() <= 1e-15);
 
-    // Below Feller's condition steps land below 0; the mean still relaxes as it must, up to the error of the steps.
+    // Below Feller's condition steps land below 0; the mean still relaxes as it must, up to the error of the
+    // steps.
     let rough = CoxIngersollRoss::new(1, 1.0, 0.5, 1.5).unwrap();
     assert!(!rough.never_zero());
     let mut x = vec![0.1; 20_000];
@@ -246,7 +247,7 @@ fn coefficients_differentiate_by_duals() {
 
 #[test]
 fn bad_parameters_are_refused_in_words() {
-    let one = Speed::constant(1.0).unwrap();
+    let one = Clock::constant(1.0).unwrap();
     let square = array![[1.0, 2.0], [3.0, 4.0]];
     let refused = [
         DoubleWell::new(0, 1.0).err(),

@@ -1,5 +1,5 @@
 use super::linear::span;
-use super::{Linear, Speed, scaled};
+use super::{Clock, Linear, scaled};
 use crate::sde::{Isotropic, Sde, Time};
 use crate::simd::W;
 use crate::{Real, Result};
@@ -8,47 +8,48 @@ use crate::{Real, Result};
 ///
 /// dX = b(t) f(X, B(t)) dt + b(t)^(1/2) sigma(X, B(t)) dB,   B(t) = int_0^t b,
 ///
-/// so that X_t has the law of Y_B(t), in either calculus. b: [`Speed`]; the coefficients of Y are then per unit of B.
+/// so that X_t has the law of Y_B(t), in either calculus. b: [`Clock`]; the coefficients of Y are then per
+/// unit of B.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TimeChanged<S> {
     sde: S,
-    speed: Speed,
+    clock: Clock,
 }
 
 impl<S> TimeChanged<S> {
-    /// `sde` at the speed `speed`.
-    pub fn new(sde: S, speed: Speed) -> Self {
-        TimeChanged { sde, speed }
+    /// `sde` by the clock `clock`.
+    pub fn new(sde: S, clock: Clock) -> Self {
+        TimeChanged { sde, clock }
     }
     /// Y.
     pub fn inner(&self) -> &S {
         &self.sde
     }
     /// b.
-    pub fn speed(&self) -> Speed {
-        self.speed
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// B(t).
-    fn clock(&self, t: f64) -> f64 {
-        self.speed.integral(0.0, t)
+    fn elapsed(&self, t: f64) -> f64 {
+        self.clock.integral(0.0, t)
     }
 
     #[inline(always)]
     fn inner_time(&self, t: &Time) -> Time {
         match t {
-            Time::Common(t) => Time::Common(self.clock(*t)),
-            Time::Lanes(t) => Time::Lanes(t.map(|t| self.clock(t))),
+            Time::Common(t) => Time::Common(self.elapsed(*t)),
+            Time::Lanes(t) => Time::Lanes(t.map(|t| self.elapsed(t))),
         }
     }
 }
 
 impl<S: Linear> Linear for TimeChanged<S> {
-    type Law = S::Law;
-    fn law(&self, from: f64, to: f64) -> Result<S::Law> {
+    type Transition = S::Transition;
+    fn law(&self, from: f64, to: f64) -> Result<S::Transition> {
         span("time-changed process", from, to)?;
-        let start = self.clock(from);
-        self.sde.law(start, start + self.speed.integral(from, to))
+        let start = self.elapsed(from);
+        self.sde.law(start, start + self.clock.integral(from, to))
     }
 }
 
@@ -68,7 +69,7 @@ impl<R: Real, S: Sde<R>> Sde<R> for TimeChanged<S> {
     #[inline(always)]
     fn drift<const FMA: bool>(&self, t: &Time, x: &[[R; W]], f: &mut [[R; W]], (scratch, _): &mut Self::Scratch) {
         self.sde.drift::<FMA>(&self.inner_time(t), x, f, scratch);
-        let b: [R; W] = t.lanes(|t| self.speed.rate(t));
+        let b: [R; W] = t.lanes(|t| self.clock.rate(t));
         for f in f {
             for i in 0..W {
                 f[i] *= b[i];
@@ -77,16 +78,16 @@ impl<R: Real, S: Sde<R>> Sde<R> for TimeChanged<S> {
     }
     #[inline(always)]
     fn diffuse<const FMA: bool>(&self, t: &Time, x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], (scratch, faster): &mut Self::Scratch) {
-        scaled(t.lanes(|t| self.speed.rate(t).sqrt()), w, faster);
+        scaled(t.lanes(|t| self.clock.rate(t).sqrt()), w, faster);
         self.sde.diffuse::<FMA>(&self.inner_time(t), x, faster, g, scratch);
     }
 }
 
 impl<R: Real, S: Isotropic<R>> Isotropic<R> for TimeChanged<S> {
     fn sigma(&self, t: f64) -> f64 {
-        self.speed.rate(t).sqrt() * self.sde.sigma(self.clock(t))
+        self.clock.rate(t).sqrt() * self.sde.sigma(self.elapsed(t))
     }
     fn noise(&self, t: f64, h: f64) -> f64 {
-        self.sde.noise(self.clock(t), self.speed.integral(t, t + h))
+        self.sde.noise(self.elapsed(t), self.clock.integral(t, t + h))
     }
 }

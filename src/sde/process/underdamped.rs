@@ -5,10 +5,12 @@ use crate::simd::W;
 use crate::{Real, Result};
 use ndarray::{Array1, Array2};
 
-/// Underdamped Langevin dynamics of a particle of mass 1: dq = v dt, dv = (F(q) - gamma v) dt + sqrt(2 gamma T) dB.
+/// Underdamped Langevin dynamics of a particle of mass 1: dq = v dt,
+/// dv = (F(q) - gamma v) dt + sqrt(2 gamma T) dB.
 ///
-/// The state is X = (q, v), 2 d numbers, with d Brownian motions that act on v alone. For F = -grad U the law with density proportional to
-/// exp(-(U(q) + |v|^2/2) / T) is invariant. gamma: 1 / time; T: square of velocity.
+/// The state is X = (q, v), 2 d numbers, with d Brownian motions that act on v alone. For F = -grad U the law
+/// with density proportional to exp(-(U(q) + |v|^2/2) / T) is invariant. gamma: 1 / time; T: square of
+/// velocity.
 #[derive(Debug, Clone, Copy)]
 pub struct Underdamped<F> {
     force: F,
@@ -28,8 +30,8 @@ impl<F> Underdamped<F> {
 }
 
 impl Underdamped<Harmonic> {
-    /// The spring F = -omega^2 q with gamma = 2 omega, at which it forgets its start fastest without swinging (Dockhorn, Vahdat and
-    /// Kreis 2022). Stationary: q ~ N(0, T / omega^2), v ~ N(0, T), independent.
+    /// The spring F = -omega^2 q with gamma = 2 omega, at which it forgets its start fastest without swinging
+    /// (Dockhorn, Vahdat and Kreis 2022). Stationary: q ~ N(0, T / omega^2), v ~ N(0, T), independent.
     ///
     /// # Errors
     /// No dimension; parameters that are not positive.
@@ -37,7 +39,8 @@ impl Underdamped<Harmonic> {
         Underdamped::new(Harmonic::new(dim, omega)?, 2.0 * omega, temperature)
     }
 
-    /// The same equation with its matrices: dX = -[[0, -I], [omega^2 I, gamma I]] X dt + [0; sqrt(2 gamma T) I] dB.
+    /// The same equation with its matrices:
+    /// dX = -[[0, -I], [omega^2 I, gamma I]] X dt + [0; sqrt(2 gamma T) I] dB.
     ///
     /// # Errors
     /// None for parameters whose products are finite.
@@ -55,7 +58,7 @@ impl Underdamped<Harmonic> {
 }
 
 impl Linear for Underdamped<Harmonic> {
-    type Law = MatrixLaw;
+    type Transition = MatrixLaw;
     fn law(&self, from: f64, to: f64) -> Result<MatrixLaw> {
         self.as_ornstein_uhlenbeck()?.law(from, to)
     }

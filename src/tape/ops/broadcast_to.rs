@@ -1,9 +1,10 @@
 //! A tensor repeated.
 
+use super::moves::Moves;
 use crate::Real;
-use crate::tape::broadcast::{Plan, Terms, Times, shape};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, one};
+use crate::kernels::broadcast::{Plan, Terms, Times, shape};
 use crate::tape::recorder::methods;
+use crate::tape::sample::{Checked, Refusal, Sample};
 
 methods! {
     /// Axes of size 1, and leading axes that are missing, repeated up to `shape`.
@@ -17,31 +18,20 @@ pub struct BroadcastTo {
     pub shape: Vec<usize>,
 }
 
-impl<R: Real> Op<R> for BroadcastTo {
-    fn name(&self) -> &'static str {
-        "broadcast_to"
-    }
-    fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let x = one(x)?;
+impl Moves for BroadcastTo {
+    const NAME: &'static str = "broadcast_to";
+    fn shape(&self, x: &[usize]) -> Result<Vec<usize>, String> {
         // y + 0 of that shape: the result must not grow beyond it.
         match shape(x, &self.shape) {
             Some(y) if y == self.shape => Ok(y),
             _ => Err(format!("a shape that broadcasts to {:?} (aligned at the last axis, sizes equal or 1)", self.shape)),
         }
     }
-    fn reads(&self) -> Reads {
-        Reads::Nothing
+    fn apply<R: Real>(&self, [small, large]: [&[usize]; 2], x: &[R], y: &mut [R]) {
+        Plan::new(small, &[], large).map(&Times(1.0), true, [x, &[], &[]], y);
     }
-    fn flops(&self, _x: &[&[usize]], _y: &[usize]) -> u64 {
-        0
-    }
-    fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        Plan::new(x.shape(0), &[], x.out_shape()).map(&Times(1.0), true, [x.value(0), &[], &[]], out.y);
-    }
-    fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        if let Some((dx, fresh)) = dx.slot(0) {
-            Plan::new(x.shape(0), x.out_shape(), x.out_shape()).sum(0, Terms::Times(1.0, at.dy), fresh, dx);
-        }
+    fn adjoint<R: Real>(&self, [small, large]: [&[usize]; 2], dy: &[R], dx: &mut [R], add: bool) {
+        Plan::new(small, large, large).sum(0, Terms::Times(1.0, dy), !add, dx);
     }
 }
 
@@ -62,7 +52,7 @@ impl Checked for BroadcastTo {
         all.push((BroadcastTo { shape: vec![3, 2] }, vec![Sample::points(&[800.0, -800.0])]));
         all
     }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+    fn refusals() -> Vec<Refusal<Self>> {
         let op = |shape: &[usize]| BroadcastTo { shape: shape.to_vec() };
         vec![
             (op(&[3, 2]), vec![vec![3]], "broadcasts to [3, 2]"),

@@ -1,8 +1,9 @@
 //! Tensors side by side.
 
-use super::window::Window;
 use crate::Real;
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample};
+use crate::kernels::copy::Region;
+use crate::tape::op::{Adjoints, Op, Operands, Output, Point, Reads};
+use crate::tape::sample::{Checked, Refusal, Sample};
 use crate::tape::{Recorder, Var};
 
 impl<R: Real> Recorder<R> {
@@ -37,9 +38,9 @@ impl Concat {
         self.axis.unwrap_or(shape.len().saturating_sub(1))
     }
     /// Where a part lies in the result, `start` entries of the axis behind its beginning.
-    fn window(self, y: &[usize], part: &[usize], start: usize) -> Window {
+    fn region(self, y: &[usize], part: &[usize], start: usize) -> Region {
         let along = self.axis(y);
-        Window::new(y, part, |axis| if axis == along { start } else { 0 })
+        Region::new(y, part, |axis| if axis == along { start } else { 0 })
     }
 }
 
@@ -77,7 +78,7 @@ impl<R: Real> Op<R> for Concat {
         let y = x.out_shape();
         let mut start = 0;
         for k in 0..x.count() {
-            self.window(y, x.shape(k), start).write(x.value(k), out.y, false);
+            self.region(y, x.shape(k), start).write(x.value(k), out.y, false);
             start += x.shape(k)[self.axis(y)];
         }
     }
@@ -86,7 +87,7 @@ impl<R: Real> Op<R> for Concat {
         let mut start = 0;
         for k in 0..x.count() {
             if let Some((dx, fresh)) = dx.slot(k) {
-                self.window(y, x.shape(k), start).read(at.dy, dx, !fresh);
+                self.region(y, x.shape(k), start).read(at.dy, dx, !fresh);
             }
             start += x.shape(k)[self.axis(y)];
         }
@@ -111,7 +112,7 @@ impl Checked for Concat {
         all.push((Concat { axis: None }, vec![Sample::points(&[800.0, -800.0]), Sample::points(&[1e-3])]));
         all
     }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+    fn refusals() -> Vec<Refusal<Self>> {
         let last = Concat { axis: None };
         vec![
             (last, vec![vec![2, 3], vec![3, 3]], "but for the last axis"),

@@ -1,16 +1,15 @@
 //! Cross-entropy of classes given by logits: against class numbers, and against weights.
 
-use super::index::index;
-use super::softmax::{exponentials, log_sum};
 use crate::Real;
-use crate::simd::{Kernel, dispatch};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements, row_len};
+use crate::kernels::cross_entropy::{Target, backward, by_weights, forward};
+use crate::tape::op::{Adjoints, Op, Operands, Output, Point, Reads, elements, row_len};
 use crate::tape::recorder::methods;
-use crate::tape::sums::sum_of;
+use crate::tape::sample::{Checked, Refusal, Sample};
 
 methods! {
-    /// ln sum_k e^z_k - z_c per row: logits z `[.., k]`, numbers c of the right classes `[..]` -> `[..]`. A label is a whole
-    /// number in 0..k, as a number of the tape; any other gives NaN and adds nothing to the logits' gradient.
+    /// ln sum_k e^z_k - z_c per row: logits z `[.., k]`, numbers c of the right classes `[..]` -> `[..]`. A
+    /// label is a whole number in 0..k, as a number of the tape; any other gives NaN and adds nothing to the
+    /// logits' gradient.
     cross_entropy(logits, labels) = CrossEntropy;
     /// -sum_j t_j (z_j - ln sum_k e^z_k) per row: logits z `[.., k]`, weights t `[.., k]` -> `[..]`.
     soft_cross_entropy(logits, weights) = SoftCrossEntropy;
@@ -18,115 +17,21 @@ methods! {
 
 /// y = ln sum_k e^z_k - z_c: logits z `[.., k]`, numbers c of the right classes `[..]` -> y `[..]`, in nats.
 ///
-/// Labels are numbers of the tape, so they are known only at replay. One that is not whole to within 1/256, or not in 0..k, gives
-/// NaN and adds nothing to the logits' gradient. The derivative by a label is zero, as it is near every valid label. Logits may be
-/// -infinity (a class that cannot be); the right class there costs infinity.
+/// Labels are numbers of the tape, so they are known only at replay. One that is not whole to within 1/256,
+/// or not in 0..k, gives NaN and adds nothing to the logits' gradient. The derivative by a label is zero, as
+/// it is near every valid label. Logits may be -infinity (a class that cannot be); the right class there
+/// costs infinity.
 #[derive(Clone, Copy)]
 pub struct CrossEntropy;
 
-/// y = sum_j t_j (ln sum_k e^z_k - z_j): logits z `[.., k]`, weights t `[.., k]` -> y `[..]`, in nats; 0 ln 0 = 0. The weights
-/// need not sum up to 1.
+/// y = sum_j t_j (ln sum_k e^z_k - z_j): logits z `[.., k]`, weights t `[.., k]` -> y `[..]`, in nats; there
+/// 0 ln 0 = 0. The weights need not sum up to 1.
 #[derive(Clone, Copy)]
 pub struct SoftCrossEntropy;
-
-/// What the losses are computed against.
-#[derive(Clone, Copy)]
-enum Target<'a, R> {
-    Labels(&'a [R]),
-    Weights(&'a [R]),
-}
-
-/// Rows of `k` logits. Kept of each: m and l of ln sum e^z = m + l.
-struct Forward<'a, R> {
-    k: usize,
-    z: &'a [R],
-    target: Target<'a, R>,
-    y: &'a mut [R],
-    kept: &'a mut [R],
-    scratch: &'a mut [R],
-}
-
-impl<R: Real> Kernel for Forward<'_, R> {
-    const VECTORS: bool = R::VECTORS;
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let Forward { k, z, target, y, kept, scratch } = self;
-        for (i, ((y, z), kept)) in y.iter_mut().zip(z.chunks_exact(k)).zip(kept.chunks_exact_mut(2)).enumerate() {
-            let (shift, log) = log_sum::<R, FMA>(z, scratch);
-            kept.copy_from_slice(&[shift, log]);
-            *y = match target {
-                Target::Labels(labels) => index(labels[i], k).map_or(R::nan(), |c| (shift - z[c]) + log),
-                Target::Weights(t) => {
-                    let t = &t[i * k..][..k];
-                    for j in 0..k {
-                        // 0 ln 0 = 0.
-                        let cost = (shift - z[j]) + log;
-                        scratch[j] = if t[j] == R::zero() && !cost.is_finite() { R::zero() } else { t[j] * cost };
-                    }
-                    sum_of(k, |j| scratch[j])
-                }
-            };
-        }
-    }
-}
-
-/// dz += dy (T p - t) with p the softmax of z, T the sum of the weights t: for a label, t is 1 at the class.
-struct Backward<'a, R> {
-    k: usize,
-    z: &'a [R],
-    target: Target<'a, R>,
-    dy: &'a [R],
-    kept: &'a [R],
-    dz: &'a mut [R],
-    scratch: &'a mut [R],
-}
-
-impl<R: Real> Kernel for Backward<'_, R> {
-    const VECTORS: bool = R::VECTORS;
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let Backward { k, z, target, dy, kept, dz, scratch } = self;
-        let rows = dz.chunks_exact_mut(k).zip(z.chunks_exact(k)).zip(kept.chunks_exact(2)).zip(dy);
-        for (i, (((dz, z), kept), dy)) in rows.enumerate() {
-            exponentials::<R, FMA>(z, kept[0], kept[1], scratch);
-            match target {
-                Target::Labels(labels) => {
-                    let Some(c) = index(labels[i], k) else { continue };
-                    scratch[c] -= R::one();
-                    for (dz, p) in dz.iter_mut().zip(&*scratch) {
-                        *dz += *dy * *p;
-                    }
-                }
-                Target::Weights(t) => {
-                    let t = &t[i * k..][..k];
-                    let total = sum_of(k, |j| t[j]);
-                    for ((dz, p), t) in dz.iter_mut().zip(&*scratch).zip(t) {
-                        *dz += *dy * (total * *p - *t);
-                    }
-                }
-            }
-        }
-    }
-}
 
 /// Classes of logits that were accepted.
 fn classes(x: &[usize]) -> usize {
     row_len(x).max(1)
-}
-
-fn forward<R: Real>(x: Operands<'_, R>, target: Target<'_, R>, out: Output<'_, R>) {
-    let k = classes(x.shape(0));
-    dispatch(Forward { k, z: x.value(0), target, y: out.y, kept: out.kept, scratch: &mut out.scratch[..k] });
-}
-
-/// Adds to the adjoint of the logits.
-fn backward<R: Real>(x: Operands<'_, R>, target: Target<'_, R>, at: &mut Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-    let k = classes(x.shape(0));
-    if let Some(dz) = dx.add_to(0) {
-        dispatch(Backward { k, z: x.value(0), target, dy: at.dy, kept: at.kept, dz, scratch: &mut at.scratch[..k] });
-    }
 }
 
 impl<R: Real> Op<R> for CrossEntropy {
@@ -152,10 +57,12 @@ impl<R: Real> Op<R> for CrossEntropy {
         (4 * elements(x[0]) + 3 * elements(y)) as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        forward(x, Target::Labels(x.value(1)), out);
+        forward(classes(x.shape(0)), x.value(0), Target::Labels(x.value(1)), out.y, out.kept, out.scratch);
     }
-    fn vjp(&self, x: Operands<'_, R>, mut at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        backward(x, Target::Labels(x.value(1)), &mut at, dx);
+    fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
+        if let Some(dz) = dx.add_to(0) {
+            backward(classes(x.shape(0)), x.value(0), Target::Labels(x.value(1)), [at.kept, at.dy], dz, at.scratch);
+        }
         // By a label: zero.
         dx.add_to(1);
     }
@@ -175,7 +82,7 @@ impl Checked for CrossEntropy {
         all.push((CrossEntropy, vec![Sample { shape: vec![2, 3], values }, Sample::points(&[0.0, 2.0])]));
         all
     }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+    fn refusals() -> Vec<Refusal<Self>> {
         let words = "a label for each row";
         vec![
             (CrossEntropy, vec![vec![3, 5], vec![5]], words),
@@ -209,18 +116,15 @@ impl<R: Real> Op<R> for SoftCrossEntropy {
         (8 * elements(x[0]) + elements(y)) as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        forward(x, Target::Weights(x.value(1)), out);
+        forward(classes(x.shape(0)), x.value(0), Target::Weights(x.value(1)), out.y, out.kept, out.scratch);
     }
-    fn vjp(&self, x: Operands<'_, R>, mut at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        backward(x, Target::Weights(x.value(1)), &mut at, dx);
+    fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
+        let (k, z) = (classes(x.shape(0)), x.value(0));
+        if let Some(dz) = dx.add_to(0) {
+            backward(k, z, Target::Weights(x.value(1)), [at.kept, at.dy], dz, at.scratch);
+        }
         if let Some(dt) = dx.add_to(1) {
-            let (k, z) = (classes(x.shape(0)), x.value(0));
-            // dt_j = dy (m + l - z_j).
-            for (((dt, z), kept), dy) in dt.chunks_exact_mut(k).zip(z.chunks_exact(k)).zip(at.kept.chunks_exact(2)).zip(&*at.dy) {
-                for (dt, z) in dt.iter_mut().zip(z) {
-                    *dt += *dy * ((kept[0] - *z) + kept[1]);
-                }
-            }
+            by_weights(k, z, [at.kept, at.dy], dt);
         }
     }
 }
@@ -232,7 +136,7 @@ impl Checked for SoftCrossEntropy {
         all.push((SoftCrossEntropy, vec![Sample::points(&[-800.0, 799.5, 800.0]), Sample::points(&[0.0, 0.25, 0.75])]));
         all
     }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+    fn refusals() -> Vec<Refusal<Self>> {
         let words = "weights of the same shape";
         vec![
             (SoftCrossEntropy, vec![vec![3, 5], vec![3]], words),

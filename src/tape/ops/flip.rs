@@ -1,9 +1,10 @@
 //! The other way round along an axis: mirror images.
 
-use super::window::copy_or_add;
+use super::moves::Moves;
 use crate::Real;
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements, one};
+use crate::kernels::copy::mirror;
 use crate::tape::recorder::methods;
+use crate::tape::sample::{Checked, Refusal, Sample};
 
 methods! {
     /// x with the order of the entries of one axis reversed.
@@ -17,46 +18,19 @@ pub struct Flip {
     pub axis: usize,
 }
 
-impl Flip {
-    /// y = x mirrored, or y += that if `add`.
-    fn mirror<R: Real>(self, shape: &[usize], x: &[R], y: &mut [R], add: bool) {
-        // Sizes of an empty tensor need not have a product.
-        if y.is_empty() {
-            return;
-        }
-        // Entries of the axis, and the numbers of one.
-        let (n, run) = (shape[self.axis], elements(&shape[self.axis + 1..]));
-        for (i, y) in y.chunks_exact_mut(run).enumerate() {
-            let image = i / n * n + n - 1 - i % n;
-            copy_or_add(&x[image * run..][..run], y, add);
-        }
+impl Moves for Flip {
+    const NAME: &'static str = "flip";
+    fn attributes(&self) -> String {
+        format!(" axis {}", self.axis)
     }
-}
-
-impl<R: Real> Op<R> for Flip {
-    fn name(&self) -> &'static str {
-        "flip"
-    }
-    fn label(&self) -> String {
-        format!("flip axis {}", self.axis)
-    }
-    fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let x = one(x)?;
+    fn shape(&self, x: &[usize]) -> Result<Vec<usize>, String> {
         if self.axis < x.len() { Ok(x.to_vec()) } else { Err(format!("an axis {}", self.axis)) }
     }
-    fn reads(&self) -> Reads {
-        Reads::Nothing
+    fn apply<R: Real>(&self, [shape, _]: [&[usize]; 2], x: &[R], y: &mut [R]) {
+        mirror(shape, self.axis, x, y, false);
     }
-    fn flops(&self, _x: &[&[usize]], _y: &[usize]) -> u64 {
-        0
-    }
-    fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        self.mirror(x.shape(0), x.value(0), out.y, false);
-    }
-    fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        if let Some((dx, fresh)) = dx.slot(0) {
-            self.mirror(x.shape(0), at.dy, dx, !fresh);
-        }
+    fn adjoint<R: Real>(&self, [shape, _]: [&[usize]; 2], dy: &[R], dx: &mut [R], add: bool) {
+        mirror(shape, self.axis, dy, dx, add);
     }
 }
 
@@ -67,7 +41,7 @@ impl Checked for Flip {
         all.push((Flip { axis: 0 }, vec![Sample::points(&[-800.0, 1.0, 800.0])]));
         all
     }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+    fn refusals() -> Vec<Refusal<Self>> {
         vec![(Flip { axis: 1 }, vec![vec![3]], "an axis 1"), (Flip { axis: 0 }, vec![], "one input")]
     }
 }

@@ -1,181 +1,60 @@
-//! Functions of one tensor, element by element: the operation; the functions are in `elementary.rs` and `activations.rs`.
+//! Functions of one tensor, element by element; what they compute is in `kernels/elementary.rs` and
+//! `kernels/activation.rs`.
 
-use super::{Activation, Chain};
+use super::{Linear, Normalise, chain};
 use crate::Real;
-use crate::simd::{Kernel, W, dispatch};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Registered, Sample};
+use crate::kernels::Activation;
+use crate::kernels::activation::{Gelu, GeluTanh, Relu, Sigmoid, Silu, Softplus, Tanh};
+use crate::kernels::chain::Chain;
+use crate::kernels::elementary::{Abs, Clamp, Cos, Erf, Exp, Log, Neg, Pow, Scale, Shift, Sin, Sqrt, Square};
+use crate::kernels::map::{Function, Map, backward, forward, title};
+use crate::tape::op::{Adjoints, Op, Operands, Output, Point, Reads, Registered, one};
+use crate::tape::recorder::methods;
+use crate::tape::sample::{Checked, Refusal, Sample};
+use std::any::Any;
 
-/// y = f(x).
-pub trait Function: Copy + Send + Sync + 'static {
-    /// Its name.
-    const NAME: &'static str;
-    /// Operations an element.
-    const FLOPS: u64;
-    /// Whether the derivative is computed from x, from y, or is constant.
-    const READS: Reads;
-    /// Whether [`Self::value`] and [`Self::derivative`] are free of branches and calls. If not, blocks of numbers that are all
-    /// [within](Self::within) go through [`Self::lane`] and [`Self::lane_derivative`], which are.
-    const EVERYWHERE: bool = true;
-    /// The activation of a layer that it is, if it is one: then it is fused into the layer.
-    const ACTIVATION: Option<Activation> = None;
-    /// Its attributes for tables, each behind a space.
-    fn attributes(self) -> String {
-        String::new()
-    }
-    /// What was expected of its attributes, if they are not that.
-    fn refuse(self) -> Result<(), String> {
-        Ok(())
-    }
-    /// Attributes that must be refused, each with words of the sentence.
-    fn refused() -> Vec<(Self, &'static str)> {
-        vec![]
-    }
-    /// f(x), for every x.
-    fn value<R: Real, const FMA: bool>(self, x: R) -> R;
-    /// f'(x), for every x; `y` = f(x).
-    fn derivative<R: Real, const FMA: bool>(self, x: R, y: R) -> R;
-    /// Where [`Self::lane`] equals [`Self::value`] to the last bit.
-    #[inline(always)]
-    fn within<R: Real>(self, _x: R) -> bool {
-        true
-    }
-    /// f(x) within.
-    #[inline(always)]
-    fn lane<R: Real, const FMA: bool>(self, x: R) -> R {
-        self.value::<R, FMA>(x)
-    }
-    /// f'(x) within.
-    #[inline(always)]
-    fn lane_derivative<R: Real, const FMA: bool>(self, x: R, y: R) -> R {
-        self.derivative::<R, FMA>(x, y)
-    }
-    /// The function with attributes, for the check, where it is differentiable, and points: ordinary, and the largest sensible.
-    fn samples() -> Vec<(Self, Domain, &'static [f64])>;
-}
-
-/// Where a function is checked on random numbers.
-#[derive(Clone, Copy)]
-pub enum Domain {
-    /// Normal numbers.
-    Line,
-    /// Of either sign, away from zero.
-    Nonzero,
-    /// Positive, away from zero.
-    Positive,
-}
-
-/// A [`Function`] as an operation.
-#[derive(Clone, Copy)]
-pub struct Map<F>(pub F);
-
-/// Points for functions that are smooth everywhere.
-pub const WIDE: &[f64] = &[-800.0, -30.0, -1.0, -1e-3, 0.0, 1e-3, 1.0, 30.0, 800.0];
-/// Points for functions with a kink at 0.
-pub const KINKED: &[f64] = &[-800.0, -30.0, -1.0, -0.1, 0.1, 1.0, 30.0, 800.0];
-/// Points for functions of positive numbers.
-pub const POSITIVE: &[f64] = &[0.1, 0.5, 1.0, 3.0, 800.0];
-
-/// Name and attributes.
-pub fn title<F: Function>(f: F) -> String {
-    format!("{}{}", F::NAME, f.attributes())
-}
-
-/// y = f(x).
-pub fn forward<F: Function, R: Real>(f: F, x: &[R], y: &mut [R]) {
-    dispatch(Forward(f, x, y));
-}
-
-/// dx += dy f'(x), or dx = ... if it is `fresh`. Of x and y only what the derivative reads is looked at; both have dy's length.
-pub fn backward<F: Function, R: Real>(f: F, [x, y, dy]: [&[R]; 3], dx: &mut [R], fresh: bool) {
-    dispatch(Backward { f, x, y, dy, dx, fresh });
-}
-
-struct Forward<'a, F, R>(F, &'a [R], &'a mut [R]);
-impl<F: Function, R: Real> Kernel for Forward<'_, F, R> {
-    const VECTORS: bool = R::VECTORS;
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let Forward(f, x, y) = self;
-        if F::EVERYWHERE {
-            for (y, x) in y.iter_mut().zip(x) {
-                *y = f.value::<R, FMA>(*x);
-            }
-            return;
-        }
-        let ((x, last_x), (y, last_y)) = (x.as_chunks::<W>(), y.as_chunks_mut::<W>());
-        for (y, x) in y.iter_mut().zip(x) {
-            if all_within(f, x) {
-                for i in 0..W {
-                    y[i] = f.lane::<R, FMA>(x[i]);
-                }
-            } else {
-                for i in 0..W {
-                    y[i] = f.value::<R, FMA>(x[i]);
-                }
-            }
-        }
-        for (y, x) in last_y.iter_mut().zip(last_x) {
-            *y = f.value::<R, FMA>(*x);
-        }
-    }
-}
-
-#[inline(always)]
-fn all_within<F: Function, R: Real>(f: F, x: &[R; W]) -> bool {
-    let mut all = true;
-    for i in 0..W {
-        all &= f.within(x[i]);
-    }
-    all
-}
-
-struct Backward<'a, F, R> {
-    f: F,
-    x: &'a [R],
-    y: &'a [R],
-    dy: &'a [R],
-    dx: &'a mut [R],
-    fresh: bool,
-}
-impl<F: Function, R: Real> Kernel for Backward<'_, F, R> {
-    const VECTORS: bool = R::VECTORS;
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let Backward { f, x, y, dy, dx, fresh } = self;
-        if fresh {
-            if F::EVERYWHERE {
-                for (dx, ((x, y), dy)) in dx.iter_mut().zip(x.iter().zip(y).zip(dy)) {
-                    *dx = *dy * f.derivative::<R, FMA>(*x, *y);
-                }
-                return;
-            }
-            dx.fill(R::zero());
-        }
-        if F::EVERYWHERE {
-            for (dx, ((x, y), dy)) in dx.iter_mut().zip(x.iter().zip(y).zip(dy)) {
-                *dx += *dy * f.derivative::<R, FMA>(*x, *y);
-            }
-            return;
-        }
-        let ((x, last_x), (y, last_y)) = (x.as_chunks::<W>(), y.as_chunks::<W>());
-        let ((dy, last_dy), (dx, last_dx)) = (dy.as_chunks::<W>(), dx.as_chunks_mut::<W>());
-        for (dx, ((x, y), dy)) in dx.iter_mut().zip(x.iter().zip(y).zip(dy)) {
-            if all_within(f, x) {
-                for i in 0..W {
-                    dx[i] += dy[i] * f.lane_derivative::<R, FMA>(x[i], y[i]);
-                }
-            } else {
-                for i in 0..W {
-                    dx[i] += dy[i] * f.derivative::<R, FMA>(x[i], y[i]);
-                }
-            }
-        }
-        for (dx, ((x, y), dy)) in last_dx.iter_mut().zip(last_x.iter().zip(last_y).zip(last_dy)) {
-            *dx += *dy * f.derivative::<R, FMA>(*x, *y);
-        }
-    }
+methods! {
+    /// -x.
+    neg(x) = Map(Neg);
+    /// c x for a constant c.
+    scale(x; c: f64) = Map(Scale(c));
+    /// x + c for a constant c.
+    shift(x; c: f64) = Map(Shift(c));
+    /// x^2.
+    square(x) = Map(Square);
+    /// The square root.
+    sqrt(x) = Map(Sqrt);
+    /// e^x.
+    exp(x) = Map(Exp);
+    /// The natural logarithm.
+    log(x) = Map(Log);
+    /// Sine.
+    sin(x) = Map(Sin);
+    /// Cosine.
+    cos(x) = Map(Cos);
+    /// x^c for a constant c: x > 0, x = 0 (by the limit), and x < 0 for integer c; NaN elsewhere.
+    pow(x; c: f64) = Map(Pow(c));
+    /// |x|; the derivative at 0 is 0.
+    abs(x) = Map(Abs);
+    /// Its numbers brought into `[range.0, range.1]`; the derivative is 1 there, ends included, and 0
+    /// outside.
+    clamp(x; range: (f64, f64)) = Map(Clamp(range.0, range.1));
+    /// The error function.
+    erf(x) = Map(Erf);
+    /// Hyperbolic tangent.
+    tanh(x) = Map(Tanh);
+    /// 1/(1 + e^-x).
+    sigmoid(x) = Map(Sigmoid);
+    /// x/(1 + e^-x).
+    silu(x) = Map(Silu);
+    /// ln(1 + e^x).
+    softplus(x) = Map(Softplus);
+    /// max(x, 0); the derivative at 0 is 0.
+    relu(x) = Map(Relu);
+    /// x Phi(x), Phi the standard normal law's distribution function.
+    gelu(x) = Map(Gelu);
+    /// x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))/2, an approximation of [`Self::gelu`].
+    gelu_tanh(x) = Map(GeluTanh);
 }
 
 impl<R: Real, F: Function> Op<R> for Map<F>
@@ -190,19 +69,14 @@ where
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
         self.0.refuse()?;
-        match x {
-            [x] => Ok(x.to_vec()),
-            _ => Err("one input".to_string()),
-        }
+        Ok(one(x)?.to_vec())
     }
     fn reads(&self) -> Reads {
         F::READS
     }
-    fn absorb(&self, _at: usize, producer: &dyn Op<R>) -> Option<Box<dyn Op<R>>> {
-        producer.with_activation(F::ACTIVATION?)
-    }
-    fn chain(&self) -> Option<Chain<R>> {
-        Some(Chain::one(*self, 1))
+    fn fuse(&self, at: usize, producer: &dyn Op<R>) -> Option<Box<dyn Op<R>>> {
+        let activated = F::ACTIVATION.and_then(|activation| activated(producer, activation));
+        activated.or_else(|| chain::behind(Chain::one(*self, 1), at, producer))
     }
     fn flops(&self, _x: &[&[usize]], y: &[usize]) -> u64 {
         F::FLOPS * y.iter().product::<usize>() as u64
@@ -217,7 +91,39 @@ where
     }
 }
 
-impl<F: Function> Checked for Map<F> {
+/// A layer or a normalisation followed by an activation, in one pass.
+fn activated<R: Real>(producer: &dyn Op<R>, activation: Activation) -> Option<Box<dyn Op<R>>> {
+    let producer: &dyn Any = producer;
+    if let Some(layer) = producer.downcast_ref::<Linear>() {
+        return (layer.activation == Activation::Identity).then(|| Box::new(Linear { activation }) as Box<dyn Op<R>>);
+    }
+    let norm = producer.downcast_ref::<Normalise>().filter(|norm| norm.activation == Activation::Identity)?;
+    Some(Box::new(Normalise { activation, ..*norm }))
+}
+
+/// Where a function is checked on random numbers.
+#[derive(Clone, Copy)]
+pub enum Domain {
+    /// Normal numbers.
+    Line,
+    /// Of either sign, away from zero.
+    Nonzero,
+    /// Positive, away from zero.
+    Positive,
+}
+
+/// What a function is checked on.
+pub trait Sampled: Function {
+    /// The function with attributes, where it is differentiable, and points: ordinary, and the largest
+    /// sensible.
+    fn samples() -> Vec<(Self, Domain, &'static [f64])>;
+    /// Attributes that must be refused, each with words of the sentence.
+    fn refused() -> Vec<(Self, &'static str)> {
+        vec![]
+    }
+}
+
+impl<F: Sampled> Checked for Map<F> {
     fn samples() -> Vec<(Self, Vec<Sample>)> {
         let shapes: [&[usize]; 5] = [&[3, 5], &[2, 1, 7], &[37], &[0, 4], &[]];
         let mut all = vec![];
@@ -232,8 +138,59 @@ impl<F: Function> Checked for Map<F> {
         }
         all
     }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+    fn refusals() -> Vec<Refusal<Self>> {
         let inputs = F::samples().into_iter().map(|(f, ..)| (Map(f), vec![vec![2], vec![2]], "one input"));
         inputs.chain(F::refused().into_iter().map(|(f, words)| (Map(f), vec![vec![2]], words))).collect()
     }
+}
+
+/// Points for functions that are smooth everywhere.
+const WIDE: &[f64] = &[-800.0, -30.0, -1.0, -1e-3, 0.0, 1e-3, 1.0, 30.0, 800.0];
+/// Points for functions with a kink at 0.
+const KINKED: &[f64] = &[-800.0, -30.0, -1.0, -0.1, 0.1, 1.0, 30.0, 800.0];
+/// Points for functions of positive numbers.
+const POSITIVE: &[f64] = &[0.1, 0.5, 1.0, 3.0, 800.0];
+/// Angles on both sides of [`Real::TRIG_LIMIT`].
+const ANGLES: &[f64] = &[-4e6, -1.1e6, -800.0, -30.0, -1.0, 0.0, 1e-3, 1.0, 30.0, 800.0, 4e4];
+/// Points on both sides of the ends that [`Clamp`] is checked with.
+const ENDS: &[f64] = &[-800.0, -1.0, -0.2, 0.0, 0.1, 0.2, 1.0, 800.0];
+
+/// What each function is checked on, and attributes that it refuses.
+macro_rules! samples {
+    ($($f:ident: $(($op:expr, $domain:ident, $points:expr)),+ $(, refuses $(($bad:expr, $words:literal)),+)?;)+) => {
+        $(impl Sampled for $f {
+            fn samples() -> Vec<(Self, Domain, &'static [f64])> {
+                vec![$(($op, Domain::$domain, $points)),+]
+            }
+            $(fn refused() -> Vec<(Self, &'static str)> {
+                vec![$(($bad, $words)),+]
+            })?
+        })+
+    };
+}
+
+samples! {
+    Neg: (Neg, Line, WIDE);
+    Scale: (Scale(-1.75), Line, WIDE);
+    Shift: (Shift(0.3), Line, WIDE);
+    Square: (Square, Line, WIDE);
+    Sqrt: (Sqrt, Positive, POSITIVE);
+    Exp: (Exp, Line, &[-700.0, -30.0, -1.0, 0.0, 1.0, 30.0, 700.0]);
+    Log: (Log, Positive, POSITIVE);
+    Sin: (Sin, Line, ANGLES);
+    Cos: (Cos, Line, ANGLES);
+    Pow: (Pow(2.5), Positive, POSITIVE), (Pow(-0.7), Positive, POSITIVE), (Pow(3.0), Line, WIDE),
+        (Pow(4.0), Line, &[-30.0, -1.0, 0.0, 1.0, 30.0]), (Pow(-3.0), Nonzero, &[-30.0, -1.0, 1.0, 30.0]), (Pow(0.0), Line, WIDE),
+        refuses (Pow(f64::NAN), "finite exponent"), (Pow(f64::INFINITY), "finite exponent");
+    Abs: (Abs, Nonzero, KINKED);
+    Clamp: (Clamp(-0.25, 0.125), Nonzero, ENDS), (Clamp(f64::NEG_INFINITY, 0.125), Nonzero, ENDS),
+        refuses (Clamp(1.0, 0.0), "lower end"), (Clamp(f64::NAN, 0.0), "lower end");
+    Erf: (Erf, Line, WIDE);
+    Tanh: (Tanh, Line, WIDE);
+    Sigmoid: (Sigmoid, Line, WIDE);
+    Silu: (Silu, Line, WIDE);
+    Softplus: (Softplus, Line, WIDE);
+    Gelu: (Gelu, Line, WIDE);
+    GeluTanh: (GeluTanh, Line, WIDE);
+    Relu: (Relu, Nonzero, KINKED);
 }

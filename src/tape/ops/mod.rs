@@ -1,20 +1,16 @@
 //! The operations, and the list of them.
 
-mod activations;
 mod broadcast_to;
 mod chain;
 mod concat;
 mod conv;
-mod conv_transpose;
 mod cross_entropy;
-mod elementary;
 mod flip;
-mod function;
 mod gather;
-mod index;
 mod linear;
 mod map;
 mod matmul;
+mod moves;
 mod normalise;
 mod outer;
 mod pad;
@@ -27,51 +23,36 @@ mod row_norm;
 mod slice;
 mod softmax;
 mod stop;
-mod window;
+mod upsample;
 mod zip;
 
-pub use activations::{Gelu, GeluTanh, Relu, Sigmoid, Silu, Softplus, Tanh};
-pub use broadcast_to::BroadcastTo;
-pub use chain::Chain;
-pub use concat::Concat;
-pub use conv::Conv2d;
-pub use conv_transpose::ConvTranspose2d;
-pub use cross_entropy::{CrossEntropy, SoftCrossEntropy};
-pub use elementary::{Abs, Clamp, Cos, Erf, Exp, Log, Neg, Pow, Scale, Shift, Sin, Sqrt, Square};
-pub use gather::Gather;
-pub use linear::{Activation, Linear, linear_rows};
-pub use map::Map;
-pub use matmul::MatMul;
-pub use normalise::{Normalise, layer_norm_room, layer_norm_rows};
-pub use outer::Outer;
-pub use pad::Pad;
-pub use permute::Permute;
-pub use pool::{AveragePool, UpsampleNearest};
-pub use reduce::Reduce;
-pub use reshape::Reshape;
-pub use row_dot::RowDot;
-pub use row_norm::RowNorm;
-pub use slice::Slice;
-pub use softmax::Softmax;
-pub use stop::Stop;
-pub use zip::{Add, Div, Max, Min, Mul, Sub, Zip};
+use crate::kernels::activation::{Gelu, GeluTanh, Relu, Sigmoid, Silu, Softplus, Tanh};
+use crate::kernels::chain::Chain;
+use crate::kernels::elementary::{Abs, Clamp, Cos, Erf, Exp, Log, Neg, Pow, Scale, Shift, Sin, Sqrt, Square};
+use crate::kernels::map::Map;
+use crate::kernels::zip::{Add, Div, Max, Min, Mul, Sub, Zip};
+pub use conv::{Conv2d, ConvTranspose2d};
+use linear::Linear;
+use matmul::MatMul;
+use normalise::Normalise;
+pub use pool::AveragePool;
 
 /// The registry: what is named here is an operation and is checked, what is not does not compile as one.
 macro_rules! ops {
     ($($op:ty),+ $(; $($generic:ident<R>),+)? $(,)?) => {
-        $(impl $crate::tape::op::Registered for $op {})+
-        $($(impl<R: $crate::Real> $crate::tape::op::Registered for $generic<R> {})+)?
-        /// Every operation with its samples and refusals, for [`check`](crate::tape::check).
-        pub fn registry<R: $crate::Real>() -> Vec<$crate::tape::check::Entry<R>> {
+        $(impl $crate::tape::Registered for $op {})+
+        $($(impl<R: $crate::Real> $crate::tape::Registered for $generic<R> {})+)?
+        /// Every operation with its samples and refusals, for [the check](crate::audit::gradient).
+        pub fn registry<R: $crate::Real>() -> Vec<$crate::tape::Entry<R>> {
             vec![
-                $($crate::tape::check::Entry::of::<$op>(stringify!($op)),)+
-                $($($crate::tape::check::Entry::of::<$generic<R>>(stringify!($generic))),+)?
+                $($crate::tape::Entry::of::<$op>(stringify!($op)),)+
+                $($($crate::tape::Entry::of::<$generic<R>>(stringify!($generic))),+)?
             ]
         }
     };
 }
 #[cfg(test)]
-pub(super) use ops;
+pub(crate) use ops;
 
 ops![
     Zip<Add>,
@@ -100,28 +81,54 @@ ops![
     Map<Relu>,
     Map<Gelu>,
     Map<GeluTanh>,
-    Stop,
-    Reduce,
-    RowDot,
-    Softmax,
-    CrossEntropy,
-    SoftCrossEntropy,
+    stop::Stop,
+    reduce::Reduce,
+    row_dot::RowDot,
+    softmax::Softmax,
+    cross_entropy::CrossEntropy,
+    cross_entropy::SoftCrossEntropy,
     MatMul,
     Linear,
     Normalise,
-    Outer,
-    RowNorm,
-    Concat,
-    Slice,
-    Pad,
-    Reshape,
-    Permute,
+    outer::Outer,
+    row_norm::RowNorm,
+    concat::Concat,
+    slice::Slice,
+    pad::Pad,
+    reshape::Reshape,
+    permute::Permute,
     flip::Flip,
-    BroadcastTo,
-    Gather,
-    Conv2d,
-    ConvTranspose2d,
+    broadcast_to::BroadcastTo,
+    gather::Gather,
+    conv::Convolve,
     AveragePool,
-    UpsampleNearest;
+    upsample::UpsampleNearest;
     Chain<R>
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::registry;
+    use std::path::Path;
+
+    /// `operations.md` names what the registry has, in its order, and files that have these names.
+    #[test]
+    fn the_printed_table_is_the_registry() {
+        let mut registered: Vec<&str> = vec![];
+        for (op, _) in registry::<f64>().iter().flat_map(|entry| (entry.samples)()) {
+            if !registered.contains(&op.name()) {
+                registered.push(op.name());
+            }
+        }
+        let rows = include_str!("../../operations.md").lines().filter(|line| line.starts_with("| `"));
+        let rows: Vec<Vec<&str>> = rows.map(|row| row.split('|').map(|cell| cell.trim().trim_matches(['`', '[', ']'])).collect()).collect();
+        assert_eq!(rows.iter().map(|row| row[1]).collect::<Vec<_>>(), registered);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        for row in rows {
+            let files =
+                [source.join("tape").join(row[3]), source.join(row[4])].map(|file| std::fs::read_to_string(file).unwrap_or_default());
+            let name = format!("\"{}\"", row[1]);
+            assert!(files.iter().all(|f| !f.is_empty()) && files.iter().any(|f| f.contains(&name)), "{row:?}");
+        }
+    }
+}

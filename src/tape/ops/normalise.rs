@@ -1,19 +1,20 @@
-//! Normalisation of channels: mean 0 and variance 1 per sample and group of channels, then a scale and a shift per channel.
+//! Normalisation of channels: mean 0 and variance 1 per sample and group of channels, then a scale and a
+//! shift per channel.
 
-use super::linear::Activation;
 use crate::Real;
-use crate::simd::dispatch;
-use crate::tape::broadcast::{self, Terms};
-use crate::tape::moments::{Backward, Forward, Plan};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements};
+use crate::kernels::Activation;
+use crate::kernels::moments::{Plan, backward, forward};
+use crate::tape::op::{Adjoints, Op, Operands, Output, Point, Reads, elements};
+use crate::tape::sample::{Checked, Refusal, Sample};
 use crate::tape::{Recorder, Var};
 
 impl<R: Real> Recorder<R> {
-    /// activation(gamma (x - m)/sqrt(v + epsilon) + beta) in one pass, m and v the mean and variance of each sample's `groups` equal
-    /// bands of channels: x `[n, .., c]`, gamma `[c]`, beta `[c]` -> `[n, .., c]`.
+    /// activation(gamma (x - m)/sqrt(v + epsilon) + beta) in one pass, m and v the mean and variance of each
+    /// sample's `groups` equal bands of channels: x `[n, .., c]`, gamma `[c]`, beta `[c]` -> `[n, .., c]`.
     ///
     /// # Errors
-    /// If the shapes do not fit, `groups` do not divide c, `epsilon` is not positive and finite, or a variable is another recorder's.
+    /// If the shapes do not fit, `groups` do not divide c, `epsilon` is not positive and finite, or a
+    /// variable is another recorder's.
     #[track_caller]
     pub fn group_norm(&mut self, x: Var, gamma: Var, beta: Var, groups: usize, epsilon: f64, activation: Activation) -> crate::Result<Var> {
         self.apply(Normalise { over: Over::Groups(groups), epsilon, activation }, &[x, gamma, beta])
@@ -29,8 +30,9 @@ impl<R: Real> Recorder<R> {
     }
 }
 
-/// y = activation(gamma (x - m)/sqrt(v + epsilon) + beta), m and v a mean and a variance (divisor: the number of elements), channels
-/// last, gamma and beta `[c]`. The backward pass gets m and 1/sqrt(v + epsilon) and computes the rest again.
+/// y = activation(gamma (x - m)/sqrt(v + epsilon) + beta), m and v a mean and a variance (divisor: the number
+/// of elements), channels last, gamma and beta `[c]`. The backward pass gets m and 1/sqrt(v + epsilon) and
+/// computes the rest again.
 #[derive(Debug, Clone, Copy)]
 pub struct Normalise {
     /// What m and v are taken over.
@@ -44,8 +46,9 @@ pub struct Normalise {
 /// Elements that share a mean and a variance.
 #[derive(Debug, Clone, Copy)]
 pub enum Over {
-    /// Group normalisation (Wu and He, ECCV 2018), x `[n, .., c]`: of each sample the channels of a group at all places. c is a multiple
-    /// of this number of groups; channels k c/groups..(k + 1) c/groups are group k.
+    /// Group normalisation (Wu and He, ECCV 2018), x `[n, .., c]`: of each sample the channels of a group at
+    /// all places. c is a multiple of this number of groups; channels k c/groups..(k + 1) c/groups are group
+    /// k.
     Groups(usize),
     /// Layer normalisation (Ba, Kiros, Hinton 2016), x `[.., c]`: the last axis.
     Rows,
@@ -62,21 +65,6 @@ impl Normalise {
     }
 }
 
-/// y = gamma (x - m)/sqrt(v + epsilon) + beta, m and v those of each row, for as many rows as `y` has; `room` is
-/// that of [`layer_norm_room`]. The one kernel of tape and inference: equal bits.
-pub fn layer_norm_rows<R: Real>(epsilon: f64, x: &[R], gamma: &[R], beta: &[R], y: &mut [R], room: &mut [R]) {
-    let plan = Plan { samples: y.len() / gamma.len(), places: 1, channels: gamma.len(), groups: 1 };
-    let (kept, scratch) = room.split_at_mut(plan.kept());
-    let (epsilon, activation) = (R::of(epsilon), Activation::Identity);
-    dispatch(Forward { plan, epsilon, activation, x, gamma, beta, y, kept, scratch });
-}
-
-/// Numbers of working memory for at most `rows` rows of `c`.
-pub fn layer_norm_room(rows: usize, c: usize) -> usize {
-    let plan = Plan { samples: rows, places: 1, channels: c, groups: 1 };
-    plan.kept() + plan.scratch()
-}
-
 impl<R: Real> Op<R> for Normalise {
     fn name(&self) -> &'static str {
         match self.over {
@@ -86,12 +74,7 @@ impl<R: Real> Op<R> for Normalise {
     }
     fn label(&self) -> String {
         let groups = if let Over::Groups(groups) = self.over { format!(" {groups}") } else { String::new() };
-        let activation = match self.activation {
-            Activation::Identity => "",
-            Activation::Silu => " silu",
-            Activation::Tanh => " tanh",
-        };
-        format!("{}{groups}{activation}", Op::<R>::name(self))
+        format!("{}{groups}{}", Op::<R>::name(self), self.activation.suffix())
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
         if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
@@ -113,9 +96,6 @@ impl<R: Real> Op<R> for Normalise {
     fn scratch(&self, x: &[&[usize]]) -> usize {
         self.plan(x[0]).scratch()
     }
-    fn with_activation(&self, activation: Activation) -> Option<Box<dyn Op<R>>> {
-        (self.activation == Activation::Identity).then(|| Box::new(Normalise { activation, ..*self }) as Box<dyn Op<R>>)
-    }
     fn reads(&self) -> Reads {
         Reads::Inputs
     }
@@ -125,42 +105,12 @@ impl<R: Real> Op<R> for Normalise {
         each * elements(y) as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        dispatch(Forward {
-            plan: self.plan(x.shape(0)),
-            epsilon: R::of(self.epsilon),
-            activation: self.activation,
-            x: x.value(0),
-            gamma: x.value(1),
-            beta: x.value(2),
-            y: out.y,
-            kept: out.kept,
-            scratch: out.scratch,
-        });
+        let inputs = [x.value(0), x.value(1), x.value(2)];
+        forward(self.plan(x.shape(0)), self.epsilon, self.activation, inputs, out.y, out.kept, out.scratch);
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        let plan = self.plan(x.shape(0));
-        let (sums, scratch) = at.scratch.split_at_mut(plan.samples * 2 * plan.channels);
-        dispatch(Backward {
-            plan,
-            activation: self.activation,
-            x: x.value(0),
-            gamma: x.value(1),
-            beta: x.value(2),
-            kept: at.kept,
-            dy: at.dy,
-            dx: dx.slot(0),
-            sums: &mut *sums,
-            scratch: &mut *scratch,
-        });
-        // Each sample's share of dbeta and dgamma, side by side: add up the samples.
-        let c = plan.channels;
-        let total = &mut scratch[..2 * c];
-        broadcast::Plan::new(&[2 * c], &[plan.samples, 2 * c], &[plan.samples, 2 * c]).sum(0, Terms::Times(1.0, sums), true, total);
-        for (k, total) in [(2, &total[..c]), (1, &total[c..])] {
-            if let Some(d) = dx.add_to(k) {
-                d.iter_mut().zip(total).for_each(|(d, t)| *d += *t);
-            }
-        }
+        let inputs = [x.value(0), x.value(1), x.value(2)];
+        backward(self.plan(x.shape(0)), self.activation, inputs, at.kept, at.dy, dx, at.scratch);
     }
 }
 
@@ -175,7 +125,8 @@ const EPSILON: f64 = 0.5;
 
 impl Checked for Normalise {
     fn samples() -> Vec<(Self, Vec<Sample>)> {
-        // More than a leaf of rows, more than a block of lanes, rows without a partner, groups of one element.
+        // More than a leaf of rows, more than a block of lanes, rows without a partner, groups of one
+        // element.
         let groups: [(usize, &[usize]); 9] = [
             (2, &[2, 3, 5, 4]),
             (1, &[1, 11, 7, 3]),
@@ -189,7 +140,7 @@ impl Checked for Normalise {
         ];
         let rows: [&[usize]; 8] = [&[3, 5], &[2, 3, 4], &[7], &[1, 1], &[2, 37], &[67, 3], &[0, 3], &[2, 0]];
         let mut all = vec![];
-        for activation in [Activation::Identity, Activation::Silu, Activation::Tanh] {
+        for activation in Activation::ALL {
             let op = |over| Normalise { over, epsilon: EPSILON, activation };
             all.extend(groups.iter().map(|(groups, s)| (op(Over::Groups(*groups)), sample(s))));
             all.extend(rows.iter().map(|s| (op(Over::Rows), sample(s))));
@@ -202,7 +153,7 @@ impl Checked for Normalise {
         }
         all
     }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+    fn refusals() -> Vec<Refusal<Self>> {
         let op = |over| Normalise { over, epsilon: EPSILON, activation: Activation::Silu };
         let (two, rows) = (op(Over::Groups(2)), op(Over::Rows));
         vec![

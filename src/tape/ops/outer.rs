@@ -1,11 +1,10 @@
 //! Outer products of rows.
 
-use super::row_dot::Dots;
 use crate::Real;
-use crate::simd::{Kernel, W, dispatch};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements, row_len, two};
+use crate::kernels::rows::{outer, outer_left, outer_right};
+use crate::tape::op::{Adjoints, Op, Operands, Output, Point, Reads, elements, row_len, two};
 use crate::tape::recorder::methods;
-use crate::tape::sums::{LEAF_ROWS, Tree};
+use crate::tape::sample::{Checked, Refusal, Sample};
 
 methods! {
     /// Products a_i b_j of every row (last axis) of a with that of b: `[.., m]`, `[.., n]` -> `[.., m, n]`.
@@ -33,97 +32,17 @@ impl<R: Real> Op<R> for Outer {
         elements(y) as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        let [m, n] = [0, 1].map(|k| row_len(x.shape(k)));
-        if !out.y.is_empty() {
-            dispatch(Products { m, n, a: x.value(0), b: x.value(1), y: out.y });
-        }
+        outer([0, 1].map(|k| row_len(x.shape(k))), x.value(0), x.value(1), out.y);
     }
-    /// da_i = sum_j dy_ij b_j, db_j = sum_i dy_ij a_i.
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        let [m, n] = [0, 1].map(|k| row_len(x.shape(k)));
-        let empty = at.dy.is_empty();
-        if let Some(da) = dx.add_to(0).filter(|_| !empty) {
-            dispatch(Dots { m, n, a: at.dy, b: x.value(1), y: da, add: true });
+        let sizes = [0, 1].map(|k| row_len(x.shape(k)));
+        if let Some(da) = dx.add_to(0) {
+            outer_left(sizes, x.value(1), at.dy, da);
         }
-        if let Some(db) = dx.add_to(1).filter(|_| !empty) {
-            dispatch(OverRows { m, n, dy: at.dy, a: x.value(0), db });
-        }
-    }
-}
-
-struct Products<'a, R> {
-    m: usize,
-    n: usize,
-    a: &'a [R],
-    b: &'a [R],
-    y: &'a mut [R],
-}
-impl<R: Real> Kernel for Products<'_, R> {
-    const VECTORS: bool = R::VECTORS;
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let Products { m, n, a, b, y } = self;
-        for ((a, b), y) in a.chunks_exact(m).zip(b.chunks_exact(n)).zip(y.chunks_exact_mut(m * n)) {
-            for (a, y) in a.iter().zip(y.chunks_exact_mut(n)) {
-                for (y, b) in y.iter_mut().zip(b) {
-                    *y = *a * *b;
-                }
-            }
+        if let Some(db) = dx.add_to(1) {
+            outer_right(sizes, x.value(0), at.dy, db);
         }
     }
-}
-
-struct OverRows<'a, R> {
-    m: usize,
-    n: usize,
-    dy: &'a [R],
-    a: &'a [R],
-    db: &'a mut [R],
-}
-impl<R: Real> Kernel for OverRows<'_, R> {
-    const VECTORS: bool = R::VECTORS;
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let OverRows { m, n, dy, a, db } = self;
-        for ((db, a), dy) in db.chunks_exact_mut(n).zip(a.chunks_exact(m)).zip(dy.chunks_exact(m * n)) {
-            let whole = n / W * W;
-            for j in (0..whole).step_by(W) {
-                add_sum(a, dy, j, &mut db[j..][..W]);
-            }
-            add_sum(a, dy, whole, &mut db[whole..]);
-        }
-    }
-}
-
-/// db_j += sum_i a_i dy_ij for the up to [`W`] columns from `j` on that `db` has.
-#[inline(always)]
-fn add_sum<R: Real>(a: &[R], dy: &[R], j: usize, db: &mut [R]) {
-    let n = dy.len() / a.len();
-    let sum = if a.len() <= LEAF_ROWS {
-        leaf(a, dy, n, j, db.len())
-    } else {
-        let mut tree = Tree::<R, W>::new();
-        for (a, dy) in a.chunks(LEAF_ROWS).zip(dy.chunks(LEAF_ROWS * n)) {
-            tree.push(leaf(a, dy, n, j, db.len()));
-        }
-        tree.total()
-    };
-    for (db, sum) in db.iter_mut().zip(sum) {
-        *db += sum;
-    }
-}
-
-#[inline(always)]
-fn leaf<R: Real>(a: &[R], dy: &[R], n: usize, j: usize, width: usize) -> [R; W] {
-    let mut sum = [R::zero(); W];
-    for (a, dy) in a.iter().zip(dy.chunks_exact(n)) {
-        for (sum, dy) in sum[..width].iter_mut().zip(&dy[j..][..width]) {
-            *sum += *a * *dy;
-        }
-    }
-    sum
 }
 
 impl Checked for Outer {
@@ -142,7 +61,7 @@ impl Checked for Outer {
         all.push((Outer, vec![Sample::points(&[-800.0, 800.0, 3.0]), Sample::points(&[1.0, 800.0])]));
         all
     }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+    fn refusals() -> Vec<Refusal<Self>> {
         vec![
             (Outer, vec![vec![2, 3], vec![3, 3]], "equal but for the last"),
             (Outer, vec![vec![2, 3], vec![3]], "equal but for the last"),

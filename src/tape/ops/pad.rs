@@ -1,9 +1,10 @@
 //! A border of zeros.
 
-use super::window::Window;
+use super::moves::Moves;
 use crate::Real;
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, one};
+use crate::kernels::copy::Region;
 use crate::tape::recorder::methods;
+use crate::tape::sample::{Checked, Refusal, Sample};
 
 methods! {
     /// Zeros around x: per axis, how many before and how many behind.
@@ -18,40 +19,29 @@ pub struct Pad {
 }
 
 impl Pad {
-    fn window(&self, x: &[usize], y: &[usize]) -> Window {
-        Window::new(y, x, |axis| self.border[axis].0)
+    fn region(&self, x: &[usize], y: &[usize]) -> Region {
+        Region::new(y, x, |axis| self.border[axis].0)
     }
 }
 
-impl<R: Real> Op<R> for Pad {
-    fn name(&self) -> &'static str {
-        "pad"
+impl Moves for Pad {
+    const NAME: &'static str = "pad";
+    fn attributes(&self) -> String {
+        format!(" {:?}", self.border)
     }
-    fn label(&self) -> String {
-        format!("pad {:?}", self.border)
-    }
-    fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let x = one(x)?;
+    fn shape(&self, x: &[usize]) -> Result<Vec<usize>, String> {
         if x.len() != self.border.len() {
             return Err(format!("as many axes as borders ({})", self.border.len()));
         }
         let padded = |(n, (before, behind)): (&usize, &(usize, usize))| n.checked_add(*before)?.checked_add(*behind);
         x.iter().zip(&self.border).map(padded).collect::<Option<Vec<usize>>>().ok_or_else(|| "borders that fit into memory".to_string())
     }
-    fn reads(&self) -> Reads {
-        Reads::Nothing
+    fn apply<R: Real>(&self, [small, large]: [&[usize]; 2], x: &[R], y: &mut [R]) {
+        y.fill(R::zero());
+        self.region(small, large).write(x, y, false);
     }
-    fn flops(&self, _x: &[&[usize]], _y: &[usize]) -> u64 {
-        0
-    }
-    fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        out.y.fill(R::zero());
-        self.window(x.shape(0), x.out_shape()).write(x.value(0), out.y, false);
-    }
-    fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        if let Some((dx, fresh)) = dx.slot(0) {
-            self.window(x.shape(0), x.out_shape()).read(at.dy, dx, !fresh);
-        }
+    fn adjoint<R: Real>(&self, [small, large]: [&[usize]; 2], dy: &[R], dx: &mut [R], add: bool) {
+        self.region(small, large).read(dy, dx, add);
     }
 }
 
@@ -68,7 +58,7 @@ impl Checked for Pad {
             (op(&[]), vec![Sample::normal(&[], 0)]),
         ]
     }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+    fn refusals() -> Vec<Refusal<Self>> {
         let op = |border: &[(usize, usize)]| Pad { border: border.to_vec() };
         vec![
             (op(&[(1, 1)]), vec![vec![2, 3]], "as many axes as borders (1)"),

@@ -1,15 +1,12 @@
 //! Sums, means, variances, maxima and log-sum-exps over axes.
 
-mod terms;
-
 use crate::Real;
-use crate::simd::dispatch;
-use crate::tape::broadcast::{Plan, Terms, Times};
-use crate::tape::op::{Adjoints, Checked, MAX_RANK, Op, Operands, Output, Point, Reads, Sample, elements};
+use crate::kernels::broadcast::Plan;
+use crate::kernels::reduce::{Reduction, Statistic};
+use crate::tape::op::{Adjoints, MAX_RANK, Op, Operands, Output, Point, Reads, elements, one};
 use crate::tape::recorder::methods;
+use crate::tape::sample::{Checked, Refusal, Sample};
 use crate::tape::{Recorder, Var};
-pub use terms::row_max;
-use terms::{Deviation, Exponential, Largest, Logarithms, Maximum, SquaredDeviation, ToLargest, Weight};
 
 methods! {
     /// Sum of all elements; the result has no axes.
@@ -24,8 +21,8 @@ methods! {
 
 /// One number for all elements along some axes: x -> x without those axes, or with their sizes 1.
 ///
-/// The sums are trees (see the [front page](crate::tape)); the variance takes two passes, so that a mean that is large against
-/// the deviation costs no digits; log-sum-exp subtracts the maximum.
+/// The sums are trees (see [the kernels](crate::kernels)); the variance takes two passes, log-sum-exp
+/// subtracts the maximum.
 #[derive(Clone)]
 pub struct Reduce {
     /// Which number.
@@ -34,24 +31,6 @@ pub struct Reduce {
     pub axes: Axes,
     /// Whether the axes stay, with size 1.
     pub keep: bool,
-}
-
-/// What is computed of the n elements x_i.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Statistic {
-    /// sum_i x_i.
-    Sum,
-    /// m = sum_i x_i/n.
-    Mean,
-    /// sum_i (x_i - m)^2/(n - 1) if unbiased, /n if not.
-    Variance {
-        /// Which of both.
-        unbiased: bool,
-    },
-    /// The largest; NaN if one is. Equal largest ones share the adjoint equally.
-    Max,
-    /// ln sum_i e^x_i. -infinity if all are (or there are none), and then the gradient is 0; NaN if one is infinity.
-    LogSumExp,
 }
 
 /// Axes of a tensor.
@@ -67,7 +46,7 @@ pub enum Axes {
 
 impl Axes {
     /// Which of `rank` axes they are, or what was expected of them.
-    fn marked(&self, rank: usize) -> std::result::Result<[bool; MAX_RANK], String> {
+    fn marked(&self, rank: usize) -> Result<[bool; MAX_RANK], String> {
         let mut marked = [false; MAX_RANK];
         match self {
             Axes::All => marked[..rank].fill(true),
@@ -92,7 +71,7 @@ impl Reduce {
     }
 
     /// The input's shape with the axes' sizes 1, and how many elements go into one number.
-    fn column(&self, x: &[usize]) -> std::result::Result<([usize; MAX_RANK], usize), String> {
+    fn column(&self, x: &[usize]) -> Result<([usize; MAX_RANK], usize), String> {
         let marked = self.axes.marked(x.len())?;
         let (mut column, mut n) = ([1; MAX_RANK], 1);
         for ((size, column), marked) in x.iter().zip(&mut column).zip(marked) {
@@ -101,20 +80,15 @@ impl Reduce {
         Ok((column, n))
     }
 
-    /// The loops: operand a is the result, operand b the input. Of shapes that were accepted.
-    fn plan(&self, x: &[usize]) -> (Plan, usize) {
+    /// The loops, for a shape that was accepted.
+    fn reduction(&self, x: &[usize]) -> Reduction {
         let (column, n) = self.column(x).unwrap_or(([1; MAX_RANK], 1));
-        (Plan::new(&column[..x.len()], x, x), n)
+        Reduction { statistic: self.statistic, plan: Plan::new(&column[..x.len()], x, x), n }
     }
 
     /// Elements of the result.
     fn results(&self, x: &[usize]) -> usize {
         self.column(x).map_or(0, |(column, _)| elements(&column))
-    }
-
-    /// What the sum of squares is divided by.
-    fn divisor(&self, n: usize) -> f64 {
-        n as f64 - if self.statistic == (Statistic::Variance { unbiased: true }) { 1.0 } else { 0.0 }
     }
 }
 
@@ -137,14 +111,10 @@ impl<R: Real> Op<R> for Reduce {
         };
         format!("{}{axes}{}", Op::<R>::name(self), if self.keep { ", kept" } else { "" })
     }
-    fn shape(&self, x: &[&[usize]]) -> std::result::Result<Vec<usize>, String> {
-        let [x] = x else { return Err("one input".to_string()) };
+    fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let x = one(x)?;
         let (column, n) = self.column(x)?;
-        let least = match self.statistic {
-            Statistic::Sum | Statistic::LogSumExp => 0,
-            Statistic::Mean | Statistic::Max | Statistic::Variance { unbiased: false } => 1,
-            Statistic::Variance { unbiased: true } => 2,
-        };
+        let least = self.statistic.least();
         if n < least {
             return Err(format!("at least {} to take the {} of", ["", "one element", "two elements"][least], Op::<R>::name(self)));
         }
@@ -152,77 +122,24 @@ impl<R: Real> Op<R> for Reduce {
         Ok((0..x.len()).filter(|axis| self.keep || !marked[*axis]).map(|axis| column[axis]).collect())
     }
     fn kept(&self, x: &[&[usize]]) -> usize {
-        match self.statistic {
-            Statistic::Sum | Statistic::Mean | Statistic::Max => 0,
-            Statistic::Variance { .. } => self.results(x[0]),
-            Statistic::LogSumExp => 2 * self.results(x[0]),
-        }
+        self.statistic.kept() * self.results(x[0])
     }
     fn scratch(&self, x: &[&[usize]]) -> usize {
-        if self.statistic == Statistic::Max { self.results(x[0]) } else { 0 }
+        self.statistic.scratch() * self.results(x[0])
     }
     fn reads(&self) -> Reads {
-        match self.statistic {
-            Statistic::Sum | Statistic::Mean => Reads::Nothing,
-            Statistic::Variance { .. } | Statistic::LogSumExp => Reads::Inputs,
-            Statistic::Max => Reads::All,
-        }
+        self.statistic.reads()
     }
     fn flops(&self, x: &[&[usize]], y: &[usize]) -> u64 {
-        let (each, once) = match self.statistic {
-            Statistic::Sum | Statistic::Max => (1, 0),
-            Statistic::Mean => (1, 1),
-            Statistic::Variance { .. } => (4, 2),
-            Statistic::LogSumExp => (4, 2),
-        };
+        let [each, once] = self.statistic.flops();
         (each * elements(x[0]) + once * elements(y)) as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        let (plan, n) = self.plan(x.shape(0));
-        let (x, y) = (x.value(0), out.y);
-        let divide = |y: &mut [R], by: f64| y.iter_mut().for_each(|y| *y /= R::of(by));
-        match self.statistic {
-            Statistic::Sum => plan.sum(0, Terms::Times(1.0, x), true, y),
-            Statistic::Mean => {
-                plan.sum(0, Terms::Times(1.0, x), true, y);
-                divide(y, n as f64);
-            }
-            Statistic::Variance { .. } => {
-                plan.sum(0, Terms::Times(1.0, x), true, out.kept);
-                divide(out.kept, n as f64);
-                plan.sum(0, Terms::Of(&SquaredDeviation, [out.kept, x, &[]]), true, y);
-                divide(y, self.divisor(n));
-            }
-            Statistic::Max => dispatch(Maximum { plan, x, y }),
-            Statistic::LogSumExp => {
-                let (shift, sums) = out.kept.split_at_mut(y.len());
-                dispatch(Maximum { plan, x, y: &mut *shift });
-                // All -infinity: any number does, and 0 gives e^-infinity.
-                shift.iter_mut().filter(|m| **m == -R::infinity()).for_each(|m| *m = R::zero());
-                plan.sum(0, Terms::Of(&Exponential, [shift, x, &[]]), true, y);
-                dispatch(Logarithms { shift, sums, y });
-            }
-        }
+        self.reduction(x.shape(0)).forward(x.value(0), out.y, out.kept);
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        let (plan, n) = self.plan(x.shape(0));
-        let Some((dx, fresh)) = dx.slot(0) else { return };
-        let (x, y, dy) = (x.value(0), at.y, at.dy);
-        match self.statistic {
-            Statistic::Sum => plan.map(&Times(1.0), fresh, [dy, &[], &[]], dx),
-            Statistic::Mean => plan.map(&Times(1.0 / n as f64), fresh, [dy, &[], &[]], dx),
-            Statistic::Variance { .. } => plan.map(&Deviation(2.0 / self.divisor(n)), fresh, [at.kept, x, dy], dx),
-            Statistic::Max => {
-                let counts = &mut at.scratch[..y.len()];
-                plan.sum(0, Terms::Of(&Largest, [y, x, &[]]), true, counts);
-                dy.iter_mut().zip(counts).for_each(|(dy, count)| *dy /= *count);
-                plan.map(&ToLargest, fresh, [y, x, dy], dx);
-            }
-            Statistic::LogSumExp => {
-                let (shift, sums) = at.kept.split_at(y.len());
-                dy.iter_mut().zip(sums).for_each(|(dy, sum)| *dy /= *sum);
-                plan.map(&Weight, fresh, [shift, x, dy], dx);
-            }
+        if let Some((dx, fresh)) = dx.slot(0) {
+            self.reduction(x.shape(0)).backward([x.value(0), at.y, at.kept], at.dy, dx, fresh, at.scratch);
         }
     }
 }
@@ -231,7 +148,7 @@ impl Checked for Reduce {
     fn samples() -> Vec<(Self, Vec<Sample>)> {
         let these = |axes: &[usize]| Axes::These(axes.to_vec());
         let mut all = vec![];
-        for statistic in ALL {
+        for statistic in Statistic::ALL {
             let mut add = |axes: &Axes, keep: bool, mut x: Sample| {
                 if statistic == Statistic::Max {
                     spread(&mut x.values);
@@ -247,7 +164,8 @@ impl Checked for Reduce {
             }
             add(&Axes::All, false, Sample::normal(&[], 0));
             add(&Axes::All, false, Sample::points(&[-800.0, 1e-3, 800.0]));
-            // Every pattern of kept and reduced axes; rows of one column, of a few, of many, and more than a leaf holds.
+            // Every pattern of kept and reduced axes; rows of one column, of a few, of many, and more than a
+            // leaf holds.
             for axes in 0..16usize {
                 let list: Vec<usize> = (0..4).filter(|i| axes >> i & 1 > 0).collect();
                 add(&these(&list), axes % 3 == 0, Sample::normal(&[2, 3, 1 + axes % 3, 3], 0));
@@ -257,11 +175,11 @@ impl Checked for Reduce {
                 add(&these(list), true, Sample::normal(shape, 0));
             }
         }
-        let hidden = Sample { shape: vec![2, 3], values: vec![f64::NEG_INFINITY, 1.0, 0.5, 40.0, f64::NEG_INFINITY, -800.0] };
+        let hidden = Sample::of(&[2, 3], &[f64::NEG_INFINITY, 1.0, 0.5, 40.0, f64::NEG_INFINITY, -800.0]);
         all.push((Reduce::over(Statistic::LogSumExp, Axes::Last), vec![hidden]));
         all
     }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+    fn refusals() -> Vec<Refusal<Self>> {
         let over = Reduce::over;
         vec![
             (over(Statistic::Mean, Axes::All), vec![vec![0, 2]], "at least one element"),
@@ -276,7 +194,8 @@ impl Checked for Reduce {
     }
 }
 
-/// Moves numbers apart, in their order: no two are near each other, so that no step of a difference changes which is the largest.
+/// Moves numbers apart, in their order: no two are near each other, so that no step of a difference changes
+/// which is the largest.
 fn spread(values: &mut [f64]) {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|i, j| values[*i].total_cmp(&values[*j]));
@@ -285,15 +204,6 @@ fn spread(values: &mut [f64]) {
     }
 }
 
-const ALL: [Statistic; 6] = [
-    Statistic::Sum,
-    Statistic::Mean,
-    Statistic::Variance { unbiased: false },
-    Statistic::Variance { unbiased: true },
-    Statistic::Max,
-    Statistic::LogSumExp,
-];
-
 macro_rules! over_axes {
     ($($(#[$doc:meta])* $name:ident: $statistic:expr;)+) => {
         impl<R: Real> Recorder<R> {
@@ -301,7 +211,8 @@ macro_rules! over_axes {
             /// The axes disappear, or stay with size 1 if they are to be kept.
             ///
             /// # Errors
-            /// If an axis is not x's or is named twice, if there are too few elements, or if x is another recorder's.
+            /// If an axis is not x's or is named twice, if there are too few elements, or if x is another
+            /// recorder's.
             #[track_caller]
             pub fn $name(&mut self, x: Var, axes: &[usize], keep: bool) -> crate::Result<Var> {
                 self.apply(Reduce { statistic: $statistic, axes: Axes::These(axes.to_vec()), keep }, &[x])
@@ -321,7 +232,8 @@ over_axes! {
     unbiased_variance_axes: Statistic::Variance { unbiased: true };
     /// Maxima over any set of axes; NaN if an element is. Equal largest elements share the adjoint equally.
     max_axes: Statistic::Max;
-    /// ln sum e^x over any set of axes. -infinity if all elements are, and then the gradient is 0; NaN if one is infinity.
+    /// ln sum e^x over any set of axes. -infinity if all elements are, and then the gradient is 0; NaN if one
+    /// is infinity.
     logsumexp_axes: Statistic::LogSumExp;
 }
 

@@ -1,9 +1,10 @@
 //! The same numbers in another shape.
 
-use super::window::copy_or_add;
+use super::moves::Moves;
 use crate::Real;
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, one};
+use crate::kernels::copy::copy_or_add;
 use crate::tape::recorder::methods;
+use crate::tape::sample::{Checked, Refusal, Sample};
 
 methods! {
     /// The same numbers, in their row-major order, in another shape with as many elements.
@@ -22,30 +23,19 @@ fn count(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |n, s| n.checked_mul(*s))
 }
 
-impl<R: Real> Op<R> for Reshape {
-    fn name(&self) -> &'static str {
-        "reshape"
-    }
-    fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let x = one(x)?;
+impl Moves for Reshape {
+    const NAME: &'static str = "reshape";
+    fn shape(&self, x: &[usize]) -> Result<Vec<usize>, String> {
         match count(&self.shape) {
             Some(n) if count(x) == Some(n) => Ok(self.shape.clone()),
             _ => Err(format!("as many elements as {:?} has", self.shape)),
         }
     }
-    fn reads(&self) -> Reads {
-        Reads::Nothing
+    fn apply<R: Real>(&self, _shapes: [&[usize]; 2], x: &[R], y: &mut [R]) {
+        y.copy_from_slice(x);
     }
-    fn flops(&self, _x: &[&[usize]], _y: &[usize]) -> u64 {
-        0
-    }
-    fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        out.y.copy_from_slice(x.value(0));
-    }
-    fn vjp(&self, _x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        if let Some((dx, fresh)) = dx.slot(0) {
-            copy_or_add(at.dy, dx, !fresh);
-        }
+    fn adjoint<R: Real>(&self, _shapes: [&[usize]; 2], dy: &[R], dx: &mut [R], add: bool) {
+        copy_or_add(dy, dx, add);
     }
 }
 
@@ -57,7 +47,7 @@ impl Checked for Reshape {
         all.push((Reshape { shape: vec![2, 2] }, vec![Sample::points(&[800.0, -800.0, 1e-3, 0.0])]));
         all
     }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+    fn refusals() -> Vec<Refusal<Self>> {
         let op = |shape: &[usize]| Reshape { shape: shape.to_vec() };
         vec![
             (op(&[4, 2]), vec![vec![3, 3]], "as many elements as [4, 2]"),

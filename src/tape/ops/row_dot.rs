@@ -1,39 +1,14 @@
 //! Scalar products of rows.
 
 use crate::Real;
-use crate::simd::{Kernel, dispatch};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, elements, row_len, two};
+use crate::kernels::rows::{add_scaled, dot};
+use crate::tape::op::{Adjoints, Op, Operands, Output, Point, Reads, elements, row_len, two};
 use crate::tape::recorder::methods;
-use crate::tape::sums::sum_of;
+use crate::tape::sample::{Checked, Refusal, Sample};
 
 methods! {
     /// Scalar product of every row (last axis) of a with that of b: equal shapes [.., m] -> [..].
     row_dot(a, b) = RowDot;
-}
-
-/// y_i = sum_j a_ij b_j, or y_i += ... if `add`, for every matrix a `[m, n]` and its vector b `[n]`; m, n > 0.
-pub struct Dots<'a, R> {
-    pub m: usize,
-    pub n: usize,
-    pub a: &'a [R],
-    pub b: &'a [R],
-    pub y: &'a mut [R],
-    pub add: bool,
-}
-
-impl<R: Real> Kernel for Dots<'_, R> {
-    const VECTORS: bool = R::VECTORS;
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let Dots { m, n, a, b, y, add } = self;
-        for ((a, b), y) in a.chunks_exact(m * n).zip(b.chunks_exact(n)).zip(y.chunks_exact_mut(m)) {
-            for (a, y) in a.chunks_exact(n).zip(y) {
-                let sum = sum_of(n, |j| a[j] * b[j]);
-                *y = if add { *y + sum } else { sum };
-            }
-        }
-    }
 }
 
 /// y_i = sum_j a_ij b_ij.
@@ -57,19 +32,12 @@ impl<R: Real> Op<R> for RowDot {
         2 * elements(x[0]) as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        let n = row_len(x.shape(0));
-        if n == 0 {
-            return out.y.fill(R::zero());
-        }
-        dispatch(Dots { m: 1, n, a: x.value(0), b: x.value(1), y: out.y, add: false });
+        dot(row_len(x.shape(0)), x.value(0), x.value(1), out.y);
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        let n = row_len(x.shape(0)).max(1);
         for k in 0..2 {
-            let Some(dx) = dx.add_to(k) else { continue };
-            let rows = dx.chunks_exact_mut(n).zip(x.value(1 - k).chunks_exact(n)).zip(at.dy.iter());
-            for ((dx, other), dy) in rows {
-                dx.iter_mut().zip(other).for_each(|(dx, x)| *dx += *dy * *x);
+            if let Some(dx) = dx.add_to(k) {
+                add_scaled(row_len(x.shape(0)), x.value(1 - k), at.dy, dx);
             }
         }
     }
@@ -82,7 +50,7 @@ impl Checked for RowDot {
         all.push((RowDot, vec![Sample::points(&[-800.0, 800.0, 3.0]), Sample::points(&[1.0, 800.0, 1e-3])]));
         all
     }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+    fn refusals() -> Vec<Refusal<Self>> {
         vec![
             (RowDot, vec![vec![2, 3], vec![2, 2]], "equal shapes"),
             (RowDot, vec![vec![], vec![]], "at least one axis"),

@@ -1,9 +1,10 @@
 //! A part of a tensor.
 
-use super::window::Window;
+use super::moves::Moves;
 use crate::Real;
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, one};
+use crate::kernels::copy::Region;
 use crate::tape::recorder::methods;
+use crate::tape::sample::{Checked, Refusal, Sample};
 use crate::tape::{Recorder, Var};
 use std::ops::Range;
 use std::panic::Location;
@@ -58,20 +59,17 @@ pub struct Slice {
 }
 
 impl Slice {
-    fn window(self, x: &[usize], y: &[usize]) -> Window {
-        Window::new(x, y, |axis| if axis == self.axis { self.start } else { 0 })
+    fn region(self, x: &[usize], y: &[usize]) -> Region {
+        Region::new(x, y, |axis| if axis == self.axis { self.start } else { 0 })
     }
 }
 
-impl<R: Real> Op<R> for Slice {
-    fn name(&self) -> &'static str {
-        "slice"
+impl Moves for Slice {
+    const NAME: &'static str = "slice";
+    fn attributes(&self) -> String {
+        format!(" axis {} {}..{}", self.axis, self.start, self.end)
     }
-    fn label(&self) -> String {
-        format!("slice axis {} {}..{}", self.axis, self.start, self.end)
-    }
-    fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let x = one(x)?;
+    fn shape(&self, x: &[usize]) -> Result<Vec<usize>, String> {
         let mut y = x.to_vec();
         match y.get_mut(self.axis) {
             Some(n) if self.start <= self.end && self.end <= *n => *n = self.end - self.start,
@@ -79,19 +77,14 @@ impl<R: Real> Op<R> for Slice {
         }
         Ok(y)
     }
-    fn reads(&self) -> Reads {
-        Reads::Nothing
+    fn apply<R: Real>(&self, [large, small]: [&[usize]; 2], x: &[R], y: &mut [R]) {
+        self.region(large, small).read(x, y, false);
     }
-    fn flops(&self, _x: &[&[usize]], _y: &[usize]) -> u64 {
-        0
-    }
-    fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        self.window(x.shape(0), x.out_shape()).read(x.value(0), out.y, false);
-    }
-    fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        if let Some(dx) = dx.add_to(0) {
-            self.window(x.shape(0), x.out_shape()).write(at.dy, dx, true);
+    fn adjoint<R: Real>(&self, [large, small]: [&[usize]; 2], dy: &[R], dx: &mut [R], add: bool) {
+        if !add {
+            dx.fill(R::zero());
         }
+        self.region(large, small).write(dy, dx, true);
     }
 }
 
@@ -110,7 +103,7 @@ impl Checked for Slice {
             (op(0, 1, 3), vec![Sample::points(&[1.0, -800.0, 800.0])]),
         ]
     }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+    fn refusals() -> Vec<Refusal<Self>> {
         let op = |axis, start, end| Slice { axis, start, end };
         vec![
             (op(0, 1, 4), vec![vec![3, 2]], "holds 1..4"),

@@ -1,13 +1,15 @@
 //! The value of `stop_gradient`.
 
-use super::window::copy_or_add;
+use super::moves::Moves;
 use crate::Real;
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Sample, one};
+use crate::kernels::copy::copy_or_add;
+use crate::tape::sample::{Checked, Refusal, Sample};
 use crate::tape::{Recorder, Var};
 
 impl<R: Real> Recorder<R> {
-    /// x, with the adjoint stopped: what lies behind it gets no gradient through it, and a seed cannot sit on it. (Replayed in
-    /// [dual numbers](crate::real::Dual), the value's tangent passes: H v is the derivative of the gradient that is computed.)
+    /// x, with the adjoint stopped: what lies behind it gets no gradient through it, and a seed cannot sit on
+    /// it. (Replayed in [dual numbers](crate::real::Dual), the value's tangent passes: H v is the derivative
+    /// of the gradient that is computed.)
     ///
     /// # Errors
     /// If the variable is another recorder's.
@@ -19,31 +21,22 @@ impl<R: Real> Recorder<R> {
     }
 }
 
-/// x itself, any shape. The recorder marks its node as one that needs no gradient: there the adjoint stops, and not in the
-/// vector-Jacobian product, which is that of the copy that it is. It is not fused with anything, so that it stays a node.
+/// x itself, any shape. The recorder marks its node as one that needs no gradient: there the adjoint stops,
+/// and not in the vector-Jacobian product, which is that of the copy that it is. It is not fused with
+/// anything, so that it stays a node.
 #[derive(Clone, Copy)]
 pub struct Stop;
 
-impl<R: Real> Op<R> for Stop {
-    fn name(&self) -> &'static str {
-        "stop_gradient"
+impl Moves for Stop {
+    const NAME: &'static str = "stop_gradient";
+    fn shape(&self, x: &[usize]) -> Result<Vec<usize>, String> {
+        Ok(x.to_vec())
     }
-    fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        Ok(one(x)?.to_vec())
+    fn apply<R: Real>(&self, _shapes: [&[usize]; 2], x: &[R], y: &mut [R]) {
+        y.copy_from_slice(x);
     }
-    fn reads(&self) -> Reads {
-        Reads::Nothing
-    }
-    fn flops(&self, _x: &[&[usize]], _y: &[usize]) -> u64 {
-        0
-    }
-    fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        out.y.copy_from_slice(x.value(0));
-    }
-    fn vjp(&self, _x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        if let Some((dx, fresh)) = dx.slot(0) {
-            copy_or_add(at.dy, dx, !fresh);
-        }
+    fn adjoint<R: Real>(&self, _shapes: [&[usize]; 2], dy: &[R], dx: &mut [R], add: bool) {
+        copy_or_add(dy, dx, add);
     }
 }
 
@@ -54,7 +47,7 @@ impl Checked for Stop {
         all.push((Stop, vec![Sample::points(&[-800.0, 0.0, 800.0])]));
         all
     }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+    fn refusals() -> Vec<Refusal<Self>> {
         vec![(Stop, vec![vec![2], vec![2]], "one input")]
     }
 }

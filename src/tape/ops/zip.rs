@@ -1,10 +1,16 @@
-//! Functions of two tensors, element by element, with broadcasting. One block each: value, the two derivatives, samples.
+//! Functions of two tensors, element by element, with broadcasting; what they compute is in `kernels/zip.rs`.
 
-use super::Chain;
+use super::conv::Convolve;
+use super::{Linear, MatMul, chain};
 use crate::Real;
-use crate::tape::broadcast::{Plan, Term, Terms, shape};
-use crate::tape::op::{Adjoints, Checked, Op, Operands, Output, Point, Reads, Registered, Sample};
+use crate::kernels::Activation;
+use crate::kernels::broadcast::{Plan, shape};
+use crate::kernels::chain::Chain;
+use crate::kernels::zip::{Add, Div, Function2, Max, Min, Mul, Sub, Zip, backward, forward};
+use crate::tape::op::{Adjoints, Op, Operands, Output, Point, Reads, Registered, two};
 use crate::tape::recorder::methods;
+use crate::tape::sample::{Checked, Refusal, Sample};
+use std::any::Any;
 
 methods! {
     /// a + b, with broadcasting (trailing axes aligned, sizes equal or 1).
@@ -15,198 +21,12 @@ methods! {
     mul(a, b) = Zip(Mul);
     /// a / b, element by element, with broadcasting.
     div(a, b) = Zip(Div);
-    /// The larger of a and b, with broadcasting; NaN if one is. Where they are equal each gets half of the adjoint.
+    /// The larger of a and b, with broadcasting; NaN if one is. Where they are equal each gets half of the
+    /// adjoint.
     max(a, b) = Zip(Max);
-    /// The smaller of a and b, with broadcasting; NaN if one is. Where they are equal each gets half of the adjoint.
+    /// The smaller of a and b, with broadcasting; NaN if one is. Where they are equal each gets half of the
+    /// adjoint.
     min(a, b) = Zip(Min);
-}
-
-/// y = f(a, b).
-pub trait Function2: Copy + Default + Send + Sync + 'static {
-    /// Its name.
-    const NAME: &'static str;
-    /// What the derivatives are computed from: the inputs, or nothing, where they are constant.
-    const READS: Reads;
-    /// Whether it is a + b: behind a matrix product, a bias.
-    const IS_SUM: bool = false;
-    /// f(a, b).
-    fn value<R: Real>(self, a: R, b: R) -> R;
-    /// dy df/da.
-    fn da<R: Real>(self, a: R, b: R, dy: R) -> R;
-    /// dy df/db.
-    fn db<R: Real>(self, a: R, b: R, dy: R) -> R;
-    /// Whether the derivative jumps where a = b.
-    const KINKED: bool = false;
-}
-
-/// A [`Function2`] as an operation.
-#[derive(Clone, Copy)]
-pub struct Zip<F>(pub F);
-
-/// a + b.
-#[derive(Clone, Copy, Default)]
-pub struct Add;
-impl Function2 for Add {
-    const NAME: &'static str = "add";
-    const IS_SUM: bool = true;
-    const READS: Reads = Reads::Nothing;
-    #[inline(always)]
-    fn value<R: Real>(self, a: R, b: R) -> R {
-        a + b
-    }
-    #[inline(always)]
-    fn da<R: Real>(self, _a: R, _b: R, dy: R) -> R {
-        dy
-    }
-    #[inline(always)]
-    fn db<R: Real>(self, _a: R, _b: R, dy: R) -> R {
-        dy
-    }
-}
-
-/// a - b.
-#[derive(Clone, Copy, Default)]
-pub struct Sub;
-impl Function2 for Sub {
-    const NAME: &'static str = "sub";
-    const READS: Reads = Reads::Nothing;
-    #[inline(always)]
-    fn value<R: Real>(self, a: R, b: R) -> R {
-        a - b
-    }
-    #[inline(always)]
-    fn da<R: Real>(self, _a: R, _b: R, dy: R) -> R {
-        dy
-    }
-    #[inline(always)]
-    fn db<R: Real>(self, _a: R, _b: R, dy: R) -> R {
-        -dy
-    }
-}
-
-/// a b.
-#[derive(Clone, Copy, Default)]
-pub struct Mul;
-impl Function2 for Mul {
-    const NAME: &'static str = "mul";
-    const READS: Reads = Reads::Inputs;
-    #[inline(always)]
-    fn value<R: Real>(self, a: R, b: R) -> R {
-        a * b
-    }
-    #[inline(always)]
-    fn da<R: Real>(self, _a: R, b: R, dy: R) -> R {
-        dy * b
-    }
-    #[inline(always)]
-    fn db<R: Real>(self, a: R, _b: R, dy: R) -> R {
-        dy * a
-    }
-}
-
-/// a / b.
-#[derive(Clone, Copy, Default)]
-pub struct Div;
-impl Function2 for Div {
-    const NAME: &'static str = "div";
-    const READS: Reads = Reads::Inputs;
-    #[inline(always)]
-    fn value<R: Real>(self, a: R, b: R) -> R {
-        a / b
-    }
-    #[inline(always)]
-    fn da<R: Real>(self, _a: R, b: R, dy: R) -> R {
-        dy / b
-    }
-    #[inline(always)]
-    fn db<R: Real>(self, a: R, b: R, dy: R) -> R {
-        -dy * (a / b) / b
-    }
-}
-
-/// The larger of a and b; NaN if one of them is. Where they are equal each gets half of the adjoint.
-#[derive(Clone, Copy, Default)]
-pub struct Max;
-impl Function2 for Max {
-    const NAME: &'static str = "max";
-    const READS: Reads = Reads::Inputs;
-    const KINKED: bool = true;
-    #[inline(always)]
-    fn value<R: Real>(self, a: R, b: R) -> R {
-        larger(a, b)
-    }
-    #[inline(always)]
-    fn da<R: Real>(self, a: R, b: R, dy: R) -> R {
-        dy * share(a, b)
-    }
-    #[inline(always)]
-    fn db<R: Real>(self, a: R, b: R, dy: R) -> R {
-        dy * share(b, a)
-    }
-}
-
-/// The smaller of a and b; NaN if one of them is. Where they are equal each gets half of the adjoint.
-#[derive(Clone, Copy, Default)]
-pub struct Min;
-impl Function2 for Min {
-    const NAME: &'static str = "min";
-    const READS: Reads = Reads::Inputs;
-    const KINKED: bool = true;
-    #[inline(always)]
-    fn value<R: Real>(self, a: R, b: R) -> R {
-        -larger(-a, -b)
-    }
-    #[inline(always)]
-    fn da<R: Real>(self, a: R, b: R, dy: R) -> R {
-        dy * share(b, a)
-    }
-    #[inline(always)]
-    fn db<R: Real>(self, a: R, b: R, dy: R) -> R {
-        dy * share(a, b)
-    }
-}
-
-/// max(a, b), NaN if one of them is.
-#[inline(always)]
-pub fn larger<R: Real>(a: R, b: R) -> R {
-    if a > b || a.is_nan() { a } else { b }
-}
-
-/// What the maximum's adjoint gives to a.
-#[inline(always)]
-fn share<R: Real>(a: R, b: R) -> R {
-    let equal = if a == b { R::of(0.5) } else { R::zero() };
-    if a > b { R::one() } else { equal }
-}
-
-/// f(a, b).
-#[derive(Clone, Copy)]
-pub struct Value<F>(pub F);
-impl<F: Function2> Term for Value<F> {
-    #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, a: R, b: R, _: R) -> R {
-        self.0.value(a, b)
-    }
-}
-
-/// The term of the adjoint of a.
-#[derive(Clone, Copy)]
-pub struct OfA<F>(pub F);
-impl<F: Function2> Term for OfA<F> {
-    #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, a: R, b: R, dy: R) -> R {
-        self.0.da(a, b, dy)
-    }
-}
-
-/// The term of the adjoint of b.
-#[derive(Clone, Copy)]
-pub struct OfB<F>(pub F);
-impl<F: Function2> Term for OfB<F> {
-    #[inline(always)]
-    fn at<R: Real, const FMA: bool>(self, b: R, a: R, dy: R) -> R {
-        self.0.db(a, b, dy)
-    }
 }
 
 impl<R: Real, F: Function2> Op<R> for Zip<F>
@@ -217,39 +37,37 @@ where
         F::NAME
     }
     fn shape(&self, x: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let [a, b] = x else { return Err("two inputs".to_string()) };
+        let [a, b] = two(x)?;
         shape(a, b).ok_or_else(|| "shapes that broadcast (aligned at the last axis, sizes equal or 1)".to_string())
     }
     fn reads(&self) -> Reads {
         F::READS
     }
-    fn absorb(&self, at: usize, producer: &dyn Op<R>) -> Option<Box<dyn Op<R>>> {
-        if F::IS_SUM && at == 0 { producer.with_bias() } else { None }
-    }
-    fn chain(&self) -> Option<Chain<R>> {
-        Some(Chain::one(*self, 2))
+    fn fuse(&self, at: usize, producer: &dyn Op<R>) -> Option<Box<dyn Op<R>>> {
+        let biased = if F::IS_SUM && at == 0 { biased(producer) } else { None };
+        biased.or_else(|| chain::behind(Chain::one(*self, 2), at, producer))
     }
     fn flops(&self, _x: &[&[usize]], y: &[usize]) -> u64 {
         y.iter().product::<usize>() as u64
     }
     fn forward(&self, x: Operands<'_, R>, out: Output<'_, R>) {
-        let (a, b) = (x.value(0), x.value(1));
-        Plan::new(x.shape(0), x.shape(1), x.out_shape()).map(&Value(self.0), true, [a, b, &[]], out.y);
+        forward(self.0, Plan::new(x.shape(0), x.shape(1), x.out_shape()), x.value(0), x.value(1), out.y);
     }
     fn vjp(&self, x: Operands<'_, R>, at: Point<'_, R>, dx: &mut Adjoints<'_, R>) {
-        let plan = Plan::new(x.shape(0), x.shape(1), x.out_shape());
-        let (a, b, dy) = (x.value(0), x.value(1), &*at.dy);
-        // A derivative that reads nothing is a constant: what it makes of dy = 1.
-        let constant = F::READS == Reads::Nothing;
-        if let Some((da, fresh)) = dx.slot(0) {
-            let of = Terms::Of(&OfA(self.0), [a, b, dy]);
-            plan.sum(0, if constant { Terms::Times(self.0.da(0.0, 0.0, 1.0), dy) } else { of }, fresh, da);
-        }
-        if let Some((db, fresh)) = dx.slot(1) {
-            let of = Terms::Of(&OfB(self.0), [b, a, dy]);
-            plan.sum(1, if constant { Terms::Times(self.0.db(0.0, 0.0, 1.0), dy) } else { of }, fresh, db);
-        }
+        backward(self.0, Plan::new(x.shape(0), x.shape(1), x.out_shape()), [x.value(0), x.value(1), at.dy], dx);
     }
+}
+
+/// A product or a convolution, and the sum of its result and a bias, its then last input, in one pass.
+fn biased<R: Real>(producer: &dyn Op<R>) -> Option<Box<dyn Op<R>>> {
+    let producer: &dyn Any = producer;
+    if let Some(product) = producer.downcast_ref::<MatMul>() {
+        let plain = product.transposed == [false, false];
+        return plain.then(|| Box::new(Linear { activation: Activation::Identity }) as Box<dyn Op<R>>);
+    }
+    // The same operation with three inputs; what has a bias already has four then, which the shape rule
+    // refuses.
+    Some(Box::new(*producer.downcast_ref::<Convolve>()?))
 }
 
 impl<F: Function2> Checked for Zip<F> {
@@ -280,7 +98,7 @@ impl<F: Function2> Checked for Zip<F> {
         all.push((op, vec![Sample::points(&[-800.0, 800.0, 1.0, 1e-3]), Sample::points(&[800.0, 0.5, -800.0, -1.0])]));
         all
     }
-    fn refusals() -> Vec<(Self, Vec<Vec<usize>>, &'static str)> {
+    fn refusals() -> Vec<Refusal<Self>> {
         let op = Zip(F::default());
         vec![(op, vec![vec![2, 3], vec![2]], "broadcast"), (op, vec![vec![0], vec![2]], "broadcast"), (op, vec![vec![1]], "two inputs")]
     }

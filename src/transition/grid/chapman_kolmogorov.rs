@@ -1,8 +1,8 @@
 use super::Line;
-use crate::transition::{OneStep, rows};
+use crate::par;
+use crate::transition::rows::{self, RowLaw};
 use crate::{Error, Result};
 use ndarray::{Array1, Axis};
-use rayon::prelude::*;
 
 /// The law p_n of a chain in one dimension, on a grid, step by step (Chapman and Kolmogorov):
 ///
@@ -46,7 +46,7 @@ impl ChapmanKolmogorov {
     ///
     /// # Errors
     /// As [`ChapmanKolmogorov::step`]; `grid` gives the cells, its density is not used.
-    pub fn from_point<T: OneStep<f64>>(law: &T, x: f64, from: f64, to: f64, grid: &Line) -> Result<Self> {
+    pub fn from_point(law: &dyn RowLaw<f64>, x: f64, from: f64, to: f64, grid: &Line) -> Result<Self> {
         let start = ndarray::array![[x]];
         let (mean, variance) = rows::moments(law, from, to, start.view())?;
         let (mean, variance) = (mean[[0, 0]], variance[[0, 0, 0]]);
@@ -63,7 +63,7 @@ impl ChapmanKolmogorov {
     ///
     /// # Errors
     /// A law that is not one-dimensional, or not positive definite at a point of the grid; a grid that is too coarse for its steps.
-    pub fn step<T: OneStep<f64>>(&mut self, law: &T, from: f64, to: f64) -> Result<()> {
+    pub fn step(&mut self, law: &dyn RowLaw<f64>, from: f64, to: f64) -> Result<()> {
         if law.dim() != 1 {
             return Err(Error::invalid("Chapman-Kolmogorov: dimension of the law", "1", law.dim()));
         }
@@ -85,22 +85,19 @@ impl ChapmanKolmogorov {
             }
             from_x.push((*m, 1.0 / v, self.law.density()[i] * self.law.spacing() / (std::f64::consts::TAU * v).sqrt()));
         }
-        let new: Vec<(f64, f64)> = (0..x.len())
-            .into_par_iter()
-            .map(|j| {
-                let (y, mut p, mut pull) = (self.law.x(j), 0.0, 0.0);
-                for (m, precision, weight) in &from_x {
-                    let z = y - m;
-                    let q = z * precision;
-                    if q * z < REACH * REACH {
-                        let share = weight * (-0.5 * q * z).exp();
-                        p += share;
-                        pull += share * q;
-                    }
+        let new = par::map(x.len(), |j| {
+            let (y, mut p, mut pull) = (self.law.x(j), 0.0, 0.0);
+            for (m, precision, weight) in &from_x {
+                let z = y - m;
+                let q = z * precision;
+                if q * z < REACH * REACH {
+                    let share = weight * (-0.5 * q * z).exp();
+                    p += share;
+                    pull += share * q;
                 }
-                (p, -pull / p)
-            })
-            .collect();
+            }
+            (p, -pull / p)
+        });
         for (i, (p, score)) in new.into_iter().enumerate() {
             self.law.density_mut()[i] = p;
             self.score[i] = score;
@@ -123,7 +120,7 @@ impl ChapmanKolmogorov {
     ///
     /// # Errors
     /// As [`ChapmanKolmogorov::step`]; no step.
-    pub fn extrapolated<T: OneStep<f64>>(law: &T, x: f64, from: f64, to: f64, steps: usize, grid: &Line) -> Result<(Line, Vec<f64>)> {
+    pub fn extrapolated(law: &dyn RowLaw<f64>, x: f64, from: f64, to: f64, steps: usize, grid: &Line) -> Result<(Line, Vec<f64>)> {
         if steps == 0 {
             return Err(Error::invalid("Chapman-Kolmogorov: steps", ">= 1", steps));
         }

@@ -32,12 +32,12 @@ fn x_dim<S: Sde<f64>>(sde: &S) -> usize {
 
 #[test]
 fn exact_laws_are_those_of_their_equations() {
-    let speeds = [Speed::constant(0.8), Speed::linear(0.1, 3.0, 1.0), Speed::cosine(1.1, 0.008, 6.0)].map(Result::unwrap);
-    for speed in speeds {
-        is_the_law_of("vp", &VariancePreserving::new(2, speed).unwrap());
-        is_the_law_of("sub-vp", &SubVariancePreserving::new(2, speed).unwrap());
-        is_the_law_of("time-changed", &TimeChanged::new(matrix_process(), speed));
-        is_the_law_of("time-changed ve", &TimeChanged::new(VarianceExploding::new(1, 0.7).unwrap(), speed));
+    let clocks = [Clock::constant(0.8), Clock::linear(0.1, 3.0, 1.0), Clock::cosine(1.1, 0.008, 6.0)].map(Result::unwrap);
+    for clock in clocks {
+        is_the_law_of("vp", &VariancePreserving::new(2, clock).unwrap());
+        is_the_law_of("sub-vp", &SubVariancePreserving::new(2, clock).unwrap());
+        is_the_law_of("time-changed", &TimeChanged::new(matrix_process(), clock));
+        is_the_law_of("time-changed ve", &TimeChanged::new(VarianceExploding::new(1, 0.7).unwrap(), clock));
     }
     is_the_law_of("ve", &VarianceExploding::new(2, 0.7).unwrap());
     is_the_law_of("ou", &matrix_process());
@@ -49,13 +49,13 @@ fn exact_laws_are_those_of_their_equations() {
 fn a_planted_error_is_not_the_law() {
     struct Wrong(VariancePreserving);
     impl Linear for Wrong {
-        type Law = ScalarLaw;
+        type Transition = ScalarLaw;
         fn law(&self, from: f64, to: f64) -> Result<ScalarLaw> {
             let law = self.0.law(from, to)?;
             Ok(ScalarLaw::new(1, law.decay(), law.sd() * 1.01))
         }
     }
-    let right = VariancePreserving::new(1, Speed::constant(1.0).unwrap()).unwrap();
+    let right = VariancePreserving::new(1, Clock::constant(1.0).unwrap()).unwrap();
     let law = Wrong(right).law(0.0, 1e-6).unwrap();
     let (_, sigma) = coefficients(&right, 0.0, &[0.0f64]);
     assert!(!close(&(law.covariance() / 1e-6), &sigma.dot(&sigma.t()), 1e-4));
@@ -129,4 +129,50 @@ fn exact_steps_draw_from_the_law() {
         assert!((m - mean[i]).abs() <= SIGMAS * (c[[i, i]] / n as f64).sqrt(), "{m}");
     }
     assert!(law.step(&mut [0.0f64; 3], PATHS).is_err());
+}
+
+/// Short steps and long ones keep the digits of map, shift and covariance. A = [[a, c], [0, b]] has closed forms:
+/// e^(-A h) = [[e^(-a h), -c (e^(-a h) - e^(-b h))/(b - a)], [0, e^(-b h)]].
+#[test]
+fn short_and_long_steps_keep_their_digits() {
+    let relative = |got: f64, exact: f64, tolerance: f64, what: &str| {
+        let error = (got / exact - 1.0).abs();
+        assert!(error <= tolerance, "{what}: {got:e} for {exact:e}, off by {error:e}");
+    };
+    let ((a, b, c), m) = ((1.0, 2.0, 0.5), [3.0, -1.0]);
+    let ou = OrnsteinUhlenbeck::new(array![[a, c], [0.0, b]].view(), array![m[0], m[1]].view(), Array2::eye(2).view()).unwrap();
+    for h in [1e-12, 1e-9, 1e-6, 1e-3, 0.1, 1.0, 10.0, 30.0, 100.0] {
+        let law = ou.law(0.0, h).unwrap();
+        let (map, shift) = (law.map(), law.shift());
+        // As differences that do not cancel: e^(-a h) - e^(-b h) = -e^(-a h) (e^(-(b - a) h) - 1).
+        let upper = c / (b - a) * (-a * h).exp() * (-(b - a) * h).exp_m1();
+        // A matrix is right to the rounding of |A| h, as e^(-a h) is for a h that is.
+        let tolerance = 1e-14 * (1.0 + h);
+        relative(map[[0, 0]], (-a * h).exp(), tolerance, &format!("map at {h}"));
+        relative(map[[1, 1]], (-b * h).exp(), 4.0 * tolerance, &format!("map at {h}"));
+        relative(map[[0, 1]], upper, 4.0 * tolerance, &format!("map at {h}"));
+        relative(shift[0], -(-a * h).exp_m1() * m[0] - upper * m[1], 1e-14, &format!("shift at {h}"));
+        relative(shift[1], -(-b * h).exp_m1() * m[1], 1e-14, &format!("shift at {h}"));
+        relative(law.covariance()[[1, 1]], -(-2.0 * b * h).exp_m1() / (2.0 * b), 1e-14, &format!("covariance at {h}"));
+    }
+    // Coordinates that do not touch each other: the slow one does not cost the fast one its digits, nor the other way round.
+    let apart = OrnsteinUhlenbeck::new(array![[20.0, 0.0], [0.0, 1e-3]].view(), array![1.0, 1.0].view(), Array2::eye(2).view()).unwrap();
+    let law = apart.law(0.0, 3.0).unwrap();
+    relative(law.map()[[0, 0]], (-60f64).exp(), 1e-12, "fast");
+    relative(law.map()[[1, 1]], (-3e-3f64).exp(), 1e-15, "slow");
+    relative(law.shift()[1], -(-3e-3f64).exp_m1(), 1e-14, "slow shift");
+    // A spring swings, and its matrix is none of the above: against the Taylor series.
+    let (drift, mean) = (array![[0.0, -1.0], [4.0, 0.3]], array![1.5, 0.25]);
+    let spring = OrnsteinUhlenbeck::new(drift.view(), mean.view(), array![[0.0], [1.0]].view()).unwrap();
+    for h in [1e-9, 1e-6, 1e-3, 0.1] {
+        let (mut term, mut series) = (mean.clone(), Array1::<f64>::zeros(2));
+        for n in 1..30 {
+            term = drift.dot(&term) * (-h / f64::from(n));
+            series -= &term;
+        }
+        let shift = spring.law(0.0, h).unwrap().shift();
+        for j in 0..2 {
+            relative(shift[j], series[j], 1e-14, &format!("spring at {h}"));
+        }
+    }
 }

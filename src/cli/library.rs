@@ -1,0 +1,280 @@
+//! The engine that is this library: data, latent space, reference, training and samples joined for the commands.
+
+use super::args::Method as MethodArg;
+use super::engine::{Engine, Model, Sampling};
+use super::metrics_log::Step;
+use super::plot::{self, Canvas};
+use super::summary::Metric;
+use crate::config::{Config, ObjectiveKind, Precision, SdeKind};
+use crate::data::{self, Dataset, Encoder, MAX_NUMBERS};
+use crate::metrics::{self, ModeSpace, nearest};
+use crate::rng::Purpose;
+use crate::sample::Method;
+use crate::sde::{Clock, ComponentStep, Linear, LinearLaw, Paths, SubVariancePreserving, VarianceExploding};
+use crate::train::{Checkpoint, Generator, Likelihood, Prepared, Reference, Settled, State, Trainer, prepare, read_data};
+use crate::{Error, Real, Result};
+use ndarray::{Array2, Array3, ArrayView2, Axis, s};
+use std::cell::OnceCell;
+use std::path::Path;
+
+/// Images shown, and pairs a row.
+const IMAGES: usize = 40;
+const COLUMNS: usize = 8;
+/// Points of each set whose likelihood is computed, and the steps it takes.
+const LIKELIHOOD_POINTS: usize = 1000;
+const LIKELIHOOD_STEPS: usize = 24;
+/// Paths shown, and the steps they are shown at.
+const PATHS: usize = 60;
+const FRAMES: usize = 60;
+/// Arrows a side.
+const ARROWS: usize = 26;
+
+/// Makes models of the precision that the configuration asks for.
+pub struct Library;
+
+impl Engine for Library {
+    fn begin(&self, config: &Config) -> Result<Box<dyn Model>> {
+        Ok(match config.train.precision {
+            Precision::F32 => Box::new(Run::<f32>::begin(config)?),
+            Precision::F64 => Box::new(Run::<f64>::begin(config)?),
+        })
+    }
+
+    fn load(&self, config: &Config, checkpoint: &Path) -> Result<Box<dyn Model>> {
+        Ok(match config.train.precision {
+            Precision::F32 => Box::new(Run::<f32>::load(config, checkpoint)?),
+            Precision::F64 => Box::new(Run::<f64>::load(config, checkpoint)?),
+        })
+    }
+
+    fn resume(&self, config: &Config, checkpoint: &Path) -> Result<Box<dyn Model>> {
+        Ok(match config.train.precision {
+            Precision::F32 => Box::new(Run::<f32>::load(config, checkpoint)?.trainable()?),
+            Precision::F64 => Box::new(Run::<f64>::load(config, checkpoint)?.trainable()?),
+        })
+    }
+}
+
+/// A run in precision `R`. Data are read when they are needed: generating from a checkpoint needs none.
+struct Run<R: Real> {
+    /// With horizon and steps chosen.
+    config: Settled,
+    encoder: Encoder,
+    reference: Reference,
+    /// The state that was loaded; unused once there is a trainer.
+    state: Option<State<R>>,
+    trainer: Option<Trainer<R>>,
+    data: OnceCell<Dataset>,
+    /// Hash of the data of the checkpoint.
+    hash: Option<u64>,
+}
+
+impl<R: Real> Run<R> {
+    fn begin(config: &Config) -> Result<Self> {
+        let prepared = prepare(config)?;
+        let trainer = Some(prepared.trainer()?);
+        let Prepared { config, data, encoder, reference, .. } = prepared;
+        let hash = Some(data.hash());
+        Ok(Run { config, encoder, reference, state: None, trainer, data: OnceCell::from(data), hash })
+    }
+
+    fn load(config: &Config, checkpoint: &Path) -> Result<Self> {
+        let Checkpoint { config, state, reference, encoder, data } = Checkpoint::read(checkpoint, config)?;
+        let run = Run { config, encoder, reference, state: Some(state), trainer: None, data: OnceCell::new(), hash: Some(data) };
+        run.generator()?; // what does not fit the configuration is refused now
+        Ok(run)
+    }
+
+    /// The run with its trainer, on the data of the checkpoint.
+    fn trainable(mut self) -> Result<Self> {
+        let x = self.encoder.encode(self.data()?.points.view())?;
+        let state = self.current()?.clone();
+        self.trainer = Some(Trainer::resume(&self.config, &self.reference, x.view(), state)?);
+        self.state = None;
+        Ok(self)
+    }
+
+    fn data(&self) -> Result<&Dataset> {
+        if let Some(data) = self.data.get() {
+            return Ok(data);
+        }
+        let data = read_data(&self.config)?;
+        if self.hash.is_some_and(|h| h != data.hash()) {
+            return Err(Error::refused("data", "differ from those that the checkpoint was trained on; start a new run with them"));
+        }
+        Ok(self.data.get_or_init(|| data))
+    }
+
+    fn current(&self) -> Result<&State<R>> {
+        let trained = self.trainer.as_ref().map(Trainer::state).or(self.state.as_ref());
+        trained.ok_or_else(|| Error::refused("model", "has neither a trainer nor a checkpoint"))
+    }
+
+    fn generator(&self) -> Result<Generator<R>> {
+        Ok(Generator::new(&self.config, &self.reference, self.current()?)?.through(self.encoder.clone()))
+    }
+
+    fn images(&self, samples: ArrayView2<f64>, data: &Dataset, shape: data::ImageShape) -> Result<Canvas> {
+        let shown = samples.slice(s![..IMAGES.min(samples.nrows()), ..]);
+        let rows: Vec<usize> = nearest(shown, data.points.view())?.iter().map(|(row, _)| *row).collect();
+        Ok(plot::image_grid(shown, data.points.select(Axis(0), &rows).view(), shape, COLUMNS))
+    }
+
+    /// The learned score at the smallest time, on a grid over the data.
+    fn score_field(&self, samples: ArrayView2<f64>, data: &Dataset) -> Result<Canvas> {
+        let window = plot::window(data.points.view());
+        let at = |axis: usize, i: usize| {
+            let [low, high] = window[axis];
+            low + (high - low) * (i as f64 + 0.5) / ARROWS as f64
+        };
+        let grid = Array2::from_shape_fn((ARROWS * ARROWS, 2), |(i, axis)| at(axis, if axis == 0 { i % ARROWS } else { i / ARROWS }));
+        // Half way in ln(noise / signal): late enough to be smooth, early enough to show the data.
+        let t = (self.config.sde.t_min * self.config.sde.horizon).sqrt();
+        let score = self.generator()?.score(t, grid.view())?;
+        Ok(plot::score_field(window, samples, grid.view(), score.view(), &format!("learned score at t = {t:.2}")))
+    }
+
+    /// Noising paths from data and generating paths from the reference, [steps, n, d] each.
+    fn paths(&self, data: &Dataset) -> Result<Canvas> {
+        let (c, d) = (&self.config, self.reference.whitening.dim());
+        let starts = metrics::subset(data.points.view(), PATHS, c.train.seed, 9);
+        let mut u: Vec<f64> = self.reference.whitening.whiten(starts.view())?.iter().copied().collect();
+        let n = starts.nrows();
+        let mut forward = Array3::zeros((FRAMES + 1, n, d));
+        let step = ComponentStep::<f64>::new(&self.reference.mixture, c.sde.beta)?;
+        let exploding = VarianceExploding::new(d, c.sde.beta)?;
+        let sub_preserving = SubVariancePreserving::new(d, Clock::constant(c.sde.beta)?)?;
+        // Later steps are longer: most of the way is gone early.
+        let time = |i: usize| c.sde.horizon * (i as f64 / FRAMES as f64).powi(2);
+        for i in 0..=FRAMES {
+            if i > 0 {
+                let paths = Paths { seed: c.train.seed, purpose: Purpose::Picture, step: i as u64 };
+                match c.sde.kind {
+                    SdeKind::Ve => exploding.law(time(i - 1), time(i))?.step(&mut u, paths)?,
+                    SdeKind::SubVp => sub_preserving.law(time(i - 1), time(i))?.step(&mut u, paths)?,
+                    _ => step.step(time(i) - time(i - 1), &mut u, paths)?,
+                }
+            }
+            let points = Array2::from_shape_vec((n, d), u.clone()).map_err(|e| Error::refused("paths", e.to_string()))?;
+            forward.index_axis_mut(Axis(0), i).assign(&self.reference.whitening.unwhiten(points.view())?);
+        }
+        let frames = self.generator()?.trajectories(PATHS, c.train.seed, FRAMES)?;
+        let views: Vec<_> = frames.iter().map(|f| f.view()).collect();
+        let backward = ndarray::stack(Axis(0), &views).map_err(|e| Error::refused("paths", e.to_string()))?;
+        Ok(plot::trajectories(forward.view(), backward.view()))
+    }
+}
+
+impl<R: Real> Model for Run<R> {
+    fn done(&self) -> usize {
+        self.current().map_or(0, |s| s.optimiser.step as usize)
+    }
+
+    fn step(&mut self) -> Result<Step> {
+        let trainer = self.trainer.as_mut().ok_or_else(|| Error::refused("model", "was loaded to generate, not to be trained"))?;
+        let r = trainer.step()?;
+        let more = vec![("deviation", r.deviation), ("gradient", r.gradient), ("rate", r.rate)];
+        Ok(Step { step: r.step as usize, loss: r.loss, more, groups: r.groups })
+    }
+
+    fn save(&self, checkpoint: &Path) -> Result<()> {
+        let data = match self.hash {
+            Some(hash) => hash,
+            None => self.data()?.hash(),
+        };
+        let (config, state) = (self.config.clone(), self.current()?.clone());
+        Checkpoint { config, state, reference: self.reference.clone(), encoder: self.encoder.clone(), data }.write(checkpoint)
+    }
+
+    fn sample(&self, how: Sampling) -> Result<Array2<f64>> {
+        let method = match how.method {
+            MethodArg::Ode => Method::Ode,
+            MethodArg::Sde => Method::Sde,
+            MethodArg::Pc => Method::Pc,
+        };
+        let d = self.encoder.data_dim(self.reference.whitening.dim());
+        if how.n > MAX_NUMBERS / d {
+            return Err(Error::invalid("--n", format!("at most {} for samples of {d} numbers", MAX_NUMBERS / d), how.n));
+        }
+        self.generator()?.sample(how.n, how.seed, method, how.steps)
+    }
+
+    fn evaluate(&self, samples: ArrayView2<f64>, seed: u64, resamples: usize) -> Result<Vec<Metric>> {
+        let (modes, latent) = (self.reference.in_data_units()?, self.encoder.encode(samples)?);
+        let fitted = ModeSpace { mixture: &modes, samples: latent.view() };
+        let all = metrics::evaluate(samples, self.data()?, Some(fitted), seed, resamples)?.measures;
+        let metric = |m: metrics::Measure| {
+            let (name, meaning) = (m.name.to_owned(), m.meaning.to_owned());
+            Metric { name, value: m.value, floor: m.floor, interval: m.interval, meaning }
+        };
+        Ok(all.into_iter().map(metric).collect())
+    }
+
+    fn likelihood(&self, seed: u64) -> Result<Metric> {
+        let data = self.data()?;
+        let mut model = Likelihood::new(&self.config, &self.reference, self.current()?)?;
+        let mut nll = |x: ArrayView2<f64>, which| -> Result<(f64, f64)> {
+            let x = metrics::subset(x, LIKELIHOOD_POINTS, seed, which);
+            let p = -model.log_density(self.encoder.encode(x.view())?.view(), LIKELIHOOD_STEPS)?;
+            Ok((p.mean().unwrap_or(f64::NAN), p.std(1.0) / (p.len() as f64).sqrt()))
+        };
+        let ((value, error), (training, _)) = (nll(data.held_out.view(), 1)?, nll(data.points.view(), 2)?);
+        Ok(Metric {
+            name: "nll_held_out".to_owned(),
+            value: Some(value),
+            floor: Some(training),
+            interval: Some([value - 1.96 * error, value + 1.96 * error]),
+            meaning: "mean negative log-likelihood of held-out points under the model's flow; floor: of training points".to_owned(),
+        })
+    }
+
+    fn pictures(&self, samples: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>> {
+        let data = self.data()?;
+        if let Some(shape) = data.images {
+            return Ok(vec![("samples", self.images(samples, data, shape)?)]);
+        }
+        if data.dim() < 2 {
+            return Ok(Vec::new());
+        }
+        let shown = metrics::subset(samples, data.points.nrows(), self.config.train.seed, 8);
+        let mut pictures = vec![("samples", plot::samples_beside_data(data.points.view(), shown.view()))];
+        if data.dim() == 2 && self.encoder == Encoder::Identity {
+            if self.config.objective.kind != ObjectiveKind::ComponentFlow {
+                pictures.push(("score", self.score_field(samples, data)?));
+            }
+            pictures.push(("paths", self.paths(data)?));
+        }
+        Ok(pictures)
+    }
+
+    fn facts(&self) -> Vec<(String, String)> {
+        let mut facts = vec![
+            ("dimension".to_owned(), self.reference.whitening.dim().to_string()),
+            ("components of the reference".to_owned(), self.reference.mixture.components().to_string()),
+            ("vector level".to_owned(), crate::simd::level().name().to_owned()),
+        ];
+        if let Some(trainer) = &self.trainer {
+            facts.push(("parameters".to_owned(), trainer.state().params.len().to_string()));
+            let (hits, bytes) = trainer.bank();
+            if hits > 0.0 {
+                facts.push((
+                    "trajectory bank".to_owned(),
+                    format!("{:.0} % of the steps take paths that are there, {:.1} MB", 100.0 * hits, bytes as f64 / 1e6),
+                ));
+            }
+            if trainer.simulation_share().is_finite() {
+                facts.push(("noising the data".to_owned(), format!("{:.0} % of the training time", 100.0 * trainer.simulation_share())));
+            }
+            facts.extend(trainer.state().prices.map(|prices| ("control chosen".to_owned(), prices.to_string())));
+        }
+        if let Some(data) = self.data.get() {
+            facts.push(("data".to_owned(), format!("{} for training, {} held out", data.points.nrows(), data.held_out.nrows())));
+        }
+        if let Encoder::Pca(pca) = &self.encoder {
+            facts.push(("variance in the latent space".to_owned(), format!("{:.1} %", 100.0 * pca.explained())));
+        }
+        facts.extend(self.config.choices().iter().map(|n| ("chosen".to_owned(), n.clone())));
+        facts.extend(self.reference.notes.iter().map(|n| ("reference".to_owned(), n.clone())));
+        facts
+    }
+}
