@@ -283,7 +283,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         Checkpoint::of(&prepared, &trainer).save(dir.path()).unwrap();
         let read = Checkpoint::<R>::load(dir.path()).unwrap();
-        assert!(read.state == *trainer.state() && read.config == prepared.config, "{settings:?}");
+        assert!(read.state == *trainer.state() && *read.config == *prepared.config, "{settings:?}");
         assert!(read.encoder == prepared.encoder && read.data == prepared.data.hash(), "{settings:?}");
 
         let written = prepared.generator(&trainer).unwrap().sample(20, 5, Method::Ode, None);
