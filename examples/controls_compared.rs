@@ -1,10 +1,12 @@
-//! What each control variate of score matching is worth at equal evaluations of the network, and at equal wall time: medians over five seeds.
+//! What each control variate of score matching is worth at equal evaluations of the network, and at equal
+//! wall time: medians over five seeds.
 //!
 //!     cargo run --release --example controls_compared            # about fifteen minutes on two cores
 //!     cargo run --release --example controls_compared -- 1       # one seed
 //!
-//! Three settings: four modes in the plane, and four with the weights .55, .25, .15 and .05 of an almost fourfold symmetry, both on Euler chains of 200
-//! steps; the latent space of handwritten digits, with the component-wise step in four steps. The budget is that of the steps that pairs take.
+//! Three settings: four modes in the plane, and four with the weights .55, .25, .15 and .05 of an almost
+//! fourfold symmetry, both on Euler chains of 200 steps; the latent space of handwritten digits, with the
+//! component-wise step in four steps. The budget is that of the steps that pairs take.
 
 use ndsm::config::{Config, Control, Setting};
 use ndsm::metrics::evaluate;
@@ -82,7 +84,8 @@ fn main() -> Result<()> {
         "| | control | ms a step | outliers, equal evaluations | sliced W2 | outliers, equal time | sliced W2 |\n|---|---|---|---|---|---|---|"
     );
     for task in &tasks() {
-        // The time of a step, the least of some, each in its turn: a slow minute of the machine meets all of them.
+        // The time of a step, the least of some, each in its turn: a slow minute of the machine meets all of
+        // them.
         let mut seconds = vec![vec![]; CONTROLS.len()];
         for _ in 0..5 {
             for (control, seconds) in CONTROLS.iter().zip(&mut seconds) {

@@ -1,6 +1,7 @@
 //! The learned score of a run at points from standard input, one a line, without the command line:
 //!
-//!     echo "4.0 3.5" | cargo run --release --no-default-features --features files --example score_points -- runs/RUN 0.1
+//!     cargo build --release --no-default-features --features files --example score_points
+//!     echo "4.0 3.5" | target/release/examples/score_points runs/RUN 0.1
 
 use ndsm::train::Generator;
 use ndsm::{Error, Result};

@@ -102,8 +102,8 @@ fn a_killed_run_resumes_to_the_same_bytes() {
     assert!(log("killed") == log("whole"), "logs differ");
 }
 
-/// A program trains the first steps of a run, and the command line the rest; the run has the bytes of one that was not broken off,
-/// and the program has its samples.
+/// A program trains the first steps of a run, and the command line the rest; the run has the bytes of one that
+/// was not broken off, and the program has its samples.
 #[test]
 fn a_saved_model_is_taken_up_by_the_command_line_and_back() {
     use ndsm::config::{Config, Setting};

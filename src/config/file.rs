@@ -9,8 +9,9 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// The settings of a file.
 /// # Errors
-/// A sentence that names the file, and the line where TOML itself is broken, for an unreadable file, an unknown table or
-/// key (with the nearest known one), and for a value that is no number, text, truth value or list.
+/// A sentence that names the file, and the line where TOML itself is broken, for an unreadable file, an
+/// unknown table or key (with the nearest known one), and for a value that is no number, text, truth value or
+/// list.
 pub fn read(path: &Path) -> Result<Vec<Setting>> {
     let size = std::fs::metadata(path).map_err(|e| Error::bad_file(path, format!("cannot be read: {e}")))?;
     if !size.is_file() {

@@ -166,7 +166,7 @@ tables! {
         kind: NetworkKind = |_| NetworkKind::default(), ANY;
         /// Units of a hidden layer.
         width: usize = |_| 256, from_to(1.0, 16_384.0);
-        /// Hidden layers; blocks of two of a "residual" network.
+        /// Hidden layers, or blocks of two of a "residual" network.
         depth: usize = |_| 3, from_to(1.0, 64.0);
         /// How the output becomes a score.
         parametrisation: Parametrisation = |c| if c.sde.kind == SdeKind::Ve { Parametrisation::Scaled } else { Parametrisation::Residual }, ANY;

@@ -34,11 +34,11 @@ pub struct Sizes {
     pub frequencies: usize,
 }
 
-/// What a score network is: layers, and a formula on them. [`ScoreNet::of`] makes a network of it, which records itself for
-/// training and evaluates itself without a tape, by the same formula.
+/// What a score network is: layers, and a formula on them. [`ScoreNet::of`] makes a network of it, which
+/// records itself for training and evaluates itself without a tape, by the same formula.
 ///
-/// The formula maps rows [point over its standard deviation, features of the time] to rows as long as the point;
-/// [`Operations::columns`] parts the two.
+/// The formula maps rows [point over its standard deviation, features of the time] to rows as long as the
+/// point; [`Operations::columns`] parts the two.
 ///
 /// ```
 /// use ndsm::nn::{Architecture, Inference, Layers, Operations, ScoreNet, Start, Value};
@@ -86,8 +86,8 @@ pub trait Architecture: fmt::Debug + Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Value(pub(super) usize);
 
-/// What formulas are written in: put down on a tape, or as steps of an [`Inference`](super::Inference). Both use the same
-/// kernels, so that their results have the same bits.
+/// What formulas are written in: put down on a tape, or as steps of an [`Inference`](super::Inference). Both
+/// use the same kernels, so that their results have the same bits.
 ///
 /// # Errors
 /// Of all: a layer that the network does not have, shapes that do not fit.
@@ -174,7 +174,8 @@ mod tests {
         v
     }
 
-    /// The value at `rows` on the tape, and, pulled back from `dy`, the gradients of the parameters and of the rows.
+    /// The value at `rows` on the tape, and, pulled back from `dy`, the gradients of the parameters and of
+    /// the rows.
     fn taped<R: Real>(net: &ScoreNet, params: &[R], rows: &[R], dy: &[R]) -> [Vec<R>; 3] {
         let mut r = Recorder::<R>::new();
         let x = r.input_with_gradient("x", &[rows.len() / net.inputs(), net.inputs()]).unwrap();

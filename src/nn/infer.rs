@@ -18,8 +18,9 @@ const ROWS: usize = 128;
 
 /// A network with its weights packed for evaluation, and the working memory of each thread.
 ///
-/// Uses the tape's kernels: the result has the bits of the tape's forward pass, for any number of rows and threads. A call
-/// allocates nothing on one thread after the first one, and nothing that grows with the number of rows on several.
+/// Uses the tape's kernels: the result has the bits of the tape's forward pass, for any number of rows and
+/// threads. A call allocates nothing on one thread after the first one, and nothing that grows with the
+/// number of rows on several.
 ///
 /// ```
 /// use ndsm::nn::{Inference, ScoreNet};
@@ -83,7 +84,8 @@ impl<R: Real> Inference<R> {
     /// The network's value: `rows` [n, inputs] -> `out` [n, dim].
     ///
     /// # Errors
-    /// If the lengths do not belong to the same n, or memory for the working memory of the threads cannot be had.
+    /// If the lengths do not belong to the same n, or memory for the working memory of the threads cannot be
+    /// had.
     pub fn run(&mut self, rows: &[R], out: &mut [R]) -> Result<()> {
         let (i, o) = (self.plan.inputs, self.plan.outputs);
         let n = rows.len() / i;

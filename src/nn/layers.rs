@@ -1,4 +1,5 @@
-//! Layers by name: the parameters of a network as a list, from which names, places, initial values and recording follow.
+//! Layers by name: the parameters of a network as a list, from which names, places, initial values and
+//! recording follow.
 
 use super::Sizes;
 use crate::rng::{Purpose, Stream};
@@ -25,11 +26,12 @@ enum Kind {
     Norm(usize),
 }
 
-/// The law of a layer's initial weights: normal, with the variance that gives the outputs the second moment 1, or zero.
+/// The law of a layer's initial weights: normal, with the variance that gives the outputs the second moment
+/// 1, or zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// Inputs are standard normals behind this activation: 1/(fan_in E act(z)^2) (He, Zhang, Ren, Sun, ICCV 2015, for any
-    /// activation in place of ReLU). `Identity` for inputs of second moment 1.
+    /// Inputs are standard normals behind this activation: 1/(fan_in E act(z)^2) (He, Zhang, Ren, Sun, ICCV
+    /// 2015, for any activation in place of ReLU). `Identity` for inputs of second moment 1.
     After(Activation),
     /// All zero: the branch or network is zero before the first step.
     Zero,
@@ -59,8 +61,8 @@ pub(super) fn second_moment(activation: Activation) -> f64 {
     (-240..=240).map(term).sum::<f64>() * step / std::f64::consts::TAU.sqrt()
 }
 
-/// The layers of a network, in the order of their parameters. Written once, they give names, shapes and places of the
-/// parameters, their initial values, and what is recorded.
+/// The layers of a network, in the order of their parameters. Written once, they give names, shapes and
+/// places of the parameters, their initial values, and what is recorded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layers(Vec<Layer>);
 
@@ -73,7 +75,8 @@ impl Layers {
     pub fn conv(&mut self, name: impl Into<String>, k: usize, (i, o): (usize, usize), start: Start) {
         self.weights(name, vec![k, k, i, o], o, k * k * i, start);
     }
-    /// A transposed convolution of 4 x 4 with stride 2, w `[4, 4, o, i]`: 2 x 2 places of the input meet in an output.
+    /// A transposed convolution of 4 x 4 with stride 2, w `[4, 4, o, i]`: 2 x 2 places of the input meet in
+    /// an output.
     pub fn conv_transposed(&mut self, name: impl Into<String>, i: usize, o: usize, start: Start) {
         self.weights(name, vec![4, 4, o, i], o, 4 * i, start);
     }

@@ -8,8 +8,8 @@ use crate::tape::Activation;
 
 /// Rows [x/std, features of the time] -> `depth` hidden layers of `width` units with SiLU -> `dim` outputs.
 ///
-/// The last layer starts at zero, so the output does. Parameters: `layers.0.weight` [inputs, width], `layers.0.bias` `[width]`,
-/// ...
+/// The last layer starts at zero, so the output does. Parameters: `layers.0.weight` [inputs, width],
+/// `layers.0.bias` `[width]`, ...
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mlp {
     dim: usize,
@@ -29,8 +29,8 @@ impl Mlp {
     /// A network for points in R^`dim`.
     ///
     /// # Errors
-    /// If `dim` is not in 1..=1,000,000, `width` in 1..=16,384, `depth` in 1..=64, `frequencies` in 0..=256, or there would be
-    /// more than 2^30 parameters. Nothing is allocated for these before that is known.
+    /// If `dim` is not in 1..=1,000,000, `width` in 1..=16,384, `depth` in 1..=64, `frequencies` in 0..=256,
+    /// or there would be more than 2^30 parameters. Nothing is allocated for these before that is known.
     pub fn new(dim: usize, width: usize, depth: usize, frequencies: usize) -> Result<Self> {
         check_sizes(Sizes { dim, width, depth, frequencies })?;
         let mut layers = Layers::default();
@@ -69,21 +69,26 @@ mod tests {
 
     #[test]
     fn the_units_keep_their_size() {
-        // Second moment of the sixth layer's units, weights and points random: E silu(z)^2 up to a factor of 2.
-        let (n, width) = (64, 256);
+        let n = 64;
         let mut x = vec![0.0; n * 4];
         Stream::new(1, Purpose::Test, 0, 0).fill_normal(&mut x);
-        let mut layers = Layers::default();
-        layers.linear("0", 4, width, Start::After(Activation::Identity));
-        (1..6).for_each(|k| layers.linear(k.to_string(), width, width, Start::After(Activation::Silu)));
+        // Second moment of the sixth layer's units, weights and points random: E silu(z)^2 up to a factor of
+        // 2.
         let mut r = Recorder::<f64>::new();
         let xv = r.input("x", &[n, 4]).unwrap();
-        let declared = layers.declare(&mut r, "").unwrap();
-        let h = (0..6).fold(xv, |h, k| declared.linear(&mut r, &k.to_string(), h, Activation::Silu).unwrap());
+        let net = ScoreNet::new(256, 256, 5, 0).unwrap();
+        let first = r.parameter("w", &[4, 256]).unwrap();
+        let h = r.matmul(xv, first).unwrap();
+        let declared = net.declare(&mut r, "").unwrap();
+        let h = (0..5).fold(h, |h, k| declared.linear(&mut r, &format!("layers.{k}"), h, Activation::Silu).unwrap());
         let program = r.finish();
         let mut ws = program.workspace().unwrap();
         ws.input_mut(xv).unwrap().copy_from_slice(&x);
-        program.forward(&layers.init::<f64>(5), &mut ws).unwrap();
+        let mut all = vec![0.0; 4 * 256];
+        Stream::new(2, Purpose::Test, 0, 0).fill_normal(&mut all);
+        all.iter_mut().for_each(|w| *w *= 0.5);
+        all.extend(net.init::<f64>(5));
+        program.forward(&all, &mut ws).unwrap();
         let h = ws.value(h).unwrap();
         let moment = h.iter().map(|h| h * h).sum::<f64>() / h.len() as f64 / second_moment(Activation::Silu);
         assert!((0.5..=2.0).contains(&moment), "{moment}");

@@ -1,8 +1,8 @@
 //! Networks: plain descriptions that record themselves on a tape.
 //!
-//! A score network is an [`Architecture`]: [`Layers`] and a formula written in [`Operations`]. [`ScoreNet`] records it for
-//! training and [`Inference`] evaluates it without a tape, by the same formula and with the same bits; [`ARCHITECTURES`] is the
-//! list that `network.kind` chooses from.
+//! A score network is an [`Architecture`]: [`Layers`] and a formula written in [`Operations`]. [`ScoreNet`]
+//! records it for training and [`Inference`] evaluates it without a tape, by the same formula and with the
+//! same bits; [`ARCHITECTURES`] is the list that `network.kind` chooses from.
 
 mod architecture;
 mod attention;
@@ -24,6 +24,6 @@ pub use residual::ResidualMlp;
 pub use score_net::ScoreNet;
 pub use unet::UNet;
 
-/// Every architecture that `network.kind` names, the default first. One named here is tested: shapes, first values, gradients,
-/// and that inference has the bits of the tape.
+/// Every architecture that `network.kind` names, the default first. One named here is tested: shapes, first
+/// values, gradients, and that inference has the bits of the tape.
 pub static ARCHITECTURES: &[Kind] = &[Mlp::KIND, ResidualMlp::KIND];

@@ -6,12 +6,13 @@ use super::{ScoreNet, Sizes};
 use crate::Result;
 use crate::tape::Activation;
 
-/// A multilayer perceptron of pre-norm residual blocks on rows [x, e], x the point over its standard deviation, e the features
-/// of the time:
+/// A multilayer perceptron of pre-norm residual blocks on rows [x, e], x the point over its standard
+/// deviation, e the features of the time:
 ///
 /// h = in(x, e);  h <- h + `b{k}.1`(silu(`b{k}.0`(norm(h), e))), k = 0..depth;  y = out(norm(h)).
 ///
-/// norm is a layer normalisation. The second layer of each block and the last start at zero, so the output does.
+/// norm is a layer normalisation. The second layer of each block and the last start at zero, so the output
+/// does.
 ///
 /// ```
 /// use ndsm::nn::{ResidualMlp, ScoreNet};
@@ -39,8 +40,8 @@ impl ResidualMlp {
     /// A network of `depth` blocks of `width` units for points in R^`dim`.
     ///
     /// # Errors
-    /// If `dim` is not in 1..=1,000,000, `width` in 1..=16,384, `depth` in 1..=64, `frequencies` in 0..=256, or there would be
-    /// more than 2^30 parameters.
+    /// If `dim` is not in 1..=1,000,000, `width` in 1..=16,384, `depth` in 1..=64, `frequencies` in 0..=256,
+    /// or there would be more than 2^30 parameters.
     pub fn new(dim: usize, width: usize, depth: usize, frequencies: usize) -> Result<Self> {
         check_sizes(Sizes { dim, width, depth, frequencies })?;
         let (time, unit) = (2 * frequencies, Start::After(Activation::Identity));

@@ -6,10 +6,11 @@ use crate::tape::{Parameter, Recorder, Var};
 use crate::{Error, Real, Result};
 use std::sync::Arc;
 
-/// A score network: rows [x/std, features of the time] -> rows as long as x, by the formula of its [`Architecture`].
+/// A score network: rows [x/std, features of the time] -> rows as long as x, by the formula of its
+/// [`Architecture`].
 ///
-/// The time enters as `2 frequencies` Fourier features of the log signal-to-noise ratio ell = ln(sbar^2/(1 - sbar^2)) (method.md,
-/// "Parametrisations").
+/// The time enters as `2 frequencies` Fourier features of the log signal-to-noise ratio ell = ln(sbar^2/(1 -
+/// sbar^2)) (method.md, "Parametrisations").
 ///
 /// ```
 /// use ndsm::nn::ScoreNet;
@@ -106,10 +107,10 @@ impl ScoreNet {
         self.apply(recorder, &declared, x)
     }
 
-    /// The features of ell: sin and cos of w_k (ell + 1), k = 0..f, f frequencies: first all sines, then all cosines, to the
-    /// first `2 f` numbers of `out`. ell lies in about [-8, 6], whose centre is -1; the slowest sine runs through half a
-    /// turn there, from -1 to 1, and the frequencies rise geometrically to 32 times that: w_k = (pi/14) 32^(k/(f-1)), periods
-    /// 28, 14, 7, 3.5, 1.75 and 0.875 for f = 6.
+    /// The features of ell: sin and cos of w_k (ell + 1), k = 0..f, f frequencies: first all sines, then all
+    /// cosines, to the first `2 f` numbers of `out`. ell lies in about [-8, 6], whose centre is -1; the
+    /// slowest sine runs through half a turn there, from -1 to 1, and the frequencies rise geometrically to
+    /// 32 times that: w_k = (pi/14) 32^(k/(f-1)), periods 28, 14, 7, 3.5, 1.75 and 0.875 for f = 6.
     ///
     /// # Errors
     /// If `out` is shorter than `2 f`.

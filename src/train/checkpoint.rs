@@ -1,4 +1,5 @@
-//! Checkpoints: everything a run needs to go on, or to generate, in one safetensors file beside its configuration.
+//! Checkpoints: everything a run needs to go on, or to generate, in one safetensors file beside its
+//! configuration.
 //!
 //! | tensors | what |
 //! |---|---|
@@ -11,7 +12,8 @@
 //! | `whitening.mean`, `.factor`, `.inverse` | whitened coordinates: x = mean + factor u |
 //! | `pca.mean`, `.components`, `.variance`, `.total` | the latent space, where there is one |
 //!
-//! Metadata: `format`, `step`, `seed`, `covariance`, `data` (a hash of the data). Random numbers need none: they are named by the step.
+//! Metadata: `format`, `step`, `seed`, `covariance`, `data` (a hash of the data). Random numbers need none:
+//! they are named by the step.
 
 use super::tensors::{Reader, Tensors, bytes};
 use super::{Generator, Prepared, Prices, Reference, Settled, State, Trainer, network};
@@ -50,8 +52,8 @@ pub(crate) fn check_run(dir: &Path) -> Result<()> {
 /// use ndsm::sample::Method;
 /// use ndsm::train::{Checkpoint, Generator, prepare};
 /// let config = Config::resolve(&[
-///     Setting::new("data.name", "moons"), Setting::new("data.n", 300usize), Setting::new("reference.components", 3usize),
-///     Setting::new("network.kind", "residual"), Setting::new("network.width", 16usize), Setting::new("train.steps", 5usize),
+///     Setting::new("data.name", "moons"), Setting::new("data.n", 300usize), Setting::new("train.steps", 5usize),
+///     Setting::new("reference.components", 3usize), Setting::new("network.kind", "residual"),
 /// ])?;
 /// let prepared = prepare(&config)?;
 /// let mut trainer = prepared.trainer::<f32>()?;
@@ -85,8 +87,8 @@ impl<R: Real> Checkpoint<R> {
         Checkpoint { config, state, reference, encoder, data: prepared.data.hash() }
     }
 
-    /// Writes configuration and checkpoint into the directory `dir`, made where it is not there: what [`Generator::load`],
-    /// `ndsm sample` and `ndsm train --resume` read.
+    /// Writes configuration and checkpoint into the directory `dir`, made where it is not there: what
+    /// [`Generator::load`], `ndsm sample` and `ndsm train --resume` read.
     ///
     /// # Errors
     /// `File` where writing fails.
@@ -99,7 +101,8 @@ impl<R: Real> Checkpoint<R> {
     /// Reads what [`Checkpoint::save`] or `ndsm train` left in `dir`.
     ///
     /// # Errors
-    /// `File` for a directory without a run, or a checkpoint that is not whole, or not of this configuration and precision.
+    /// `File` for a directory without a run, or a checkpoint that is not whole, or not of this configuration
+    /// and precision.
     pub fn load(dir: &Path) -> Result<Self> {
         check_run(dir)?;
         let (config, checkpoint) = (Config::resolve(&file::read(&dir.join(CONFIG))?)?, dir.join(CHECKPOINT));
@@ -280,7 +283,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         Checkpoint::of(&prepared, &trainer).save(dir.path()).unwrap();
         let read = Checkpoint::<R>::load(dir.path()).unwrap();
-        assert!(read.state == *trainer.state() && read.config == prepared.config, "{settings:?}");
+        assert!(read.state == *trainer.state() && *read.config == *prepared.config, "{settings:?}");
         assert!(read.encoder == prepared.encoder && read.data == prepared.data.hash(), "{settings:?}");
 
         let written = prepared.generator(&trainer).unwrap().sample(20, 5, Method::Ode, None);
@@ -333,7 +336,7 @@ mod tests {
         };
         takes(&[("network.kind", "residual")], "of another kind than network.kind = \"mlp\": it lacks `model.layers.0.weight`");
         takes(&[("network.width", "9")], "`model.layers.0.weight` must have the shape [14, 8] of this configuration, got [14, 9]");
-        takes(&[("network.depth", "2")], "lacks the tensor `model.layers.3.weight`");
+        takes(&[("network.depth", "2")], "`model.layers.2.weight` must have the shape [8, 8] of this configuration, got [8, 2]");
         let (prepared, trainer) = trained::<f64>(&[moons]);
         Checkpoint::of(&prepared, &trainer).write(&file).unwrap();
         refused("must be f32, got F64; train.precision must be that of the run");

@@ -97,7 +97,8 @@ impl<R: Real> Generator<R> {
     /// `n` samples [n, d] in the units of the data. `steps`: `None` for the default of method and process.
     ///
     /// # Errors
-    /// A stochastic method with the component flow, which has a velocity but no score; points that become NaN or infinite.
+    /// A stochastic method with the component flow, which has a velocity but no score; points that become NaN
+    /// or infinite.
     pub fn sample(&mut self, n: usize, seed: u64, method: Method, steps: Option<usize>) -> Result<Array2<f64>> {
         if self.config.objective.kind == ObjectiveKind::ComponentFlow && method != Method::Ode {
             return Err(Error::refused("--method", "objective.kind = \"component-flow\" learns a velocity, not a score; use ode"));
@@ -122,8 +123,8 @@ impl<R: Real> Generator<R> {
         self.encoder.decode(self.whitening.unwhiten(self.start.sample(n, seed, Purpose::Start, Draw::Systematic)?.0.view())?)
     }
 
-    /// The learned score in the units of the data, s_x = A^-T s_u, at the rows of `x` [n, d] and time `t`. Of a model in a latent
-    /// space `x` and the score are in that space.
+    /// The learned score in the units of the data, s_x = A^-T s_u, at the rows of `x` [n, d] and time `t`. Of
+    /// a model in a latent space `x` and the score are in that space.
     ///
     /// # Errors
     /// The component flow, which has none; shapes that do not fit.
@@ -138,14 +139,15 @@ impl<R: Real> Generator<R> {
         array(score, x.len() / d, d)
     }
 
-    /// [`Generator::score`] of one point or several, row-major, into `out` of the same length: allocates nothing after the first
-    /// call of at most 512 points.
+    /// [`Generator::score`] of one point or several, row-major, into `out` of the same length: allocates
+    /// nothing after the first call of at most 512 points.
     ///
     /// ```
     /// use ndsm::config::{Config, Setting};
     /// use ndsm::train::prepare;
     /// let config = Config::resolve(&[
-    ///     Setting::new("data.name", "four-modes"), Setting::new("data.n", 300usize), Setting::new("reference.components", 4usize),
+    ///     Setting::new("data.name", "four-modes"), Setting::new("data.n", 300usize),
+    ///     Setting::new("reference.components", 4usize),
     /// ])?;
     /// let prepared = prepare(&config)?;
     /// let mut generator = prepared.generator(&prepared.trainer::<f32>()?)?;
@@ -184,8 +186,9 @@ impl<R: Real> Generator<R> {
         Ok(())
     }
 
-    /// The positions of `n` points at the times of a generation with `steps` steps, from the start on: in the units of the data. For
-    /// pictures: by the reverse SDE, whose paths move even where data and reference agree (the component flow has only its flow).
+    /// The positions of `n` points at the times of a generation with `steps` steps, from the start on: in the
+    /// units of the data. For pictures: by the reverse SDE, whose paths move even where data and reference
+    /// agree (the component flow has only its flow).
     ///
     /// # Errors
     /// As [`Generator::sample`].
@@ -199,7 +202,8 @@ impl<R: Real> Generator<R> {
         positions.iter().map(|u| self.in_data_units(u, n, self.whitening.dim())).collect()
     }
 
-    /// Starting points in whitened coordinates: the reference, or the wide Gaussian of variance-exploding noise.
+    /// Starting points in whitened coordinates: the reference, or the wide Gaussian of variance-exploding
+    /// noise.
     fn start(&self, n: usize, seed: u64) -> Result<Vec<R>> {
         let z = self.start.sample(n, seed, Purpose::Start, Draw::Systematic)?.0;
         let widen = start_std(&self.config, self.reverse.as_ref());
@@ -246,8 +250,9 @@ mod tests {
     use crate::mixture::Evaluator;
     use crate::train::prepare;
 
-    /// Before training the score of the residual form is that of the reference, whose components are correlated, in the units of
-    /// the data: s_x = A^-T s_u. One point has the bits that it has among others, in a short call and in a long one.
+    /// Before training the score of the residual form is that of the reference, whose components are
+    /// correlated, in the units of the data: s_x = A^-T s_u. One point has the bits that it has among others,
+    /// in a short call and in a long one.
     #[test]
     fn the_score_is_in_the_units_of_the_data_and_a_points_own() {
         for (kind, form) in [("mlp", "residual"), ("residual", "scaled")] {

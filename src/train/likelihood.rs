@@ -1,11 +1,12 @@
 //! The likelihood of points under a trained model, by its probability flow.
 //!
-//! Points that follow dx/dt = v(x, t) (eq. 4) from t_min to T have, along their path, d ln p_t(x_t)/dt = -div v (Chen et al. 2018), so that
+//! Points that follow dx/dt = v(x, t) (eq. 4) from t_min to T have, along their path, d ln p_t(x_t)/dt = -div
+//! v (Chen et al. 2018), so that
 //!
 //! ln p(x) = ln p_T(x_T) + int_{t_min}^T div v(x_t, t) dt,   p_T the law that generation starts from.
 //!
-//! The divergence is exact, one derivative of the network a dimension on dual numbers, and is integrated as one more coordinate of
-//! the path, with the same method and the same steps.
+//! The divergence is exact, one derivative of the network a dimension on dual numbers, and is integrated as
+//! one more coordinate of the path, with the same method and the same steps.
 
 use super::generator::ScoreField;
 use super::system::{model, start_std};
@@ -41,8 +42,8 @@ impl Likelihood {
     /// The likelihood of `state`: of its averaged parameters, or the last ones where there is no average.
     ///
     /// # Errors
-    /// The component flow with more than one component, whose velocity is not that of its marginals alone; more than 64 dimensions; a
-    /// state of another network than the configuration's.
+    /// The component flow with more than one component, whose velocity is not that of its marginals alone;
+    /// more than 64 dimensions; a state of another network than the configuration's.
     pub fn new<R: Real>(config: &Settled, reference: &Reference, state: &State<R>) -> Result<Self> {
         let d = reference.whitening.dim();
         if config.objective.kind == ObjectiveKind::ComponentFlow {
@@ -63,8 +64,9 @@ impl Likelihood {
         Ok(Likelihood { whitening, start, widen, horizon: config.sde.horizon, t_min: config.sde.t_min, flow })
     }
 
-    /// ln p at the rows of `x` [n, d], in the units of the data, by `steps` steps of the classical Runge-Kutta method. What p is the law
-    /// of is the flow's end at t_min: samples have one more step behind them, over t_min, which takes that much noise away.
+    /// ln p at the rows of `x` [n, d], in the units of the data, by `steps` steps of the classical
+    /// Runge-Kutta method. What p is the law of is the flow's end at t_min: samples have one more step behind
+    /// them, over t_min, which takes that much noise away.
     ///
     /// # Errors
     /// Points that do not fit; no steps; points that become NaN or infinite.
@@ -137,8 +139,8 @@ mod tests {
         (config, reference, trainer)
     }
 
-    /// A network that says nothing yet leaves the flow of the guide alone, whose law is known: the reference; of an exploding process the
-    /// Gaussian of the data, noised to t_min.
+    /// A network that says nothing yet leaves the flow of the guide alone, whose law is known: the reference;
+    /// of an exploding process the Gaussian of the data, noised to t_min.
     #[test]
     fn an_untrained_model_has_the_likelihood_of_its_guide() {
         let x = array![[4.0, 3.5], [0.5, -1.0], [-4.2, 4.4]];

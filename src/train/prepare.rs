@@ -1,4 +1,5 @@
-//! What comes before training: the data, their latent space, the reference, and the choices that follow from it.
+//! What comes before training: the data, their latent space, the reference, and the choices that follow from
+//! it.
 
 use super::{Generator, Reference, Settled, Trainer};
 use crate::config::{Config, DataName, ReferenceKind};
@@ -60,11 +61,12 @@ impl Prepared {
     }
 }
 
-/// Reads the data, finds their latent space, fits or reads the reference, and settles what the configuration leaves open. Writes
-/// nothing.
+/// Reads the data, finds their latent space, fits or reads the reference, and settles what the configuration
+/// leaves open. Writes nothing.
 ///
 /// # Errors
-/// Data or a file that are not what they should be; a reference that does not fit the data; steps that would be unstable.
+/// Data or a file that are not what they should be; a reference that does not fit the data; steps that would
+/// be unstable.
 pub fn prepare(config: &Config) -> Result<Prepared> {
     let data = read_data(config)?;
     let (encoder, x, reference) = match (&config.reference.kind, &config.reference.path) {
@@ -82,8 +84,8 @@ pub fn prepare(config: &Config) -> Result<Prepared> {
     Ok(Prepared { config, data, encoder, x, reference })
 }
 
-/// The reference of a file: in whitened coordinates where it has them, as `ndsm fit` and `ndsm train` write it; otherwise a mixture
-/// in the units of the data. A latent space comes with it where it has one.
+/// The reference of a file: in whitened coordinates where it has them, as `ndsm fit` and `ndsm train` write
+/// it; otherwise a mixture in the units of the data. A latent space comes with it where it has one.
 #[cfg(feature = "files")]
 fn from_file(path: &Path, config: &Config, data: &Dataset) -> Result<(Encoder, Array2<f64>, Reference)> {
     let bytes = super::tensors::bytes(path)?;

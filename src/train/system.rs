@@ -26,7 +26,8 @@ pub struct System<R: Real> {
     pub regression: Regression,
     /// The process run backwards.
     pub reverse: Box<dyn Reverse<R>>,
-    /// Paths per optimiser step and data points per step: a per-path grid and an exact kernel take a path for each time.
+    /// Paths per optimiser step and data points per step: a per-path grid and an exact kernel take a path for
+    /// each time.
     pub paths_per_point: usize,
 }
 

@@ -107,7 +107,8 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The file with these bytes; `what` names its kind in errors. Every error of a reader is `File` (exit code 2).
+    /// The file with these bytes; `what` names its kind in errors. Every error of a reader is `File` (exit
+    /// code 2).
     /// # Errors
     /// What is no safetensors file.
     pub fn new(bytes: &'a [u8], path: &'a Path, what: &'static str) -> Result<Self> {
