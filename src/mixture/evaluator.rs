@@ -1,7 +1,7 @@
 //! A mixture made ready for hot loops.
 
-use super::lanes::{finish, log_sum, scale, softmax};
 use super::low_rank::{self, LowRank};
+use super::softmax::{finish, log_sum, scale, softmax};
 use super::whitening::Whitening;
 use super::{Covariances, Mixture};
 use crate::linalg::Cholesky;

@@ -6,7 +6,7 @@
 //! Differences of nearly equal numbers, which that form takes where lambda_j >> v, are avoided: a basis Q of R^d that begins
 //! with the u_j is a product of q reflections ([`Reflectors`]), and in it C is diagonal.
 
-use super::lanes::{finish, softmax};
+use super::softmax::{finish, softmax};
 use crate::linalg::{Reflectors, leading, symmetric_eigen};
 use crate::simd::{Kernel, W};
 use crate::{Real, Result};

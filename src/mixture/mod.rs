@@ -23,27 +23,27 @@
 #![allow(clippy::needless_range_loop)]
 
 mod curvature;
+mod density;
+mod evaluate_rows;
 mod evaluator;
 mod fit;
 mod group;
 mod isometry;
-mod lanes;
-mod law;
 mod low_rank;
-mod rows;
 mod sampling;
 mod separable;
+mod softmax;
 mod transform;
 mod whitening;
 
 pub use curvature::{Curvature, CurvatureMemory};
+pub use density::Mixture;
 pub use evaluator::Evaluator;
 pub use fit::{
     Count, Criterion, Em, Fit, FitOptions, GroupFit, GroupTrial, Statistics, Symmetry, Trial, em_step, fit, fit_group, refit_weights,
 };
 pub use group::{Group, MOST_ELEMENTS};
 pub use isometry::Isometry;
-pub use law::Mixture;
 pub use sampling::Draw;
 
 use crate::Result;

@@ -4,7 +4,7 @@
 use super::super::{CovarianceKind, Covariances, Mixture};
 use super::blocks::Blocks;
 use super::statistics::{Pass, Posterior, Statistics, second_len};
-use super::{Symmetry, low_rank};
+use super::{Symmetry, low_rank_step};
 use crate::simd::dispatch;
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
@@ -119,7 +119,7 @@ impl Em {
         let (mean, covariance) = self.moments();
         let means = mean.broadcast((k, self.blocks.d)).map(|m| m.to_owned()).unwrap_or_default();
         let total = covariance + &Array2::from_diag(&ArrayView1::from(floor));
-        let (alike, rounds) = low_rank::beginning(kind, k, total.view())?;
+        let (alike, rounds) = low_rank_step::beginning(kind, k, total.view())?;
         let mut mixture = Mixture::new(Array1::from_elem(k, 1.0 / k as f64), means, alike)?;
         for _ in 0..rounds {
             mixture = self.maximise(&self.label(labels, &mixture, None)?, &mixture, floor)?;
@@ -134,7 +134,7 @@ impl Em {
 
     fn pass(&self, posterior: Posterior, mixture: &Mixture, symmetry: Option<&Symmetry>) -> Result<Statistics> {
         let (shift, kind) = (mixture.means(), mixture.kind());
-        let directions = low_rank::directions(mixture, symmetry)?;
+        let directions = low_rank_step::directions(mixture, symmetry)?;
         let (k, d) = shift.dim();
         let shift: Vec<f64> = shift.iter().copied().collect();
         let points = self.blocks.chunk_points(k * (1 + d + second_len(kind, d)));
@@ -199,7 +199,7 @@ impl Em {
                 let (mut loadings, mut noise) = (loadings.clone(), noise.clone());
                 for (i, mut l) in loadings.outer_iter_mut().enumerate().filter(|(i, _)| !kept(*i)) {
                     let (product, square) = sums.along(i);
-                    let (next, v) = low_rank::step(
+                    let (next, v) = low_rank_step::step(
                         (product / sums.mass[i]).view(),
                         square / sums.mass[i],
                         moved.row(i),

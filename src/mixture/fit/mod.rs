@@ -1,26 +1,26 @@
 //! Finding a mixture from data.
 
 mod blocks;
+mod choose_group;
 mod em;
 mod kmeans;
-mod low_rank;
-mod metric;
+mod low_rank_step;
 mod minibatch;
 mod options;
 mod orbit;
+mod refit_weights;
 mod scatter;
 mod statistics;
-mod symmetry;
 #[cfg(test)]
 mod tests;
-mod weights;
+mod within_cluster;
 
+pub use choose_group::{GroupFit, GroupTrial, fit_group};
 pub use em::{Em, em_step};
 pub use options::{Count, Criterion, FitOptions};
 pub use orbit::Symmetry;
+pub use refit_weights::refit_weights;
 pub use statistics::Statistics;
-pub use symmetry::{GroupFit, GroupTrial, fit_group};
-pub use weights::refit_weights;
 
 use super::{CovarianceKind, Covariances, Mixture};
 use crate::linalg::Cholesky;
@@ -231,11 +231,11 @@ impl<'a> Fitter<'a> {
         best.ok_or_else(|| Error::invalid("mixture fit: restarts", ">= 1", 0))
     }
 
-    /// The whitened data in the coordinates of [`metric::within`], where components may turn.
+    /// The whitened data in the coordinates of [`within_cluster::coordinates`], where components may turn.
     fn rounded(&self, whitened: &Array2<f64>, k: usize, stream: &mut Stream) -> Result<Blocks> {
         match self.options.kind {
             CovarianceKind::Full | CovarianceKind::Tied => {
-                let a = metric::within(whitened.view(), k, stream);
+                let a = within_cluster::coordinates(whitened.view(), k, stream);
                 Blocks::new(whitened.dot(&a.t()).view())
             }
             _ => Blocks::new(whitened.view()),

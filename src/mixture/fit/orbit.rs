@@ -3,7 +3,7 @@
 
 use super::super::{CovarianceKind, Covariances, Group, Mixture};
 use super::em::{EMPTY, Em};
-use super::low_rank;
+use super::low_rank_step;
 use super::statistics::Statistics;
 use crate::rng::Stream;
 use crate::{Error, Result};
@@ -194,7 +194,7 @@ impl Em {
                         square += length;
                     }
                     let of = (product / mass[k], square / mass[k]);
-                    let (next, v) = low_rank::step(of.0.view(), of.1, moved.row(k), sums.directions(base(k)), noises[k], mean_floor)?;
+                    let (next, v) = low_rank_step::step(of.0.view(), of.1, moved.row(k), sums.directions(base(k)), noises[k], mean_floor)?;
                     to.assign(&next);
                     noises[k] = v;
                 }
@@ -219,7 +219,7 @@ impl Em {
         let count = k * symmetry.group.order();
         let weights = Array1::from_elem(count, 1.0 / count as f64);
         // The sums are taken about the origin, which every element leaves where it is.
-        let (alike, rounds) = low_rank::beginning(kind, k, total.view())?;
+        let (alike, rounds) = low_rank_step::beginning(kind, k, total.view())?;
         let mut mixture = symmetry.expand(weights, Array2::zeros((k, d)).view(), &alike)?;
         for _ in 0..rounds {
             mixture = self.maximise_orbits(&self.label(labels, &mixture, Some(symmetry))?, &mixture, symmetry, floor)?;

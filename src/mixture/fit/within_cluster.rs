@@ -14,7 +14,7 @@ const SHARE: usize = 10;
 
 /// A matrix A, [d, d], such that the rows of `x`, [n, d], have clusters of about one and the same round shape in the
 /// coordinates A x. `x` must have a covariance near the identity; `k` is the number of clusters expected.
-pub fn within(x: ArrayView2<f64>, k: usize, stream: &mut Stream) -> Array2<f64> {
+pub fn coordinates(x: ArrayView2<f64>, k: usize, stream: &mut Stream) -> Array2<f64> {
     let d = x.ncols();
     let mut rows: Vec<usize> = (0..x.nrows()).collect();
     stream.shuffle(&mut rows);

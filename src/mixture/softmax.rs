@@ -1,4 +1,4 @@
-//! What the evaluator does with rows of [`W`] lanes.
+//! Logarithms of weighted densities, their largest, sum and softmax, over rows of [`W`] lanes.
 
 use crate::Real;
 use crate::simd::W;
