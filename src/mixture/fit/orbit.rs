@@ -1,5 +1,6 @@
-//! Orbit-tied expectation-maximisation (method.md, eq. 14): the components come in orbits g m_k, g C_k g^T of a finite group,
-//! each orbit with one mean and one covariance to be found, and a weight for every element, or one for all.
+//! Orbit-tied expectation-maximisation (method.md, eq. 14): the components come in orbits g m_k, g C_k g^T of
+//! a finite group, each orbit with one mean and one covariance to be found, and a weight for every element,
+//! or one for all.
 
 use super::super::{CovarianceKind, Covariances, Group, Mixture};
 use super::em::{EMPTY, Em};
@@ -13,31 +14,35 @@ use rayon::prelude::*;
 /// Rounds of Lloyd's iteration at most.
 const ROUNDS: usize = 60;
 
-/// Components tied along the orbits of a group. Component k |G| + g of such a mixture is the image of orbit k under element g.
+/// Components tied along the orbits of a group. Component k |G| + g of such a mixture is the image of orbit k
+/// under element g.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Symmetry {
     /// The group.
     pub group: Group,
-    /// Whether the elements of an orbit have one weight (the law is invariant) or each its own (only its geometry is).
+    /// Whether the elements of an orbit have one weight (the law is invariant) or each its own (only its
+    /// geometry is).
     pub exact: bool,
 }
 
 impl Symmetry {
-    /// Free parameters of `k` orbits in `d` dimensions: means and covariances of one component each, and the weights.
+    /// Free parameters of `k` orbits in `d` dimensions: means and covariances of one component each, and the
+    /// weights.
     pub fn parameters(&self, kind: CovarianceKind, k: usize, d: usize) -> usize {
         kind.parameters(k, d) - self.averaged_away(kind) + if self.exact { 0 } else { k * self.group.order() - k }
     }
 
-    /// Numbers of the covariance that are not free: a tied one is its average over the group, and has as many as commute with
-    /// it. That of an orbit belongs to its first component alone and takes any value; the others' are its images.
+    /// Numbers of the covariance that are not free: a tied one is its average over the group, and has as many
+    /// as commute with it. That of an orbit belongs to its first component alone and takes any value; the
+    /// others' are its images.
     pub(super) fn averaged_away(&self, kind: CovarianceKind) -> usize {
         let d = self.group.dim();
         if kind == CovarianceKind::Tied { d * (d + 1) / 2 - self.group.invariant_dimension() } else { 0 }
     }
 
     /// # Errors
-    /// `Shape` if the group acts on points of another dimension than `d`; `Invalid` for diagonal covariances and a group that
-    /// turns their axes.
+    /// `Shape` if the group acts on points of another dimension than `d`; `Invalid` for diagonal covariances
+    /// and a group that turns their axes.
     pub(super) fn check(&self, kind: CovarianceKind, d: usize) -> Result<()> {
         if self.group.dim() != d {
             return Err(Error::shape("mixture fit: group", format!("one of {d} coordinates"), &[&[self.group.dim()]]));
@@ -49,7 +54,8 @@ impl Symmetry {
         Ok(())
     }
 
-    /// The mixture whose orbits have these means, [k, d], and covariances, and whose components have these weights, [k |G|].
+    /// The mixture whose orbits have these means, [k, d], and covariances, and whose components have these
+    /// weights, [k |G|].
     pub(super) fn expand(&self, weights: Array1<f64>, means: ArrayView2<f64>, covariances: &Covariances) -> Result<Mixture> {
         let (elements, (k, d)) = (self.group.elements(), means.dim());
         let order = elements.len();
@@ -100,8 +106,8 @@ impl Symmetry {
 }
 
 impl Em {
-    /// The new parameters of a mixture that is tied along orbits: what [`Em::maximise`] does with the sums of a component is
-    /// done with those of an orbit, each carried back by g^-1.
+    /// The new parameters of a mixture that is tied along orbits: what [`Em::maximise`] does with the sums of
+    /// a component is done with those of an orbit, each carried back by g^-1.
     pub(super) fn maximise_orbits(&self, sums: &Statistics, old: &Mixture, symmetry: &Symmetry, floor: &[f64]) -> Result<Mixture> {
         let (d, order) = (old.dim(), symmetry.group.order());
         let orbits = old.components() / order;
@@ -159,10 +165,12 @@ impl Em {
                 Covariances::Full(out)
             }
             Covariances::Tied(c) => {
-                // What is within the components, in the mean over the group: the one covariance must be every element's own.
+                // What is within the components, in the mean over the group: the one covariance must be every
+                // element's own.
                 let all = symmetry.expand(weights.clone(), means.view(), &Covariances::Tied(c.clone()))?;
                 let (mean, total) = self.moments();
-                // sum_i E r_i (x - m_i)(x - m_i)^T about the mean of the data; the mean of a tied component is not that of its own points.
+                // sum_i E r_i (x - m_i)(x - m_i)^T about the mean of the data; the mean of a tied component
+                // is not that of its own points.
                 let n = self.blocks.n as f64;
                 let share: Array1<f64> = sums.mass.iter().map(|m| m / n).collect();
                 let v = &all.means() - mean;
@@ -228,8 +236,8 @@ impl Em {
     }
 }
 
-/// k-means on orbits: of each point the cluster k |G| + g, where g^-1 x is nearest to centre k. Seeding by k-means++ with the
-/// distance between orbits.
+/// k-means on orbits: of each point the cluster k |G| + g, where g^-1 x is nearest to centre k. Seeding by
+/// k-means++ with the distance between orbits.
 pub(super) fn kmeans(x: ArrayView2<f64>, k: usize, symmetry: &Symmetry, stream: &mut Stream) -> Vec<u32> {
     let (n, d) = x.dim();
     let order = symmetry.group.order();
@@ -306,7 +314,8 @@ mod tests {
         assert_eq!(law.covariance(2), law.covariance(0));
     }
 
-    /// The likelihood never falls, the ties hold to rounding, and with the trivial group the steps are those of plain EM.
+    /// The likelihood never falls, the ties hold to rounding, and with the trivial group the steps are those
+    /// of plain EM.
     #[test]
     fn the_likelihood_rises_and_the_ties_hold() {
         let (_, x) = near_c4(500, 1);
@@ -344,8 +353,8 @@ mod tests {
         }
     }
 
-    /// From 100 points the tied fit is nearer to the truth than the untied one, and its weights are those of the data, where
-    /// exact symmetry makes them equal.
+    /// From 100 points the tied fit is nearer to the truth than the untied one, and its weights are those of
+    /// the data, where exact symmetry makes them equal.
     #[test]
     fn ties_make_up_for_few_points() {
         let mut better = 0;
@@ -370,7 +379,8 @@ mod tests {
         assert_eq!(better, 10);
     }
 
-    /// Free numbers of an averaged covariance, by brute force: the rank of the average over the group on symmetric matrices.
+    /// Free numbers of an averaged covariance, by brute force: the rank of the average over the group on
+    /// symmetric matrices.
     fn rank_of_average(group: &Group) -> usize {
         let d = group.dim();
         let images: Vec<f64> = (0..d)
@@ -386,7 +396,8 @@ mod tests {
         symmetric_eigen(images.dot(&images.t()).view()).unwrap().values.iter().filter(|v| **v > 1e-9).count()
     }
 
-    /// In the plane: a turn leaves multiples of the identity, a mirror two numbers. Beyond, what the rank says.
+    /// In the plane: a turn leaves multiples of the identity, a mirror two numbers. Beyond, what the rank
+    /// says.
     #[test]
     fn parameters_are_those_that_a_fit_can_move() {
         for (name, free) in [("none", 5), ("c2", 6), ("c3", 5), ("c4", 6), ("d2", 7), ("d4", 10), ("negation", 6)] {

@@ -1,4 +1,5 @@
-//! The E step of expectation-maximisation: what the M step needs to know of all points, and the pass that sums it up.
+//! The E step of expectation-maximisation: what the M step needs to know of all points, and the pass that
+//! sums it up.
 
 use super::super::{CovarianceKind, Evaluator};
 use super::blocks::{BLOCK, Chunk};
@@ -7,8 +8,9 @@ use crate::Real;
 use crate::simd::{self, Kernel, W};
 use ndarray::{Array2, ArrayView1, ArrayView2};
 
-/// The sufficient statistics of n points under a mixture, sums over the points i with the responsibilities r_ik and the residuals
-/// v = x_i - m_k about the means of that mixture: the result of [`Em::e_step`](super::Em::e_step).
+/// The sufficient statistics of n points under a mixture, sums over the points i with the responsibilities
+/// r_ik and the residuals v = x_i - m_k about the means of that mixture: the result of
+/// [`Em::e_step`](super::Em::e_step).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statistics {
     pub(super) kind: CovarianceKind,
@@ -17,8 +19,8 @@ pub struct Statistics {
     pub(super) mass: Vec<f64>,
     /// sum r v, [k, d].
     pub(super) first: Vec<f64>,
-    /// sum r |v|^2, `[k]`; sum r v_j^2, [k, d]; sum r v v^T in tiles; nothing where the covariance is tied; sum r |v|^2 and
-    /// sum r (P v) v^T, [q, d], of low rank.
+    /// sum r |v|^2, `[k]`; sum r v_j^2, [k, d]; sum r v v^T in tiles; nothing where the covariance is tied;
+    /// sum r |v|^2 and sum r (P v) v^T, [q, d], of low rank.
     pub(super) second: Vec<f64>,
     /// P_k, [k, q, d], of low rank.
     pub(super) directions: Vec<f64>,
@@ -77,9 +79,9 @@ impl Statistics {
         ArrayView1::from(&self.first[k * self.d..(k + 1) * self.d])
     }
 
-    /// sum_i r_ik v v^T, [d, d], of full covariances; its diagonal, with zeros beside it, of diagonal ones; [[sum_i r_ik |v|^2]] of
-    /// spherical ones; [0, 0] of the others: tied ones need the masses and the data's covariance alone, those of low rank
-    /// [`Statistics::along`].
+    /// sum_i r_ik v v^T, [d, d], of full covariances; its diagonal, with zeros beside it, of diagonal ones;
+    /// [[sum_i r_ik |v|^2]] of spherical ones; [0, 0] of the others: tied ones need the masses and the data's
+    /// covariance alone, those of low rank [`Statistics::along`].
     pub fn second(&self, k: usize) -> Array2<f64> {
         let len = second_len(self.kind, self.d);
         let of = &self.second[k * len..(k + 1) * len];
@@ -90,8 +92,9 @@ impl Statistics {
         }
     }
 
-    /// Of low rank: sum_i r_ik (P v) v^T, [q, d], along the rows of the component's directions P, and sum_i r_ik |v|^2. P are the
-    /// loadings; where those do not span q dimensions, the missing ones are replaced. No rows and 0 of the other kinds.
+    /// Of low rank: sum_i r_ik (P v) v^T, [q, d], along the rows of the component's directions P, and sum_i
+    /// r_ik |v|^2. P are the loadings; where those do not span q dimensions, the missing ones are replaced.
+    /// No rows and 0 of the other kinds.
     pub fn along(&self, k: usize) -> (Array2<f64>, f64) {
         let CovarianceKind::LowRank(q) = self.kind else { return (Array2::zeros((0, self.d)), 0.0) };
         let of = &self.second[k * (1 + q * self.d)..][..1 + q * self.d];

@@ -4,8 +4,8 @@ use ndarray::{Array2, ArrayView1};
 
 /// E(h) = e^(J h) and Q(h) = int_0^h e^(J u) a e^(J^T u) du of dX = J X dt + noise of covariance a dt.
 ///
-/// By series for a short time, then by doubling: E(2h) = E(h)^2, Q(2h) = Q(h) + E(h) Q(h) E(h)^T. No exponential of -J h
-/// occurs, so a stiff J does not overflow, and Q stays positive semidefinite.
+/// By series for a short time, then by doubling: E(2h) = E(h)^2, Q(2h) = Q(h) + E(h) Q(h) E(h)^T. No
+/// exponential of -J h occurs, so a stiff J does not overflow, and Q stays positive semidefinite.
 pub(super) struct Evolution {
     j: Array2<f64>,
     a: Array2<f64>,
@@ -62,8 +62,8 @@ impl Evolution {
     }
 }
 
-/// Over one time. D and E are kept beside each other: D has the digits of slow directions that E rounds away, E has those of
-/// fast ones, of which D is -1 and no more.
+/// Over one time. D and E are kept beside each other: D has the digits of slow directions that E rounds away,
+/// E has those of fast ones, of which D is -1 and no more.
 pub(super) struct Moments {
     /// D = E - I, right to the rounding of its size.
     pub d: Array2<f64>,
@@ -74,8 +74,9 @@ pub(super) struct Moments {
 }
 
 impl Moments {
-    /// From h to 2 h: D(2h) = 2 D + D^2. E(2h) is E^2 in the rows and columns that have decayed to 1/2, where squaring adds no
-    /// error to that of its factors, and I + D(2h) in the others, where every squaring would double it.
+    /// From h to 2 h: D(2h) = 2 D + D^2. E(2h) is E^2 in the rows and columns that have decayed to 1/2, where
+    /// squaring adds no error to that of its factors, and I + D(2h) in the others, where every squaring would
+    /// double it.
     fn doubled(&self) -> Self {
         let (e, q) = (&self.e, &self.q);
         let moved = e.dot(q).dot(&e.t());

@@ -8,8 +8,8 @@ use crate::simd::W;
 use crate::{Error, Real, Result};
 use ndarray::{Array2, ArrayView1, ArrayView2};
 
-/// Ornstein-Uhlenbeck process with full matrices: dX = A (m - X) dt + S dB. X: d numbers, B: as many as S has columns.
-/// A: 1 / time; m: as X; S: X / time^(1/2).
+/// Ornstein-Uhlenbeck process with full matrices: dX = A (m - X) dt + S dB. X: d numbers, B: as many as S has
+/// columns. A: 1 / time; m: as X; S: X / time^(1/2).
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrnsteinUhlenbeck {
     a: Matrix,
@@ -54,7 +54,8 @@ crate::sde::smooth::smooth_by_duals!(OrnsteinUhlenbeck);
 
 impl Linear for OrnsteinUhlenbeck {
     type Law = MatrixLaw;
-    /// X_t = m + E (X_s - m) + noise of covariance Q, E = e^(-A (t - s)), Q = int_0^(t-s) e^(-A u) S S^T e^(-A^T u) du.
+    /// X_t = m + E (X_s - m) + noise of covariance Q, E = e^(-A (t - s)), Q = int_0^(t-s) e^(-A u) S S^T
+    /// e^(-A^T u) du.
     fn law(&self, from: f64, to: f64) -> Result<MatrixLaw> {
         let Moments { d, e, q } = self.evolution().over(span("Ornstein-Uhlenbeck", from, to)?);
         // m - E m without the difference, which over a short time would leave few digits.
