@@ -185,9 +185,12 @@ fn mean(f: &[f64]) -> f64 {
     f.iter().sum::<f64>() / f.len() as f64
 }
 
-/// OT between two sets, by its dual D(f, g) = mean f + mean g - epsilon (mean_ij
-/// e^((f_i + g_j - C_ij)/epsilon) - 1), whose last term is 0 where g belongs to f. `own`: the potentials h_x,
-/// h_y of each set with itself, see [`symmetric`].
+/// OT between two sets, by its dual
+///
+/// D(f, g) = mean f + mean g - epsilon (mean_ij e^((f_i + g_j - C_ij)/epsilon) - 1),
+///
+/// whose last term is 0 where g belongs to f. `own`: the potentials h_x, h_y of each set with itself, see
+/// [`symmetric`].
 ///
 /// The iteration starts where D is larger: where the fall of epsilon has led, or at (h_x, h_y). Because
 /// e^(-C/epsilon) is a positive definite kernel, D(h_x, h_y) >= (D_xx(h_x, h_x) + D_yy(h_y, h_y))/2 (Feydy et
@@ -204,10 +207,9 @@ fn between(there: &Costs, back: &Costs, own: [&[f64]; 2], epsilon: f64) -> Resul
     };
     fall(there.largest, epsilon, |e| step(&mut f, &mut g, e));
     let best = |f: &[f64], g: &[f64]| back.soft_minimum(g, f, epsilon).0;
-    let (fallen, [h, of_y]) = (best(&f, &g), own);
-    let near = best(h, of_y);
-    if mean(h) + mean(&near) > mean(&f) + mean(&fallen) {
-        (f, g) = (h.to_vec(), near);
+    let near = best(own[0], own[1]);
+    if mean(own[0]) + mean(&near) > mean(&f) + mean(&best(&f, &g)) {
+        (f, g) = (own[0].to_vec(), near);
     }
     converge(epsilon, |e| step(&mut f, &mut g, e))?;
     Ok(mean(&f) + mean(&g))

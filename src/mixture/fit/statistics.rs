@@ -66,15 +66,13 @@ impl Statistics {
         self.total / self.n as f64
     }
 
-    /// n_k = sum_i r_ik: how many points component k explains.
-    ///
-    /// # Panics
-    /// For a k that is no component; so the next three.
-    pub fn mass(&self, k: usize) -> f64 {
-        self.mass[k]
+    /// n_k = sum_i r_ik, `[k]`: how many points each component explains.
+    pub fn mass(&self) -> ArrayView1<'_, f64> {
+        ArrayView1::from(&self.mass)
     }
 
-    /// sum_i r_ik v, `[d]`.
+    /// sum_i r_ik v of component k < [`Statistics::components`], `[d]`; for another k it panics as an index does, as
+    /// the next two.
     pub fn first(&self, k: usize) -> ArrayView1<'_, f64> {
         ArrayView1::from(&self.first[k * self.d..(k + 1) * self.d])
     }
