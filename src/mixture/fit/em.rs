@@ -143,6 +143,7 @@ impl Em {
     fn pass(&self, posterior: Posterior, mixture: &Mixture, symmetry: Option<&Symmetry>) -> Result<Statistics> {
         let (shift, kind) = (mixture.means(), mixture.kind());
         let directions = low_rank_step::directions(mixture, symmetry)?;
+        let along = directions.as_slice().unwrap_or(&[]);
         let (k, d) = shift.dim();
         let shift: Vec<f64> = shift.iter().copied().collect();
         let points = self.blocks.chunk_points(k * (1 + d + second_len(kind, d)));
@@ -150,7 +151,7 @@ impl Em {
             .blocks
             .chunks(points)
             .into_par_iter()
-            .map(|chunk| dispatch(Pass { chunk, d, posterior, shift: &shift, directions: &directions, kind }))
+            .map(|chunk| dispatch(Pass { chunk, d, posterior, shift: &shift, directions: along, kind }))
             .collect();
         // In the order of the chunks, whoever finished first.
         let mut parts = parts.into_iter();
@@ -213,7 +214,7 @@ impl Em {
                         (product / sums.mass[i]).view(),
                         square / sums.mass[i],
                         moved.row(i),
-                        sums.directions(i),
+                        sums.directions.index_axis(Axis(0), i),
                         noise[i],
                         mean_floor,
                     )?;

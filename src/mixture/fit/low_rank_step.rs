@@ -18,21 +18,21 @@ const ROUNDS: usize = 8;
 /// to be turned.
 const KEPT: f64 = 1e-9;
 
-/// The directions that a pass takes the products of a low-rank mixture along, [k, q, d] in a row; nothing of
-/// the other kinds. Those of an orbit's first component, carried along by the group, are those of the orbit.
+/// The directions that a pass takes the products of a low-rank mixture along, [k, q, d]; [k, 0, d] of the other
+/// kinds. Those of an orbit's first component, carried along by the group, are those of the orbit.
 ///
 /// # Errors
 /// As [`spanning`].
-pub fn directions(mixture: &Mixture, symmetry: Option<&Symmetry>) -> Result<Vec<f64>> {
-    let Covariances::LowRank { loadings, noise } = mixture.covariances() else { return Ok(Vec::new()) };
+pub fn directions(mixture: &Mixture, symmetry: Option<&Symmetry>) -> Result<Array3<f64>> {
+    let Covariances::LowRank { loadings, noise } = mixture.covariances() else {
+        return Ok(Array3::zeros((mixture.components(), 0, mixture.dim())));
+    };
     let order = symmetry.map_or(1, |s| s.group.order());
-    let mut out = Vec::with_capacity(loadings.len());
-    for i in 0..mixture.components() {
-        let (base, own) = (i / order * order, loadings.index_axis(Axis(0), i));
-        match (spanning(loadings.index_axis(Axis(0), base), noise[base])?, symmetry) {
-            (None, _) => out.extend(own),
-            (Some(all), None) => out.extend(all),
-            (Some(all), Some(symmetry)) => out.extend(symmetry.group.elements()[i % order].rows(all.view())),
+    let mut out = loadings.as_standard_layout().into_owned();
+    for (i, mut to) in out.outer_iter_mut().enumerate() {
+        let base = i / order * order;
+        if let Some(all) = spanning(loadings.index_axis(Axis(0), base), noise[base])? {
+            to.assign(&symmetry.map_or_else(|| all.clone(), |s| s.group.elements()[i % order].rows(all.view())));
         }
     }
     Ok(out)

@@ -6,7 +6,7 @@ use super::blocks::{BLOCK, Chunk};
 use super::scatter;
 use crate::Real;
 use crate::simd::{self, Kernel, W};
-use ndarray::{Array2, ArrayView1, ArrayView2};
+use ndarray::{Array2, Array3, ArrayView1};
 
 /// The sufficient statistics of n points under a mixture, sums over the points i with the responsibilities
 /// r_ik and the residuals v = x_i - m_k about the means of that mixture: the result of
@@ -22,8 +22,8 @@ pub struct Statistics {
     /// sum r |v|^2, `[k]`; sum r v_j^2, [k, d]; sum r v v^T in tiles; nothing where the covariance is tied;
     /// sum r |v|^2 and sum r (P v) v^T, [q, d], of low rank.
     pub(super) second: Vec<f64>,
-    /// P_k, [k, q, d], of low rank.
-    pub(super) directions: Vec<f64>,
+    /// P_k, [k, q, d]; q = 0 but for low rank.
+    pub(super) directions: Array3<f64>,
     /// sum ln pi.
     pub(super) total: f64,
     /// The least ln pi, and the point that has it.
@@ -50,7 +50,7 @@ impl Statistics {
             mass: vec![0.0; k],
             first: vec![0.0; k * d],
             second: vec![0.0; k * second_len(kind, d)],
-            directions: Vec::new(),
+            directions: Array3::zeros((k, 0, d)),
             total: 0.0,
             worst: (f64::INFINITY, 0),
         }
@@ -94,16 +94,14 @@ impl Statistics {
     /// r_ik |v|^2. P are the loadings; where those do not span q dimensions, the missing ones are replaced.
     /// No rows and 0 of the other kinds.
     pub fn along(&self, k: usize) -> (Array2<f64>, f64) {
-        let CovarianceKind::LowRank(q) = self.kind else { return (Array2::zeros((0, self.d)), 0.0) };
-        let of = &self.second[k * (1 + q * self.d)..][..1 + q * self.d];
-        (Array2::from_shape_fn((q, self.d), |(i, j)| of[1 + i * self.d + j]), of[0])
-    }
-
-    /// P of component k, [q, d].
-    pub(super) fn directions(&self, k: usize) -> ArrayView2<'_, f64> {
-        let CovarianceKind::LowRank(q) = self.kind else { return ArrayView2::from(&[[]; 0]) };
-        let of = &self.directions[k * q * self.d..][..q * self.d];
-        ArrayView2::from_shape((q, self.d), of).unwrap_or_else(|_| ArrayView2::from(&[[]; 0]))
+        let (_, q, d) = self.directions.dim();
+        match (self.kind, second_len(self.kind, d)) {
+            (CovarianceKind::LowRank(_), len) => {
+                let of = &self.second[k * len..(k + 1) * len];
+                (Array2::from_shape_fn((q, d), |(i, j)| of[1 + i * d + j]), of[0])
+            }
+            _ => (Array2::zeros((0, d)), 0.0),
+        }
     }
 
     pub(super) fn add(&mut self, other: &Self) {
