@@ -1,8 +1,9 @@
 //! Stochastic differential equations dX = f(X, t) dt + sigma(X, t) dB in R^d (method.md, eq. 1), time grids, and integrators.
 //!
-//! Three things are kept apart: the equation ([`Sde`]: drift, diffusion, and as types its [`Calculus`] and its kind of [`Noise`]), the
-//! [`Integrator`] (its [`Claims`] are data, its step is the formula), and the Brownian path. [`simulate`] joins them for many paths at
-//! once. Hot loops hold [`W`] paths, paths last: coordinate j of all of them is one `[R; W]`.
+//! Three things are kept apart: the equation ([`Sde`]: drift, diffusion, and as types its [`Calculus`] and
+//! its kind of [`Noise`]), the [`Integrator`] (its [`Claims`] are data, its step is the formula), and the
+//! Brownian path. [`simulate`] joins them for many paths at once, [`simulate_on`] on the paths of a
+//! [`brownian::Tree`]. Hot loops hold [`W`] paths, paths last: coordinate j of all of them is one `[R; W]`.
 //!
 //! * [`Langevin`]: dX = (beta/2) grad log pi(X) dt + sqrt(beta) dB toward a Gaussian mixture pi (eq. 2): the nonlinear noising.
 //!   With one component it is the linear Ornstein-Uhlenbeck, or variance-preserving, process. Noising runs in the *whitened*
@@ -37,6 +38,7 @@ mod integrator;
 pub mod kinds;
 pub mod method;
 pub mod ode;
+mod on_tree;
 mod process;
 mod scale;
 mod simulate;
@@ -55,6 +57,7 @@ pub use method::{
     Baoab, ComponentWise, EulerMaruyama, ExponentialEuler, Heun, KloedenPlaten, KloedenPlatenScalar, LeimkuhlerMatthews, LocalLinear,
     Milstein, Sea, Shark, SkSrock, SlowRk, Spark, Sra1, Sra3, Sriw1, Sriw2, TamedEuler, TamedMilstein,
 };
+pub use on_tree::simulate_on;
 pub use process::{
     Blockwise, CoxIngersollRoss, DoubleWell, DriftOf, Force, FromFn, GeometricBrownian, GinzburgLandau, Harmonic, Langevin, Linear,
     LinearLaw, Lorenz, MatrixLaw, MixtureScore, OrnsteinUhlenbeck, Overdamped, Preconditioned, Rowwise, ScalarLaw, Sigma, Speed,
