@@ -27,7 +27,7 @@ impl<R: Real> Bank<R> {
     }
 
     /// The slot of step `step`, and the number of the batch that is in it: counted on from batch to batch.
-    fn batch(&self, step: u64) -> (usize, u64) {
+    pub fn batch(&self, step: u64) -> (usize, u64) {
         let slots = self.slots.len() as u64;
         let (slot, visit) = (step % slots, step / slots);
         // Slots are renewed in turn, so that each step has about the same work.

@@ -36,6 +36,8 @@ mod likelihood;
 mod reference;
 mod rows;
 mod system;
+#[cfg(test)]
+mod tests;
 mod trainer;
 
 pub use choice::{CANDIDATES, Prices};
