@@ -10,7 +10,8 @@ use ndsm::sde::{Either, EulerMaruyama, Grid, Integrator, Paths, Sde, Sra1, Time,
 use ndsm::simd::W;
 use ndsm::{Error, Real, Result};
 
-/// The equation as a struct: generic over the number type, without a copy of the rows, as fast as those of the crate.
+/// The equation as a struct: generic over the number type, without a copy of the rows, as fast as those of
+/// the crate.
 struct Swing {
     sigma: f64,
 }

@@ -17,7 +17,8 @@ fn paths(step: u64) -> Paths {
     Paths { seed: 7, purpose: Purpose::Path, step }
 }
 
-/// Largest deviation, in standard errors, of the moments of order 1 and 2 and of the components' weights from the law's.
+/// Largest deviation, in standard errors, of the moments of order 1 and 2 and of the components' weights from
+/// the law's.
 fn moment_deviation(x: &[f64], pi: &Mixture) -> f64 {
     let n = x.len() / 2;
     let view = ArrayView2::from_shape((n, 2), x).unwrap();
@@ -133,7 +134,8 @@ fn draws(noising: &dyn Noising<f64>, x0: &[f64], n: usize) -> Draws<f64> {
 /// Chains (eq. 5, 15) and kernels toward one Gaussian have its exact law (eq. 13).
 #[test]
 fn with_one_component_all_chains_are_the_exact_linear_process() {
-    // pi = N(0, I), beta = 1: X_t = e^(-t/2) x_0 + sqrt(1 - e^-t) Z, tested by standardised residuals at random t.
+    // pi = N(0, I), beta = 1: X_t = e^(-t/2) x_0 + sqrt(1 - e^-t) Z, tested by standardised residuals at
+    // random t.
     let pi = Mixture::new(array![1.0], array![[0.0, 0.0]], Covariances::Spherical(array![1.0])).unwrap();
     let scale = NoiseScale::Preserving { beta: 1.0 };
     let times = TimeLaw::logit_normal(scale, 0.02, 3.0, -0.6, 1.2).unwrap();
@@ -196,7 +198,8 @@ fn targets_are_conditional_scores_with_mean_zero_controls() {
     ];
     for (name, noising) in kinds {
         let out = draws(noising.as_ref(), &[0.5, -1.0], 40_000);
-        // (8): E psi(mean) . target = 0 for psi = (sin m_0, m_1); and by Stein's identity E target . (plus - mean) = -d.
+        // (8): E psi(mean) . target = 0 for psi = (sin m_0, m_1); and by Stein's identity E target . (plus -
+        // mean) = -d.
         let (mut control, mut stein) = (Vec::new(), Vec::new());
         for i in 0..out.len() {
             let d = out.draw(i);

@@ -66,7 +66,8 @@ fn by_formula(
             let one = |s: &[f64], y: &[f64]| dot(s, s) - 2.0 * dot(s, y);
             let lambda = if weighting == Weighting::Variance { sbar * sbar } else { 1.0 };
             let plus = one(&s(d.plus), d.target_plus);
-            // The factors of the controls that learn: a network's output at mu, or a coefficient by the time's bin.
+            // The factors of the controls that learn: a network's output at mu, or a coefficient by the
+            // time's bin.
             let factor: Vec<f64> = match learned {
                 ControlState::Nothing => vec![1.0; 2],
                 ControlState::Network { params, .. } => {
@@ -176,7 +177,8 @@ fn implicit_score_matching_is_its_formula() {
                 loss.run(&model, params, &Batch { draws: &draws, weights: &weights, noise }, Out { values, grad }).unwrap();
             };
             run(&params, &mut values, &mut grad);
-            // The divergence by differences, without that of the guide: the one at other parameters is taken off.
+            // The divergence by differences, without that of the guide: the one at other parameters is taken
+            // off.
             let jacobian = |i: usize, params: &[f64]| {
                 let (x, t, h) = (draws.draw(i).plus, draws.times()[i], 1e-5);
                 let at = |j: usize, sign: f64| {

@@ -22,7 +22,8 @@ fn settled(config: &Config, reference: &Reference) -> Settled {
     Settled::new(config, reference).unwrap()
 }
 
-/// Relative L2 error of the learned score against grad log pi, weighted by pi, averaged over times: in data units, where the data *are* pi.
+/// Relative L2 error of the learned score against grad log pi, weighted by pi, averaged over times: in data
+/// units, where the data *are* pi.
 fn oracle_error(set: &[(&str, Value)]) -> f64 {
     let law = four_modes().unwrap();
     let pi = law.mixture().unwrap();
@@ -169,7 +170,8 @@ fn a_diagnosis_shows_what_a_control_is_worth() {
     // 200 steps of at most 0.01: pairs take off all but a small part of the variance at every time.
     for g in groups {
         assert!(g.gradient > 0.0 && g.gradient < 0.2 * g.plain[1] && g.loss < 0.2 * g.plain[0], "{g:?}");
-        // Steps of (i^2 - (i - 1)^2)/200^2 that end at t = (i/200)^2; the mean of i over its root mean square is 3^(1/2)/2 or more.
+        // Steps of (i^2 - (i - 1)^2)/200^2 that end at t = (i/200)^2; the mean of i over its root mean square
+        // is 3^(1/2)/2 or more.
         assert!((g.step - 2.0 * g.time.sqrt() / 200.0).abs() <= 0.25 * g.step, "{g:?}");
     }
 }
@@ -248,7 +250,8 @@ fn a_number_that_is_not_finite_stops_training_before_it_does_harm() {
     assert_eq!((e.exit_code(), t.state().optimiser.step), (1, 0));
 }
 
-/// Trace of the gradient's covariance over batches at the initial parameters of the next-to-last layer onwards.
+/// Trace of the gradient's covariance over batches at the initial parameters of the next-to-last layer
+/// onwards.
 fn gradient_variance(control: &str, steps: usize) -> f64 {
     let c = config(&[
         ("objective.transition", "euler".into()),

@@ -10,7 +10,8 @@ const ROWS: usize = 4096;
 /// Widest data: an eigendecomposition of this size takes minutes.
 const MAX_WIDTH: usize = 4096;
 
-/// x = mean + z V + (what is left out), V: [r, d] with orthonormal rows; the coordinates z have variances `variance`.
+/// x = mean + z V + (what is left out), V: [r, d] with orthonormal rows; the coordinates z have variances
+/// `variance`.
 ///
 /// ```
 /// # fn main() -> ndsm::Result<()> {
@@ -27,8 +28,8 @@ const MAX_WIDTH: usize = 4096;
 pub struct Pca {
     /// Mean of the data, `[d]`.
     pub mean: Array1<f64>,
-    /// Components, orthonormal rows by falling variance, [r, d]; of each the entry of largest size (the first of equals) is
-    /// positive.
+    /// Components, orthonormal rows by falling variance, [r, d]; of each the entry of largest size (the first
+    /// of equals) is positive.
     pub components: Array2<f64>,
     /// Variance along each component, divisor n - 1, `[r]`.
     pub variance: Array1<f64>,
@@ -37,11 +38,12 @@ pub struct Pca {
 }
 
 impl Pca {
-    /// The `components` leading eigenvectors of the covariance of `x`: [n, d]. Constant columns do no harm: they have entry 0
-    /// in every component of positive variance. Costs n d^2 + 9 d^3 operations.
+    /// The `components` leading eigenvectors of the covariance of `x`: [n, d]. Constant columns do no harm:
+    /// they have entry 0 in every component of positive variance. Costs n d^2 + 9 d^3 operations.
     ///
     /// # Errors
-    /// [`Error::Invalid`] unless 1 <= `components` <= d <= 4096 and `x` is finite; [`Error::Shape`] for fewer than 2 rows.
+    /// [`Error::Invalid`] unless 1 <= `components` <= d <= 4096 and `x` is finite; [`Error::Shape`] for fewer
+    /// than 2 rows.
     pub fn fit(x: ArrayView2<f64>, components: usize) -> Result<Self> {
         let (n, d) = x.dim();
         if n < 2 {

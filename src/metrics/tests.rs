@@ -141,8 +141,9 @@ fn small(n: usize) -> Dataset {
     data
 }
 
-/// Intervals cover what fresh draws give: of 20 draws of the law, at least 15 intervals of each metric with a known mean hold it
-/// (a right 95 % interval fails that with probability below 1e-3), and they are as wide as the values spread.
+/// Intervals cover what fresh draws give: of 20 draws of the law, at least 15 intervals of each metric with a
+/// known mean hold it (a right 95 % interval fails that with probability below 1e-3), and they are as wide as
+/// the values spread.
 #[test]
 fn intervals_cover_the_value_of_fresh_draws() {
     let data = small(150);
@@ -166,7 +167,8 @@ fn intervals_cover_the_value_of_fresh_draws() {
     assert!(evaluate(law.sample(15, 9, 0).view(), &data, None, 0, 5).unwrap().measures.iter().all(|m| m.interval.is_none()));
 }
 
-/// Every metric beside its floor: finite, and for samples of the law itself within four of the interval's standard deviations of it.
+/// Every metric beside its floor: finite, and for samples of the law itself within four of the interval's
+/// standard deviations of it.
 #[test]
 fn samples_of_the_law_score_like_the_floor() {
     let data = small(400);

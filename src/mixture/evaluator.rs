@@ -331,7 +331,8 @@ impl<R: Real> Evaluator<R> {
     }
 }
 
-/// [`Evaluator::score_block`] where it is more than a few lines: a kernel of its own, not inlined into the many that evaluate mixtures.
+/// [`Evaluator::score_block`] where it is more than a few lines: a kernel of its own, not inlined into the
+/// many that evaluate mixtures.
 struct Score<'a, R> {
     evaluator: &'a Evaluator<R>,
     x: &'a [[R; W]],

@@ -1,8 +1,10 @@
-//! Counter-based random numbers: a number is a function of (seed, purpose, step, chunk, index) and of nothing else.
+//! Counter-based random numbers: a number is a function of (seed, purpose, step, chunk, index) and of nothing
+//! else.
 //!
-//! There is no generator state to save, to share between threads or to lose when a run is killed: whoever needs the normals
-//! of chunk 7 of step 1,000 opens the [`Stream`] of that name. The function is Philox 4x32-10 (Salmon, Moraes, Dror, Shaw:
-//! "Parallel random numbers: as easy as 1, 2, 3", SC 2011). The 64-bit seed is its key; its 128-bit counter is
+//! There is no generator state to save, to share between threads or to lose when a run is killed: whoever
+//! needs the normals of chunk 7 of step 1,000 opens the [`Stream`] of that name. The function is Philox
+//! 4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011). The 64-bit
+//! seed is its key; its 128-bit counter is
 //!
 //! | word | bits | holds |
 //! |---|---|---|
@@ -177,7 +179,8 @@ impl Stream {
         Stream { key: [key as u32, (key >> 32) as u32], counter, words: [0; 4], used: 4 }
     }
 
-    /// Standard normals (Box and Muller). Draws whole blocks of 64: the next call starts at the next unused block.
+    /// Standard normals (Box and Muller). Draws whole blocks of 64: the next call starts at the next unused
+    /// block.
     pub fn fill_normal<R: Real>(&mut self, out: &mut [R]) {
         self.counter[0] = normal::fill(self.key, self.counter, out);
         self.used = 4;
@@ -188,7 +191,8 @@ impl Stream {
         NormalLanes::new(self.key, self.counter)
     }
 
-    /// Normals that are found by their address, in any order: field number `j` of this name, whatever was drawn before.
+    /// Normals that are found by their address, in any order: field number `j` of this name, whatever was
+    /// drawn before.
     pub fn field(&self, j: u32) -> Field {
         Field::new(philox::philox(self.key, [j, self.counter[1], self.counter[2], self.counter[3]]))
     }

@@ -173,8 +173,8 @@ mod tests {
         }
     }
 
-    /// The slope of a root mean square error from 2^-4 to 2^-7. Of 2,000 paths each is known to 2 or 3 %, and the
-    /// slope to about .02.
+    /// The slope of a root mean square error from 2^-4 to 2^-7. Of 2,000 paths each is known to 2 or 3 %, and
+    /// the slope to about .02.
     fn order(error: impl Fn(&[f64]) -> f64) -> f64 {
         (error(&Grid::Uniform.times(1.0, 16).unwrap()) / error(&Grid::Uniform.times(1.0, 128).unwrap())).log2() / 3.0
     }

@@ -4,8 +4,8 @@ use crate::Real;
 use crate::sde::Step;
 use crate::simd::{Kernel, W};
 
-/// The factor L of a covariance, for [`W`] paths at once. The type says how much there is of it, so that a multiple of the identity
-/// costs what a number costs.
+/// The factor L of a covariance, for [`W`] paths at once. The type says how much there is of it, so that a
+/// multiple of the identity costs what a number costs.
 pub trait Factor<R: Real>: Send {
     /// Room for d dimensions.
     fn new(d: usize) -> Self;

@@ -102,7 +102,8 @@ pub fn log_density<R: Real>(law: &dyn RowLaw<R>, from: f64, to: f64, x: ArrayVie
     Ok(out)
 }
 
-/// The score with respect to the start, grad_x ln p(y | x), [n, d]: the density's own code run on dual numbers.
+/// The score with respect to the start, grad_x ln p(y | x), [n, d]: the density's own code run on dual
+/// numbers.
 ///
 /// # Errors
 /// As [`score`].
@@ -140,11 +141,13 @@ pub fn sample<R: Real>(law: &dyn RowLaw<R>, from: f64, to: f64, x: ArrayView2<R>
     Ok(out)
 }
 
-/// A one-step law behind a pointer: every [`OneStep`] is one. What is computed of it row by row is compiled once, not for each law.
+/// A one-step law behind a pointer: every [`OneStep`] is one. What is computed of it row by row is compiled
+/// once, not for each law.
 pub trait RowLaw<R: Real>: Sync {
     /// The dimension d.
     fn dim(&self) -> usize;
-    /// Calls `seen` with the law of every block of [`W`] rows of `x` and with the block's number. `x`, `y`: whole rows, row-major.
+    /// Calls `seen` with the law of every block of [`W`] rows of `x` and with the block's number. `x`, `y`:
+    /// whole rows, row-major.
     fn blocks(&self, step: &Step, x: &[R], y: &[R], seen: &mut dyn FnMut(&BlockLaw<'_, R>, usize));
 }
 

@@ -63,8 +63,8 @@ impl TimeLaw {
         }
     }
 
-    /// 1/(T q(t)): what a function of the time is multiplied with so that its mean over the law is that over [0, T]. 0 at the ends where the law is
-    /// clipped, which are no interval.
+    /// 1/(T q(t)): what a function of the time is multiplied with so that its mean over the law is that over
+    /// [0, T]. 0 at the ends where the law is clipped, which are no interval.
     pub fn importance(&self, t: f64) -> f64 {
         let q = self.density(t);
         if q > 0.0 { 1.0 / (self.horizon * q) } else { 0.0 }
@@ -89,8 +89,8 @@ impl TimeLaw {
         below(n + 1) - below(n)
     }
 
-    /// The index of the step whose end the law picks on a fixed grid `times` = t_0..t_N: uniform over the steps, or the step whose
-    /// end is nearest in ln(noise / signal).
+    /// The index of the step whose end the law picks on a fixed grid `times` = t_0..t_N: uniform over the
+    /// steps, or the step whose end is nearest in ln(noise / signal).
     pub fn step(&self, u: f64, times: &[f64]) -> usize {
         let steps = times.len() - 1;
         let n = match self.logit {
@@ -106,8 +106,8 @@ impl TimeLaw {
     }
 }
 
-/// `n` stratified uniform numbers: one in each [i/n, (i+1)/n), written so that the `per_path` numbers of one path lie n/per_path
-/// strata apart.
+/// `n` stratified uniform numbers: one in each [i/n, (i+1)/n), written so that the `per_path` numbers of one
+/// path lie n/per_path strata apart.
 pub fn stratified(stream: &mut Stream, per_path: usize, out: &mut [f64]) {
     let n = out.len();
     let paths = n / per_path.max(1);
@@ -117,7 +117,8 @@ pub fn stratified(stream: &mut Stream, per_path: usize, out: &mut [f64]) {
     }
 }
 
-/// The quantile function of N(0, 1), u in (0, 1): algorithm AS 241 (Wichura 1988), relative error about 1e-16.
+/// The quantile function of N(0, 1), u in (0, 1): algorithm AS 241 (Wichura 1988), relative error about
+/// 1e-16.
 pub fn normal_quantile(u: f64) -> f64 {
     let ratio = |x: f64, num: &[f64; 8], den: &[f64; 8]| {
         let horner = |c: &[f64; 8]| c.iter().rev().fold(0.0, |p, c| p * x + c);
@@ -249,7 +250,8 @@ mod tests {
         let uniform = TimeLaw::uniform(scale, 0.0, 3.0).unwrap();
         assert!((0..10).all(|n| uniform.step((n as f64 + 0.5) / 10.0, &grid) == n));
         assert!(law.step(1e-9, &grid) == 0 && law.step(1.0 - 1e-9, &grid) == 9);
-        // Densities and probabilities: of f(t) = t^2, the mean over [t_min, T] by draws, and on the grid by steps.
+        // Densities and probabilities: of f(t) = t^2, the mean over [t_min, T] by draws, and on the grid by
+        // steps.
         for (law, low) in [(law, 0.02f64), (uniform, 0.0)] {
             let n = 400_000;
             let sum: f64 = (0..n).map(|i| law.quantile((i as f64 + 0.5) / n as f64)).map(|t| t * t * law.importance(t)).sum();

@@ -1,4 +1,5 @@
-//! The reverse equation (3), with the exact score: what samplers integrate, by every method for additive noise.
+//! The reverse equation (3), with the exact score: what samplers integrate, by every method for additive
+//! noise.
 
 use super::Effort;
 use super::backward::{Line, Transfer};
@@ -119,7 +120,8 @@ impl<R: Real> Sde<R> for Backwards {
 impl<R: Real> Smooth<R> for Backwards {
     type Derivatives = ();
     fn derivatives_memory(&self) {}
-    /// The score's own equation, ds/dt = s/2 + x s'/2 + s''/2 + s s', turns M = s''/2 - ds/dt into -(s/2 + x s'/2 + s s').
+    /// The score's own equation, ds/dt = s/2 + x s'/2 + s''/2 + s s', turns M = s''/2 - ds/dt into -(s/2 + x
+    /// s'/2 + s s').
     #[inline(always)]
     fn derivatives<const FMA: bool>(
         &self,
