@@ -11,8 +11,8 @@ pub enum Decay {
     Cosine,
 }
 
-/// The learning rate as a function of the step: peak (step + 1)/warm_up for step < warm_up, then peak or peak
-/// (1 + cos(pi u))/2, u = (step - warm_up)/(steps - warm_up).
+/// The learning rate as a function of the step: peak (step + 1)/warm_up for step < warm_up, then peak, or
+/// peak (1 + cos(pi u))/2 with u = (step - warm_up)/(steps - warm_up).
 ///
 /// ```
 /// use ndsm::optim::{Decay, Schedule};

@@ -5,7 +5,8 @@
 //!
 //! ```
 //! # use ndsm::{rng::Purpose, sde::*};
-//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! # let (grid, mut x) = ([0.0, 0.1], [1.0f64; 3]);
+//! # let paths = Paths { seed: 0, purpose: Purpose::Test, step: 0 };
 //! simulate(&Milstein, &GeometricBrownian::new(vec![0.1], vec![0.5])?, &grid, &mut x, paths)?;
 //! simulate(&LocalLinear, &Lorenz::classic(1.0)?, &grid, &mut x, paths)?;
 //! simulate(&ExponentialEuler, &DoubleWell::new(1, 0.5)?, &grid, &mut x, paths)?;
@@ -17,56 +18,64 @@
 //! this equation is Ito's:
 //! ```compile_fail,E0277
 //! # use ndsm::{rng::Purpose, sde::*};
-//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! # let (grid, mut x) = ([0.0, 0.1], [1.0f64; 3]);
+//! # let paths = Paths { seed: 0, purpose: Purpose::Test, step: 0 };
 //! simulate(&Heun, &GeometricBrownian::new(vec![0.1], vec![0.5])?, &grid, &mut x, paths)?;
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 //! SRA1 and ShARK are for additive noise:
 //! ```compile_fail,E0277
 //! # use ndsm::{rng::Purpose, sde::*};
-//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! # let (grid, mut x) = ([0.0, 0.1], [1.0f64; 3]);
+//! # let paths = Paths { seed: 0, purpose: Purpose::Test, step: 0 };
 //! simulate(&Sra1, &GeometricBrownian::new(vec![0.1], vec![0.5])?, &grid, &mut x, paths)?;
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 //!
 //! ```compile_fail,E0277
 //! # use ndsm::{rng::Purpose, sde::*};
-//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! # let (grid, mut x) = ([0.0, 0.1], [1.0f64; 3]);
+//! # let paths = Paths { seed: 0, purpose: Purpose::Test, step: 0 };
 //! simulate(&Shark, &GeometricBrownian::new(vec![0.1], vec![0.5])?, &grid, &mut x, paths)?;
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 //! Leimkuhler and Matthews' method too:
 //! ```compile_fail,E0271
 //! # use ndsm::{rng::Purpose, sde::*};
-//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! # let (grid, mut x) = ([0.0, 0.1], [1.0f64; 3]);
+//! # let paths = Paths { seed: 0, purpose: Purpose::Test, step: 0 };
 //! simulate(&LeimkuhlerMatthews, &GeometricBrownian::new(vec![0.1], vec![0.5])?, &grid, &mut x, paths)?;
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 //! SPaRK and SlowRK read the equation as Stratonovich's:
 //! ```compile_fail,E0277
 //! # use ndsm::{rng::Purpose, sde::*};
-//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! # let (grid, mut x) = ([0.0, 0.1], [1.0f64; 3]);
+//! # let paths = Paths { seed: 0, purpose: Purpose::Test, step: 0 };
 //! simulate(&SlowRk, &GeometricBrownian::new(vec![0.1], vec![0.5])?, &grid, &mut x, paths)?;
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 //! Kloeden and Platen's scheme for one equation does not take two with a Brownian motion each:
 //! ```compile_fail,E0271
 //! # use ndsm::{rng::Purpose, sde::*};
-//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! # let (grid, mut x) = ([0.0, 0.1], [1.0f64; 3]);
+//! # let paths = Paths { seed: 0, purpose: Purpose::Test, step: 0 };
 //! simulate(&KloedenPlatenScalar, &GeometricBrownian::new(vec![0.1, 0.2], vec![0.5, 0.5])?, &grid, &mut x[..2], paths)?;
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 //! Exponential Euler needs a linear part, and BAOAB positions and velocities:
 //! ```compile_fail,E0277
 //! # use ndsm::{rng::Purpose, sde::*};
-//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! # let (grid, mut x) = ([0.0, 0.1], [1.0f64; 3]);
+//! # let paths = Paths { seed: 0, purpose: Purpose::Test, step: 0 };
 //! simulate(&ExponentialEuler, &Lorenz::classic(1.0)?, &grid, &mut x, paths)?;
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 //!
 //! ```compile_fail,E0277
 //! # use ndsm::{rng::Purpose, sde::*};
-//! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
+//! # let (grid, mut x) = ([0.0, 0.1], [1.0f64; 3]);
+//! # let paths = Paths { seed: 0, purpose: Purpose::Test, step: 0 };
 //! simulate(&Baoab, &DoubleWell::new(1, 0.5)?, &grid, &mut x, paths)?;
 //! # Ok::<(), ndsm::Error>(())
 //! ```
