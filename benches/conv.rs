@@ -1,5 +1,6 @@
-//! Convolutions of a U-Net on images of 28 x 28, batch 64, one thread: forward pass, gradient of the input, gradient of the
-//! weights, and a square matrix product to compare with. Criterion's "elements" are floating-point operations.
+//! Convolutions of a U-Net on images of 28 x 28, batch 64, one thread: forward pass, gradient of the input,
+//! gradient of the weights, and a square matrix product to compare with. Criterion's "elements" are
+//! floating-point operations.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndsm::rng::{Purpose, Stream};

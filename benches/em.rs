@@ -2,8 +2,8 @@
 //!
 //! One iteration of EM: n = 100,000, d = 16, k = 10, f64. `RAYON_NUM_THREADS=1` for one thread.
 //!
-//! Floor with full covariances: 1e6 pairs (point, component) of 136 multiply-adds each for the whitening and for the
-//! scatter matrices, 0.54 GFLOP in all.
+//! Floor with full covariances: 1e6 pairs (point, component) of 136 multiply-adds each for the whitening and
+//! for the scatter matrices, 0.54 GFLOP in all.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array1, Array2, Array3};
@@ -59,8 +59,8 @@ fn em(c: &mut Criterion) {
     group.finish();
 }
 
-/// The score alone, d = 2, k = 8, spherical, f32, in registers: what a step of Langevin dynamics costs besides its normals.
-/// Floor: 8 exponentials a point.
+/// The score alone, d = 2, k = 8, spherical, f32, in registers: what a step of Langevin dynamics costs
+/// besides its normals. Floor: 8 exponentials a point.
 struct Drift<'a> {
     evaluator: &'a Evaluator<f32>,
     x: &'a mut [[[f32; W]; 2]],

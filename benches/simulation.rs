@@ -1,4 +1,5 @@
-//! Simulation on one thread: normals, Brownian paths, Langevin dynamics in the plane, and one step in 16 dimensions by (15) and by Euler.
+//! Simulation on one thread: normals, Brownian paths, Langevin dynamics in the plane, and one step in 16
+//! dimensions by (15) and by Euler.
 //!
 //! A path-step in the plane with 8 components is 8 exponentials, 2 normals and about 130 operations.
 
@@ -119,7 +120,8 @@ impl<R: Real> Kernel for Walk<'_, '_, R> {
     }
 }
 
-/// 1,024 steps of 16 paths in two dimensions: on the cells of a tree, on the nodes of one cell, and at other times.
+/// 1,024 steps of 16 paths in two dimensions: on the cells of a tree, on the nodes of one cell, and at other
+/// times.
 fn brownian(c: &mut Criterion) {
     fn run<R: Real>(c: &mut Criterion) {
         const STEPS: usize = 1024;

@@ -1,5 +1,5 @@
-//! One training step of the MLP 14-128-128-128-2, batch 1,024, and of a U-Net on 28 x 28 images, batch 64: loss, gradient, Adam.
-//! One block on one thread, and two blocks on two.
+//! One training step of the MLP 14-128-128-128-2, batch 1,024, and of a U-Net on 28 x 28 images, batch 64:
+//! loss, gradient, Adam. One block on one thread, and two blocks on two.
 
 #[path = "../tests/common/training.rs"]
 mod training;

@@ -1,10 +1,12 @@
-//! What each way to lower a variance is worth, on E e^(Z_0/2) / (1 + e^(-Z_1)) = e^(1/8) / 2, Z ~ N(0, I): a table with the standard errors that the estimators
-//! themselves report, and a picture of their true errors over 1/n.
+//! What each way to lower a variance is worth, on E e^(Z_0/2) / (1 + e^(-Z_1)) = e^(1/8) / 2, Z ~ N(0, I): a
+//! table with the standard errors that the estimators themselves report, and a picture of their true errors
+//! over 1/n.
 //!
 //!     cargo run --release --example control_variates            # leaves control-variates.png
 //!
-//! The function grows with each of its arguments: pairs of both signs help by a fixed factor. It is smooth in two uniform numbers: quasi-random points help the more, the more there are. And it is
-//! well described by a polynomial of degree two, whose mean Stein's identity knows: controls help by a larger one.
+//! The function grows with each of its arguments: pairs of both signs help by a fixed factor. It is smooth in
+//! two uniform numbers: quasi-random points help the more, the more there are. And it is well described by a
+//! polynomial of degree two, whose mean Stein's identity knows: controls help by a larger one.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use ndsm::cli::plot::{Errors, convergence};

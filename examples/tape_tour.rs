@@ -9,7 +9,8 @@ use ndsm::rng::{Purpose, Stream};
 use ndsm::tape::{Recorder, Var};
 use ndsm::{Real, Result};
 
-/// A small network, y = w2 silu(w1 x + b1) + b2, and the mean square of y - t: written once, for f32 and f64 alike.
+/// A small network, y = w2 silu(w1 x + b1) + b2, and the mean square of y - t: written once, for f32 and f64
+/// alike.
 struct Model {
     x: Var,
     t: Var,
@@ -25,7 +26,8 @@ impl Model {
         let t = r.input("t", &[Self::ROWS, 1])?;
         let (w1, b1) = (r.parameter("w1", &[1, 16])?, r.parameter("b1", &[16])?);
         let (w2, b2) = (r.parameter("w2", &[16, 1])?, r.parameter("b2", &[1])?);
-        // Operations: each is written down as one line of the program; shapes are checked here and never again.
+        // Operations: each is written down as one line of the program; shapes are checked here and never
+        // again.
         let z = r.matmul(x, w1)?;
         let z = r.add(z, b1)?;
         let h = r.silu(z)?;

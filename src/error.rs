@@ -1,4 +1,5 @@
-//! One error type: every variant says in one sentence what was wrong, where, what was expected and what was found.
+//! One error type: every variant says in one sentence what was wrong, where, what was expected and what was
+//! found.
 
 use std::fmt;
 

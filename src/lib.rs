@@ -1,8 +1,9 @@
 //! Score-based generative modelling with *nonlinear* noising dynamics, every step auditable.
 //!
-//! A Gaussian mixture is fitted to the data, Langevin dynamics lead toward it, and a network learns the score of that noising process; time
-//! run backwards then makes new data. The reference knows the modes and their weights, so the horizon is short and few steps do. The
-//! derivations, with the equation numbers that the code refers to, are in [`method`].
+//! A Gaussian mixture is fitted to the data, Langevin dynamics lead toward it, and a network learns the score
+//! of that noising process; time run backwards then makes new data. The reference knows the modes and their
+//! weights, so the horizon is short and few steps do. The derivations, with the equation numbers that the
+//! code refers to, are in [`method`].
 //!
 //! The modules, each using only those above it:
 //!

@@ -1,9 +1,11 @@
 //! Parallel loops, compiled once.
 //!
-//! rayon's adaptors are compiled anew for every closure that they are given, some 2,000 lines of machine code each time. A loop here is a
-//! recursion over its [`Parts`] that knows its body as a pointer: one copy for each kind of parts, and for each body its own lines alone.
+//! rayon's adaptors are compiled anew for every closure that they are given, some 2,000 lines of machine code
+//! each time. A loop here is a recursion over its [`Parts`] that knows its body as a pointer: one copy for
+//! each kind of parts, and for each body its own lines alone.
 //!
-//! What a loop computes does not depend on the number of threads: item i is the same piece of the same slices whoever works on it.
+//! What a loop computes does not depend on the number of threads: item i is the same piece of the same slices
+//! whoever works on it.
 
 use crate::{Error, Result};
 use std::ops::Range;
@@ -29,7 +31,8 @@ pub(crate) fn each<P: Parts>(parts: P, body: impl Fn(usize, P::Item) + Sync) {
     each_with(parts, || (), |(), i, item| body(i, item));
 }
 
-/// Calls `body(memory, i, item)` for every item, with working memory that `memory` makes for each share of the items.
+/// Calls `body(memory, i, item)` for every item, with working memory that `memory` makes for each share of
+/// the items.
 pub(crate) fn each_with<P: Parts, M>(parts: P, memory: impl Fn() -> M + Sync, body: impl Fn(&mut M, usize, P::Item) + Sync) {
     let threads = rayon::current_num_threads();
     let most = if threads == 1 { usize::MAX } else { parts.len().div_ceil(threads * SHARES) };

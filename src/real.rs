@@ -1,5 +1,5 @@
-//! The number types: f32 for speed, f64 for audits, [`Dual`] for derivatives; and the elementary functions that hot loops call on
-//! their lanes.
+//! The number types: f32 for speed, f64 for audits, [`Dual`] for derivatives; and the elementary functions
+//! that hot loops call on their lanes.
 
 mod dual;
 mod erf;
@@ -13,12 +13,12 @@ mod trig;
 pub use dual::Dual;
 pub use number::Number;
 
-/// f32, f64, or a [`Dual`] of one of them. Everything numerical in the crate is generic over it, so that the code that is audited in
-/// f64, and differentiated by duals, is the code that runs in f32.
+/// f32, f64, or a [`Dual`] of one of them. Everything numerical in the crate is generic over it, so that the
+/// code that is audited in f64, and differentiated by duals, is the code that runs in f32.
 ///
 /// The `*_lane` functions have no branch, no table and no call, so that a loop over them vectorises inside a
-/// [`crate::simd::Kernel`]; NaN stays NaN. Their errors against double-double arithmetic, in units in the last place of the
-/// exact result, measured by this module's tests at every [level](crate::simd::Level):
+/// [`crate::simd::Kernel`]; NaN stays NaN. Their errors against double-double arithmetic, in units in the
+/// last place of the exact result, measured by this module's tests at every [level](crate::simd::Level):
 ///
 /// | | f32 | f64 |
 /// |---|---|---|
@@ -53,12 +53,13 @@ pub trait Real: Number {
     fn put_le(self, out: &mut Vec<u8>);
     /// The number whose little-endian bytes start `bytes`; `bytes` must hold at least [`Real::BYTES`].
     fn take_le(bytes: &[u8]) -> Self;
-    /// `self * a + b`, fused where the level has the instruction (`FMA`), in two roundings where it has not (a library call
-    /// would be twenty times slower).
+    /// `self * a + b`, fused where the level has the instruction (`FMA`), in two roundings where it has not
+    /// (a library call would be twenty times slower).
     fn fma<const FMA: bool>(self, a: Self, b: Self) -> Self;
     /// e^x. Overflows to infinity, underflows to 0 through the subnormals.
     fn exp_lane<const FMA: bool>(self) -> Self;
-    /// e^x for x <= 0, with three operations fewer than [`Real::exp_lane`]: 0 where that is below half the smallest normal number.
+    /// e^x for x <= 0, with three operations fewer than [`Real::exp_lane`]: 0 where that is below half the
+    /// smallest normal number.
     fn exp_neg_lane<const FMA: bool>(self) -> Self;
     /// (e^x, e^x - 1), the second without cancellation, x <= 0.
     fn exp_pair_lane<const FMA: bool>(self) -> (Self, Self);
@@ -79,13 +80,15 @@ pub trait Real: Number {
     fn cos_lane<const FMA: bool>(self) -> Self;
     /// The error function.
     fn erf_lane<const FMA: bool>(self) -> Self;
-    /// The standard normal law: its distribution function Phi(x) and its density phi(x), both accurate relative to themselves
-    /// also where they are small, as long as phi is a normal number (abs(x) < 13.2 in f32, 37.6 in f64); beyond, Phi is 0 or 1.
+    /// The standard normal law: its distribution function Phi(x) and its density phi(x), both accurate
+    /// relative to themselves also where they are small, as long as phi is a normal number (abs(x) < 13.2 in
+    /// f32, 37.6 in f64); beyond, Phi is 0 or 1.
     fn normal_law_lane<const FMA: bool>(self) -> (Self, Self);
     /// (sin 2 pi u, cos 2 pi u) for u in [0, 1].
     fn sin_cos_turns<const FMA: bool>(self) -> (Self, Self);
-    /// A number uniform in (0, 1), never 0 and never 1 in f64, from 64 random bits. f32 looks only at the upper 31 and gives
-    /// the rounding of what f64 gives, so that both precisions follow the same random path.
+    /// A number uniform in (0, 1), never 0 and never 1 in f64, from 64 random bits. f32 looks only at the
+    /// upper 31 and gives the rounding of what f64 gives, so that both precisions follow the same random
+    /// path.
     fn uniform(hi: u32, lo: u32) -> Self;
 }
 
@@ -103,8 +106,9 @@ const fn inverse_factorials<const N: usize>() -> [f64; N] {
     c
 }
 
-/// A polynomial of degree N - 1 for e^r, |r| <= h = ln 2 / 2: the series up to r^N/N!, with r^N replaced by the polynomial of
-/// lower degree nearest to it, r^N - h^N T_N(r/h)/2^(N-1), T_N Chebyshev's: the error is 2^(N-1) times smaller than r^N/N!.
+/// A polynomial of degree N - 1 for e^r, |r| <= h = ln 2 / 2: the series up to r^N/N!, with r^N replaced by
+/// the polynomial of lower degree nearest to it, r^N - h^N T_N(r/h)/2^(N-1), T_N Chebyshev's: the error is
+/// 2^(N-1) times smaller than r^N/N!.
 const fn economised<const N: usize>() -> [f64; N] {
     // Coefficients of T_(n-1) and T_n; T_(n+1) = 2 x T_n - T_(n-1). N < 16.
     let (mut before, mut t) = ([0.0; 16], [0.0; 16]);
@@ -140,8 +144,9 @@ struct ExpParts<T> {
 
 macro_rules! exp_parts {
     ($t:ident, $bits:ident, $int:ident, $mantissa:expr, $bias:expr, $exp:expr, $lo:expr, $hi:expr, $ln2_hi:expr, $fma:ident, $x:expr) => {{
-        // x = n ln 2 + r, |r| <= ln 2 / 2: e^x = 2^n (1 + r + r^2/2! + ...). n is rounded by adding 1.5 2^mantissa, whose
-        // low bits then hold n; ln 2 is split into a short head and its rest, so that n head is exact (Cody and Waite).
+        // x = n ln 2 + r, |r| <= ln 2 / 2: e^x = 2^n (1 + r + r^2/2! + ...). n is rounded by adding 1.5
+        // 2^mantissa, whose low bits then hold n; ln 2 is split into a short head and its rest, so that n
+        // head is exact (Cody and Waite).
         const MAGIC: $t = 1.5 * (1u64 << $mantissa) as $t;
         const HEAD: $t = $ln2_hi;
         const REST: $t = (std::f64::consts::LN_2 - HEAD as f64) as $t + LN2_BEYOND as $t;
@@ -176,7 +181,8 @@ macro_rules! ln {
         let bits = $x.to_bits() as $int;
         let e = (bits - (std::f64::consts::FRAC_1_SQRT_2 as $t).to_bits() as $int) >> $mantissa;
         let m = <$t>::from_bits((bits - (e << $mantissa)) as $bits);
-        // e as a number: through the low bits of 1.5 2^mantissa, because not every level converts 64-bit integers.
+        // e as a number: through the low bits of 1.5 2^mantissa, because not every level converts 64-bit
+        // integers.
         let e = <$t>::from_bits(MAGIC.to_bits().wrapping_add(e as $bits)) - MAGIC - $halvings;
         let s = (m - 1.0) / (m + 1.0);
         let q = s * s;
@@ -295,7 +301,8 @@ macro_rules! real {
             }
             #[inline(always)]
             fn sin_cos_turns<const FMA: bool>(self) -> (Self, Self) {
-                // 2 pi u = q pi/2 + x, |x| <= pi/4: Taylor's series of sine and cosine in x, then a quarter turn q times.
+                // 2 pi u = q pi/2 + x, |x| <= pi/4: Taylor's series of sine and cosine in x, then a quarter
+                // turn q times.
                 const MAGIC: $t = 1.5 * (1u64 << $mantissa) as $t;
                 const C: [f64; 2 * $sin + 1] = inverse_factorials::<{ 2 * $sin + 1 }>();
                 let shifted = self.fma::<FMA>(4.0, MAGIC);

@@ -1,12 +1,14 @@
 //! Hot loops, compiled three times and chosen once at run time.
 //!
-//! A default build targets baseline x86-64 (four f32 lanes). A loop that matters is written as a [`Kernel`]: a struct that
-//! holds its slices and a `run` that is plain Rust over arrays of [`W`] lanes, which the compiler turns into vector code.
-//! [`dispatch`] runs the copy compiled for the best [`Level`] of this machine; the environment variable `NDSM_SIMD`
-//! (`baseline`, `avx2`, `avx512`) forces a lower one. Results are equal to the last bit within a level; between levels they
-//! differ in rounding, because only the upper two fuse multiply and add.
+//! A default build targets baseline x86-64 (four f32 lanes). A loop that matters is written as a [`Kernel`]:
+//! a struct that holds its slices and a `run` that is plain Rust over arrays of [`W`] lanes, which the
+//! compiler turns into vector code. [`dispatch`] runs the copy compiled for the best [`Level`] of this
+//! machine; the environment variable `NDSM_SIMD` (`baseline`, `avx2`, `avx512`) forces a lower one. Results
+//! are equal to the last bit within a level; between levels they differ in rounding, because only the upper
+//! two fuse multiply and add.
 //!
-//! This is one of the few places with `unsafe` in the crate: calling a function compiled for more than the baseline.
+//! This is one of the few places with `unsafe` in the crate: calling a function compiled for more than the
+//! baseline.
 
 use crate::Real;
 use std::sync::OnceLock;
@@ -63,13 +65,14 @@ fn best() -> Level {
     Level::Baseline
 }
 
-/// A loop to be compiled once per level. Mark `run`, and every helper it calls, `#[inline(always)]`: only code inlined into
-/// the level's entry point is compiled for that level.
+/// A loop to be compiled once per level. Mark `run`, and every helper it calls, `#[inline(always)]`: only
+/// code inlined into the level's entry point is compiled for that level.
 pub trait Kernel {
-    /// Whether copies for wider vectors are worth compiling; a generic loop sets its numbers' [`crate::Real::VECTORS`].
+    /// Whether copies for wider vectors are worth compiling; a generic loop sets its numbers'
+    /// [`crate::Real::VECTORS`].
     const VECTORS: bool = true;
-    /// The lowest and the highest level that it is compiled for: a loop whose blocks fit the registers of one level is never asked for at
-    /// another.
+    /// The lowest and the highest level that it is compiled for: a loop whose blocks fit the registers of one
+    /// level is never asked for at another.
     const LEVELS: [Level; 2] = [Level::Baseline, Level::Avx512];
     /// What the loop returns.
     type Output;
@@ -118,8 +121,9 @@ pub fn at_most(level: Level) -> Level {
     Level::Baseline
 }
 
-/// Runs a kernel from within another that was given `FMA`, as code of its own: for loops that many kernels need and whose call is nothing
-/// beside their work. One copy of them serves all, where inlining would make one for each kernel and level.
+/// Runs a kernel from within another that was given `FMA`, as code of its own: for loops that many kernels
+/// need and whose call is nothing beside their work. One copy of them serves all, where inlining would make
+/// one for each kernel and level.
 #[inline]
 pub fn nested<const FMA: bool, K: Kernel>(kernel: K) -> K::Output {
     if FMA { dispatch(kernel) } else { baseline(kernel) }

@@ -1,4 +1,5 @@
-//! Steps that adapt to each path: their law, their accuracy, and that a path does not depend on those beside it.
+//! Steps that adapt to each path: their law, their accuracy, and that a path does not depend on those beside
+//! it.
 
 use ndsm::Real;
 use ndsm::rng::Purpose;

@@ -35,7 +35,8 @@ fn bad_files(dir: &Path) {
     write("typed.toml", b"[train]\nsteps = \"many\"\n");
     write("twice.toml", b"[train]\nsteps = 1\nsteps = 2\n");
     write("binary.toml", &[0xff, 0xfe, 0x00, 0x80]);
-    // An array of 1,000 x 2 that ends after 3 numbers; one that claims more than any machine has; one with NaN.
+    // An array of 1,000 x 2 that ends after 3 numbers; one that claims more than any machine has; one with
+    // NaN.
     let npy = |shape: &str, numbers: &[f32]| {
         let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
         let header = format!("{header:<117}\n");
@@ -170,8 +171,8 @@ fn wrong_arguments_and_settings_are_refused() {
     }
 }
 
-/// Data files, and data that the rest of the configuration does not fit. What each reader says about a row or column is tested in
-/// `data_files.rs`.
+/// Data files, and data that the rest of the configuration does not fit. What each reader says about a row or
+/// column is tested in `data_files.rs`.
 const FILES: &[Case<'static>] = &[
     (&["train", "--set", "data.name=npy", "--set", "data.path=absent.npy"], &["absent.npy", "no such file"]),
     (&["train", "--set", "data.name=npy", "--set", "data.path=truncated.npy"], &["truncated.npy", "8000 bytes"]),

@@ -102,8 +102,8 @@ fn a_killed_run_resumes_to_the_same_bytes() {
     assert!(log("killed") == log("whole"), "logs differ");
 }
 
-/// A program trains the first steps of a run, and the command line the rest; the run has the bytes of one that
-/// was not broken off, and the program has its samples.
+/// A program trains the first steps of a run, and the command line the rest; the run has the bytes of one
+/// that was not broken off, and the program has its samples.
 #[test]
 fn a_saved_model_is_taken_up_by_the_command_line_and_back() {
     use ndsm::config::{Config, Setting};
@@ -223,7 +223,8 @@ fn safetensors(tensors: &[(&str, &[usize], &[f64])], metadata: &str) -> Vec<u8> 
     bytes
 }
 
-/// What `fit` writes is what `train` would have fitted: the same bytes come of it. A checkpoint and a file made elsewhere serve, too.
+/// What `fit` writes is what `train` would have fitted: the same bytes come of it. A checkpoint and a file
+/// made elsewhere serve, too.
 #[test]
 fn a_reference_from_a_file_is_the_one_that_was_fitted() {
     let dir = tempfile::tempdir().unwrap();

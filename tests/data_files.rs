@@ -1,4 +1,5 @@
-//! Files as they come: good ones are read to the last bit, bad ones are refused with one sentence and never with a panic.
+//! Files as they come: good ones are read to the last bit, bad ones are refused with one sentence and never
+//! with a panic.
 #![cfg(feature = "cli")]
 
 use flate2::{Compression, write::GzEncoder};
@@ -169,7 +170,8 @@ fn npy_reads_every_type_and_version() {
             assert_eq!((table.values, table.images, table.labels), (expected.clone(), None, None), "{descr}");
         }
     }
-    // Images: bytes are divided by 255, floats keep their values; the header's entries in another order and style.
+    // Images: bytes are divided by 255, floats keep their values; the header's entries in another order and
+    // style.
     let table = npy::read(&put(&dir, "u1.npy", &npy_bytes(1, &header("|u1", "(2, 3, 1)"), &values))).unwrap();
     assert_eq!((table.values[[1, 2]], table.images.unwrap().range), (250.0 / 255.0, [0.0, 1.0]));
     let text = "{\"shape\":(2,1,3,),\"fortran_order\":False,\"descr\":\"<i4\"}";

@@ -49,6 +49,7 @@ fn distance(reverse: &dyn Reverse<f64>, horizon: f64, how: (Method, Explicit, us
     ks_ratio(&u, &exact)
 }
 
+/// Reverse equation (eq. 3) and probability flow (eq. 4) with exact scores end in the law of the data.
 #[test]
 fn all_methods_bring_linear_noise_back_to_the_data() {
     let standard = Mixture::new(array![1.0], array![[0.0]], Covariances::Spherical(array![1.0])).unwrap();
@@ -68,9 +69,11 @@ fn all_methods_bring_linear_noise_back_to_the_data() {
     assert!(distance(&vp, 12.0, (Method::Sde, Explicit::HEUN, 6)) > 1.0);
 }
 
+/// The flow in its form toward a reference (eq. 16).
 #[test]
 fn the_flow_is_solved_at_the_order_of_its_method() {
-    // The flow of one path is deterministic: errors against a fine solution fall by 2^order when the step is halved.
+    // The flow of one path is deterministic: errors against a fine solution fall by 2^order when the step is
+    // halved.
     let standard = Mixture::new(array![1.0], array![[0.0]], Covariances::Spherical(array![1.0])).unwrap();
     let vp = ReverseLangevin(ComponentStep::<f64>::new(&standard, 1.0).unwrap());
     let end = |flow, steps| {
@@ -88,8 +91,8 @@ fn the_flow_is_solved_at_the_order_of_its_method() {
     }
 }
 
-/// The component flow's exact field (18) in one dimension, for data on equally likely points: conditional means by sums over the points
-/// and the components, tabulated on a fine grid in u at each time.
+/// The component flow's exact field (18) in one dimension, for data on equally likely points: conditional
+/// means by sums over the points and the components, tabulated on a fine grid in u at each time.
 struct ExactFlow {
     pi: Mixture,
     data: Vec<f64>,
@@ -130,7 +133,8 @@ impl Field<f64> for ExactFlow {
     }
 }
 
-/// The quantiles of a mixture on the line at (i + 1/2)/n: its distribution function by midpoint sums of the density.
+/// The quantiles of a mixture on the line at (i + 1/2)/n: its distribution function by midpoint sums of the
+/// density.
 fn quantiles(pi: &Mixture, n: usize) -> Vec<f64> {
     let cells = 100_000;
     let width = 2.0 * REACH / cells as f64;
@@ -149,7 +153,8 @@ fn quantiles(pi: &Mixture, n: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Data uniform, reference of three components fitted, floored, weights refitted or not: W2 of the flow's end to the data.
+/// Data uniform, reference of three components fitted, floored, weights refitted or not: W2 of the flow's end
+/// to the data.
 fn flow_error(refit: bool) -> f64 {
     let n = 800;
     let x = Array2::from_shape_fn((n, 1), |(i, _)| 2.0 * (i as f64 + 0.5) / n as f64 - 1.0);
@@ -176,6 +181,7 @@ fn flow_error(refit: bool) -> f64 {
     w2_to_quantile(&x, |u| 2.0 * u - 1.0)
 }
 
+/// The flow of (eq. 18), and the weights that it needs.
 #[test]
 fn the_component_flow_with_exact_fields_brings_the_reference_back_to_the_data() {
     let (exact, wrong) = (flow_error(true), flow_error(false));

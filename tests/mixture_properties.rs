@@ -158,8 +158,8 @@ proptest! {
         }
     }
 
-    /// Affine maps by the change of variables; marginals against affine maps and against themselves in two steps; the floor
-    /// by its definition.
+    /// Affine maps by the change of variables; marginals against affine maps and against themselves in two
+    /// steps; the floor by its definition.
     #[test]
     fn images_of_a_mixture(
         law in any_mixture(), seed in any::<u64>(), alpha in 0.1..1.5f64, variance in 0.0..2.0f64, rho in 0.0..1.0f64
@@ -276,8 +276,9 @@ fn check_evaluator<R: Real>(law: &Mixture, x: &Array2<f64>, tol: f64) -> Result<
     Ok(())
 }
 
-/// VP marginals against Monte Carlo: alpha X_0 + sqrt(1 - alpha^2) Z has the moments, and the density, of `marginal`. Five
-/// standard errors for each of at most 21 numbers of 10 mixtures: a right library fails with probability below 1e-4.
+/// VP marginals against Monte Carlo: alpha X_0 + sqrt(1 - alpha^2) Z has the moments, and the density, of
+/// `marginal`. Five standard errors for each of at most 21 numbers of 10 mixtures: a right library fails with
+/// probability below 1e-4.
 #[test]
 fn vp_marginals_have_the_law_of_simulated_points() {
     let n = 40_000;

@@ -37,7 +37,7 @@ fn setting(parametrisation: Parametrisation, n: usize) -> (ScoreModel<f64>, Draw
     (model, draws, params)
 }
 
-/// The loss of each draw by (7), (9), (11), written out in s, without the rows' rearrangement.
+/// The loss of each draw by (eq. 7, 9, 11), written out in s, without the rows' rearrangement.
 fn by_formula(
     model: &ScoreModel<f64>,
     draws: &Draws<f64>,
@@ -66,7 +66,8 @@ fn by_formula(
             let one = |s: &[f64], y: &[f64]| dot(s, s) - 2.0 * dot(s, y);
             let lambda = if weighting == Weighting::Variance { sbar * sbar } else { 1.0 };
             let plus = one(&s(d.plus), d.target_plus);
-            // The factors of the controls that learn: a network's output at mu, or a coefficient by the time's bin.
+            // The factors of the controls that learn: a network's output at mu, or a coefficient by the
+            // time's bin.
             let factor: Vec<f64> = match learned {
                 ControlState::Nothing => vec![1.0; 2],
                 ControlState::Network { params, .. } => {
@@ -96,6 +97,7 @@ fn by_formula(
         .collect()
 }
 
+/// Losses (eq. 7) with each control (eq. 9, 10, 11, 12).
 #[test]
 fn losses_and_gradients_are_the_formulas() {
     let n = 700; // more than one block, and a last one that is not full
@@ -158,6 +160,7 @@ fn score(model: &ScoreModel<f64>, params: &[f64], t: f64, x: &[f64]) -> Vec<f64>
     (0..2).map(|j| factor * out[j] + guided * guide[j]).collect()
 }
 
+/// Implicit score matching ("Without a target", behind eq. 12).
 #[test]
 fn implicit_score_matching_is_its_formula() {
     let n = 300; // more than one block
@@ -174,7 +177,8 @@ fn implicit_score_matching_is_its_formula() {
                 loss.run(&model, params, &Batch { draws: &draws, weights: &weights, noise }, Out { values, grad }).unwrap();
             };
             run(&params, &mut values, &mut grad);
-            // The divergence by differences, without that of the guide: the one at other parameters is taken off.
+            // The divergence by differences, without that of the guide: the one at other parameters is taken
+            // off.
             let jacobian = |i: usize, params: &[f64]| {
                 let (x, t, h) = (draws.draw(i).plus, draws.times()[i], 1e-5);
                 let at = |j: usize, sign: f64| {

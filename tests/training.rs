@@ -22,7 +22,8 @@ fn settled(config: &Config, reference: &Reference) -> Settled {
     Settled::new(config, reference).unwrap()
 }
 
-/// Relative L2 error of the learned score against grad log pi, weighted by pi, averaged over times: in data units, where the data *are* pi.
+/// Relative L2 error of the learned score against grad log pi, weighted by pi, averaged over times: in data
+/// units, where the data *are* pi.
 fn oracle_error(set: &[(&str, Value)]) -> f64 {
     let law = four_modes().unwrap();
     let pi = law.mixture().unwrap();
@@ -42,6 +43,7 @@ fn oracle_error(set: &[(&str, Value)]) -> f64 {
     (times.map(error).iter().sum::<f64>() / times.len() as f64).sqrt()
 }
 
+/// The minimiser of (eq. 7) where it is known: the data are pi, which is invariant (eq. 2).
 #[test]
 fn when_the_data_are_the_reference_the_score_is_its_score() {
     let residual = oracle_error(&[("train.steps", 200usize.into())]);
@@ -145,6 +147,7 @@ fn what_weights_have_seen_is_part_of_the_state_and_a_diagnosis_changes_nothing()
     assert!(e.contains("objective.weighting"), "{e}");
 }
 
+/// What pairs (eq. 11) take off the variance of (eq. 7).
 #[test]
 fn a_diagnosis_shows_what_a_control_is_worth() {
     let x = points(1000);
@@ -167,13 +170,15 @@ fn a_diagnosis_shows_what_a_control_is_worth() {
     // 200 steps of at most 0.01: pairs take off all but a small part of the variance at every time.
     for g in groups {
         assert!(g.gradient > 0.0 && g.gradient < 0.2 * g.plain[1] && g.loss < 0.2 * g.plain[0], "{g:?}");
-        // Steps of (i^2 - (i - 1)^2)/200^2 that end at t = (i/200)^2; the mean of i over its root mean square is 3^(1/2)/2 or more.
+        // Steps of (i^2 - (i - 1)^2)/200^2 that end at t = (i/200)^2; the mean of i over its root mean square
+        // is 3^(1/2)/2 or more.
         assert!((g.step - 2.0 * g.time.sqrt() / 200.0).abs() <= 0.25 * g.step, "{g:?}");
     }
 }
 
-/// With reuse 4, the steps s, s + 16, s + 32 and s + 48 finish the same paths, each with noise of its own: the means mu(X) are equal, the noise is not, and
-/// given the paths the control's mean is 0 over the noise.
+/// With reuse 4, the steps s, s + 16, s + 32 and s + 48 finish the same paths, each with noise of its own:
+/// the means mu(X) are equal, the noise is not, and given the paths the control's mean is 0 over the noise
+/// (eq. 8).
 #[test]
 fn paths_are_used_again_with_fresh_noise() {
     let x = points(1000);
@@ -212,6 +217,7 @@ fn paths_are_used_again_with_fresh_noise() {
     assert!(term(&visits[0].0).abs() <= 4.0 * spread);
 }
 
+/// The choice among (eq. 11), (eq. 9) and no control at equal evaluations.
 #[test]
 fn auto_takes_a_pair_where_steps_are_short() {
     let c = config(&[
@@ -244,7 +250,8 @@ fn a_number_that_is_not_finite_stops_training_before_it_does_harm() {
     assert_eq!((e.exit_code(), t.state().optimiser.step), (1, 0));
 }
 
-/// Trace of the gradient's covariance over batches at the initial parameters of the next-to-last layer onwards.
+/// Trace of the gradient's covariance over batches at the initial parameters of the next-to-last layer
+/// onwards.
 fn gradient_variance(control: &str, steps: usize) -> f64 {
     let c = config(&[
         ("objective.transition", "euler".into()),
@@ -269,6 +276,7 @@ fn gradient_variance(control: &str, steps: usize) -> f64 {
     g.var_axis(ndarray::Axis(0), 1.0).sum()
 }
 
+/// The variance of (eq. 7) is like 1/h; with (eq. 9, 10, 11, 12) it is bounded.
 #[test]
 fn without_a_control_the_gradient_variance_grows_like_one_over_h_and_with_one_it_stays() {
     let [none, own, pair, gated, regression] =

@@ -18,9 +18,10 @@
 //! | `sliced-w2` | sliced W2 of 10,000 points in the plane along 256 directions, f64 |
 //! | `gemm-MxKxN` | a matrix product M x K by K x N on the tape, f32 |
 //!
-//! The inputs are drawn from fixed seeds; `--inputs` reads them from `DIR/NAME.npy` instead (w0, w1, ..., x, z, sigma; p.LAYER.w,
-//! p.LAYER.b, p.LAYER.g, x, t, z of the U-Net, weights with the outputs on the first axis; x0; x, m0; x, y), so that the numbers in
-//! `extra` can be compared with those of a program that was given the same.
+//! The inputs are drawn from fixed seeds; `--inputs` reads them from `DIR/NAME.npy` instead (w0, w1, ..., x,
+//! z, sigma; p.LAYER.w, p.LAYER.b, p.LAYER.g, x, t, z of the U-Net, weights with the outputs on the first
+//! axis; x0; x, m0; x, y), so that the numbers in `extra` can be compared with those of a program that was
+//! given the same.
 
 mod inputs;
 mod networks;
@@ -46,8 +47,8 @@ struct Timing {
     extra: Vec<(&'static str, f64)>,
 }
 
-/// One call unmeasured, then at least three and 0.3 seconds of them. `call` does `units` units of work and may return its own
-/// milliseconds per unit.
+/// One call unmeasured, then at least three and 0.3 seconds of them. `call` does `units` units of work and
+/// may return its own milliseconds per unit.
 fn time(units: usize, mut call: impl FnMut() -> Result<Option<f64>>) -> Result<Vec<f64>> {
     let mut timed = || {
         let start = Instant::now();

@@ -10,7 +10,8 @@ use ndsm::rng::{Purpose, Stream};
 use ndsm::tape::Parameter;
 use rayon::prelude::*;
 
-/// Row blocks, one per thread, rounded up to a power of two, which divides every batch here; at least `least` rows each.
+/// Row blocks, one per thread, rounded up to a power of two, which divides every batch here; at least `least`
+/// rows each.
 fn blocks(batch: usize, least: usize) -> usize {
     rayon::current_num_threads().next_power_of_two().min(batch / least)
 }
@@ -71,8 +72,8 @@ pub fn unet(inputs: &Inputs) -> Result<Timing> {
     steps(training, 5, "loss_5", 1)
 }
 
-/// A parameter of the U-Net: weights uniform in +-1/sqrt(inputs), scales 1, the rest 0. In files the outputs come first and the
-/// places of a convolution last, and names are short: `p.d0.c0.w` [o, i, kh, kw].
+/// A parameter of the U-Net: weights uniform in +-1/sqrt(inputs), scales 1, the rest 0. In files the outputs
+/// come first and the places of a convolution last, and names are short: `p.d0.c0.w` [o, i, kh, kw].
 fn weights(p: &Parameter, inputs: &Inputs) -> Result<Vec<f32>> {
     let (layer, what) = p.name.rsplit_once('.').unwrap_or_default();
     let short = match what {

@@ -91,7 +91,8 @@ fn tableaus() -> Vec<(Claims, Tableau)> {
     all.0
 }
 
-/// A row for a measured order. It passes if `right`, and if the limit is too: at the shortest step the error must be below 2 h^order.
+/// A row for a measured order. It passes if `right`, and if the limit is too: at the shortest step the error
+/// must be below 2 h^order.
 fn measured(claims: &Claims, what: String, slope: Slope, against: &'static str, right: bool) -> Row {
     let errors = slope.curve.iter().map(|c| Measured { reference: against, error: c.error[0], bound: 2.0 * c.h[0].powf(slope.claim) });
     let errors: Vec<Measured> = errors.collect();

@@ -1,5 +1,5 @@
-//! Tables that check every formula against something that does not know it, each row with its error and the bound that it must
-//! keep. `ndsm audit` prints them.
+//! Tables that check every formula against something that does not know it, each row with its error and the
+//! bound that it must keep. `ndsm audit` prints them.
 //!
 //! ```no_run
 //! use ndsm::audit::{Effort, Subject, audit};
@@ -117,8 +117,8 @@ pub struct Slope {
     pub claim: f64,
     /// The order that was measured; infinite where there is no error.
     pub measured: f64,
-    /// Its uncertainty: a standard error where paths were drawn, what is left of higher orders where nothing is random, and 0 where
-    /// arithmetic is exact.
+    /// Its uncertainty: a standard error where paths were drawn, what is left of higher orders where nothing
+    /// is random, and 0 where arithmetic is exact.
     pub error: f64,
     /// The errors that it comes from.
     pub curve: Option<Curve>,

@@ -92,7 +92,8 @@ fn linear() -> Result<Vec<Row>> {
     Ok(vec![row("linear", "three modes, five exact steps to time 1", &[("density", density_error, 1e-10), ("score", score_error, 1e-9)])])
 }
 
-/// NDSM with the Euler chain of 10 steps on [0, 1]; the network's score at time 1/2 against that of the chain from the training points.
+/// NDSM with the Euler chain of 10 steps on [0, 1]; the network's score at time 1/2 against that of the chain
+/// from the training points.
 fn network(effort: Effort) -> Result<Vec<Row>> {
     let (steps, bound) = if effort == Effort::Quick { (400usize, 0.3) } else { (2000, 0.15) };
     let config = Config::resolve(&[
@@ -115,7 +116,8 @@ fn network(effort: Effort) -> Result<Vec<Row>> {
     for _ in 0..steps {
         trainer.step()?;
     }
-    // The chain in whitened coordinates, from the points: after its first step its law is a mixture of 2,000 Gaussians.
+    // The chain in whitened coordinates, from the points: after its first step its law is a mixture of 2,000
+    // Gaussians.
     let one = Euler(Langevin::<f64>::new(&reference.mixture, 1.0)?);
     let u = reference.whitening.whiten(points.view())?;
     let (h, at_half) = (0.1, 5);

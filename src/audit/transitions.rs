@@ -49,7 +49,8 @@ fn ratio(e: &Measured) -> f64 {
     if e.error.is_nan() { f64::INFINITY } else { e.error / e.bound.max(1e-300) }
 }
 
-/// A row for the order of an error, which passes if its slope is within `margin` of the claim; what the finest two errors say instead is the uncertainty.
+/// A row for the order of an error, which passes if its slope is within `margin` of the claim; what the
+/// finest two errors say instead is the uncertainty.
 pub(super) fn order(name: &str, tried: &str, claim: f64, margin: f64, curve: Curve) -> Row {
     let measured = curve.slope();
     let finest = Curve { h: curve.h[..2].to_vec(), error: curve.error[..2].to_vec() }.slope();

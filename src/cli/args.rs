@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 /// Score-based generative modelling with nonlinear noising dynamics.
 ///
-/// A reference law is fitted to the data, a Gaussian mixture by default. Langevin dynamics toward it turn data into noise, a
-/// network learns the score of the noised data, and running time backwards turns draws of the reference into new samples.
+/// A reference law is fitted to the data, a Gaussian mixture by default. Langevin dynamics toward it turn
+/// data into noise, a network learns the score of the noised data, and running time backwards turns draws of
+/// the reference into new samples.
 ///
 /// Without a command, `ndsm` does what `ndsm train` does.
 #[derive(Debug, Parser)]
@@ -163,7 +164,8 @@ pub enum Method {
     /// The probability-flow ODE, eq. (4), by Heun's method
     #[default]
     Ode,
-    /// Predictor and corrector: the reverse SDE, each step followed by Langevin dynamics toward the learned law
+    /// Predictor and corrector: the reverse SDE, each step followed by Langevin dynamics toward the learned
+    /// law
     Pc,
 }
 
@@ -184,7 +186,8 @@ pub struct EvalArgs {
     /// Seed of the samples
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub seed: i64,
-    /// Also the likelihood of held-out points under the model, by its probability flow: up to 64 dimensions, takes its time
+    /// Also the likelihood of held-out points under the model, by its probability flow: up to 64 dimensions,
+    /// takes its time
     #[arg(long)]
     pub likelihood: bool,
     /// Print one JSON object and nothing else
@@ -237,7 +240,8 @@ pub struct ReproduceArgs {
     /// One small case of each kind: shows that everything works, and no more
     #[arg(long)]
     pub quick: bool,
-    /// Directory of results, tables, pictures and the page [default: runs/reproduce-low-dim, or with -quick at its end]
+    /// Directory of results, tables, pictures and the page [default: runs/reproduce-low-dim, or with -quick
+    /// at its end]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Trainings that run side by side; figures do not depend on it [default: all processors]

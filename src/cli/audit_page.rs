@@ -16,7 +16,8 @@ pub fn prepare(dir: &Path) -> Result<()> {
     made.map_err(|e| Error::bad_file(dir, format!("the directory cannot be made: {}", e.kind())))
 }
 
-/// Writes a PNG for each equation that orders were measured on, and `index.html`, which holds them all and needs nothing else.
+/// Writes a PNG for each equation that orders were measured on, and `index.html`, which holds them all and
+/// needs nothing else.
 ///
 /// # Errors
 /// `File` where writing fails.

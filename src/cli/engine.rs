@@ -1,5 +1,5 @@
-//! What the commands ask of the numerics: the one seam between the command line and the training loop, so that everything
-//! that the user touches is tested without training.
+//! What the commands ask of the numerics: the one seam between the command line and the training loop, so
+//! that everything that the user touches is tested without training.
 
 use super::args::Method;
 use super::metrics_log::Step;
@@ -25,12 +25,13 @@ pub struct Sampling {
 
 /// Makes models.
 pub trait Engine {
-    /// A model before its first step: reads the data, checks the configuration against them, fits the reference. Writes
-    /// nothing.
+    /// A model before its first step: reads the data, checks the configuration against them, fits the
+    /// reference. Writes nothing.
     fn begin(&self, config: &Config) -> Result<Box<dyn Model>>;
     /// A model as a checkpoint left it, to generate from.
     fn load(&self, config: &Config, checkpoint: &Path) -> Result<Box<dyn Model>>;
-    /// The same, to be trained further: reads the data, too, and refuses others than those of the checkpoint. Writes nothing.
+    /// The same, to be trained further: reads the data, too, and refuses others than those of the checkpoint.
+    /// Writes nothing.
     fn resume(&self, config: &Config, checkpoint: &Path) -> Result<Box<dyn Model>>;
 }
 
@@ -46,7 +47,8 @@ pub trait Model {
     fn sample(&self, how: Sampling) -> Result<Array2<f64>>;
     /// Samples against the data's law or held-out data; with intervals from so many half-samples.
     fn evaluate(&self, samples: ArrayView2<f64>, seed: u64, resamples: usize) -> Result<Vec<Metric>>;
-    /// The mean negative log-likelihood of held-out points under the model, with its interval, beside that of the training points.
+    /// The mean negative log-likelihood of held-out points under the model, with its interval, beside that of
+    /// the training points.
     fn likelihood(&self, seed: u64) -> Result<Metric>;
     /// The pictures of the report, by name.
     fn pictures(&self, samples: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>>;

@@ -104,8 +104,8 @@ fn spectrum(law: &Mixture) -> Result<super::plot::Canvas> {
     Ok(sweep("variances along principal directions", "direction, from the widest on", &curves))
 }
 
-/// A line for each component: weight, largest and least variance, and how far its mean is from the nearest other's in standard
-/// deviations of the pooled covariance along the line between them.
+/// A line for each component: weight, largest and least variance, and how far its mean is from the nearest
+/// other's in standard deviations of the pooled covariance along the line between them.
 fn components(law: &Mixture) -> Result<Vec<Vec<String>>> {
     let pooled = law.pooled_covariance();
     let apart = |a: usize, b: usize| {

@@ -1,4 +1,5 @@
-//! The engine that is this library: data, latent space, reference, training and samples joined for the commands.
+//! The engine that is this library: data, latent space, reference, training and samples joined for the
+//! commands.
 
 use super::args::Method as MethodArg;
 use super::engine::{Engine, Model, Sampling};

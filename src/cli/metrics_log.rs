@@ -20,8 +20,9 @@ pub struct Step {
     pub groups: Vec<Group>,
 }
 
-/// The names of the numbers of a group of draws in the order of time: mean time, mean length of a step, variance of the loss with the run's control and
-/// without any, trace of the covariance of a draw's gradient with and without.
+/// The names of the numbers of a group of draws in the order of time: mean time, mean length of a step,
+/// variance of the loss with the run's control and without any, trace of the covariance of a draw's gradient
+/// with and without.
 const GROUP: [&str; 6] = ["time", "step", "loss_variance", "loss_variance_none", "gradient_variance", "gradient_variance_none"];
 
 /// The open log.
@@ -31,8 +32,8 @@ pub struct MetricsLog {
 }
 
 impl MetricsLog {
-    /// Opens the log to go on after `done` steps: lines of later steps, which a killed run wrote after its checkpoint, and a
-    /// last line that it did not finish, are removed.
+    /// Opens the log to go on after `done` steps: lines of later steps, which a killed run wrote after its
+    /// checkpoint, and a last line that it did not finish, are removed.
     /// # Errors
     /// `File` where reading or writing fails.
     pub fn open(path: &Path, done: usize) -> Result<Self> {
@@ -93,7 +94,8 @@ pub fn losses(path: &Path) -> Result<(Vec<f64>, Vec<f64>)> {
     Ok(text.lines().filter_map(pair).unzip())
 }
 
-/// The mean of each group of draws over the second half of the diagnoses of a log; none where there is no diagnosis.
+/// The mean of each group of draws over the second half of the diagnoses of a log; none where there is no
+/// diagnosis.
 /// # Errors
 /// `File` where reading fails.
 pub fn groups(path: &Path) -> Result<Vec<Group>> {

@@ -1,7 +1,7 @@
 //! The command line: `ndsm train`, `fit`, `sample`, `eval`, `audit`, `reproduce`, `report`.
 //!
-//! Reading arguments and configuration, the run directory, progress, pictures and the report live here; the numerics are
-//! asked for through one seam, `engine`.
+//! Reading arguments and configuration, the run directory, progress, pictures and the report live here; the
+//! numerics are asked for through one seam, `engine`.
 
 mod args;
 mod audit;
@@ -28,7 +28,8 @@ use run_dir::RunDir;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Runs the program with the arguments of the process: what `main` calls. Errors are one sentence on standard error.
+/// Runs the program with the arguments of the process: what `main` calls. Errors are one sentence on standard
+/// error.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -63,7 +64,8 @@ fn run(cli: Cli, engine: &dyn Engine) -> Result<String> {
     }
 }
 
-/// What clap has to say: help and version as they are, on standard output; an error as one sentence, with its tip.
+/// What clap has to say: help and version as they are, on standard output; an error as one sentence, with its
+/// tip.
 fn usage(e: &clap::Error) -> ExitCode {
     if !e.use_stderr() {
         let _ = e.print();

@@ -28,7 +28,8 @@ const PICTURES: &[(&str, &str)] = &[
     (VARIANCES[1], "The same over the length of the step whose score is learned."),
 ];
 
-/// Writes `report.html` from the run's files, and the loss curve from its log. Pictures that are not there are left out.
+/// Writes `report.html` from the run's files, and the loss curve from its log. Pictures that are not there
+/// are left out.
 /// # Errors
 /// `File` where one of the files is not what it should be, or writing fails.
 pub fn write(run: &RunDir) -> Result<()> {

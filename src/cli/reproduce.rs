@@ -49,7 +49,8 @@ fn plan(experiment: &Experiment) -> String {
     format!("# ndsm {} reproduce low-dim, {experiment:?}", env!("CARGO_PKG_VERSION"))
 }
 
-/// All records of the experiment: those of the file, and those that were missing, which are added to it one by one.
+/// All records of the experiment: those of the file, and those that were missing, which are added to it one
+/// by one.
 fn complete(path: &Path, experiment: &Experiment, threads: usize) -> Result<Vec<Record>> {
     let mut records = read(path, experiment)?;
     let refuse = |e: std::io::Error| Error::io(path, "the results cannot be written", &e);

@@ -13,9 +13,11 @@ pub struct RunDir(PathBuf);
 
 impl RunDir {
     /// The place for a new run, or of the run to resume; leaves nothing behind. Without `out` it is
-    /// `runs/<data>-<objective>-seed<k>`, with `-2`, `-3`, ... behind it where that exists; to resume, the last of these.
+    /// `runs/<data>-<objective>-seed<k>`, with `-2`, `-3`, ... behind it where that exists; to resume, the
+    /// last of these.
     /// # Errors
-    /// Exit code 2: the directory exists and `resume` is not set, it exists and is no run directory, or it cannot be written.
+    /// Exit code 2: the directory exists and `resume` is not set, it exists and is no run directory, or it
+    /// cannot be written.
     pub fn plan(out: Option<&Path>, config: &Config, resume: bool) -> Result<RunDir> {
         let run = RunDir(out.map_or_else(|| numbered(config, config.objective.kind.name(), resume), Path::to_owned));
         let path = &run.0;
@@ -52,8 +54,8 @@ impl RunDir {
         Ok(RunDir(dir.to_owned()))
     }
 
-    /// The first write of a run: makes the directory, with the resolved configuration in it. A directory that cannot be
-    /// made leaves nothing behind.
+    /// The first write of a run: makes the directory, with the resolved configuration in it. A directory that
+    /// cannot be made leaves nothing behind.
     /// # Errors
     /// Exit code 2 where the place cannot be written.
     pub fn create(&self, config: &Config) -> Result<()> {
@@ -122,7 +124,8 @@ pub fn probe(dir: &Path) -> std::io::Result<()> {
     tempfile::NamedTempFile::new_in(dir).map(drop)
 }
 
-/// `runs/<data>-<what>-seed<k>`, with `-2`, `-3`, ... behind it: the first that is free, or the last that is `taken`.
+/// `runs/<data>-<what>-seed<k>`, with `-2`, `-3`, ... behind it: the first that is free, or the last that is
+/// `taken`.
 fn numbered(config: &Config, what: &str, taken: bool) -> PathBuf {
     let name = format!("{}-{what}-seed{}", config.data.name.name(), config.train.seed);
     let numbered = |i: usize| PathBuf::from("runs").join(if i == 1 { name.clone() } else { format!("{name}-{i}") });

@@ -12,7 +12,8 @@ pub struct Metric {
     pub name: String,
     /// Its value; `None` where it is not defined, such as a likelihood under an unknown law.
     pub value: Option<f64>,
-    /// What the training data themselves score against held-out data: differences below it mean nothing. `None` where there is none.
+    /// What the training data themselves score against held-out data: differences below it mean nothing.
+    /// `None` where there is none.
     pub floor: Option<f64>,
     /// 95 % interval of the value over draws, where it was asked for.
     pub interval: Option<[f64; 2]>,
@@ -77,9 +78,9 @@ impl Summary {
     }
 }
 
-/// The metrics as one JSON object, with more entries behind them: what `eval --json` prints. Each metric stands under its name and,
-/// where it has a floor, that under `<name>_floor`, its interval under `<name>_low` and `<name>_high`; null for what is not defined or
-/// infinite.
+/// The metrics as one JSON object, with more entries behind them: what `eval --json` prints. Each metric
+/// stands under its name and, where it has a floor, that under `<name>_floor`, its interval under
+/// `<name>_low` and `<name>_high`; null for what is not defined or infinite.
 pub fn json_object(metrics: &[Metric], more: &[(&str, Value)]) -> Value {
     let mut all: Map<String, Value> = metrics.iter().map(|m| (m.name.clone(), m.value.into())).collect();
     all.extend(metrics.iter().filter_map(|m| Some((format!("{}_floor", m.name), m.floor?.into()))));

@@ -18,8 +18,8 @@ use std::time::Instant;
 /// Samples drawn at the end of a run.
 const SAMPLES: usize = 5000;
 
-/// Trains, and leaves everything in the run directory; returns what to say at the end. Nothing is written before the
-/// configuration, the output directory and the data have been found good.
+/// Trains, and leaves everything in the run directory; returns what to say at the end. Nothing is written
+/// before the configuration, the output directory and the data have been found good.
 pub fn train(args: &TrainArgs, engine: &dyn Engine) -> Result<String> {
     let (config, run) = plan(args)?;
     let started = Instant::now();
@@ -36,8 +36,8 @@ pub fn train(args: &TrainArgs, engine: &dyn Engine) -> Result<String> {
     finish(model.as_ref(), &config, &run, &mut timings)
 }
 
-/// Keys that may change when a run is resumed: they say how to go on, not what the checkpoint is. The file of the data may have
-/// moved; that they are the same is checked by their hash.
+/// Keys that may change when a run is resumed: they say how to go on, not what the checkpoint is. The file of
+/// the data may have moved; that they are the same is checked by their hash.
 const RESUMABLE: &[&str] = &[
     "data.path",
     "train.steps",
@@ -52,8 +52,9 @@ const RESUMABLE: &[&str] = &[
     "train.diagnose",
 ];
 
-/// The configuration and the place of the run, both checked. A resumed run goes by its own configuration, with `--config` in
-/// its stead and `--set` over it; with a checkpoint there, only [`RESUMABLE`] keys may differ.
+/// The configuration and the place of the run, both checked. A resumed run goes by its own configuration,
+/// with `--config` in its stead and `--set` over it; with a checkpoint there, only [`RESUMABLE`] keys may
+/// differ.
 fn plan(args: &TrainArgs) -> Result<(Config, RunDir)> {
     let set = file::overrides(&args.keys.set)?;
     let over = |mut base: Vec<Setting>| {
@@ -61,7 +62,8 @@ fn plan(args: &TrainArgs) -> Result<(Config, RunDir)> {
         Config::resolve(&base)
     };
     let file = args.keys.config.as_deref().map(file::read).transpose()?;
-    // The run's own configuration comes before its place is checked: `--set` is to be judged together with it.
+    // The run's own configuration comes before its place is checked: `--set` is to be judged together with
+    // it.
     let own = |run: &Path| match RunDir::open(run) {
         Ok(run) if args.resume => file::read(&run.config()).map(Some),
         _ => Ok(None),

@@ -6,12 +6,13 @@ use ndarray::Array2;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-/// Numbers of a CSV file, [n, d]. A first line in which no field is a number is taken for names; blank lines are skipped;
-/// fields may stand in double quotes.
+/// Numbers of a CSV file, [n, d]. A first line in which no field is a number is taken for names; blank lines
+/// are skipped; fields may stand in double quotes.
 ///
 /// # Errors
-/// [`Error::File`] with line and column if a field is no finite number or a line has another number of fields than the
-/// first; if the file is missing, empty, not UTF-8, has fewer than 2 rows, or more than [`MAX_NUMBERS`] numbers.
+/// [`Error::File`] with line and column if a field is no finite number or a line has another number of fields
+/// than the first; if the file is missing, empty, not UTF-8, has fewer than 2 rows, or more than
+/// [`MAX_NUMBERS`] numbers.
 pub fn read(path: &Path) -> Result<Table> {
     let (file, _) = open(path)?;
     let mut file = BufReader::new(file);

@@ -1,11 +1,12 @@
 //! The embedded data set: 1,797 handwritten digits of 8 x 8 pixels.
 //!
-//! The test part of *Optical Recognition of Handwritten Digits* by E. Alpaydin and C. Kaynak (UCI Machine Learning Repository,
-//! 1998, <https://doi.org/10.24432/C50P49>), licensed under CC BY 4.0; see `LICENSE-DATA.md` beside the file. Each pixel counts
-//! the ink in a 4 x 4 block of a 32 x 32 scan: 0 to 16, here divided by 16. The writers of this part (13 persons) wrote none of
-//! the other part.
+//! The test part of *Optical Recognition of Handwritten Digits* by E. Alpaydin and C. Kaynak (UCI Machine
+//! Learning Repository, 1998, <https://doi.org/10.24432/C50P49>), licensed under CC BY 4.0; see
+//! `LICENSE-DATA.md` beside the file. Each pixel counts the ink in a 4 x 4 block of a 32 x 32 scan: 0 to 16,
+//! here divided by 16. The writers of this part (13 persons) wrote none of the other part.
 //!
-//! `digits.bin` is a lossless packing of 45,082 bytes; half of all pixels are empty, and the others have 16 values:
+//! `digits.bin` is a lossless packing of 45,082 bytes; half of all pixels are empty, and the others have 16
+//! values:
 //!
 //! | per image | holds |
 //! |---|---|

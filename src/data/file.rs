@@ -31,7 +31,8 @@ pub struct Table {
     pub labels: Option<Vec<u32>>,
 }
 
-/// Opens a regular file for reading, and its length. A directory, a pipe or a device is refused before it is opened (a pipe would block).
+/// Opens a regular file for reading, and its length. A directory, a pipe or a device is refused before it is
+/// opened (a pipe would block).
 pub(super) fn open(path: &Path) -> Result<(File, u64)> {
     let refuse = |e: std::io::Error| {
         Error::bad_file(
@@ -89,7 +90,8 @@ pub(super) fn truncated(path: &Path, e: &std::io::Error, what: &str) -> Error {
     }
 }
 
-/// Refuses a claimed size that does not fit `MAX_NUMBERS`, or has fewer than 2 rows or no column; returns the columns.
+/// Refuses a claimed size that does not fit `MAX_NUMBERS`, or has fewer than 2 rows or no column; returns the
+/// columns.
 pub(super) fn check_size(path: &Path, n: usize, rest: &[usize]) -> Result<usize> {
     let d = rest.iter().try_fold(1usize, |d, s| d.checked_mul(*s));
     let claimed = || std::iter::once(&n).chain(rest).map(ToString::to_string).collect::<Vec<_>>().join(" x ");

@@ -7,8 +7,8 @@
 //! | 8 | height, width | |
 //! | rest | pixels, 0 to 255, row by row | labels |
 //!
-//! Nothing is allocated from the header alone: a plain file must have exactly the length that its header claims, and a gzip
-//! stream is unpacked piece by piece up to that length.
+//! Nothing is allocated from the header alone: a plain file must have exactly the length that its header
+//! claims, and a gzip stream is unpacked piece by piece up to that length.
 
 use super::file::{ImageShape, MAX_NUMBERS, Table, check_size, fill, open, truncated};
 use crate::{Error, Result};
@@ -19,12 +19,14 @@ use std::path::{Path, PathBuf};
 const IMAGES: &str = "images-idx3-ubyte";
 const LABELS: &str = "labels-idx1-ubyte";
 
-/// Images of `path`, pixels divided by 255: an images file, or a folder that holds one. Labels are taken from the file of the
-/// same name with `labels-idx1` in place of `images-idx3`, where there is one. A folder with several sets gives its `train` set.
+/// Images of `path`, pixels divided by 255: an images file, or a folder that holds one. Labels are taken from
+/// the file of the same name with `labels-idx1` in place of `images-idx3`, where there is one. A folder with
+/// several sets gives its `train` set.
 ///
 /// # Errors
-/// [`Error::File`] if a file is missing, is no IDX file, is shorter or longer than its header claims, claims more than
-/// [`MAX_NUMBERS`] pixels, or if images and labels differ in number; [`Error::Unavailable`] for gzip without the feature `cli`.
+/// [`Error::File`] if a file is missing, is no IDX file, is shorter or longer than its header claims, claims
+/// more than [`MAX_NUMBERS`] pixels, or if images and labels differ in number; [`Error::Unavailable`] for
+/// gzip without the feature `cli`.
 pub fn read(path: &Path) -> Result<Table> {
     let images = if path.is_dir() { find(path)? } else { path.to_path_buf() };
     let (sizes, pixels) = unpack::<3>(&images)?;
@@ -45,7 +47,8 @@ pub fn read(path: &Path) -> Result<Table> {
     Ok(Table { values, images: Some(ImageShape { height, width, range: [0.0, 1.0] }), labels })
 }
 
-/// The images file of a folder: the only one, or that which starts with `train`; a plain file before its gzip twin.
+/// The images file of a folder: the only one, or that which starts with `train`; a plain file before its gzip
+/// twin.
 fn find(folder: &Path) -> Result<PathBuf> {
     let unreadable = |e: std::io::Error| Error::bad_file(folder, format!("cannot be listed: {e}"));
     let mut found: Vec<String> = Vec::new();

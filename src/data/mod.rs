@@ -1,7 +1,7 @@
 //! Data: toy laws with exact densities, the embedded digits, files, and principal components.
 //!
-//! [`load`] gives a [`Dataset`] by name. Whatever its source, a data set has a training part and a held-out part that never
-//! meets training; both are functions of the name, the seed and the file alone.
+//! [`load`] gives a [`Dataset`] by name. Whatever its source, a data set has a training part and a held-out
+//! part that never meets training; both are functions of the name, the seed and the file alone.
 //!
 //! ```
 //! # fn main() -> ndsm::Result<()> {
@@ -71,8 +71,9 @@ pub struct Dataset {
     pub name: String,
     /// Training points, [n, d].
     pub points: Array2<f64>,
-    /// Points to compare with, [m, d], none of them in `points`. A law's are a fresh draw of [`LAW_HELD_OUT`]; a file's are a
-    /// fifth of its rows, at least 2 and at most [`FILE_HELD_OUT`], chosen by the seed and the same for every `n`.
+    /// Points to compare with, [m, d], none of them in `points`. A law's are a fresh draw of
+    /// [`LAW_HELD_OUT`]; a file's are a fifth of its rows, at least 2 and at most [`FILE_HELD_OUT`], chosen
+    /// by the seed and the same for every `n`.
     pub held_out: Array2<f64>,
     /// How a row is a picture, if it is one.
     pub images: Option<ImageShape>,
@@ -88,8 +89,8 @@ impl Dataset {
         self.points.ncols()
     }
 
-    /// A hash of training and held-out points (FNV-1a over their 64-bit words): equal data have equal hashes, so that a run is
-    /// not resumed on other data.
+    /// A hash of training and held-out points (FNV-1a over their 64-bit words): equal data have equal hashes,
+    /// so that a run is not resumed on other data.
     pub fn hash(&self) -> u64 {
         let sizes = [self.points.nrows() as u64, self.held_out.nrows() as u64, self.dim() as u64];
         let words = self.points.iter().chain(&self.held_out).map(|x| x.to_bits());
@@ -100,9 +101,9 @@ impl Dataset {
 /// Draws or reads the data that `request` names.
 ///
 /// # Errors
-/// [`Error::Invalid`] (the place is the configuration key) for an unknown name, a missing or superfluous path or mixture, or
-/// more points than there are; [`Error::File`] for a file that is missing or not what it claims to be, or has fewer than 4
-/// rows (2 to train on, 2 held out).
+/// [`Error::Invalid`] (the place is the configuration key) for an unknown name, a missing or superfluous path
+/// or mixture, or more points than there are; [`Error::File`] for a file that is missing or not what it
+/// claims to be, or has fewer than 4 rows (2 to train on, 2 held out).
 pub fn load(request: &Request) -> Result<Dataset> {
     let name = DataName::parse("data.name", &request.name)?;
     let n = request.n.filter(|n| *n > 0);
@@ -143,7 +144,8 @@ fn draw(request: &Request, law: Arc<dyn Law>, n: Option<usize>) -> Result<Datase
     })
 }
 
-/// The rows in an order that depends on the seed alone; the first of them are held out, the next `n` are for training.
+/// The rows in an order that depends on the seed alone; the first of them are held out, the next `n` are for
+/// training.
 fn split(request: &Request, table: Table, path: &str, n: Option<usize>) -> Result<Dataset> {
     let rows = table.values.nrows();
     if rows < 4 {

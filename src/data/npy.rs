@@ -1,7 +1,8 @@
 //! NumPy's `.npy` files: reading points, images or any array, writing samples.
 //!
-//! Layout (NumPy enhancement proposal 1): the magic bytes `\x93NUMPY`, a version, the header's length, the header (a Python
-//! dictionary of `descr`, `fortran_order` and `shape`, padded to a multiple of 64 bytes), the numbers.
+//! Layout (NumPy enhancement proposal 1): the magic bytes `\x93NUMPY`, a version, the header's length, the
+//! header (a Python dictionary of `descr`, `fortran_order` and `shape`, padded to a multiple of 64 bytes),
+//! the numbers.
 
 use super::file::{ImageShape, MAX_NUMBERS, Table, check_finite, check_size, fill, open};
 use crate::{Error, Real, Result};
@@ -24,12 +25,13 @@ const KINDS: [Kind; 5] = [
     ("<i8", 8, |b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f64),
 ];
 
-/// Points of a 2-D array [n, d], or images of a 3-D array [n, height, width]: little-endian f4, f8, i4, i8, or u1, in C order.
-/// Images of bytes are divided by 255; others keep their values, whose extremes are the range.
+/// Points of a 2-D array [n, d], or images of a 3-D array [n, height, width]: little-endian f4, f8, i4, i8,
+/// or u1, in C order. Images of bytes are divided by 255; others keep their values, whose extremes are the
+/// range.
 ///
 /// # Errors
-/// [`Error::File`] if the file is missing, no `.npy` file, of another type, order or number of axes, shorter or longer than
-/// its header claims, or holds NaN or infinity (with row and column).
+/// [`Error::File`] if the file is missing, no `.npy` file, of another type, order or number of axes, shorter
+/// or longer than its header claims, or holds NaN or infinity (with row and column).
 pub fn read(path: &Path) -> Result<Table> {
     let (file, length) = open(path)?;
     let mut file = BufReader::new(file);
@@ -71,8 +73,8 @@ pub fn read_array(path: &Path) -> Result<ArrayD<f64>> {
     ArrayD::from_shape_vec(IxDyn(shape), values).map_err(|e| Error::bad_file(path, e.to_string()))
 }
 
-/// Writes `x` as `<f4` or `<f8` in C order: to a temporary file beside `path`, forced to the disk, then renamed, so that
-/// `path` never holds half a file.
+/// Writes `x` as `<f4` or `<f8` in C order: to a temporary file beside `path`, forced to the disk, then
+/// renamed, so that `path` never holds half a file.
 ///
 /// ```
 /// # fn main() -> ndsm::Result<()> {
@@ -86,7 +88,8 @@ pub fn read_array(path: &Path) -> Result<ArrayD<f64>> {
 /// ```
 ///
 /// # Errors
-/// [`Error::File`] if the file cannot be made there (bad input) or cannot be written to the end (a later failure).
+/// [`Error::File`] if the file cannot be made there (bad input) or cannot be written to the end (a later
+/// failure).
 pub fn write<R: Real>(path: &Path, x: ArrayView2<R>) -> Result<()> {
     let Some(name) = path.file_name() else {
         return Err(Error::bad_file(path, "must name a file to write"));
@@ -205,7 +208,8 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// None unless `text` is `{'descr': '...', 'fortran_order': True|False, 'shape': (i, j, ...), }` and no more.
+    /// None unless `text` is `{'descr': '...', 'fortran_order': True|False, 'shape': (i, j, ...), }` and no
+    /// more.
     fn parse(text: &'a str) -> Option<Self> {
         let mut fields = Fields::default();
         let mut seen = [false; 3];

@@ -10,7 +10,8 @@ const ROWS: usize = 4096;
 /// Widest data: an eigendecomposition of this size takes minutes.
 const MAX_WIDTH: usize = 4096;
 
-/// x = mean + z V + (what is left out), V: [r, d] with orthonormal rows; the coordinates z have variances `variance`.
+/// x = mean + z V + (what is left out), V: [r, d] with orthonormal rows; the coordinates z have variances
+/// `variance`.
 ///
 /// ```
 /// # fn main() -> ndsm::Result<()> {
@@ -27,8 +28,8 @@ const MAX_WIDTH: usize = 4096;
 pub struct Pca {
     /// Mean of the data, `[d]`.
     pub mean: Array1<f64>,
-    /// Components, orthonormal rows by falling variance, [r, d]; of each the entry of largest size (the first of equals) is
-    /// positive.
+    /// Components, orthonormal rows by falling variance, [r, d]; of each the entry of largest size (the first
+    /// of equals) is positive.
     pub components: Array2<f64>,
     /// Variance along each component, divisor n - 1, `[r]`.
     pub variance: Array1<f64>,
@@ -37,11 +38,12 @@ pub struct Pca {
 }
 
 impl Pca {
-    /// The `components` leading eigenvectors of the covariance of `x`: [n, d]. Constant columns do no harm: they have entry 0
-    /// in every component of positive variance. Costs n d^2 + 9 d^3 operations.
+    /// The `components` leading eigenvectors of the covariance of `x`: [n, d]. Constant columns do no harm:
+    /// they have entry 0 in every component of positive variance. Costs n d^2 + 9 d^3 operations.
     ///
     /// # Errors
-    /// [`Error::Invalid`] unless 1 <= `components` <= d <= 4096 and `x` is finite; [`Error::Shape`] for fewer than 2 rows.
+    /// [`Error::Invalid`] unless 1 <= `components` <= d <= 4096 and `x` is finite; [`Error::Shape`] for fewer
+    /// than 2 rows.
     pub fn fit(x: ArrayView2<f64>, components: usize) -> Result<Self> {
         let (n, d) = x.dim();
         if n < 2 {
@@ -99,6 +101,7 @@ fn check_width(place: &str, x: ArrayView2<f64>, width: usize) -> Result<()> {
 mod tests {
     use super::*;
     use crate::rng::{Purpose, Stream};
+    use approx::assert_abs_diff_eq;
     use ndarray::array;
 
     /// Points on (1, 2, 5) + a (3, 4, 0)/5 + b (0, 0, 1): means and variances by hand.
@@ -139,6 +142,18 @@ mod tests {
         let left = &x - &few.decode(few.encode(x.view()).unwrap().view()).unwrap();
         let exact = all.variance.slice(s![3..]).sum();
         assert!((left.mapv(|v| v * v).sum() / (n - 1) as f64 - exact).abs() <= 1e-10 * exact);
+    }
+
+    /// A point has one code, in whatever company: held-out data are seen from the training data's mean, not
+    /// their own.
+    #[test]
+    fn points_are_encoded_with_the_training_mean() {
+        let training = array![[0.0, 0.0], [2.0, 0.0], [0.0, 1.0], [2.0, 1.0]];
+        let pca = Pca::fit(training.view(), 2).unwrap();
+        // Mean (1, 1/2), axes x and y.
+        let code = pca.encode(array![[4.0, 2.5], [6.0, 2.5]].view()).unwrap();
+        assert_abs_diff_eq!(code.as_slice().unwrap(), &[3.0, 2.0, 5.0, 2.0][..], epsilon = 1e-14);
+        assert_eq!(pca.encode(array![[6.0, 2.5]].view()).unwrap().row(0), code.row(1));
     }
 
     #[test]

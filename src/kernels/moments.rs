@@ -83,7 +83,8 @@ pub fn forward<R: Real>(
     dispatch(Forward { plan, epsilon: R::of(epsilon), activation, x, gamma, beta, y, kept, scratch });
 }
 
-/// [`forward`] with m and v those of each row, for as many rows as `y` has; `room` is that of [`layer_norm_room`].
+/// [`forward`] with m and v those of each row, for as many rows as `y` has; `room` is that of
+/// [`layer_norm_room`].
 pub fn layer_norm_rows<R: Real>(epsilon: f64, x: &[R], gamma: &[R], beta: &[R], y: &mut [R], room: &mut [R]) {
     let plan = Plan { samples: y.len() / gamma.len(), places: 1, channels: gamma.len(), groups: 1 };
     let (kept, scratch) = room.split_at_mut(plan.kept());

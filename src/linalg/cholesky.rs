@@ -16,8 +16,8 @@ impl Cholesky {
     /// Factors the symmetric matrix `a`, [n, n], of which it reads the lower triangle.
     ///
     /// # Errors
-    /// `Shape` if `a` is not square, `Invalid` if an entry is not finite, `NotPositiveDefinite` with the first row whose
-    /// pivot is not positive.
+    /// `Shape` if `a` is not square, `Invalid` if an entry is not finite, `NotPositiveDefinite` with the
+    /// first row whose pivot is not positive.
     pub fn new(a: ArrayView2<f64>) -> Result<Self> {
         check_square("Cholesky", a)?;
         #[cfg(feature = "lapack")]
@@ -28,7 +28,8 @@ impl Cholesky {
         Self::by_rows(a)
     }
 
-    /// Row by row: L_ij = (A_ij - L_i . L_j) / L_jj over the columns left of j, so that all inner products are contiguous.
+    /// Row by row: L_ij = (A_ij - L_i . L_j) / L_jj over the columns left of j, so that all inner products
+    /// are contiguous.
     pub(super) fn by_rows(a: ArrayView2<f64>) -> Result<Self> {
         let n = a.nrows();
         let mut lower = a.iter().copied().collect::<Vec<_>>();

@@ -1,5 +1,6 @@
-//! Eigenvalues and eigenvectors of a symmetric matrix: Householder's reduction to tridiagonal form, then the implicit QL
-//! iteration (Wilkinson and Reinsch, Handbook for Automatic Computation II, 1971, contributions II/2 and II/4).
+//! Eigenvalues and eigenvectors of a symmetric matrix: Householder's reduction to tridiagonal form, then the
+//! implicit QL iteration (Wilkinson and Reinsch, Handbook for Automatic Computation II, 1971, contributions
+//! II/2 and II/4).
 
 use super::check_square;
 use super::cholesky::square;
@@ -13,7 +14,8 @@ use ndarray::{Array1, Array2, ArrayView2};
 pub struct Eigen {
     /// Eigenvalues, ascending, `[n]`.
     pub values: Array1<f64>,
-    /// Orthonormal eigenvectors in the columns, [n, n]; of each the entry of largest size (the first of equals) is positive.
+    /// Orthonormal eigenvectors in the columns, [n, n]; of each the entry of largest size (the first of
+    /// equals) is positive.
     pub vectors: Array2<f64>,
 }
 
@@ -24,12 +26,12 @@ impl Eigen {
     }
 }
 
-/// All eigenvalues and eigenvectors of the symmetric matrix `a`, [n, n], of which it reads the lower triangle. About 9 n^3
-/// operations.
+/// All eigenvalues and eigenvectors of the symmetric matrix `a`, [n, n], of which it reads the lower
+/// triangle. About 9 n^3 operations.
 ///
 /// # Errors
-/// `Shape` if `a` is not square, `Invalid` if an entry is not finite, `NoConvergence` if one eigenvalue takes more than 60
-/// rounds (not seen: two are usual).
+/// `Shape` if `a` is not square, `Invalid` if an entry is not finite, `NoConvergence` if one eigenvalue takes
+/// more than 60 rounds (not seen: two are usual).
 pub fn symmetric_eigen(a: ArrayView2<f64>) -> Result<Eigen> {
     check_square("symmetric_eigen", a)?;
     #[cfg(feature = "lapack")]
@@ -73,9 +75,9 @@ pub(super) fn ordered(values: Vec<f64>, rows: ArrayView2<f64>) -> Eigen {
 
 /// A = Q T Q^T, T tridiagonal with `diagonal` and, below it, `off[..n - 1]`; returns Q^T row by row.
 ///
-/// Row i, from the last one up, is reflected onto its entry left of the diagonal by H_i = I - b v v^T, which acts on the
-/// indices below i; what remains is the leading block, of which only the lower triangle is kept, so that every inner loop
-/// runs along a row. v stays where row i was.
+/// Row i, from the last one up, is reflected onto its entry left of the diagonal by H_i = I - b v v^T, which
+/// acts on the indices below i; what remains is the leading block, of which only the lower triangle is kept,
+/// so that every inner loop runs along a row. v stays where row i was.
 struct Tridiagonalise<'a> {
     a: &'a mut [f64],
     diagonal: &'a mut [f64],
@@ -140,7 +142,8 @@ impl Kernel for Tridiagonalise<'_> {
     }
 }
 
-/// The implicit QL iteration with Wilkinson's shift on the tridiagonal matrix (`d`, `e`); the rows of `z` turn along.
+/// The implicit QL iteration with Wilkinson's shift on the tridiagonal matrix (`d`, `e`); the rows of `z`
+/// turn along.
 fn ql(d: &mut [f64], e: &mut [f64], z: &mut [f64]) -> Result<()> {
     let n = d.len();
     let mut turns = Vec::with_capacity(n);

@@ -6,13 +6,14 @@ use super::{check_square, lu};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2, s};
 
-/// Degrees m of the diagonal Pade approximant and the 1-norms theta_m up to which its backward error stays below 2^-53
-/// (Higham, "The scaling and squaring method for the matrix exponential revisited", SIAM J. Matrix Anal. Appl. 26, 2005, table 2.3).
+/// Degrees m of the diagonal Pade approximant and the 1-norms theta_m up to which its backward error stays
+/// below 2^-53 (Higham, "The scaling and squaring method for the matrix exponential revisited", SIAM J.
+/// Matrix Anal. Appl. 26, 2005, table 2.3).
 const PADE: [(usize, f64); 5] =
     [(3, 1.495585217958292e-2), (5, 2.53939833006323e-1), (7, 9.504178996162932e-1), (9, 2.097847961257068e0), (13, 5.371920351148152e0)];
 
-/// e^A, [n, n], by scaling and squaring with Pade approximants (Higham 2005, algorithm 2.3). The error is that of perturbing A by
-/// a few roundings of its norm: near 1e-16 ||A|| relative to ||e^A|| for a normal A.
+/// e^A, [n, n], by scaling and squaring with Pade approximants (Higham 2005, algorithm 2.3). The error is
+/// that of perturbing A by a few roundings of its norm: near 1e-16 ||A|| relative to ||e^A|| for a normal A.
 ///
 /// ```
 /// use ndarray::array;
@@ -142,7 +143,8 @@ mod tests {
     use super::*;
     use ndarray::{Array1, array};
 
-    /// sum_j A^j / (j + k)!, term by term: phi_k(A) with phi_0 = exp. Independent of Pade and squaring; for norms up to about 2.
+    /// sum_j A^j / (j + k)!, term by term: phi_k(A) with phi_0 = exp. Independent of Pade and squaring; for
+    /// norms up to about 2.
     fn series(a: &Array2<f64>, k: i32) -> Array2<f64> {
         let mut term = Array2::<f64>::eye(a.nrows()) / (1..=k).map(f64::from).product::<f64>();
         let mut sum = term.clone();

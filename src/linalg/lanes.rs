@@ -1,4 +1,5 @@
-//! Small matrices, one for each of [`W`] paths: products, and the exponential functions of local linearisation.
+//! Small matrices, one for each of [`W`] paths: products, and the exponential functions of local
+//! linearisation.
 //!
 //! A matrix is `[[R; W]]`, row-major, paths last.
 
@@ -34,11 +35,13 @@ pub fn apply<R: Real, const FMA: bool>(a: &[[R; W]], v: &[[R; W]], out: &mut [[R
     }
 }
 
-/// e^A - I, phi_1(A) and phi_2(A) for A = h J: phi_1(z) = (e^z - 1)/z, phi_2(z) = (e^z - 1 - z)/z^2. Never inverts J.
+/// e^A - I, phi_1(A) and phi_2(A) for A = h J: phi_1(z) = (e^z - 1)/z, phi_2(z) = (e^z - 1 - z)/z^2. Never
+/// inverts J.
 ///
-/// Scaling and doubling: with B = A/2^s small, phi_2(B) by its Taylor polynomial, phi_1 = I + B phi_2, e^B = I + B phi_1, and then s times
-/// phi_2(2B) = (phi_1(B)^2 + 2 phi_2(B))/4, phi_1(2B) = phi_1(B) + D phi_1(B)/2, D = e^B - I, which doubles as 2 D + D^2: slow directions beside
-/// stiff ones keep the digits that e^B would round away (Skaflestad and Wright 2009).
+/// Scaling and doubling: with B = A/2^s small, phi_2(B) by its Taylor polynomial, phi_1 = I + B phi_2, e^B =
+/// I + B phi_1, and then s times phi_2(2B) = (phi_1(B)^2 + 2 phi_2(B))/4, phi_1(2B) = phi_1(B) + D
+/// phi_1(B)/2, D = e^B - I, which doubles as 2 D + D^2: slow directions beside stiff ones keep the digits
+/// that e^B would round away (Skaflestad and Wright 2009).
 #[derive(Debug, Clone)]
 pub struct PhiMemory<R> {
     /// e^A - I.
@@ -51,7 +54,8 @@ pub struct PhiMemory<R> {
     tmp: Vec<[R; W]>,
 }
 
-/// The largest row sum at which polynomials are used: with their degrees the first missing term is below a rounding of R.
+/// The largest row sum at which polynomials are used: with their degrees the first missing term is below a
+/// rounding of R.
 const SMALL: f64 = 0.5;
 
 impl<R: Real> PhiMemory<R> {
@@ -124,8 +128,9 @@ fn double<R: Real, const FMA: bool>(d: &mut [[R; W]], n: usize, round: i32, doub
 /// Q(A) = int_0^1 e^(As) e^(A^T s) ds for A = h J, the covariance of a linear equation over one step.
 ///
 /// With B = A/2^s small, Q(B) = sum_k T_k/(k + 1)!, T_0 = I, T_(k+1) = B T_k + T_k B^T, and then s times
-/// Q(2B) = (Q(B) + e^B Q(B) e^(B^T))/2, e^B kept as e^B - I. A sum of positive terms in the doublings, so that it stays positive where J is stiff, where
-/// Van Loan's block exponential, which holds e^(-A) too, would overflow.
+/// Q(2B) = (Q(B) + e^B Q(B) e^(B^T))/2, e^B kept as e^B - I. A sum of positive terms in the doublings, so
+/// that it stays positive where J is stiff, where Van Loan's block exponential, which holds e^(-A) too, would
+/// overflow.
 #[derive(Debug, Clone)]
 pub struct GramianMemory<R> {
     a: Vec<[R; W]>,
@@ -254,7 +259,8 @@ impl<R: Real> Kernel for Gramian<'_, R> {
     }
 }
 
-/// Writes B = h J/2^s with row sums of at most [`SMALL`] and returns s: each path's own, so that a path does not depend on those beside it.
+/// Writes B = h J/2^s with row sums of at most [`SMALL`] and returns s: each path's own, so that a path does
+/// not depend on those beside it.
 #[inline(always)]
 fn scaled<R: Real>(h: &[R; W], jacobian: &[[R; W]], n: usize, b: &mut [[R; W]]) -> [i32; W] {
     let mut norm = [R::zero(); W];

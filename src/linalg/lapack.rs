@@ -19,7 +19,8 @@ pub fn eigen(a: ArrayView2<f64>) -> Option<Eigen> {
     if a.is_empty() {
         return None;
     }
-    // LAPACK reads the lower triangle of a row-major matrix; it is mirrored first, so that layouts cannot matter.
+    // LAPACK reads the lower triangle of a row-major matrix; it is mirrored first, so that layouts cannot
+    // matter.
     let full = Array2::from_shape_fn(a.dim(), |(i, j)| a[[i.max(j), i.min(j)]]);
     let (values, vectors) = full.eigh(UPLO::Lower).ok()?;
     Some(ordered(values.to_vec(), vectors.t()))

@@ -1,10 +1,11 @@
 //! Dense factorisations of small and middle-sized matrices, f64.
 //!
-//! [`Cholesky`] for everything with covariances (solves, inverses, log-determinants, square roots), [`symmetric_eigen`] for
-//! functions of a symmetric matrix, [`Reflectors`] for bases that begin with few directions, [`expm`], [`Phi`] and
-//! [`LinearStep`] for linear differential equations, and [`lanes`] for the same on many small matrices at once. Matrix products
-//! are ndarray's. With the feature `lapack` the first two run through the system's OpenBLAS instead, behind the same
-//! signatures; signs and the order of eigenvalues are the same, the last digits are not.
+//! [`Cholesky`] for everything with covariances (solves, inverses, log-determinants, square roots),
+//! [`symmetric_eigen`] for functions of a symmetric matrix, [`Reflectors`] for bases that begin with few
+//! directions, [`expm`], [`Phi`] and [`LinearStep`] for linear differential equations, and [`lanes`] for the
+//! same on many small matrices at once. Matrix products are ndarray's. With the feature `lapack` the first
+//! two run through the system's OpenBLAS instead, behind the same signatures; signs and the order of
+//! eigenvalues are the same, the last digits are not.
 //!
 //! ```
 //! use ndarray::array;

@@ -1,12 +1,13 @@
-//! An orthogonal basis of all of R^d that begins with q given directions, as a product of q Householder reflections: 4 d q
-//! operations a product where a d x d matrix takes 2 d^2.
+//! An orthogonal basis of all of R^d that begins with q given directions, as a product of q Householder
+//! reflections: 4 d q operations a product where a d x d matrix takes 2 d^2.
 
 use super::symmetric_eigen;
 use crate::simd::{Kernel, W, dispatch};
 use crate::{Error, Real, Result};
 use ndarray::{Array2, ArrayView2, Axis, s};
 
-/// Q = H_1 ... H_q, H_j = I - h_j h_j^T, |h_j|^2 = 2 (or 0, where there was nothing to turn); h_j is 0 before its entry j.
+/// Q = H_1 ... H_q, H_j = I - h_j h_j^T, |h_j|^2 = 2 (or 0, where there was nothing to turn); h_j is 0 before
+/// its entry j.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reflectors<R> {
     dim: usize,
@@ -15,8 +16,9 @@ pub struct Reflectors<R> {
 }
 
 impl Reflectors<f64> {
-    /// The QR decomposition (Golub and Van Loan, Matrix Computations, 5.2) of the matrix whose *columns* are the rows of `a`,
-    /// [q, d], q <= d: row i of `a` is Q (R_0i, ..., R_ii, 0, ...). The second result is R, [q, q], upper triangular.
+    /// The QR decomposition (Golub and Van Loan, Matrix Computations, 5.2) of the matrix whose *columns* are
+    /// the rows of `a`, [q, d], q <= d: row i of `a` is Q (R_0i, ..., R_ii, 0, ...). The second result is R,
+    /// [q, q], upper triangular.
     ///
     /// # Errors
     /// `Shape` if there are more rows than columns; `Invalid` for an entry that is not finite.
@@ -51,8 +53,9 @@ impl Reflectors<f64> {
         Ok((basis, r))
     }
 
-    /// The principal directions of A^T A = sum_i a_i a_i^T, a_i the rows of `a`, [q, d]: a basis whose first q directions are its
-    /// eigenvectors, and their eigenvalues in descending order. No d x d matrix is formed.
+    /// The principal directions of A^T A = sum_i a_i a_i^T, a_i the rows of `a`, [q, d]: a basis whose first
+    /// q directions are its eigenvectors, and their eigenvalues in descending order. No d x d matrix is
+    /// formed.
     ///
     /// # Errors
     /// As [`Reflectors::qr`].
@@ -125,7 +128,8 @@ impl<R: Real> Reflectors<R> {
     }
 }
 
-/// One point. A kernel of its own, not inlined into those that use it: there are many of them, and a call is nothing beside d q.
+/// One point. A kernel of its own, not inlined into those that use it: there are many of them, and a call is
+/// nothing beside d q.
 struct Turn<'a, R> {
     basis: &'a Reflectors<R>,
     x: &'a mut [R],
@@ -174,8 +178,8 @@ fn reflect_lanes<R: Real, const FMA: bool>(h: &[R], x: &mut [[R; W]]) {
     }
 }
 
-/// The `count` largest principal directions of A^T A scaled by the roots of their eigenvalues: rows l_j with sum_j l_j l_j^T =
-/// A^T A but for what the others held; the second result is the sum of their eigenvalues.
+/// The `count` largest principal directions of A^T A scaled by the roots of their eigenvalues: rows l_j with
+/// sum_j l_j l_j^T = A^T A but for what the others held; the second result is the sum of their eigenvalues.
 ///
 /// # Errors
 /// As [`Reflectors::qr`].

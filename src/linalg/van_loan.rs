@@ -27,17 +27,18 @@ pub struct LinearStep {
 impl LinearStep {
     /// Both for one `h` >= 0. `j`: [n, n], 1/time; `a`: [n, n], symmetric, unit^2/time.
     ///
-    /// Over a short time tau = h/2^k with ||J tau|| <= 1 both are blocks of one exponential (Van Loan, "Computing integrals involving
-    /// the matrix exponential", IEEE Trans. Autom. Control 23, 1978),
+    /// Over a short time tau = h/2^k with ||J tau|| <= 1 both are blocks of one exponential (Van Loan,
+    /// "Computing integrals involving the matrix exponential", IEEE Trans. Autom. Control 23, 1978),
     ///
     /// exp( [[-J, a], [0, J^T]] tau ) = [[e^{-J tau}, G], [0, e^{J^T tau}]],   Q(tau) = e^{J tau} G,
     ///
-    /// and then k doublings follow: Q(2 tau) = Q(tau) + F(tau) Q(tau) F(tau)^T, F(2 tau) = F(tau)^2. Over the whole of h the block
-    /// e^{-J h} of a stiff, stable J would overflow or cancel; the doublings only add positive semi-definite matrices.
+    /// and then k doublings follow: Q(2 tau) = Q(tau) + F(tau) Q(tau) F(tau)^T, F(2 tau) = F(tau)^2. Over the
+    /// whole of h the block e^{-J h} of a stiff, stable J would overflow or cancel; the doublings only add
+    /// positive semi-definite matrices.
     ///
     /// # Errors
-    /// `Shape` unless both matrices are square and alike, `Invalid` if an entry is not finite, `a` is not symmetric, `h` is negative
-    /// or not finite, or the result overflows.
+    /// `Shape` unless both matrices are square and alike, `Invalid` if an entry is not finite, `a` is not
+    /// symmetric, `h` is negative or not finite, or the result overflows.
     pub fn new(j: ArrayView2<f64>, a: ArrayView2<f64>, h: f64) -> Result<Self> {
         let n = check_square("linear step: J", j)?;
         if check_square("linear step: a", a)? != n {
@@ -123,7 +124,8 @@ mod tests {
         }
     }
 
-    /// J = V diag(l) V^T: in its basis Q_rc = a_rc h phi_1((l_r + l_c) h). Also -1e4, where Van Loan's block holds e^{1e4}.
+    /// J = V diag(l) V^T: in its basis Q_rc = a_rc h phi_1((l_r + l_c) h). Also -1e4, where Van Loan's block
+    /// holds e^{1e4}.
     #[test]
     fn stiff_steps_agree_with_the_eigenvalues() {
         let eigen = symmetric_eigen((normal(4, 5) + normal(4, 5).t()).view()).unwrap();

@@ -8,8 +8,8 @@ use ndarray::{Array2, ArrayView2};
 /// Most points of an assignment, whose cost grows like their cube.
 const MOST: usize = 4096;
 
-/// W_2 between two samples of as many points each, exact: the root of the least mean of |x_i - y_p(i)|^2 over all permutations p. `x`, `y`: [n, d]; the unit is
-/// theirs. Costs O(n^3) and n^2 numbers.
+/// W_2 between two samples of as many points each, exact: the root of the least mean of |x_i - y_p(i)|^2 over
+/// all permutations p. `x`, `y`: [n, d]; the unit is theirs. Costs O(n^3) and n^2 numbers.
 ///
 /// # Errors
 /// [`Error::Shape`] if the shapes differ or there is no point; [`Error::Invalid`] for more than 4,096.
@@ -31,7 +31,8 @@ pub fn w2_exact(x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<f64> {
     Ok((sum / n as f64).sqrt())
 }
 
-/// The permutation p with the least sum of cost[i, p(i)]: shortest augmenting paths with potentials (Jonker and Volgenant 1987, without their first phases).
+/// The permutation p with the least sum of cost[i, p(i)]: shortest augmenting paths with potentials (Jonker
+/// and Volgenant 1987, without their first phases).
 fn assignment(cost: ArrayView2<f64>) -> Vec<usize> {
     let n = cost.nrows();
     // Column n is where a path begins; row_of[j] is the row that column j is assigned to.
@@ -128,7 +129,8 @@ mod tests {
 
     #[test]
     fn between_gaussians_it_nears_their_own_distance() {
-        // W_2^2 = |m|^2 + tr(A + B - 2 (A B)^(1/2)) = 1 + (2 - 1)^2 + (1 - 1/2)^2 for diagonal covariances; 1,000 points in the plane: bias about 0.05.
+        // W_2^2 = |m|^2 + tr(A + B - 2 (A B)^(1/2)) = 1 + (2 - 1)^2 + (1 - 1/2)^2 for diagonal covariances;
+        // 1,000 points in the plane: bias about 0.05.
         let (x, mut y) = (normals(1000, 2, 5), normals(1000, 2, 6));
         y.rows_mut().into_iter().for_each(|mut y| (y[0], y[1]) = (1.0 + 2.0 * y[0], 0.5 * y[1]));
         let w2 = w2_exact(x.view(), y.view()).unwrap();

@@ -36,10 +36,11 @@ const NORMAL_975: f64 = 1.959_963_984_540_054;
 pub struct Measure {
     /// Its name in the JSON of `ndsm eval`.
     pub name: &'static str,
-    /// Its value. `None` where it is not defined: the law or its modes are unknown, or the points are too few.
+    /// Its value. `None` where it is not defined: the law or its modes are unknown, or the points are too
+    /// few.
     pub value: Option<f64>,
-    /// The same of the training points against the held-out points, or of the held-out points against the exact law: samples as good
-    /// as the data themselves score like that, up to the sizes of the sets.
+    /// The same of the training points against the held-out points, or of the held-out points against the
+    /// exact law: samples as good as the data themselves score like that, up to the sizes of the sets.
     pub floor: Option<f64>,
     /// 95 % interval of the value over draws of samples and held-out points, where it was asked for.
     pub interval: Option<[f64; 2]>,
@@ -88,18 +89,21 @@ pub struct ModeSpace<'a> {
 
 /// All metrics of `samples`: [n, d], n >= 2, against `data`.
 ///
-/// Weights are counted by the law's own modes if `data.law` is a mixture; otherwise by those of `fitted`, if given, which then
-/// stands for the law. Outliers are counted only where the law is a mixture: a fitted mixture's modes are no truth about the data, and
-/// in many dimensions a distance of 4 standard deviations is no longer rare. Larger sets enter the metrics over pairs as random
-/// subsets of [`PAIR_POINTS`] points, supports as 2,000 and transport plans as 500.
+/// Weights are counted by the law's own modes if `data.law` is a mixture; otherwise by those of `fitted`, if
+/// given, which then stands for the law. Outliers are counted only where the law is a mixture: a fitted
+/// mixture's modes are no truth about the data, and in many dimensions a distance of 4 standard deviations is
+/// no longer rare. Larger sets enter the metrics over pairs as random subsets of [`PAIR_POINTS`] points,
+/// supports as 2,000 and transport plans as 500.
 ///
-/// With `resamples` > 0 every metric is computed again on so many random halves of samples and held-out points, and the interval is
-/// its value +- 1.96 standard deviations over the halves: the bootstrap with weights 0 and 2 (Praestgaard and Wellner 1993), which,
-/// unlike that with repeated points, puts no pair at distance 0. It says how much the value owes to the draw, and nothing about a
-/// bias that a finite sample has by itself; that the floor shares.
+/// With `resamples` > 0 every metric is computed again on so many random halves of samples and held-out
+/// points, and the interval is its value +- 1.96 standard deviations over the halves: the bootstrap with
+/// weights 0 and 2 (Praestgaard and Wellner 1993), which, unlike that with repeated points, puts no pair at
+/// distance 0. It says how much the value owes to the draw, and nothing about a bias that a finite sample has
+/// by itself; that the floor shares.
 ///
 /// # Errors
-/// [`Error::Shape`] if the widths differ or a set has fewer than 2 points; [`Error::Invalid`] if a sample is NaN or infinite.
+/// [`Error::Shape`] if the widths differ or a set has fewer than 2 points; [`Error::Invalid`] if a sample is
+/// NaN or infinite.
 pub fn evaluate<'a>(
     samples: ArrayView2<'a, f64>,
     data: &'a Dataset,
@@ -155,7 +159,8 @@ pub fn evaluate<'a>(
     })?;
     add(&[FRECHET], Some(&all), &|x, y| Ok(vec![frechet(x, y)?]))?;
     add(&[SINKHORN_DIVERGENCE], bandwidth.map(|_| &transported), &|x, y| match sinkhorn_divergence(x, y, SINKHORN * h * h) {
-        // Clusters too far apart for their masses to be levelled: not defined, rather than the end of all others.
+        // Clusters too far apart for their masses to be levelled: not defined, rather than the end of all
+        // others.
         Err(Error::NoConvergence { .. }) => Ok(vec![f64::NAN]),
         value => Ok(vec![value?]),
     })?;

@@ -5,8 +5,8 @@ use crate::Result;
 use crate::linalg::symmetric_eigen;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
-/// W_2^2 between N(m, A) and N(n, B): |m - n|^2 + tr(A + B - 2 (A^(1/2) B A^(1/2))^(1/2)) (Dowson and Landau 1982). Means `[d]`,
-/// covariances [d, d], positive semidefinite; the square of their unit.
+/// W_2^2 between N(m, A) and N(n, B): |m - n|^2 + tr(A + B - 2 (A^(1/2) B A^(1/2))^(1/2)) (Dowson and Landau
+/// 1982). Means `[d]`, covariances [d, d], positive semidefinite; the square of their unit.
 ///
 /// # Errors
 /// `Shape` if they do not fit; an eigendecomposition that does not converge.
@@ -33,9 +33,10 @@ pub fn gaussian_w2(m: ArrayView1<f64>, a: ArrayView2<f64>, n: ArrayView1<f64>, b
     Ok((apart.dot(&apart) + a.diag().sum() + b.diag().sum() - 2.0 * cross).max(0.0))
 }
 
-/// The Frechet distance of two samples: [`gaussian_w2`] of their means and covariances, the latter over n - 1. Of features of a
-/// network this is the FID (Heusel et al. 2017); here it is taken of the points themselves. `x`: [n, d], `y`: [m, d]; the square of
-/// their unit. What has the same mean and covariance it does not tell apart.
+/// The Frechet distance of two samples: [`gaussian_w2`] of their means and covariances, the latter over
+/// n - 1. Of features of a network this is the FID (Heusel et al. 2017); here it is taken of the points
+/// themselves. `x`: [n, d], `y`: [m, d]; the square of their unit. What has the same mean and covariance it
+/// does not tell apart.
 ///
 /// # Errors
 /// [`crate::Error::Shape`] if the widths differ or a sample has fewer than 2 points.
@@ -57,6 +58,15 @@ mod tests {
     use super::*;
     use crate::metrics::tests::normals;
     use ndarray::array;
+
+    /// Pairs of points: variances (x - y)^2/2 over n - 1 = 1, a half of that over n.
+    #[test]
+    fn covariances_are_over_n_less_one() {
+        // Means 1 and 2; variances 2 and 8, standard deviations 2^(1/2) apart.
+        let (x, y) = (array![[0.0], [2.0]], array![[0.0], [4.0]]);
+        let got = frechet(x.view(), y.view()).unwrap();
+        assert!((got - 3.0).abs() <= 1e-14, "{got}");
+    }
 
     #[test]
     fn commuting_covariances_have_a_closed_form_and_others_that_of_2_by_2() {

@@ -1,4 +1,5 @@
-//! The maximum mean discrepancy where one side, or both, are Gaussian mixtures: the kernel's means are Gaussian integrals.
+//! The maximum mean discrepancy where one side, or both, are Gaussian mixtures: the kernel's means are
+//! Gaussian integrals.
 //!
 //! With k(x, y) = e^(-|x - y|^2 / 2 h^2) = (2 pi h^2)^(d/2) N(x; y, h^2 I) and Y ~ sum_l w_l N(m_l, C_l),
 //!
@@ -19,8 +20,8 @@ pub fn mmd2_mixtures(p: &Mixture, q: &Mixture, bandwidth: f64) -> Result<f64> {
     Ok(mean(p, p, bandwidth)? + mean(q, q, bandwidth)? - 2.0 * mean(p, q, bandwidth)?)
 }
 
-/// Squared maximum mean discrepancy between the rows of `x`, [n, d], and a mixture: [`mmd2`](super::mmd2) with infinitely many
-/// points on the other side. Unbiased, may be slightly negative.
+/// Squared maximum mean discrepancy between the rows of `x`, [n, d], and a mixture: [`mmd2`](super::mmd2)
+/// with infinitely many points on the other side. Unbiased, may be slightly negative.
 ///
 /// # Errors
 /// `Shape` for fewer than 2 points or another dimension; `Invalid` for a bandwidth that is not positive.
@@ -88,7 +89,8 @@ mod tests {
         (p, q)
     }
 
-    /// Over 40 draws the mean of the estimate from samples, on one side and on both, is the exact value: 99.99 % confidence each.
+    /// Over 40 draws the mean of the estimate from samples, on one side and on both, is the exact value:
+    /// 99.99 % confidence each.
     #[test]
     fn the_estimates_have_the_exact_value_as_their_mean() {
         let ((p, q), h) = (laws(), 0.8);

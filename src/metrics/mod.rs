@@ -1,11 +1,12 @@
 //! How far samples are from data: discrepancies between two samples, and against an exact law.
 //!
-//! All in f64, exact up to rounding for the points they are given, and equal for every number of threads: work is cut into
-//! fixed blocks whose results are added in order. [`evaluate`] bounds the cost by random subsets and collects the [`Metrics`]
-//! that `ndsm eval` prints.
+//! All in f64, exact up to rounding for the points they are given, and equal for every number of threads:
+//! work is cut into fixed blocks whose results are added in order. [`evaluate`] bounds the cost by random
+//! subsets and collects the [`Metrics`] that `ndsm eval` prints.
 //!
-//! A figure means little alone: each two-sample metric comes with its *floor*, the same metric between the training points
-//! and the held-out points. Samples as good as the data themselves score like the floor, up to the sizes of the sets.
+//! A figure means little alone: each two-sample metric comes with its *floor*, the same metric between the
+//! training points and the held-out points. Samples as good as the data themselves score like the floor, up
+//! to the sizes of the sets.
 
 mod assignment;
 mod evaluate;
@@ -33,8 +34,8 @@ use crate::rng::{Purpose, Stream};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2, Axis};
 
-/// `size` rows of `x` drawn without replacement, or all of them in their order if there are no more. A draw, not the first
-/// rows: samples may be ordered. Each (`seed`, `which`) names a draw.
+/// `size` rows of `x` drawn without replacement, or all of them in their order if there are no more. A draw,
+/// not the first rows: samples may be ordered. Each (`seed`, `which`) names a draw.
 pub fn subset(x: ArrayView2<f64>, size: usize, seed: u64, which: u64) -> Array2<f64> {
     if x.nrows() <= size {
         return x.to_owned();

@@ -11,9 +11,9 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Zip};
 /// Points whose distances to a mode are found by one matrix product.
 const ROWS: usize = 256;
 
-/// Share of the samples that belongs to each component: the mean responsibility, `[k]`. `x`: [n, d]. For samples of the mixture
-/// itself its expectation is w_k however much the modes overlap (counting the nearest mode is biased where they do); for
-/// modes that do not, it is the count.
+/// Share of the samples that belongs to each component: the mean responsibility, `[k]`. `x`: [n, d]. For
+/// samples of the mixture itself its expectation is w_k however much the modes overlap (counting the nearest
+/// mode is biased where they do); for modes that do not, it is the count.
 ///
 /// # Errors
 /// [`Error::Shape`] if the width is not the mixture's or there is no sample.
@@ -30,11 +30,13 @@ pub fn total_variation(a: ArrayView1<f64>, b: ArrayView1<f64>) -> f64 {
     0.5 * a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f64>()
 }
 
-/// Share of the samples farther than `stds` from every mode, by the Mahalanobis distance |L_k^-1 (x - m_k)|, C_k = L_k L_k^T;
-/// components of weight 0 are no modes. `x`: [n, d]. Of the samples of one Gaussian mode in 2-D, e^(-stds^2/2) are outliers.
+/// Share of the samples farther than `stds` from every mode, by the Mahalanobis distance |L_k^-1 (x - m_k)|,
+/// C_k = L_k L_k^T; components of weight 0 are no modes. `x`: [n, d]. Of the samples of one Gaussian mode in
+/// 2-D, e^(-stds^2/2) are outliers.
 ///
 /// # Errors
-/// [`Error::Shape`] if the width is not the mixture's or there is no sample; [`Error::Invalid`] unless `stds` >= 0.
+/// [`Error::Shape`] if the width is not the mixture's or there is no sample; [`Error::Invalid`] unless
+/// `stds` >= 0.
 pub fn outlier_share(x: ArrayView2<f64>, mixture: &Mixture, stds: f64) -> Result<f64> {
     check_pair("outlier_share", x, mixture.means(), 1)?;
     if stds.is_nan() || stds < 0.0 {
@@ -57,8 +59,8 @@ pub fn outlier_share(x: ArrayView2<f64>, mixture: &Mixture, stds: f64) -> Result
     Ok(outliers.iter().sum::<usize>() as f64 / x.nrows() as f64)
 }
 
-/// Mean of -ln p over the samples, p the exact density of `law`: its entropy for samples of the law itself. `x`: [n, d].
-/// Infinite as soon as one sample lies where p = 0.
+/// Mean of -ln p over the samples, p the exact density of `law`: its entropy for samples of the law itself.
+/// `x`: [n, d]. Infinite as soon as one sample lies where p = 0.
 ///
 /// # Errors
 /// [`Error::Shape`] if the width is not the law's or there is no sample.
@@ -90,7 +92,8 @@ mod tests {
         assert!(total_variation(got.view(), array![1.0].view()).is_nan());
     }
 
-    /// Overlapping modes: the mean responsibility has expectation w_k (99.99 %; its variance is below w_k (1 - w_k)/n).
+    /// Overlapping modes: the mean responsibility has expectation w_k (99.99 %; its variance is below w_k
+    /// (1 - w_k)/n).
     #[test]
     fn overlap_does_not_bias_the_weights() {
         let mixture = Mixture::new(array![0.8, 0.2], array![[0.0], [1.0]], Covariances::Spherical(array![1.0, 0.5])).unwrap();
@@ -103,7 +106,8 @@ mod tests {
 
     #[test]
     fn outliers_are_told_by_each_mode_s_own_covariance() {
-        // Standard deviations 2 and 0.5 along the axes of the first mode, correlated in the second; a third of weight 0.
+        // Standard deviations 2 and 0.5 along the axes of the first mode, correlated in the second; a third
+        // of weight 0.
         let c = array![[[4.0, 0.0], [0.0, 0.25]], [[1.0, 0.6], [0.6, 1.0]], [[1.0, 0.0], [0.0, 1.0]]];
         let means = array![[0.0, 0.0], [100.0, 0.0], [-100.0, 0.0]];
         let mixture = Mixture::new(array![0.5, 0.5, 0.0], means, Covariances::Full(c)).unwrap();
@@ -117,7 +121,8 @@ mod tests {
         assert_eq!([share([-100.0, 0.0]), share([f64::NAN, 0.0])], [1.0; 2]);
     }
 
-    /// In 2-D the squared Mahalanobis distance is exponential: P(> s) = e^(-s^2/2), here for s = 2 at 99.99 %.
+    /// In 2-D the squared Mahalanobis distance is exponential: P(> s) = e^(-s^2/2), here for s = 2 at 99.99
+    /// %.
     #[test]
     fn the_share_of_a_gaussian_is_the_closed_form() {
         let mixture = Mixture::new(array![1.0], array![[1.0, -2.0]], Covariances::Tied(array![[2.0, 0.5], [0.5, 1.0]])).unwrap();

@@ -5,8 +5,9 @@ use super::{check_pair, subset};
 use crate::Result;
 use ndarray::ArrayView2;
 
-/// For each row of `x`: [n, d] the index of the nearest row of `y`: [m, d] (the first of equals) and the distance to it, both by
-/// the differences of the coordinates: a copy has distance 0, however far from the origin it is.
+/// For each row of `x`: [n, d] the index of the nearest row of `y`: [m, d] (the first of equals) and the
+/// distance to it, both by the differences of the coordinates: a copy has distance 0, however far from the
+/// origin it is.
 ///
 /// # Errors
 /// [`crate::Error::Shape`] if the widths differ or a sample is empty.
@@ -26,10 +27,11 @@ pub fn nearest(x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<Vec<(usize, f64
     }))
 }
 
-/// Mean distance of the samples to their nearest training point over the mean distance to their nearest held-out point: near
-/// 1 for samples as new as the held-out points are, 0 for copies of the training points. The larger of the two sets is cut to a
-/// random subset of the size of the smaller (by `seed`), because the distance to the nearest of more points is less; copies of
-/// points that are cut away go unseen. NaN if both means are 0.
+/// Mean distance of the samples to their nearest training point over the mean distance to their nearest
+/// held-out point: near 1 for samples as new as the held-out points are, 0 for copies of the training points.
+/// The larger of the two sets is cut to a random subset of the size of the smaller (by `seed`), because the
+/// distance to the nearest of more points is less; copies of points that are cut away go unseen. NaN if both
+/// means are 0.
 ///
 /// # Errors
 /// [`crate::Error::Shape`] if the widths differ or a sample is empty.
@@ -72,8 +74,8 @@ mod tests {
         assert_eq!(ratio(&seen, &seen), 0.0);
     }
 
-    /// Two clusters of unit size, far from each other and from the origin: the rows are those of the plain differences, and
-    /// copies are found where they are.
+    /// Two clusters of unit size, far from each other and from the origin: the rows are those of the plain
+    /// differences, and copies are found where they are.
     #[test]
     fn clusters_far_apart_keep_their_neighbours() {
         for far in [1e3, 1e7, 1e12] {

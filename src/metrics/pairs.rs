@@ -14,22 +14,24 @@ const CANCELLED: f64 = 1.0 / (1 << 26) as f64;
 
 /// `f(i, d2)` for each row i of `x`, in order; `d2[j]` = |x_i - y_j|^2 for all rows of `y`.
 ///
-/// |x|^2 + |y|^2 - 2 x . y by matrix products, after moving the origin to the mean of `y`: the error is a few epsilon
-/// (|x|^2 + |y|^2). What cancels further than to [`CANCELLED`] is [`squared_distance`] instead, so that equal points have
-/// distance 0 and a cluster far from the mean keeps its distances.
+/// By matrix products as |x|^2 + |y|^2 - 2 x . y, after moving the origin to the mean of `y`: the error is a
+/// few epsilon (|x|^2 + |y|^2). What cancels further than to [`CANCELLED`] is [`squared_distance`] instead,
+/// so that equal points have distance 0 and a cluster far from the mean keeps its distances.
 pub(super) fn per_row<T: Send>(x: ArrayView2<f64>, y: ArrayView2<f64>, f: impl Fn(usize, &mut [f64]) -> T + Sync) -> Vec<T> {
     per_row_bounded(x, y, |i, d2, _| f(i, d2))
 }
 
-/// [`per_row`], `f(i, d2, slack)`, for those who compare: `d2[j]` differs from [`squared_distance`] by at most `slack`. Two
-/// distances that are nearer to each other must be compared in that form, which does not depend on the other points.
+/// [`per_row`], `f(i, d2, slack)`, for those who compare: `d2[j]` differs from [`squared_distance`] by at
+/// most `slack`. Two distances that are nearer to each other must be compared in that form, which does not
+/// depend on the other points.
 pub(super) fn per_row_bounded<T: Send>(x: ArrayView2<f64>, y: ArrayView2<f64>, f: impl Fn(usize, &mut [f64], f64) -> T + Sync) -> Vec<T> {
     let Some(origin) = y.mean_axis(Axis(0)) else { return Vec::new() };
     let centred = &y - &origin;
     let y2 = centred.map_axis(Axis(1), |y| y.dot(&y));
     let farthest = y2.iter().copied().fold(0.0, f64::max);
-    // In units of epsilon/2, d = 2 n: the sums of n products in |x|^2, |y|^2 and 2 x . y may be off by 2 n (|x|^2 + |y|^2),
-    // centring by 4 and adding up by 6 of it; the sum of n squares by n + 2 of a |x - y|^2 <= 2 (|x|^2 + |y|^2).
+    // In units of epsilon/2, d = 2 n: the sums of n products in |x|^2, |y|^2 and 2 x . y may be off by
+    // 2 n (|x|^2 + |y|^2), centring by 4 and adding up by 6 of it; the sum of n squares by n + 2 of a
+    // |x - y|^2 <= 2 (|x|^2 + |y|^2).
     let relative = (2 * y.ncols() + 8) as f64 * f64::EPSILON;
     let blocks: Vec<Vec<T>> = par::map(x.nrows().div_ceil(ROWS), |block| {
         let x = x.slice(ndarray::s![block * ROWS..x.nrows().min((block + 1) * ROWS), ..]);
@@ -57,14 +59,15 @@ pub(super) fn per_row_bounded<T: Send>(x: ArrayView2<f64>, y: ArrayView2<f64>, f
     blocks.into_iter().flatten().collect()
 }
 
-/// |x - y|^2 as the sum of squared differences: 0 of equal points, the same from either side, and the same for the same two
-/// points wherever they stand among others. Exact for whole numbers up to 2^26 / sqrt d.
+/// The sum of squared differences |x - y|^2: 0 of equal points, the same from either side, and the same for
+/// the same two points wherever they stand among others. Exact for whole numbers that differ by less than
+/// 2^26/sqrt d.
 pub(super) fn squared_distance(x: ArrayView1<f64>, y: ArrayView1<f64>) -> f64 {
     x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum()
 }
 
-/// Mean over pairs of a function of the squared distance, whose sum over a slice is `sum` and whose value at 0 is `at_zero`:
-/// over all (x_i, y_j), or over i != j if `within`.
+/// Mean over pairs of a function of the squared distance, whose sum over a slice is `sum` and whose value at
+/// 0 is `at_zero`: over all (x_i, y_j), or over i != j if `within`.
 fn mean(x: ArrayView2<f64>, y: ArrayView2<f64>, within: bool, at_zero: f64, sum: impl Fn(&[f64]) -> f64 + Sync) -> f64 {
     let rows = per_row(x, y, |i, d2| {
         if within {
@@ -76,9 +79,10 @@ fn mean(x: ArrayView2<f64>, y: ArrayView2<f64>, within: bool, at_zero: f64, sum:
     rows.iter().map(|row| row / partners as f64).sum::<f64>() / x.nrows() as f64
 }
 
-/// Energy distance (Szekely and Rizzo, J. Stat. Plan. Inference 143, 2013): 2 E|X - Y| - E|X - X'| - E|Y - Y'|, zero only for
-/// equal laws; the unbiased estimate over all pairs i != j, which may be slightly negative. `x`: [n, d], `y`: [m, d]; the unit
-/// is theirs. Costs O((n + m)^2 d); [`super::subset`] bounds that.
+/// Energy distance (Szekely and Rizzo, J. Stat. Plan. Inference 143, 2013):
+/// 2 E|X - Y| - E|X - X'| - E|Y - Y'|, zero only for equal laws; the unbiased estimate over all pairs i != j,
+/// which may be slightly negative. `x`: [n, d], `y`: [m, d]; the unit is theirs. Costs O((n + m)^2 d);
+/// [`super::subset`] bounds that.
 ///
 /// # Errors
 /// [`Error::Shape`] if the widths differ or a sample has fewer than 2 points.
@@ -88,12 +92,13 @@ pub fn energy_distance(x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<f64> {
     Ok(2.0 * e(x, y, false) - e(x, x, true) - e(y, y, true))
 }
 
-/// Squared maximum mean discrepancy with the kernel k(x, y) = exp(-|x - y|^2 / 2 h^2) (Gretton et al., JMLR 13, 2012, eq. 3):
-/// E k(X, X') + E k(Y, Y') - 2 E k(X, Y); the unbiased estimate, which may be slightly negative. `x`: [n, d], `y`: [m, d];
-/// `bandwidth` h > 0 in their unit, see [`median_distance`].
+/// Squared maximum mean discrepancy with the kernel k(x, y) = exp(-|x - y|^2 / 2 h^2) (Gretton et al., JMLR
+/// 13, 2012, eq. 3): E k(X, X') + E k(Y, Y') - 2 E k(X, Y); the unbiased estimate, which may be slightly
+/// negative. `x`: [n, d], `y`: [m, d]; `bandwidth` h > 0 in their unit, see [`median_distance`].
 ///
 /// # Errors
-/// [`Error::Shape`] if the widths differ or a sample has fewer than 2 points; [`Error::Invalid`] for another bandwidth.
+/// [`Error::Shape`] if the widths differ or a sample has fewer than 2 points; [`Error::Invalid`] for another
+/// bandwidth.
 pub fn mmd2(x: ArrayView2<f64>, y: ArrayView2<f64>, bandwidth: f64) -> Result<f64> {
     check_pair("mmd2", x, y, 2)?;
     check_bandwidth(bandwidth)?;
@@ -116,11 +121,12 @@ pub(super) fn kernel_within(x: ArrayView2<f64>, bandwidth: f64) -> Result<f64> {
     Ok(kernel(x, x, true, bandwidth))
 }
 
-/// The median distance between two points of `x`: [n, d], the usual bandwidth of [`mmd2`]; of an even number of pairs the mean
-/// of the middle two. Holds n^2/2 numbers.
+/// The median distance between two points of `x`: [n, d], the usual bandwidth of [`mmd2`]; of an even number
+/// of pairs the mean of the middle two. Holds n^2/2 numbers.
 ///
 /// # Errors
-/// [`Error::Shape`] for fewer than 2 points; [`Error::Invalid`] if the median is 0: more than half of all pairs coincide.
+/// [`Error::Shape`] for fewer than 2 points; [`Error::Invalid`] if the median is 0: more than half of all
+/// pairs coincide.
 pub fn median_distance(x: ArrayView2<f64>) -> Result<f64> {
     check_pair("median_distance", x, x, 2)?;
     let mut all: Vec<f64> = per_row(x, x, |i, d2| d2[..i].to_vec()).into_iter().flatten().collect();
@@ -191,8 +197,8 @@ mod tests {
         assert!((median_distance(y.view()).unwrap() - 4.0).abs() <= 1e-13);
     }
 
-    /// That the mean of an unbiased estimate over 40 pairs of samples is `exact`: within 3.89 of its own standard errors
-    /// (99.99 %), which must be below `resolution`.
+    /// That the mean of an unbiased estimate over 40 pairs of samples is `exact`: within 3.89 of its own
+    /// standard errors (99.99 %), which must be below `resolution`.
     fn assert_mean(exact: f64, resolution: f64, estimate: impl Fn(u64) -> f64) {
         let all: Vec<f64> = (0..40).map(|s| estimate(2 * s)).collect();
         let mean = all.iter().sum::<f64>() / 40.0;
@@ -200,7 +206,8 @@ mod tests {
         assert!((mean - exact).abs() <= 3.89 * error && error <= resolution, "{mean} +- {error}, exact {exact}");
     }
 
-    /// E exp(-|X - Y|^2 / 2h^2) = (h^2/v)^(d/2) exp(-|m|^2 / 2v), v = h^2 + s^2 + t^2, for X ~ N(0, s^2 I), Y ~ N(m, t^2 I).
+    /// E exp(-|X - Y|^2 / 2h^2) = (h^2/v)^(d/2) exp(-|m|^2 / 2v), v = h^2 + s^2 + t^2, for X ~ N(0, s^2 I),
+    /// Y ~ N(m, t^2 I).
     #[test]
     fn mmd_between_gaussian_mixtures_is_the_closed_form() {
         let (d, h) = (3, 1.5);
@@ -226,7 +233,8 @@ mod tests {
         });
     }
 
-    /// In one dimension E|X - Y| between normals of variances s^2, t^2 and equal means is sqrt(2 (s^2 + t^2) / pi).
+    /// In one dimension E|X - Y| between normals of variances s^2, t^2 and equal means is
+    /// sqrt(2 (s^2 + t^2) / pi).
     #[test]
     fn energy_between_normals_is_the_closed_form() {
         let e = |v: f64| (2.0 * v / std::f64::consts::PI).sqrt();
@@ -285,7 +293,8 @@ mod tests {
         let mut apart = ndarray::concatenate![Axis(0), x, x];
         apart.slice_mut(ndarray::s![..40, ..]).mapv_inplace(|v| v + far);
         apart.slice_mut(ndarray::s![40.., ..]).mapv_inplace(|v| v - far);
-        // Kernels between the clusters are 0; those within are those of one cluster: 2 * 40 * 39 of 80 * 79 pairs.
+        // Kernels between the clusters are 0; those within are those of one cluster: 2 * 40 * 39 of 80 * 79
+        // pairs.
         let within = |x: &Array2<f64>| kernel(x.view(), x.view(), true, 0.5);
         let (one, two) = (within(&x), within(&apart));
         assert!((two - one * 39.0 / 79.0).abs() <= 1e-12 * one, "{two} {}", one * 39.0 / 79.0);

@@ -9,30 +9,35 @@ use ndarray::ArrayView2;
 
 /// Most points of a set: two square matrices of them are held.
 const MOST: usize = 8192;
-/// Errors of the marginals, sum_i |sum_j P_ij - a_i|, at which the iteration ends: at once, or after [`PATIENCE`] iterations.
+/// Errors of the marginals, sum_i |sum_j P_ij - a_i|, at which the iteration ends: at once, or after
+/// [`PATIENCE`] iterations.
 const FINE: f64 = 1e-9;
 const COARSE: f64 = 1e-5;
 const PATIENCE: usize = 1_000;
 /// Iterations at most.
 const ITERATIONS: usize = 20_000;
-/// By what epsilon falls on its way from the largest cost, where [`STEPS`] iterations at most bring the error to [`ROUGH`].
+/// By what epsilon falls on its way from the largest cost, where [`STEPS`] iterations at most bring the error
+/// to [`ROUGH`].
 const FALL: f64 = 0.25;
 const STEPS: usize = 20;
 const ROUGH: f64 = 1e-2;
 
-/// The Sinkhorn divergence (Genevay, Peyre and Cuturi 2018; Feydy et al. 2019), OT(x, y) - (OT(x, x) + OT(y, y))/2, with the
-/// entropic terms in each: OT(x, y) = min_P <P, C> + epsilon KL(P | a b), C_ij = |x_i - y_j|^2, equal weights a and b. At least
-/// 0, also where the iteration ends early, and 0 only for equal samples; near W_2^2 for a small epsilon, near the squared
-/// distance of the means for a large one. `x`: [n, d], `y`: [m, d]; value and `epsilon` in the square of their unit.
+/// The Sinkhorn divergence (Genevay, Peyre and Cuturi 2018; Feydy et al. 2019),
 ///
-/// The iteration ends where the marginals are right to 1e-9, or to 1e-5 after 1,000 rounds: a plan whose marginals are off by e
-/// in sum has a value off by at most e times the largest cost, and mostly by far less. A small epsilon takes many rounds of n m
-/// exponentials each; 1/100 of the typical cost is small.
+/// S(x, y) = OT(x, y) - (OT(x, x) + OT(y, y))/2,   OT(x, y) = min_P <P, C> + epsilon KL(P | a b),
+///
+/// C_ij = |x_i - y_j|^2, equal weights a and b. At least 0, also where the iteration ends early, and 0 only
+/// for equal samples; near W_2^2 for a small epsilon, near the squared distance of the means for a large one.
+/// `x`: [n, d], `y`: [m, d]; value and `epsilon` in the square of their unit.
+///
+/// The iteration ends where the marginals are right to 1e-9, or to 1e-5 after 1,000 rounds: a plan whose
+/// marginals are off by e in sum has a value off by at most e times the largest cost, and mostly by far less.
+/// A small epsilon takes many rounds of n m exponentials each; 1/100 of the typical cost is small.
 ///
 /// # Errors
-/// [`Error::Shape`] if the widths differ or a sample is empty; [`Error::Invalid`] for an epsilon that is not positive, for more
-/// than 8,192 points and for coordinates that are not finite; [`Error::NoConvergence`] after 20,000 iterations: epsilon is too
-/// small for the size of the points.
+/// [`Error::Shape`] if the widths differ or a sample is empty; [`Error::Invalid`] for an epsilon that is not
+/// positive, for more than 8,192 points and for coordinates that are not finite; [`Error::NoConvergence`]
+/// after 20,000 iterations: epsilon is too small for the size of the points.
 ///
 /// ```
 /// use ndarray::array;
@@ -60,8 +65,9 @@ pub struct Plan {
     pub error: f64,
 }
 
-/// `iterations` of Sinkhorn's iteration at one epsilon (Cuturi 2013, in the log domain), from potentials of 0: the cost of the
-/// plan, for those who set their own limits. What it minimises and the units are those of [`sinkhorn_divergence`].
+/// `iterations` of Sinkhorn's iteration at one epsilon (Cuturi 2013, in the log domain), from potentials of
+/// 0: the cost of the plan, for those who set their own limits. What it minimises and the units are those of
+/// [`sinkhorn_divergence`].
 ///
 /// # Errors
 /// As [`sinkhorn_divergence`], but for its last.
@@ -73,7 +79,8 @@ pub fn sinkhorn_plan(x: ArrayView2<f64>, y: ArrayView2<f64>, epsilon: f64, itera
         g = back.soft_minimum(&g, &f, epsilon).0;
         f = there.soft_minimum(&f, &g, epsilon).0;
     }
-    // P_ij = e^((f_i + g_j - C_ij)/epsilon)/(n m): rows are right after the last half of an iteration, columns nearly.
+    // P_ij = e^((f_i + g_j - C_ij)/epsilon)/(n m): rows are right after the last half of an iteration,
+    // columns nearly.
     let rate = 1.0 / epsilon;
     let row = |i: usize| there.rows[i].iter().zip(&g).map(|(c, g)| c * ((f[i] + g - c) * rate).exp()).sum::<f64>();
     let costs = par::map(there.rows.len(), row);
@@ -109,9 +116,9 @@ impl Costs {
         Costs { rows, largest }
     }
 
-    /// The potential that belongs to `g`, of equal weights: new_i = -epsilon ln mean_j e^((g_j - C_ij)/epsilon). In terms of the
-    /// old one, `f`, the mean is that of P_ij/(a_i b_j), whose distance from 1 is the error of marginal i: also returned, in sum
-    /// over i.
+    /// The potential that belongs to `g`, of equal weights: new_i = -epsilon ln mean_j
+    /// e^((g_j - C_ij)/epsilon). In terms of the old one, `f`, the mean is that of P_ij/(a_i b_j), whose
+    /// distance from 1 is the error of marginal i: also returned, in sum over i.
     fn soft_minimum(&self, f: &[f64], g: &[f64], epsilon: f64) -> (Vec<f64>, f64) {
         let each = |i: usize| {
             let (row, f) = (&self.rows[i], f[i]);
@@ -157,7 +164,8 @@ impl Kernel for SumExp<'_> {
     }
 }
 
-/// Iterates `step`, which returns the error of the marginals, while epsilon falls from the largest cost to above its value.
+/// Iterates `step`, which returns the error of the marginals, while epsilon falls from the largest cost to
+/// above its value.
 fn fall(largest: f64, epsilon: f64, mut step: impl FnMut(f64) -> f64) {
     let mut e = largest;
     while e > epsilon {
@@ -178,13 +186,18 @@ fn mean(f: &[f64]) -> f64 {
     f.iter().sum::<f64>() / f.len() as f64
 }
 
-/// OT between two sets, by its dual D(f, g) = mean f + mean g - epsilon (mean_ij e^((f_i + g_j - C_ij)/epsilon) - 1), whose last
-/// term is 0 where g belongs to f. `own`: the potentials h_x, h_y of each set with itself, see [`symmetric`].
+/// OT between two sets, by its dual
 ///
-/// The iteration starts where D is larger: where the fall of epsilon has led, or at (h_x, h_y). Because e^(-C/epsilon) is a
-/// positive definite kernel, D(h_x, h_y) >= (D_xx(h_x, h_x) + D_yy(h_y, h_y))/2 (Feydy et al. 2019, theorem 1), for any h_x and
-/// h_y, and no round lowers D: wherever the iteration ends, the divergence is not negative. Ends of its own, each a little
-/// below its maximum, would leave the sign to chance, and of nearly equal samples the second start is the solution.
+/// D(f, g) = mean f + mean g - epsilon (mean_ij e^((f_i + g_j - C_ij)/epsilon) - 1),
+///
+/// whose last term is 0 where g belongs to f. `own`: the potentials h_x, h_y of each set with itself, see
+/// [`symmetric`].
+///
+/// The iteration starts where D is larger: where the fall of epsilon has led, or at (h_x, h_y). Because
+/// e^(-C/epsilon) is a positive definite kernel, D(h_x, h_y) >= (D_xx(h_x, h_x) + D_yy(h_y, h_y))/2 (Feydy et
+/// al. 2019, theorem 1), for any h_x and h_y, and no round lowers D: wherever the iteration ends, the
+/// divergence is not negative. Ends of its own, each a little below its maximum, would leave the sign to
+/// chance, and of nearly equal samples the second start is the solution.
 fn between(there: &Costs, back: &Costs, own: [&[f64]; 2], epsilon: f64) -> Result<f64> {
     let (mut f, mut g) = (vec![0.0; there.rows.len()], vec![0.0; back.rows.len()]);
     let step = |f: &mut Vec<f64>, g: &mut Vec<f64>, e: f64| {
@@ -195,18 +208,17 @@ fn between(there: &Costs, back: &Costs, own: [&[f64]; 2], epsilon: f64) -> Resul
     };
     fall(there.largest, epsilon, |e| step(&mut f, &mut g, e));
     let best = |f: &[f64], g: &[f64]| back.soft_minimum(g, f, epsilon).0;
-    let (fallen, [h, of_y]) = (best(&f, &g), own);
-    let near = best(h, of_y);
-    if mean(h) + mean(&near) > mean(&f) + mean(&fallen) {
-        (f, g) = (h.to_vec(), near);
+    let near = best(own[0], own[1]);
+    if mean(own[0]) + mean(&near) > mean(&f) + mean(&best(&f, &g)) {
+        (f, g) = (own[0].to_vec(), near);
     }
     converge(epsilon, |e| step(&mut f, &mut g, e))?;
     Ok(mean(&f) + mean(&g))
 }
 
-/// OT between a set and itself, whose two potentials are equal: the mean of the old and the new one converges fast. Also that
-/// mean, h: with f', which belongs to f, the value is D(f, f') <= D(h, h), since D is concave and does not change if its
-/// arguments are exchanged.
+/// OT between a set and itself, whose two potentials are equal: the mean of the old and the new one converges
+/// fast. Also that mean, h: with f', which belongs to f, the value is D(f, f') <= D(h, h), since D is concave
+/// and does not change if its arguments are exchanged.
 fn symmetric(costs: &Costs, epsilon: f64) -> Result<(f64, Vec<f64>)> {
     let mut f = vec![0.0; costs.rows.len()];
     let step = |f: &mut Vec<f64>, e: f64| {
@@ -274,7 +286,8 @@ mod tests {
         }
     }
 
-    /// Equal samples, nearly equal ones and small epsilons, where the iteration creeps: not below 0, and 0 of equal samples.
+    /// Equal samples, nearly equal ones and small epsilons, where the iteration creeps: not below 0, and 0 of
+    /// equal samples.
     #[test]
     fn it_is_never_negative_and_0_of_equal_samples() {
         let mut least = f64::INFINITY;
@@ -287,7 +300,8 @@ mod tests {
             for shift in [1e-9, 1e-7, 1e-5, 1e-3] {
                 let near = &shuffled(&x) + &(normals(n, d, 2) * shift);
                 let found = sinkhorn_divergence(x.view(), near.view(), epsilon).unwrap();
-                // A plan that moves each point to its neighbour costs |shift|^2, and so much at most is gained by spreading.
+                // A plan that moves each point to its neighbour costs |shift|^2, and so much at most is
+                // gained by spreading.
                 assert!(found >= 0.0, "{n} {d} {epsilon} {shift}: {found:e}");
                 assert!(found <= 30.0 * d as f64 * shift * shift + 1e-13, "{n} {d} {epsilon} {shift}: {found:e}");
             }

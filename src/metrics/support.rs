@@ -13,18 +13,20 @@ pub struct Support {
     pub precision: f64,
     /// Share of the data points that lie in the ball of some sample.
     pub recall: f64,
-    /// Mean number of data points' balls that a sample lies in, over k (Naeem et al. 2020): 1 is right, more is too many samples in
-    /// dense places.
+    /// Mean number of data points' balls that a sample lies in, over k (Naeem et al. 2020): 1 is right, more
+    /// is too many samples in dense places.
     pub density: f64,
     /// Share of the data points in whose ball some sample lies.
     pub coverage: f64,
 }
 
-/// Precision, recall, density and coverage of `samples` [n, d] against `data` [m, d], with balls that reach to the `k`-th nearest
-/// neighbour of their centre among the other points of its own set, and hold what is as far as that. Costs O((n + m)^2 d).
+/// Precision, recall, density and coverage of `samples` [n, d] against `data` [m, d], with balls that reach
+/// to the `k`-th nearest neighbour of their centre among the other points of its own set, and hold what is as
+/// far as that. Costs O((n + m)^2 d).
 ///
-/// Distances are compared as sums of squared differences, so that ties are ties: equal points are equally far from any other,
-/// and two points as far from each other as the other way round. Points that are copies of each other count one by one.
+/// Distances are compared as sums of squared differences, so that ties are ties: equal points are equally far
+/// from any other, and two points as far from each other as the other way round. Points that are copies of
+/// each other count one by one.
 ///
 /// # Errors
 /// [`Error::Shape`] if the widths differ; [`Error::Invalid`] unless 1 <= k < n, m.
@@ -56,14 +58,15 @@ pub fn support(samples: ArrayView2<f64>, data: ArrayView2<f64>, k: usize) -> Res
     })
 }
 
-/// The coverage to expect of `n` samples of the law of the `m` data points themselves, with distances that do not coincide: 1
-/// less the probability that the k points nearest to a data point, among the m - 1 others and the n samples, are all data
-/// (Naeem et al. 2020, appendix A).
+/// The coverage to expect of `n` samples of the law of the `m` data points themselves, with distances that do
+/// not coincide: 1 less the probability that the k points nearest to a data point, among the m - 1 others and
+/// the n samples, are all data (Naeem et al. 2020, appendix A).
 pub fn expected_coverage(n: usize, m: usize, k: usize) -> f64 {
     1.0 - (0..k).map(|i| (m - 1).saturating_sub(i) as f64 / ((n + m - 1) as f64 - i as f64)).product::<f64>()
 }
 
-/// Whether a ball of squared radius `r2` reaches as far as `d2`, which may be off by `slack`; `exact` where that matters.
+/// Whether a ball of squared radius `r2` reaches as far as `d2`, which may be off by `slack`; `exact` where
+/// that matters.
 fn reaches(r2: f64, d2: f64, slack: f64, exact: impl Fn() -> f64) -> bool {
     if (d2 - r2).abs() > slack { d2 < r2 } else { exact() <= r2 }
 }
@@ -73,7 +76,8 @@ fn radii(x: ArrayView2<f64>, k: usize) -> Vec<f64> {
     per_row_bounded(x, x, |i, d2, slack| {
         let others = || d2.iter().copied().enumerate().filter(|(j, _)| *j != i);
         let mut sorted: Vec<f64> = others().map(|(_, d2)| d2).collect();
-        // The k-th differs from this by no more than the error, and what is nearer than it is within that of this.
+        // The k-th differs from this by no more than the error, and what is nearer than it is within that of
+        // this.
         let reach = *sorted.select_nth_unstable_by(k - 1, f64::total_cmp).1 + 2.0 * slack;
         let near = others().filter(|(_, d2)| *d2 <= reach || reach.is_nan());
         let mut exact: Vec<f64> = near.map(|(j, _)| squared_distance(x.row(i), x.row(j))).collect();
@@ -98,6 +102,16 @@ mod tests {
         for k in [0, 3] {
             assert!(support(samples.view(), data.view(), k).unwrap_err().to_string().contains("in 1..=2"));
         }
+    }
+
+    /// Samples within reach of the data, but too close together to reach them: precise, and without variety.
+    #[test]
+    fn precision_is_the_samples_share_and_recall_the_datas() {
+        let (data, samples) = (array![[0.0], [1.0], [10.0], [11.0]], array![[0.5], [0.625], [0.75]]);
+        let found = support(samples.view(), data.view(), 1).unwrap();
+        // All samples are in the balls of 0 and 1, of radius 1; those of the samples, of radius 1/8, hold no
+        // data point.
+        assert_eq!(found, Support { precision: 1.0, recall: 0.0, density: 2.0, coverage: 0.5 });
     }
 
     #[test]
@@ -164,7 +178,8 @@ mod tests {
         }
     }
 
-    /// Pixels are sixteenths: in integers, the density of the digits' training points against those held out is 1.00083449.
+    /// Pixels are sixteenths: in integers, the density of the digits' training points against those held out
+    /// is 1.00083449.
     #[test]
     fn digits_have_their_exact_density() {
         let digits = crate::data::load(&crate::data::Request { name: "digits".into(), ..crate::data::Request::default() }).unwrap();
@@ -172,7 +187,8 @@ mod tests {
         assert!((found.density - 1.000_834_49).abs() <= 5e-9, "{found:?}");
     }
 
-    /// The same pair has the same distance from either side, so that a set has all of itself in its balls, whatever its place.
+    /// The same pair has the same distance from either side, so that a set has all of itself in its balls,
+    /// whatever its place.
     #[test]
     fn a_set_against_itself_is_covered_wherever_it_lies() {
         for place in [0.0, 0.1, 1e3 + 0.1, 1e8] {

@@ -55,6 +55,17 @@ fn a_new_draw_scores_like_the_floor_and_a_wrong_law_does_not() {
     assert!((good.value("memorisation_ratio").unwrap() - 1.0).abs() <= 0.1, "{}", good.value("memorisation_ratio").unwrap());
 }
 
+/// The report calls each number by its name.
+#[test]
+fn support_is_reported_by_its_names() {
+    let (data, samples) = (small(300), normals(100, 2, 3) * 4.0);
+    let got = evaluate(samples.view(), &data, None, 0, 0).unwrap();
+    let exact = support(samples.view(), data.held_out.view(), 5).unwrap();
+    assert!(exact.precision < 0.9 * exact.recall, "{exact:?}");
+    let names = ["precision", "recall", "density", "coverage"].map(|name| got.value(name).unwrap());
+    assert_eq!(names, [exact.precision, exact.recall, exact.density, exact.coverage]);
+}
+
 #[test]
 fn results_do_not_depend_on_threads_or_order() {
     let data = data("moons", 300);
@@ -130,8 +141,9 @@ fn small(n: usize) -> Dataset {
     data
 }
 
-/// Intervals cover what fresh draws give: of 20 draws of the law, at least 15 intervals of each metric with a known mean hold it
-/// (a right 95 % interval fails that with probability below 1e-3), and they are as wide as the values spread.
+/// Intervals cover what fresh draws give: of 20 draws of the law, at least 15 intervals of each metric with a
+/// known mean hold it (a right 95 % interval fails that with probability below 1e-3), and they are as wide as
+/// the values spread.
 #[test]
 fn intervals_cover_the_value_of_fresh_draws() {
     let data = small(150);
@@ -155,7 +167,8 @@ fn intervals_cover_the_value_of_fresh_draws() {
     assert!(evaluate(law.sample(15, 9, 0).view(), &data, None, 0, 5).unwrap().measures.iter().all(|m| m.interval.is_none()));
 }
 
-/// Every metric beside its floor: finite, and for samples of the law itself within four of the interval's standard deviations of it.
+/// Every metric beside its floor: finite, and for samples of the law itself within four of the interval's
+/// standard deviations of it.
 #[test]
 fn samples_of_the_law_score_like_the_floor() {
     let data = small(400);

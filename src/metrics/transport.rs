@@ -10,8 +10,8 @@ use ndarray::{Array2, ArrayView1, ArrayView2};
 /// Directions that are projected on in one matrix product.
 const BLOCK: usize = 8;
 
-/// W_2 between two samples on the line, exact for any sizes: W_2^2 = int_0^1 (F^-1(u) - G^-1(u))^2 du, where the quantile
-/// functions F^-1, G^-1 of samples are steps of width 1/n and 1/m. NaN if a sample is empty.
+/// W_2 between two samples on the line, exact for any sizes: W_2^2 = int_0^1 (F^-1(u) - G^-1(u))^2 du, where
+/// the quantile functions F^-1, G^-1 of samples are steps of width 1/n and 1/m. NaN if a sample is empty.
 ///
 /// ```
 /// // Half of the mass moves by 1, the other half not at all.
@@ -22,27 +22,30 @@ pub fn w2_1d(x: &[f64], y: &[f64]) -> f64 {
     w2_squared(&sorted(x.to_vec()), &sorted(y.to_vec())).sqrt()
 }
 
-/// W_2 between two laws on the line given by their quantile functions on (0, 1), by eight-point Gauss-Legendre quadrature on
-/// each of `cells` equal cells. Exact to rounding where both are polynomials of degree 7 on every cell; an unbounded quantile
-/// function costs about its square's integral over the outermost cells.
+/// W_2 between two laws on the line given by their quantile functions on (0, 1), by eight-point
+/// Gauss-Legendre quadrature on each of `cells` equal cells. Exact to rounding where both are polynomials of
+/// degree 7 on every cell; an unbounded quantile function costs about its square's integral over the
+/// outermost cells.
 pub fn w2_quantiles(f: impl Fn(f64) -> f64, g: impl Fn(f64) -> f64, cells: usize) -> f64 {
     let rule = gauss_legendre();
     let cell = |i: usize| rule.iter().map(|(x, w)| (w, (i as f64 + x) / cells as f64)).map(|(w, u)| w * (f(u) - g(u)).powi(2)).sum::<f64>();
     ((0..cells).map(cell).sum::<f64>() / cells as f64).sqrt()
 }
 
-/// W_2 between a sample and a law on the line given by its quantile function: [`w2_quantiles`] with a cell for each point.
+/// W_2 between a sample and a law on the line given by its quantile function: [`w2_quantiles`] with a cell
+/// for each point.
 pub fn w2_to_quantile(x: &[f64], quantile: impl Fn(f64) -> f64) -> f64 {
     let x = sorted(x.to_vec());
     // The nodes lie inside the cells: rounding cannot carry one over the edge.
     w2_quantiles(|u| x[((u * x.len() as f64) as usize).min(x.len() - 1)], quantile, x.len())
 }
 
-/// Sliced W_2: the root of the mean, over `directions` random directions theta, of W_2^2 between the samples theta . x and
-/// theta . y. `x`: [n, d], `y`: [m, d]; the unit is theirs. Costs O(directions (n + m)(d + ln(n + m))).
+/// Sliced W_2: the root of the mean, over `directions` random directions theta, of W_2^2 between the samples
+/// theta . x and theta . y. `x`: [n, d], `y`: [m, d]; the unit is theirs. Costs O(directions
+/// (n + m)(d + ln(n + m))).
 ///
-/// The directions are [`sliced_w2_directions`]: they depend on `seed` and d alone, so that figures of different models are
-/// comparable. At least one is taken.
+/// The directions are [`sliced_w2_directions`]: they depend on `seed` and d alone, so that figures of
+/// different models are comparable. At least one is taken.
 ///
 /// # Errors
 /// [`crate::Error::Shape`] if the widths differ or a sample is empty.
@@ -58,16 +61,17 @@ pub fn sliced_w2(x: ArrayView2<f64>, y: ArrayView2<f64>, directions: usize, seed
     Ok((blocks.iter().sum::<f64>() / theta.nrows() as f64).sqrt())
 }
 
-/// The directions theta of [`sliced_w2`], [count, d]: one a row, independent and uniform on the unit sphere of R^d, as a vector
-/// of d standard normals from the stream (`seed`, `Purpose::Metric`, step 0, chunk row) over its length. The first rows are the
-/// same for every `count`.
+/// The directions theta of [`sliced_w2`], [count, d]: one a row, independent and uniform on the unit sphere
+/// of R^d, as a vector of d standard normals from the stream (`seed`, `Purpose::Metric`, step 0, chunk row)
+/// over its length. The first rows are the same for every `count`.
 ///
 /// ```
 /// use ndarray::array;
 /// use ndsm::metrics::{sliced_w2, sliced_w2_directions, w2_1d};
 /// let (x, y) = (array![[0.0, 1.0], [2.0, -1.0]], array![[1.0, 1.0], [0.5, 3.0], [-1.0, 0.0]]);
 /// let theta = sliced_w2_directions(100, 2, 7);
-/// let squares = theta.rows().into_iter().map(|theta| w2_1d(&x.dot(&theta).to_vec(), &y.dot(&theta).to_vec()).powi(2));
+/// let (px, py) = (x.dot(&theta.t()), y.dot(&theta.t()));
+/// let squares = (0..100).map(|j| w2_1d(&px.column(j).to_vec(), &py.column(j).to_vec()).powi(2));
 /// let by_hand = (squares.sum::<f64>() / 100.0).sqrt();
 /// assert!((sliced_w2(x.view(), y.view(), 100, 7)? - by_hand).abs() < 1e-14);
 /// # Ok::<(), ndsm::Error>(())
@@ -112,7 +116,8 @@ mod tests {
     #[test]
     fn hand_computed_on_the_line() {
         assert!(w2_1d(&[], &[1.0]).is_nan());
-        // Thirds against halves: the pairs (0, 0), (1, 0), (1, 1), (5, 1) on steps of widths 1/3, 1/6, 1/6, 1/3.
+        // Thirds against halves: the pairs (0, 0), (1, 0), (1, 1), (5, 1) on steps of widths 1/3, 1/6, 1/6,
+        // 1/3.
         let w2 = w2_1d(&[5.0, 0.0, 1.0], &[1.0, 0.0]);
         assert!((w2 * w2 - (1.0 / 6.0 + 16.0 / 3.0)).abs() <= 1e-14, "{w2}");
         // A unit step against itself, unequal sizes.
@@ -129,7 +134,8 @@ mod tests {
         assert!((w2_to_quantile(&midpoints, |u| u) - 1.0 / (50.0 * 12f64.sqrt())).abs() <= 1e-15);
     }
 
-    /// Y = X + c moves every projection by theta . c, so SW_2^2 = mean (theta . c)^2, whose expectation is |c|^2/d.
+    /// Y = X + c moves every projection by theta . c, so SW_2^2 = mean (theta . c)^2, whose expectation is
+    /// |c|^2/d.
     #[test]
     fn a_shift_has_a_closed_form() {
         let x = normals(500, 3, 1);

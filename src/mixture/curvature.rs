@@ -4,14 +4,15 @@ use super::{Evaluator, Mixture};
 use crate::Real;
 use crate::simd::{Kernel, W, nested};
 
-/// The Hessian of ln pi and the gradient of its Laplacian. With s_k = C_k^-1 (m_k - x) the score of component k, P_k = C_k^-1,
-/// r_k the responsibilities, s = sum_k r_k s_k the score and c_k = s_k - s:
+/// The Hessian of ln pi and the gradient of its Laplacian. With s_k = C_k^-1 (m_k - x) the score of component
+/// k, P_k = C_k^-1, r_k the responsibilities, s = sum_k r_k s_k the score and c_k = s_k - s:
 ///
 /// H = sum_k r_k (c_k c_k^T - P_k),
 ///
 /// grad tr H = sum_k r_k ((|c_k|^2 - tr P_k) c_k - 2 P_k c_k),
 ///
-/// from grad r_k = r_k c_k and D s_k = -P_k. Both are sums of centred terms: for one component they are -P and 0 without rounding.
+/// from grad r_k = r_k c_k and D s_k = -P_k. Both are sums of centred terms: for one component they are -P
+/// and 0 without rounding.
 ///
 /// ```
 /// use ndarray::array;

@@ -1,7 +1,7 @@
 //! A mixture made ready for hot loops.
 
-use super::lanes::{finish, log_sum, scale, softmax};
 use super::low_rank::{self, LowRank};
+use super::softmax::{finish, log_sum, scale, softmax};
 use super::whitening::Whitening;
 use super::{Covariances, Mixture};
 use crate::linalg::Cholesky;
@@ -11,10 +11,11 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
 /// A [`Mixture`] in precision `R`, everything that does not depend on the point computed beforehand.
 ///
-/// The `*_block` functions take [`W`] points at a time with the lanes last: `x[j][i]` is coordinate j of point i. They are
-/// inlined into the caller's [`crate::simd::Kernel`], need `scratch` of [`Evaluator::scratch_len`] elements and panic if a
-/// slice is shorter than stated (the lengths depend on the mixture alone, so callers fix them once, outside their loops).
-/// Everything is exact to rounding far from all components too: weights are exponentials of differences to the largest.
+/// The `*_block` functions take [`W`] points at a time with the lanes last: `x[j][i]` is coordinate j of
+/// point i. They are inlined into the caller's [`crate::simd::Kernel`], need `scratch` of
+/// [`Evaluator::scratch_len`] elements and panic if a slice is shorter than stated (the lengths depend on the
+/// mixture alone, so callers fix them once, outside their loops). Everything is exact to rounding far from
+/// all components too: weights are exponentials of differences to the largest.
 ///
 /// ```
 /// use ndarray::array;
@@ -153,8 +154,8 @@ impl<R: Real> Evaluator<R> {
         self.constants.len()
     }
 
-    /// How many elements of scratch the block functions need: k for spherical and diagonal components, k + 2 d for tied,
-    /// k + k d for full ones and those of low rank.
+    /// How many elements of scratch the block functions need: k for spherical and diagonal components, k + 2
+    /// d for tied, k + k d for full ones and those of low rank.
     pub fn scratch_len(&self) -> usize {
         let (k, d) = (self.components(), self.dim);
         match self.form {
@@ -330,7 +331,8 @@ impl<R: Real> Evaluator<R> {
     }
 }
 
-/// [`Evaluator::score_block`] where it is more than a few lines: a kernel of its own, not inlined into the many that evaluate mixtures.
+/// [`Evaluator::score_block`] where it is more than a few lines: a kernel of its own, not inlined into the
+/// many that evaluate mixtures.
 struct Score<'a, R> {
     evaluator: &'a Evaluator<R>,
     x: &'a [[R; W]],

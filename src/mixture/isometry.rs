@@ -7,12 +7,12 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis};
 const ORTHOGONAL: f64 = 1e-8;
 /// Entries that are as near as this to 0, 1 or -1 are those numbers: a quarter turn is then exact.
 const SNAP: f64 = 1e-12;
-/// Isometries whose entries differ by no more are the same. Rounding over many products stays far below, and no two elements of
-/// a group of [`super::group::MOST_ELEMENTS`] are that near.
+/// Isometries whose entries differ by no more are the same. Rounding over many products stays far below, and
+/// no two elements of a group of [`super::group::MOST_ELEMENTS`] are that near.
 const SAME: f64 = 1e-6;
 
-/// A linear map that keeps lengths: a permutation of the coordinates with signs, which is exact and costs nothing, or any
-/// orthogonal matrix.
+/// A linear map that keeps lengths: a permutation of the coordinates with signs, which is exact and costs
+/// nothing, or any orthogonal matrix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Isometry(Form);
 

@@ -1,12 +1,12 @@
-//! Covariances of low rank, C = L^T L + v I with L [q, d]: by Woodbury's identity all that is needed of them lives in the q
-//! principal directions u_j of L^T L, eigenvalues lambda_j,
+//! Covariances of low rank, C = L^T L + v I with L [q, d]: by Woodbury's identity all that is needed of them
+//! lives in the q principal directions u_j of L^T L, eigenvalues lambda_j,
 //!
 //! C^-1 = I/v - sum_j (1/v - 1/(lambda_j + v)) u_j u_j^T,   det C = v^(d-q) prod_j (lambda_j + v).
 //!
-//! Differences of nearly equal numbers, which that form takes where lambda_j >> v, are avoided: a basis Q of R^d that begins
-//! with the u_j is a product of q reflections ([`Reflectors`]), and in it C is diagonal.
+//! Differences of nearly equal numbers, which that form takes where lambda_j >> v, are avoided: a basis Q of
+//! R^d that begins with the u_j is a product of q reflections ([`Reflectors`]), and in it C is diagonal.
 
-use super::lanes::{finish, softmax};
+use super::softmax::{finish, softmax};
 use crate::linalg::{Reflectors, leading, symmetric_eigen};
 use crate::simd::W;
 use crate::{Real, Result};
@@ -107,7 +107,8 @@ impl<R: Real> LowRank<R> {
     }
 }
 
-/// ln(w_k N(x; m_k, C_k)) of all components into `logits`, and Q_k^T (x - m_k) into `y` at `stride` k; the result is the largest.
+/// ln(w_k N(x; m_k, C_k)) of all components into `logits`, and Q_k^T (x - m_k) into `y` at `stride` k; the
+/// result is the largest.
 pub struct Logits<'a, R> {
     pub all: &'a [LowRank<R>],
     /// m_k, [k, d], and ln w_k - (1/2) ln det(2 pi C_k), `[k]`.
@@ -162,8 +163,9 @@ impl<R: Real> Score<'_, R> {
     }
 }
 
-/// The probabilistic principal components of a covariance, [d, d] (Tipping and Bishop 1999, eq. 7 and 8): v is the mean of the
-/// d - q smallest eigenvalues, the loadings are the other eigenvectors times sqrt(lambda - v).
+/// The probabilistic principal components of a covariance, [d, d] (Tipping and Bishop 1999, eq. 7 and 8): v
+/// is the mean of the d - q smallest eigenvalues, the loadings are the other eigenvectors times
+/// sqrt(lambda - v).
 ///
 /// # Errors
 /// An eigendecomposition that does not converge.
@@ -180,7 +182,8 @@ pub fn principal(covariance: ArrayView2<f64>, q: usize) -> Result<(Array2<f64>, 
     Ok((Array2::from_shape_fn((q, d), |(i, j)| loading(i, j)), noise))
 }
 
-/// The covariance of low rank nearest to sum_i a_i a_i^T + v I, a_i the rows of `a`: as [`principal`] of it, without forming it.
+/// The covariance of low rank nearest to sum_i a_i a_i^T + v I, a_i the rows of `a`: as [`principal`] of it,
+/// without forming it.
 ///
 /// # Errors
 /// Rows that are not finite.

@@ -1,17 +1,20 @@
-//! Gaussian mixtures: the cheap model of the data that the noising dynamics takes its structure from (method.md, "Structure
-//! from the data").
+//! Gaussian mixtures: the cheap model of the data that the noising dynamics takes its structure from
+//! (method.md, "Structure from the data").
 //!
-//! [`Mixture`] is the law pi(x) = sum_k w_k N(x; m_k, C_k): density, score, Hessian, responsibilities, exact images under
-//! linear maps and linear SDEs, samples. [`Evaluator`] is its form for hot loops, in f32 or f64, sixteen points at a time.
-//! [`fit()`] finds a mixture from data: k-means++, expectation-maximisation, the number of components by BIC.
+//! [`Mixture`] is the law pi(x) = sum_k w_k N(x; m_k, C_k): density, score, Hessian, responsibilities, exact
+//! images under linear maps and linear SDEs, samples. [`Evaluator`] is its form for hot loops, in f32 or f64,
+//! sixteen points at a time. [`fit()`] finds a mixture from data: k-means++, expectation-maximisation, the
+//! number of components by BIC.
 //!
 //! ```
 //! use ndarray::{Array1, array};
 //! use ndsm::mixture::{Count, CovarianceKind, Covariances, Draw, FitOptions, Mixture, fit};
 //! use ndsm::rng::Purpose;
-//! let law = Mixture::new(array![0.7, 0.3], array![[-2.0, 0.0], [2.0, 1.0]], Covariances::Spherical(array![0.5, 0.25]))?;
+//! let (means, variances) = (array![[-2.0, 0.0], [2.0, 1.0]], array![0.5, 0.25]);
+//! let law = Mixture::new(array![0.7, 0.3], means, Covariances::Spherical(variances))?;
 //! let (x, _) = law.sample(2000, 1, Purpose::Data, Draw::Independent)?;
-//! let options = FitOptions { kind: CovarianceKind::Spherical, components: Count::Auto { max: 5 }, ..FitOptions::default() };
+//! let components = Count::Auto { max: 5 };
+//! let options = FitOptions { kind: CovarianceKind::Spherical, components, ..FitOptions::default() };
 //! let found = fit(x.view(), &options)?;
 //! assert_eq!(found.mixture.components(), 2);
 //! let score = found.mixture.score(array![[0.0, 0.0]].view())?;
@@ -23,28 +26,28 @@
 #![allow(clippy::needless_range_loop)]
 
 mod curvature;
+mod density;
+mod evaluate_rows;
 mod evaluator;
 mod fit;
 mod group;
 mod isometry;
-mod lanes;
-mod law;
 mod low_rank;
-mod rows;
 mod sampling;
 mod separable;
+mod softmax;
 mod transform;
 mod whitening;
 
 pub use curvature::{Curvature, CurvatureMemory};
+pub use density::Mixture;
+pub use evaluate_rows::RowMemory;
 pub use evaluator::Evaluator;
 pub use fit::{
     Count, Criterion, Em, Fit, FitOptions, GroupFit, GroupTrial, Statistics, Symmetry, Trial, em_step, fit, fit_group, refit_weights,
 };
 pub use group::{Group, MOST_ELEMENTS};
 pub use isometry::Isometry;
-pub use law::Mixture;
-pub use rows::RowMemory;
 pub use sampling::Draw;
 
 use crate::Result;
@@ -61,8 +64,9 @@ pub enum CovarianceKind {
     Full,
     /// One positive definite matrix for all components.
     Tied,
-    /// C_k = sum_j l_kj l_kj^T + v_k I with so many loadings l_kj: a mixture of probabilistic principal component analysers
-    /// (Tipping and Bishop 1999). No matrix of d x d numbers is formed of it, let alone inverted.
+    /// C_k = sum_j l_kj l_kj^T + v_k I with so many loadings l_kj: a mixture of probabilistic principal
+    /// component analysers (Tipping and Bishop 1999). No matrix of d x d numbers is formed of it, let alone
+    /// inverted.
     LowRank(usize),
 }
 
@@ -117,8 +121,8 @@ pub enum Covariances {
 }
 
 impl Covariances {
-    /// `k` components with one covariance, [d, d], reduced to what `kind` can hold: its diagonal, or the mean of that, or its
-    /// probabilistic principal components.
+    /// `k` components with one covariance, [d, d], reduced to what `kind` can hold: its diagonal, or the mean
+    /// of that, or its probabilistic principal components.
     ///
     /// # Errors
     /// An eigendecomposition that does not converge.

@@ -17,14 +17,15 @@ pub enum Draw {
     /// Independently, with the weights as probabilities.
     #[default]
     Independent,
-    /// Systematically: n equally spaced positions (i + u)/n with one common u cut the weights, so that component k occurs
-    /// n w_k times up to less than one; then in random order. Each point still has the mixture's law; averages over the
-    /// sample have less variance.
+    /// Systematically: n equally spaced positions (i + u)/n with one common u cut the weights, so that
+    /// component k occurs n w_k times up to less than one; then in random order. Each point still has the
+    /// mixture's law; averages over the sample have less variance.
     Systematic,
 }
 
 impl Mixture {
-    /// `n` points, [n, d], and the component of each, `[n]`. A function of (seed, purpose) and of nothing else.
+    /// `n` points, [n, d], and the component of each, `[n]`. A function of (seed, purpose) and of nothing
+    /// else.
     ///
     /// # Errors
     /// `Invalid` if n is beyond what the streams can number (4e12).

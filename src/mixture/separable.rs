@@ -1,7 +1,7 @@
 //! The evaluator's loops for covariances without off-diagonal entries.
 
 use super::Evaluator;
-use super::lanes::{finish, share, softmax};
+use super::softmax::{finish, share, softmax};
 use crate::Real;
 use crate::simd::W;
 

@@ -5,8 +5,9 @@ use crate::{Error, Result};
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, Axis};
 
 impl Mixture {
-    /// The law of `alpha` X + sqrt(`variance`) Z, Z ~ N(0, I) independent of X: the exact marginal of a linear SDE such as VP
-    /// (alpha = e^(-B/2), variance = 1 - alpha^2, B = int_0^t beta) or VE (alpha = 1, variance = sigma^2).
+    /// The law of `alpha` X + sqrt(`variance`) Z, Z ~ N(0, I) independent of X: the exact marginal of a
+    /// linear SDE such as VP (alpha = e^(-B/2), variance = 1 - alpha^2, B = int_0^t beta) or VE (alpha = 1,
+    /// variance = sigma^2).
     ///
     /// # Errors
     /// `Invalid` if `variance` is negative, a number is not finite, or alpha and variance are both 0.
@@ -42,8 +43,8 @@ impl Mixture {
         Mixture::new(self.weights().to_owned(), &self.means() * alpha, covariances)
     }
 
-    /// The law of A X + b, A: [e, d] of full row rank, b: `[e]`. Tied covariances stay tied, and of low rank where A A^T is a
-    /// multiple of the identity to 12 digits; others become full.
+    /// The law of A X + b, A: [e, d] of full row rank, b: `[e]`. Tied covariances stay tied, and of low rank
+    /// where A A^T is a multiple of the identity to 12 digits; others become full.
     ///
     /// # Errors
     /// `Shape` if A and b do not fit; `NotPositiveDefinite` if A does not have full row rank.
@@ -81,9 +82,9 @@ impl Mixture {
         Mixture::new(self.weights().to_owned(), self.means().dot(&a.t()) + b, covariances)
     }
 
-    /// The same mixture with C_k <- (1 - `rho`) C_k + `rho` C_bar, C_bar = sum_k w_k C_k: no component stays much narrower
-    /// than the average one, and the pooled covariance is what it was. Of C_bar covariances of low rank take what they can hold
-    /// beside their loadings, (tr C_bar / d) I.
+    /// The same mixture with C_k <- (1 - `rho`) C_k + `rho` C_bar, C_bar = sum_k w_k C_k: no component stays
+    /// much narrower than the average one, and the pooled covariance is what it was. Of C_bar covariances of
+    /// low rank take what they can hold beside their loadings, (tr C_bar / d) I.
     ///
     /// # Errors
     /// `Invalid` unless 0 <= rho <= 1.
@@ -107,8 +108,8 @@ impl Mixture {
         Mixture::new(w.to_owned(), self.means().to_owned(), covariances)
     }
 
-    /// The same mixture with C_k <- (1 - `rho`) C_k + `rho` C for a covariance C, [d, d], of the caller's choice. Tied covariances
-    /// stay tied; others become full.
+    /// The same mixture with C_k <- (1 - `rho`) C_k + `rho` C for a covariance C, [d, d], of the caller's
+    /// choice. Tied covariances stay tied; others become full.
     ///
     /// # Errors
     /// `Invalid` unless 0 <= rho <= 1; `Shape` for a matrix of another size; `NotPositiveDefinite`.

@@ -1,6 +1,6 @@
-//! Products with W = L^-1, the inverse Cholesky factor of a covariance C = L L^T: y = W (x - m) is white, |y|^2 is the squared
-//! Mahalanobis distance, and C^-1 (x - m) = W^T y. The condition number enters as its square root, which is why f32 can use
-//! this form where it could not use C^-1.
+//! Products with W = L^-1, the inverse Cholesky factor of a covariance C = L L^T: y = W (x - m) is
+//! white, |y|^2 is the squared Mahalanobis distance, and C^-1 (x - m) = W^T y. The condition number enters as
+//! its square root, which is why f32 can use this form where it could not use C^-1.
 
 use crate::Real;
 use crate::simd::W;
@@ -9,8 +9,8 @@ use ndarray::{Array2, ArrayView2};
 /// Rows of a panel: as many accumulators of [`W`] lanes as the registers hold.
 const P: usize = 4;
 
-/// A lower triangular matrix, stored twice in panels of [`P`] rows and of `P` columns, so that both products run through
-/// memory in order with their sums in registers.
+/// A lower triangular matrix, stored twice in panels of [`P`] rows and of `P` columns, so that both products
+/// run through memory in order with their sums in registers.
 #[derive(Debug, Clone)]
 pub struct Whitening<R> {
     dim: usize,

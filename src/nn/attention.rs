@@ -4,12 +4,13 @@ use crate::tape::{Recorder, Var};
 use crate::{Error, Real, Result};
 use std::panic::Location;
 
-/// y = softmax(q k^T / sqrt d + mask) v (Vaswani et al., NeurIPS 2017, eq. 1): each of n queries takes a mean of m values, with
-/// weights that grow with the scalar product of query and key.
+/// y = softmax(q k^T / sqrt d + mask) v (Vaswani et al., NeurIPS 2017, eq. 1): each of n queries takes a mean
+/// of m values, with weights that grow with the scalar product of query and key.
 ///
-/// q `[.., n, d]`, k `[.., m, d]`, v `[.., m, e]` -> y `[.., n, e]`; the leading axes, a batch (and heads), broadcast. `mask`, if
-/// there is one, broadcasts against the scores `[.., n, m]`: 0 where a query may look, -infinity or a large negative number where
-/// it may not. A query that may look nowhere, with a mask that is infinite there, gives 0.
+/// q `[.., n, d]`, k `[.., m, d]`, v `[.., m, e]` -> y `[.., n, e]`; the leading axes, a batch (and heads),
+/// broadcast. `mask`, if there is one, broadcasts against the scores `[.., n, m]`: 0 where a query may
+/// look, -infinity or a large negative number where it may not. A query that may look nowhere, with a mask
+/// that is infinite there, gives 0.
 ///
 /// ```
 /// use ndsm::nn::attention;
@@ -82,7 +83,8 @@ mod tests {
         y
     }
 
-    /// Two entries, masks with an exit and without; the gradient of <dy, y> by central differences of the definition.
+    /// Two entries, masks with an exit and without; the gradient of <dy, y> by central differences of the
+    /// definition.
     #[test]
     fn values_and_gradients_are_the_definitions() {
         let mut mask = vec![0.0; N * M];

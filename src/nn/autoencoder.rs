@@ -33,8 +33,8 @@ impl Autoencoder {
     /// A network for images of `[height, width, channels]`, with `width` channels behind the first layer.
     ///
     /// # Errors
-    /// If height or width is not a multiple of 4 in 4..=16,384, channels or `width` not in 1..=1,024, `latent` not in 1..=65,536,
-    /// or there would be more than 2^30 parameters.
+    /// If height or width is not a multiple of 4 in 4..=16,384, channels or `width` not in 1..=1,024,
+    /// `latent` not in 1..=65,536, or there would be more than 2^30 parameters.
     pub fn new(image: [usize; 3], width: usize, latent: usize) -> Result<Self> {
         let [h, w, c] = image;
         check(&[
@@ -74,7 +74,8 @@ impl Autoencoder {
     pub fn parameters(&self) -> Vec<Parameter> {
         self.layers.parameters()
     }
-    /// Initial parameters: normal weights of a variance that keeps the second moment of the units; biases zero.
+    /// Initial parameters: normal weights of a variance that keeps the second moment of the units; biases
+    /// zero.
     pub fn init<R: Real>(&self, seed: u64) -> Vec<R> {
         self.layers.init(seed)
     }
@@ -119,7 +120,8 @@ impl Autoencoder {
         p.conv_transposed(r, "d0", y)
     }
 
-    /// [`Self::declare`] without a prefix, [`Self::encode`] and [`Self::decode`] in one: the codes and the images again.
+    /// [`Self::declare`] without a prefix, [`Self::encode`] and [`Self::decode`] in one: the codes and the
+    /// images again.
     ///
     /// # Errors
     /// As those.

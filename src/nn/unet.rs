@@ -7,8 +7,9 @@ use crate::{Error, Real, Result};
 /// Groups of every normalisation.
 const GROUPS: usize = 8;
 
-/// A U-Net (Ronneberger, Fischer, Brox, MICCAI 2015) with residual blocks and an embedding of the time (Ho, Jain, Abbeel,
-/// NeurIPS 2020), one block a level and no attention. Images `[n, h, w, c]`, time features `[n, width]` -> `[n, h, w, c]`.
+/// A U-Net (Ronneberger, Fischer, Brox, MICCAI 2015) with residual blocks and an embedding of the time (Ho,
+/// Jain, Abbeel, NeurIPS 2020), one block a level and no attention. Images `[n, h, w, c]`, time features
+/// `[n, width]` -> `[n, h, w, c]`.
 ///
 /// With m_l = width multipliers_l channels on level l = 0..L, whose images are 2^l times smaller:
 ///
@@ -46,9 +47,9 @@ impl UNet {
     /// A network for images of `[height, width, channels]`.
     ///
     /// # Errors
-    /// If height or width is not in 1..=16,384 or not a multiple of 2^(levels - 1), channels not in 1..=1,024, `width` not a
-    /// multiple of 8 in 8..=4,096, there are no or more than 8 `multipliers`, one is not in 1..=64, or there would be more than
-    /// 2^30 parameters.
+    /// If height or width is not in 1..=16,384 or not a multiple of 2^(levels - 1), channels not in
+    /// 1..=1,024, `width` not a multiple of 8 in 8..=4,096, there are no or more than 8 `multipliers`, one is
+    /// not in 1..=64, or there would be more than 2^30 parameters.
     pub fn new(image: [usize; 3], width: usize, multipliers: &[usize]) -> Result<Self> {
         let [h, w, c] = image;
         check(&[
@@ -85,19 +86,20 @@ impl UNet {
     pub fn parameter_count(&self) -> usize {
         self.count
     }
-    /// Names, shapes and places of the parameters: `LAYER.weight` and `LAYER.bias`, of a normalisation `LAYER.scale` and
-    /// `LAYER.shift`, layers named as above, those of a block `d0.n0`, `d0.c0`, `d0.t`, `d0.n1`, `d0.c1`, `d0.s`.
+    /// Names, shapes and places of the parameters: `LAYER.weight` and `LAYER.bias`, of a normalisation
+    /// `LAYER.scale` and `LAYER.shift`, layers named as above, those of a block `d0.n0`, `d0.c0`, `d0.t`,
+    /// `d0.n1`, `d0.c1`, `d0.s`.
     pub fn parameters(&self) -> Vec<Parameter> {
         self.layers.parameters()
     }
-    /// Initial parameters: normal weights of a variance that keeps the second moment of the units; biases, the last layer of
-    /// each block and of the network zero, so that the output is.
+    /// Initial parameters: normal weights of a variance that keeps the second moment of the units; biases,
+    /// the last layer of each block and of the network zero, so that the output is.
     pub fn init<R: Real>(&self, seed: u64) -> Vec<R> {
         self.layers.init(seed)
     }
 
-    /// The features of a time t, n = [`Self::features`]: sin and cos of a_k = 1,000 t 10,000^(-k/(n/2)), k = 0..n/2, first all
-    /// sines, then all cosines, to the first n numbers of `out`.
+    /// The features of a time t, n = [`Self::features`]: sin and cos of a_k = 1,000 t 10,000^(-k/(n/2)), k =
+    /// 0..n/2, first all sines, then all cosines, to the first n numbers of `out`.
     ///
     /// # Errors
     /// If `out` is shorter than n.

@@ -6,7 +6,8 @@ use crate::par;
 use crate::rng::NormalLanes;
 use crate::sde::component_step::{ComponentMemory, Random, advance, begin, lane};
 use crate::sde::{ComponentStep, Paths, Step};
-use crate::simd::{Kernel, W, dispatch, load};
+use crate::simd::{Kernel, W, dispatch, load, nested};
+use crate::transition::law::Evaluate;
 use crate::transition::{DrawMut, Draws, FIELDS, Factor, Noising, OneStep, Starts, Target, TimeLaw, check_finish, check_start, write_pair};
 use crate::{Error, Real, Result};
 
@@ -131,7 +132,8 @@ impl<R: Real, T: OneStep<R>> Kernel for GaussianPath<'_, R, T> {
             if left.is_empty() {
                 return;
             }
-            law.law::<FMA>(&self.chain.grid.step(n, &self.ends), &m.x, &mut m.mean, &mut m.factor, &mut m.law);
+            let step = &self.chain.grid.step(n, &self.ends);
+            nested::<FMA, _>(Evaluate { law, step, x: &m.x, mean: &mut m.mean, factor: &mut m.factor, memory: &mut m.law });
             for z in &mut m.z {
                 *z = self.normals.draw::<FMA>();
             }
@@ -159,8 +161,9 @@ impl<R: Real, T: OneStep<R>> Kernel for GaussianDraw<'_, R, T> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {
-        let (d, m) = (self.law.dim(), self.memory);
-        self.law.law::<FMA>(&self.step, &m.x, &mut m.mean, &mut m.factor, &mut m.law);
+        let (law, step, m) = (self.law, &self.step, self.memory);
+        let d = law.dim();
+        nested::<FMA, _>(Evaluate { law, step, x: &m.x, mean: &mut m.mean, factor: &mut m.factor, memory: &mut m.law });
         for z in &mut m.z {
             *z = self.normals.draw::<FMA>();
         }

@@ -52,7 +52,8 @@ impl<R: Real> ScoreModel<R> {
         self.net.dim()
     }
 
-    /// The network's input row for `u` at time `t`: u over its standard deviation, then the features of ell(t).
+    /// The network's input row for `u` at time `t`: u over its standard deviation, then the features of
+    /// ell(t).
     #[inline]
     pub fn input(&self, t: f64, u: &[R], row: &mut [R]) -> Result<()> {
         row[..self.dim()].copy_from_slice(u);

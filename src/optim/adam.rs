@@ -8,9 +8,9 @@ use crate::{Error, Real, Result};
 /// Numbers below which a second thread costs more than it saves: it has to be woken.
 const PARALLEL: usize = 1 << 16;
 
-/// Adam (Kingma and Ba, ICLR 2015, with bias correction) with decoupled weight decay (Loshchilov and Hutter, "AdamW", ICLR
-/// 2019), clipping by the gradient's global norm, and an exponential moving average of the parameters. With g the clipped
-/// gradient and t = 1, 2, ... the number of the step:
+/// Adam (Kingma and Ba, ICLR 2015, with bias correction) with decoupled weight decay (Loshchilov and Hutter,
+/// "AdamW", ICLR 2019), clipping by the gradient's global norm, and an exponential moving average of the
+/// parameters. With g the clipped gradient and t = 1, 2, ... the number of the step:
 ///
 /// m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2,
 /// p <- p - rate ( m/(1 - b1^t) / (sqrt(v/(1 - b2^t)) + eps) + decay p ),
@@ -35,7 +35,8 @@ pub struct Adam {
     pub ema: Option<f64>,
 }
 
-/// What an optimiser remembers: public, for checkpoints. A run that goes on with it goes on as if it had not stopped.
+/// What an optimiser remembers: public, for checkpoints. A run that goes on with it goes on as if it had not
+/// stopped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State<R> {
     /// Steps taken.
@@ -52,7 +53,8 @@ pub struct State<R> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use = "a norm that is not finite means that nothing was done"]
 pub struct Report {
-    /// Norm of the gradient before clipping. If it is NaN or infinite the step changed nothing: the caller must stop.
+    /// Norm of the gradient before clipping. If it is NaN or infinite the step changed nothing: the caller
+    /// must stop.
     pub norm: f64,
     /// The learning rate of the step.
     pub rate: f64,
@@ -87,7 +89,8 @@ impl Adam {
         Ok(State { step: 0, m: zeros.clone(), v: zeros, ema: if self.ema.is_some() { params.to_vec() } else { vec![] } })
     }
 
-    /// One step; long vectors are shared among the threads, which changes no bit. Allocates nothing on one thread. If the gradient's norm is not finite nothing is changed; the report tells.
+    /// One step; long vectors are shared among the threads, which changes no bit. Allocates nothing on one
+    /// thread. If the gradient's norm is not finite nothing is changed; the report tells.
     ///
     /// # Errors
     /// If the lengths of parameters, gradient and state differ.
@@ -198,8 +201,8 @@ impl<R: Real> Kernel for Update<'_, R> {
     }
 }
 
-/// The Euclidean norm: squares in f64, where none of a finite f32 overflows, added in [`W`] spans of equal length, each in [`W`]
-/// interleaved sums, both folded in halves.
+/// The Euclidean norm: squares in f64, where none of a finite f32 overflows, added in [`W`] spans of equal
+/// length, each in [`W`] interleaved sums, both folded in halves.
 fn norm<R: Real>(x: &[R]) -> f64 {
     struct Squares<'a, R>(&'a [R]);
     impl<R: Real> Kernel for Squares<'_, R> {
@@ -215,7 +218,8 @@ fn norm<R: Real>(x: &[R]) -> f64 {
                 add::<R, FMA>(x, &mut sums);
             }
             add::<R, FMA>(&last, &mut sums);
-            // Hidden from the compiler, which would cut the loop above into the halves that the sum begins with.
+            // Hidden from the compiler, which would cut the loop above into the halves that the sum begins
+            // with.
             simd::sum(std::hint::black_box(sums))
         }
     }

@@ -5,8 +5,9 @@ use std::fmt::{self, Display, LowerExp};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
-/// x + x' e with e^2 = 0: a value and its derivative along one direction. f(x + x' e) = f(x) + f'(x) x' e, so generic code run on it
-/// computes, beside every value, the exact derivative of that value (Griewank and Walther, *Evaluating Derivatives*, ch. 3).
+/// x + x' e with e^2 = 0: a value and its derivative along one direction. f(x + x' e) = f(x) + f'(x) x' e, so
+/// generic code run on it computes, beside every value, the exact derivative of that value (Griewank and
+/// Walther, *Evaluating Derivatives*, ch. 3).
 ///
 /// Comparisons look at values only: a branch is taken as it would be without tangents.
 ///
@@ -302,8 +303,8 @@ impl<R: Real> Real for Dual<R> {
 mod tests {
     use super::*;
 
-    /// f at x in f64, and what f gives of a dual x whose tangent is 1: the value must be f64's to the last bit, the tangent the
-    /// five-point difference.
+    /// f at x in f64, and what f gives of a dual x whose tangent is 1: the value must be f64's to the last
+    /// bit, the tangent the five-point difference.
     fn check(name: &str, points: &[f64], value: impl Fn(f64) -> f64, dual: impl Fn(Dual<f64>) -> Dual<f64>) {
         const H: f64 = 1.0 / 1024.0;
         for &x in points {

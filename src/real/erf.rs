@@ -1,9 +1,10 @@
 //! The error function and the standard normal law on lanes.
 //!
-//! Both go through g(t) = e^(t^2) erfc(t), t >= 0, which falls from 1 like 1/(sqrt(pi) t): with w = 3/(t + 3) and u = 1 - 2 w in
-//! [-1, 1), g = w P(u) for a polynomial P that interpolates at the Chebyshev points of the interval beyond whose end
-//! e^(-t^2) is zero (coefficients computed in 60 digits; the error of the interpolation is 7e-9 for f32, 7e-18 for f64, and the
-//! coefficients' sizes sum up to 1.01, so that Horner's rule is stable).
+//! Both go through g(t) = e^(t^2) erfc(t), t >= 0, which falls from 1 like 1/(sqrt(pi) t): with w = 3/(t + 3)
+//! and u = 1 - 2 w in [-1, 1), g = w P(u) for a polynomial P that interpolates at the Chebyshev points of the
+//! interval beyond whose end e^(-t^2) is zero (coefficients computed in 60 digits; the error of the
+//! interpolation is 7e-9 for f32, 7e-18 for f64, and the coefficients' sizes sum up to 1.01, so that Horner's
+//! rule is stable).
 
 use super::Real;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
@@ -96,14 +97,15 @@ pub fn erf<R: Real, const FMA: bool>(x: R) -> R {
     if t < R::of(0.75) { near } else { far }
 }
 
-/// The standard normal law: its distribution function Phi(x) = erfc(-x/sqrt 2)/2 and its density phi(x), both accurate
-/// relative to themselves also where they are small.
+/// The standard normal law: its distribution function Phi(x) = erfc(-x/sqrt 2)/2 and its density phi(x), both
+/// accurate relative to themselves also where they are small.
 #[inline(always)]
 pub fn normal_law<R: Real, const FMA: bool>(x: R) -> (R, R) {
     let z = x.abs();
     // e^(-z^2/2) is zero there.
     let z = if z > R::of(40.0) { R::of(40.0) } else { z };
-    // z^2 = high + low exactly: a rounding error of z^2 would come out as a relative error z^2/2 times as large.
+    // z^2 = high + low exactly: a rounding error of z^2 would come out as a relative error z^2/2 times as
+    // large.
     let high = z * z;
     let low = if FMA {
         z.fma::<FMA>(z, -high)

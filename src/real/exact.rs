@@ -1,4 +1,5 @@
-//! Double-double arithmetic and the elementary functions in it: what the lane functions' errors are measured against.
+//! Double-double arithmetic and the elementary functions in it: what the lane functions' errors are measured
+//! against.
 
 use super::Real;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -186,7 +187,8 @@ macro_rules! lane {
 }
 pub(crate) use lane;
 
-/// The largest error of `$lane` over `$x` on any level, which must not exceed `$bound` units in the last place.
+/// The largest error of `$lane` over `$x` on any level, which must not exceed `$bound` units in the last
+/// place.
 macro_rules! within {
     ($bound:expr, $lane:ident, $x:expr, $exact:expr) => {{
         let x: &[R] = &$x;

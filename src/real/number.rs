@@ -4,8 +4,9 @@ use std::fmt::{Debug, Display, LowerExp};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
-/// A number that can be computed with: f32, f64, and pairs (value, tangent) of them. Exactly what the crate's generic code uses and no
-/// more, so that a further kind of number (say, an interval) has to supply only this and [`Real`](super::Real).
+/// A number that can be computed with: f32, f64, and pairs (value, tangent) of them. Exactly what the crate's
+/// generic code uses and no more, so that a further kind of number (say, an interval) has to supply only this
+/// and [`Real`](super::Real).
 pub trait Number:
     Copy
     + Default

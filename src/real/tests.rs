@@ -107,7 +107,8 @@ fn turns<R: Real, const FMA: bool>() -> f64 {
     for i in 0..=200_000 {
         let x = R::of(f64::from(i) / 200_000.0);
         let (s, c) = x.sin_cos_turns::<FMA>();
-        // The reference turns by whole quarters exactly too: 2 pi x would carry its own rounding of up to 3 units.
+        // The reference turns by whole quarters exactly too: 2 pi x would carry its own rounding of up to 3
+        // units.
         let q = (4.0 * x.f64()).round();
         let (a, b) = (std::f64::consts::TAU * (x.f64() - q / 4.0)).sin_cos();
         let exact = [(a, b), (b, -a), (-a, -b), (-b, a), (a, b)][q as usize];

@@ -2,8 +2,8 @@
 
 use super::{Real, inverse_factorials};
 
-/// Heads of pi/2 of 33 bits each, so that a product with n < 2^20 is exact, and what is left: 152 bits in all. Multiples of
-/// pi/2 up to 10^6 come as near as 2^-72 to a number, which takes that many.
+/// Heads of pi/2 of 33 bits each, so that a product with n < 2^20 is exact, and what is left: 152 bits in
+/// all. Multiples of pi/2 up to 10^6 come as near as 2^-72 to a number, which takes that many.
 const P: [f64; 4] = [1.5707963267341256, 6.077100506303966e-11, 2.0222662487111665e-21, 8.4784276603689e-32];
 /// f32 is reduced in f64: its numbers stay farther away, 33 + 53 bits suffice.
 const P2_F32: f64 = 6.077100506506192e-11;
@@ -11,8 +11,8 @@ const MAGIC: f64 = 1.5 * (1u64 << 52) as f64;
 
 /// Reduction of an angle.
 pub trait Reduce: Real {
-    /// x = q pi/2 + (r + s), |r| <= pi/4, s below half a unit in the last place of r: r, s, whether q is odd, whether q mod 4 is
-    /// 2 or 3.
+    /// x = q pi/2 + (r + s), |r| <= pi/4, s below half a unit in the last place of r: r, s, whether q is odd,
+    /// whether q mod 4 is 2 or 3.
     fn quarters<const FMA: bool>(self) -> (Self, Self, bool, bool);
 }
 

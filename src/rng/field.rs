@@ -8,11 +8,12 @@ use crate::simd::W;
 /// Lanes that share a Philox block: its words (0, 1) are one lane's radius and angle, (2, 3) another's.
 const HALF: usize = W / 2;
 
-/// Pairs of standard normals of [`W`] lanes, each a function of its address (row, column) and of the field's name.
+/// Pairs of standard normals of [`W`] lanes, each a function of its address (row, column) and of the field's
+/// name.
 ///
-/// A [`super::Stream`] counts in 32 bits; a field has an address of 92. To make room, the name is not part of the counter: it is put
-/// through Philox, and what comes out is the key (64 bits) and one word of the counter. Two fields of one seed share both with
-/// probability 2^-96.
+/// A [`super::Stream`] counts in 32 bits; a field has an address of 92. To make room, the name is not part of
+/// the counter: it is put through Philox, and what comes out is the key (64 bits) and one word of the
+/// counter. Two fields of one seed share both with probability 2^-96.
 ///
 /// | word | holds |
 /// |---|---|
@@ -30,8 +31,9 @@ impl Field {
         Field { key: [name[0], name[1]], tag: name[2] }
     }
 
-    /// Two independent normals for each of the lanes `lane`, ..., `lane + N - 1` at (`row`, `column`), column < 2^60. All [`W`] lanes at
-    /// once cost what streams cost; fewer are for loops over single lanes, and get the same bits.
+    /// Two independent normals for each of the lanes `lane`, ..., `lane + N - 1` at (`row`, `column`), column
+    /// < 2^60. All [`W`] lanes at once cost what streams cost; fewer are for loops over single lanes, and get
+    /// the same bits.
     #[inline(always)]
     pub fn pair<R: Real, const N: usize, const FMA: bool>(&self, lane: usize, row: u32, column: u64) -> [[R; N]; 2] {
         let address = [(column << 4) as u32, (column >> 28) as u32, row, self.tag];
@@ -103,7 +105,8 @@ mod tests {
         }
     }
 
-    /// Moments at 99.99 % confidence along lanes, columns and rows, and no correlation inside of a pair or between neighbours.
+    /// Moments at 99.99 % confidence along lanes, columns and rows, and no correlation inside of a pair or
+    /// between neighbours.
     #[test]
     fn a_field_is_normal_and_uncorrelated() {
         let field = Stream::new(5, Purpose::Test, 0, 0).field(0);

@@ -39,8 +39,9 @@ impl<R: Real> Kernel for Fill<'_, R> {
     }
 }
 
-/// The 64 normals of counters `counter`, `counter + 1`, ..., `counter + 15` (in word 0). Words (0, 1) and (2, 3) of a block
-/// are a radius and an angle each; the order is 16 cosines, 16 sines of the first pair, then of the second.
+/// The 64 normals of counters `counter`, `counter + 1`, ..., `counter + 15` (in word 0). Words (0, 1) and
+/// (2, 3) of a block are a radius and an angle each; the order is 16 cosines, 16 sines of the first pair,
+/// then of the second.
 #[inline(always)]
 pub fn group<R: Real, const FMA: bool>(key: [u32; 2], counter: [u32; 4]) -> [R; GROUP] {
     let mut c = counter.map(|word| [word; W]);
@@ -64,7 +65,8 @@ pub fn group<R: Real, const FMA: bool>(key: [u32; 2], counter: [u32; 4]) -> [R; 
     out
 }
 
-/// Two independent normals (r cos 2 pi v, r sin 2 pi v), r = sqrt(-2 ln u), from the high and low words of u and of v.
+/// Two independent normals (r cos 2 pi v, r sin 2 pi v), r = sqrt(-2 ln u), from the high and low words of u
+/// and of v.
 #[inline(always)]
 pub fn box_muller<R: Real, const FMA: bool>(u: [u32; 2], v: [u32; 2]) -> (R, R) {
     let radius = (R::of(-2.0) * R::uniform(u[0], u[1]).ln_normal_lane::<FMA>()).sqrt();
@@ -72,8 +74,8 @@ pub fn box_muller<R: Real, const FMA: bool>(u: [u32; 2], v: [u32; 2]) -> (R, R) 
     (radius * cos, radius * sin)
 }
 
-/// The normals of a stream, `W` at a time, in the order of [`super::Stream::fill_normal`]: for loops that consume them lane by
-/// lane inside a [`Kernel`], without a buffer in memory.
+/// The normals of a stream, `W` at a time, in the order of [`super::Stream::fill_normal`]: for loops that
+/// consume them lane by lane inside a [`Kernel`], without a buffer in memory.
 #[derive(Debug, Clone)]
 pub struct NormalLanes<R> {
     key: [u32; 2],
@@ -95,7 +97,8 @@ impl<R: Real> NormalLanes<R> {
             self.counter[0] = self.counter[0].wrapping_add(W as u32);
             self.used = 0;
         }
-        // Not by array::from_fn: a closure that may panic is left as a call, in a loop that needs every one inlined.
+        // Not by array::from_fn: a closure that may panic is left as a call, in a loop that needs every one
+        // inlined.
         let mut lanes = [R::zero(); W];
         lanes.copy_from_slice(&self.group[self.used..self.used + W]);
         self.used += W;

@@ -12,8 +12,8 @@ pub fn philox(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
 
 /// Four random words of each of `N` counters; `counter[word][lane]`.
 ///
-/// Words are kept in 64 bits, of which the upper half holds anything: so a round is two multiplications, two shifts and the exclusive ors,
-/// without a change of width.
+/// Words are kept in 64 bits, of which the upper half holds anything: so a round is two multiplications, two
+/// shifts and the exclusive ors, without a change of width.
 #[inline(always)]
 pub fn philox_lanes<const N: usize>(mut key: [u32; 2], counter: [[u32; N]; 4]) -> [[u32; N]; 4] {
     const LOW: u64 = 0xFFFF_FFFF;

@@ -44,11 +44,12 @@ pub struct Generation {
     pub seed: u64,
 }
 
-/// Moves `u` [n, d], drawn from the law at the horizon, back to data, in place. `seen(t, u)` sees the points at the start, after each
-/// step and at the end, t = 0.
+/// Moves `u` [n, d], drawn from the law at the horizon, back to data, in place. `seen(t, u)` sees the points
+/// at the start, after each step and at the end, t = 0.
 ///
 /// # Errors
-/// Steps or times out of range; shapes that do not fit; `NonFinite` with the step at which a point became NaN or infinite.
+/// Steps or times out of range; shapes that do not fit; `NonFinite` with the step at which a point became NaN
+/// or infinite.
 pub fn generate<R: Real>(
     process: &dyn Reverse<R>,
     field: &mut dyn Field<R>,
@@ -107,7 +108,8 @@ fn backward<R: Real>(
         field.residual(t, u, &mut residual)?;
         process.reverse_step(t, h, &residual, u, paths(how.seed, Purpose::Reverse, i))?;
         if how.method == Method::Pc {
-            // As long as the step it corrects, but no longer than the time that is left: the field changes with it.
+            // As long as the step it corrects, but no longer than the time that is left: the field changes
+            // with it.
             let h = h.min(t - h);
             field.residual(t - h, u, &mut residual)?;
             process.correct(t - h, h, &residual, u, paths(how.seed, Purpose::Corrector, i))?;
@@ -122,7 +124,8 @@ fn backward<R: Real>(
 
 const REMEDY: &str = "take more steps, or train the model for longer";
 
-/// What helps where the probability flow ended in a number that is not finite, `before` steps after the start.
+/// What helps where the probability flow ended in a number that is not finite, `before` steps after the
+/// start.
 fn advise(e: Error, before: usize) -> Error {
     match e {
         Error::NonFinite { place, step, .. } => {

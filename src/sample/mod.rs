@@ -1,18 +1,26 @@
 //! Generation: from the reference law back to data.
 //!
-//! A [`Field`] gives the residual r(u, t) = s(u, t) - g(u) of a score over the guide's; a [`Reverse`] process turns it into steps back in
-//! time; [`generate`] runs them by one of three [`Method`]s:
+//! A [`Field`] gives the residual r(u, t) = s(u, t) - g(u) of a score over the guide's; a [`Reverse`] process
+//! turns it into steps back in time; [`generate`] runs them by one of three [`Method`]s:
 //!
 //! * `ode`: probability flow (4) by an explicit method of [`crate::sde::ode`]. Toward a reference pi it reads
 //!   dY/dtau = (beta/2) (s - grad log pi) (eq. 16): the stiff reference drift cancels.
-//! * `sde`: the reverse SDE (3), split into a component-wise step (15), which keeps pi invariant, and the drift beta (s - grad log pi).
+//! * `sde`: the reverse SDE (3), split into a component-wise step (15), which keeps pi invariant, and the
+//!   drift beta (s - grad log pi).
 //! * `pc`: after each `sde` step a corrector, Langevin dynamics toward p_t, split in the same way.
 //!
-//! All of them end by following the probability flow from t_min to 0 without noise, in one Euler step, with the field at t_min: the last
-//! step denoises and, other than the posterior mean E[X_0 | X_t], does not shrink the law.
+//! All of them end by following the probability flow from t_min to 0 without noise, in one Euler step, with
+//! the field at t_min: the last step denoises and, other than the posterior mean E[X_0 | X_t], does not
+//! shrink the law.
+//!
+//! [`flow_log_density`] goes the other way: the likelihood of points, by the flow of any process and score.
 
 mod generate;
+mod likelihood;
 mod reverse;
+#[cfg(test)]
+mod tests;
 
 pub use generate::{Field, Generation, Method, generate};
+pub use likelihood::{ByDuals, DivergenceField, ScoreFlow, flow_log_density};
 pub use reverse::{Reverse, ReverseIsotropic, ReverseLangevin};

@@ -18,14 +18,16 @@ pub trait Reverse<R: Real>: Sync {
     /// # Errors
     /// As the underlying step.
     fn reverse_step(&self, t: f64, h: f64, residual: &[R], u: &mut [R], paths: Paths) -> Result<()>;
-    /// One step of Langevin dynamics toward p_t, over time `h` of the noising process, given the residual at (u, t).
+    /// One step of Langevin dynamics toward p_t, over time `h` of the noising process, given the residual at
+    /// (u, t).
     ///
     /// # Errors
     /// As the underlying step.
     fn correct(&self, t: f64, h: f64, residual: &[R], u: &mut [R], paths: Paths) -> Result<()>;
 }
 
-/// Langevin dynamics toward a mixture, or with one component the variance-preserving process. g = grad log pi.
+/// Langevin dynamics toward a mixture, or with one component the variance-preserving process. g = grad log
+/// pi.
 #[derive(Debug, Clone)]
 pub struct ReverseLangevin<R: Real>(pub ComponentStep<R>);
 
@@ -54,8 +56,8 @@ impl<R: Real> Reverse<R> for ReverseLangevin<R> {
     }
 }
 
-/// A linear process that treats all coordinates alike, X_t = alpha X_0 + sbar Z. g = -u / (alpha^2 + sbar^2), the score of
-/// data N(0, I).
+/// A linear process that treats all coordinates alike, X_t = alpha X_0 + sbar Z. g = -u / (alpha^2 + sbar^2),
+/// the score of data N(0, I).
 #[derive(Debug, Clone, Copy)]
 pub struct ReverseIsotropic {
     scale: NoiseScale,
@@ -119,12 +121,13 @@ impl<R: Real> Reverse<R> for ReverseIsotropic {
         });
     }
 
-    /// Ancestral sampling of X_s, s = t - h, given X_t = x. With a = alpha_t/alpha_s and v = sbar_t^2 - a^2 sbar_s^2 the variance
-    /// of X_t given X_s, the mean is (x + v score)/a for any data (Tweedie).
+    /// Ancestral sampling of X_s, s = t - h, given X_t = x. With a = alpha_t/alpha_s and v = sbar_t^2 - a^2
+    /// sbar_s^2 the variance of X_t given X_s, the mean is (x + v score)/a for any data (Tweedie).
     ///
-    /// The variance is v V_s/V_t, V = alpha^2 + sbar^2, that of data N(0, I), as the guide is: from X_s ~ N(0, V_s) and
-    /// X_t = a X_s + sqrt(v) Z follow V_t = a^2 V_s + v and 1/Var(X_s given X_t) = 1/V_s + a^2/v. On data of variance 1 a step of
-    /// any length then keeps the variance; that of a single point, v sbar_s^2/sbar_t^2, would lose some in every step.
+    /// The variance is v V_s/V_t, V = alpha^2 + sbar^2, that of data N(0, I), as the guide is: from
+    /// X_s ~ N(0, V_s) and X_t = a X_s + sqrt(v) Z follow V_t = a^2 V_s + v and 1/Var(X_s given
+    /// X_t) = 1/V_s + a^2/v. On data of variance 1 a step of any length then keeps the variance; that of a
+    /// single point, v sbar_s^2/sbar_t^2, would lose some in every step.
     fn reverse_step(&self, t: f64, h: f64, residual: &[R], u: &mut [R], paths: Paths) -> Result<()> {
         let s = t - h;
         let a = self.scale.alpha(t) / self.scale.alpha(s);
@@ -158,7 +161,8 @@ pub(super) fn paths(seed: u64, purpose: Purpose, step: usize) -> Paths {
 mod tests {
     use super::*;
 
-    /// One step maps x to a x + b z: both, from x = 1 and x = 0 with one draw z, of data N(0, 1), whose residual is 0.
+    /// One step maps x to a x + b z: both, from x = 1 and x = 0 with one draw z, of data N(0, 1), whose
+    /// residual is 0.
     fn step(process: &ReverseIsotropic, t: f64, h: f64) -> (f64, f64) {
         let paths = paths(3, Purpose::Test, 0);
         let mut z = [0f64; 1];
@@ -171,8 +175,9 @@ mod tests {
         (at(1.0) - at(0.0), at(0.0) / z[0])
     }
 
-    /// Of data N(0, 1) all is Gaussian, and a step is the exact conditional law: from Var X_t = alpha_t^2 + sbar_t^2 to that of
-    /// X_s, however long it is. Down to t_min and by Tweedie's mean to 0, samples have the variance alpha^2/(alpha^2 + sbar^2).
+    /// Of data N(0, 1) all is Gaussian, and a step is the exact conditional law: from Var
+    /// X_t = alpha_t^2 + sbar_t^2 to that of X_s, however long it is. Down to t_min and by Tweedie's mean to
+    /// 0, samples have the variance alpha^2/(alpha^2 + sbar^2).
     #[test]
     fn the_variance_of_standard_normal_data_is_kept() {
         let (horizon, t_min, steps) = (10.0, 0.02, 100);

@@ -6,8 +6,8 @@ use crate::par;
 use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Error, Real, Result};
 
-/// A method that estimates the error of its step by a difference of two evaluations of the equation, so that the estimate is 0 where the
-/// equation's coefficients are constant.
+/// A method that estimates the error of its step by a difference of two evaluations of the equation, so that
+/// the estimate is 0 where the equation's coefficients are constant.
 pub trait Embedded<R: Real, S: Sde<R>>: Integrator<R, S> {
     /// The estimate for the step just taken, `out` `[d]`, paths last.
     fn error<const FMA: bool>(
@@ -21,17 +21,18 @@ pub trait Embedded<R: Real, S: Sde<R>>: Integrator<R, S> {
     );
 }
 
-/// How large the estimated error of a step may be: the root mean square over the coordinates of error_j / (absolute + relative |x_j|)
-/// must not exceed 1, |x_j| the larger one of the step's two ends.
+/// How large the estimated error of a step may be: the root mean square over the coordinates of error_j /
+/// (absolute + relative |x_j|) must not exceed 1, |x_j| the larger one of the step's two ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tolerance {
     /// In units of x.
     pub absolute: f64,
     /// Relative to x.
     pub relative: f64,
-    /// The step is doubled where the longer one's error, in units of what is allowed, is expected to stay below this. Small values
-    /// reject few steps. Values above 1 try steps that are likely to be rejected, and keep those that pass by luck: that biases the law, by several
-    /// times the tolerance where it is loose, and less and less as it gets smaller.
+    /// The step is doubled where the longer one's error, in units of what is allowed, is expected to stay
+    /// below this. Small values reject few steps. Values above 1 try steps that are likely to be rejected,
+    /// and keep those that pass by luck: that biases the law, by several times the tolerance where it is
+    /// loose, and less and less as it gets smaller.
     pub safety: f64,
 }
 
@@ -55,20 +56,21 @@ pub struct Counts {
 const LEVELS: u32 = 40;
 /// A path that needs more steps than this is given up.
 const MOST_STEPS: u64 = 10_000_000;
-/// The first step. A path may start where the drift vanishes, and then the estimate of any step can be 0 by chance: long steps must
-/// be grown into (by alignment no step is longer than the way behind it).
+/// The first step. A path may start where the drift vanishes, and then the estimate of any step can be 0 by
+/// chance: long steps must be grown into (by alignment no step is longer than the way behind it).
 const FIRST: u64 = WAY >> 10;
-/// What is expected of a step, by the growth of estimates like h^(3/2), is the largest of the path's estimates, each worth less by this
-/// factor for every step since. A single estimate can be small by chance; to lengthen steps on such chances, and to keep some of them by
-/// another, biases the law.
+/// What is expected of a step, by the growth of estimates like h^(3/2), is the largest of the path's
+/// estimates, each worth less by this factor for every step since. A single estimate can be small by chance;
+/// to lengthen steps on such chances, and to keep some of them by another, biases the law.
 const MEMORY: f64 = 0.9;
 
 /// Moves the paths `x` [n, d] of `sde` from `from` to `to`, each with its own steps, in place.
 ///
-/// Steps are the intervals [j, j + 1] 2^-k (to - from): a step that is rejected is halved, and doubled again only where a longer interval
-/// starts. So every rejected end point is met later, and no step looks ahead along a path that it then leaves: the Brownian path, a
-/// [`Tree`], is the same whatever steps are tried, and what was seen of it stays in the solution. (To redraw the noise after a rejection,
-/// or to skip the end point that led to it, biases the law: Jelincic et al. 2024.) A path does not depend on those beside it.
+/// Steps are the intervals [j, j + 1] 2^-k (to - from): a step that is rejected is halved, and doubled again
+/// only where a longer interval starts. So every rejected end point is met later, and no step looks ahead
+/// along a path that it then leaves: the Brownian path, a [`Tree`], is the same whatever steps are tried, and
+/// what was seen of it stays in the solution. (To redraw the noise after a rejection, or to skip the end
+/// point that led to it, biases the law: Jelincic et al. 2024.) A path does not depend on those beside it.
 ///
 /// ```
 /// use ndsm::rng::Purpose;
@@ -82,8 +84,8 @@ const MEMORY: f64 = 0.9;
 /// ```
 ///
 /// # Errors
-/// `Shape` if `x` is not whole rows; an interval or a tolerance that is not positive; `NonFinite` with the path and the time where no step
-/// is short enough.
+/// `Shape` if `x` is not whole rows; an interval or a tolerance that is not positive; `NonFinite` with the
+/// path and the time where no step is short enough.
 pub fn adaptive<R, S, I>(method: &I, sde: &S, from: f64, to: f64, x: &mut [R], tolerance: Tolerance, paths: Paths) -> Result<Counts>
 where
     R: Real,

@@ -15,8 +15,8 @@ use super::{Paths, check_rows, positive};
 use crate::linalg::{self, Reflectors};
 use crate::mixture::{Evaluator, Mixture};
 use crate::par;
-use crate::rng::{NormalLanes, Purpose, Stream};
-use crate::simd::{Kernel, W, dispatch, load, store};
+use crate::rng::{NormalLanes, Stream};
+use crate::simd::{Kernel, W, dispatch, load, nested, store};
 use crate::{Error, Real, Result};
 
 /// The Ornstein-Uhlenbeck laws of all components of a mixture, in their eigenbases, and the mixture that
@@ -167,16 +167,7 @@ impl<R: Real> ComponentStep<R> {
     /// at `u` in (0, 1).
     #[inline(always)]
     pub fn choose<const FMA: bool>(&self, x: &[[R; W]], u: &[R; W], r: &mut [[R; W]], scratch: &mut [[R; W]]) -> [usize; W] {
-        self.pi.responsibilities_block::<FMA>(x, r, scratch);
-        let (mut sum, mut k) = ([R::zero(); W], [0usize; W]);
-        for lanes in r.iter() {
-            for i in 0..W {
-                sum[i] += lanes[i];
-                k[i] += usize::from(sum[i] <= u[i]);
-            }
-        }
-        let last = r.len() - 1;
-        k.map(|k| k.min(last)) // the sum may end below 1 by its rounding
+        nested::<FMA, _>(Choose { pi: &self.pi, x, u, r, scratch })
     }
 
     /// Takes one step of size `h` (per path) from each row of `x` [n, d], in place.
@@ -221,14 +212,8 @@ pub(crate) struct Random<R> {
 
 impl<R: Real> Random<R> {
     pub fn new(paths: Paths, chunk: usize) -> Self {
-        // The purposes of the components follow those of the noise they belong to.
-        let components = match paths.purpose {
-            Purpose::Reverse => Purpose::ReverseComponent,
-            Purpose::Corrector => Purpose::CorrectorComponent,
-            Purpose::Path => Purpose::PathComponent,
-            _ => Purpose::Component,
-        };
-        Random { normals: paths.stream(chunk).normal_lanes(), uniforms: Paths { purpose: components, ..paths }.stream(chunk) }
+        let components = Paths { purpose: paths.purpose.component(), ..paths };
+        Random { normals: paths.stream(chunk).normal_lanes(), uniforms: components.stream(chunk) }
     }
 
     #[inline(always)]
@@ -274,6 +259,33 @@ impl<R: Real> ComponentMemory<R> {
             self.row[j] = self.x[j][i];
             self.noise[j] = self.z[j][i];
         }
+    }
+}
+
+/// [`ComponentStep::choose`] as code of its own.
+struct Choose<'a, R> {
+    pi: &'a Evaluator<R>,
+    x: &'a [[R; W]],
+    u: &'a [R; W],
+    r: &'a mut [[R; W]],
+    scratch: &'a mut [[R; W]],
+}
+
+impl<R: Real> Kernel for Choose<'_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = [usize; W];
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> [usize; W] {
+        self.pi.responsibilities_block::<FMA>(self.x, self.r, self.scratch);
+        let (mut sum, mut k) = ([R::zero(); W], [0usize; W]);
+        for lanes in self.r.iter() {
+            for i in 0..W {
+                sum[i] += lanes[i];
+                k[i] += usize::from(sum[i] <= self.u[i]);
+            }
+        }
+        let last = self.r.len() - 1;
+        k.map(|k| k.min(last)) // the sum may end below 1 by its rounding
     }
 }
 

@@ -3,7 +3,8 @@
 use super::positive;
 use crate::{Error, Result};
 
-/// Ratio between neighbouring times of a geometric grid; 2.5 with N = 4 was measured best for the per-path grids of (15).
+/// Ratio between neighbouring times of a geometric grid; 2.5 with N = 4 was measured best for the per-path
+/// grids of (15).
 const RATIO: f64 = 2.5;
 
 /// How the times of a chain are spaced.
@@ -13,7 +14,8 @@ pub enum Grid {
     Uniform,
     /// t_n = T (n / N)^2: short steps near the data.
     Quadratic,
-    /// t_n = T q^(n - N) for n >= 1, t_0 = 0, as the grids of single paths (15) have it, with q = 2.5, lowered so that the first step is never below T / 10,000.
+    /// t_n = T q^(n - N) for n >= 1, t_0 = 0, as the grids of single paths (15) have it, with q = 2.5,
+    /// lowered so that the first step is never below T / 10,000.
     Geometric,
 }
 

@@ -1,7 +1,7 @@
 //! Calculus and kind of noise, as types: a method that does not fit an equation does not compile.
 //!
-//! An [`Sde`](super::Sde) names its [`Calculus`] and its [`Noise`]; an [`Integrator`](super::Integrator) is implemented for the
-//! equations that it is right for:
+//! An [`Sde`](super::Sde) names its [`Calculus`] and its [`Noise`]; an [`Integrator`](super::Integrator) is
+//! implemented for the equations that it is right for:
 //!
 //! ```
 //! # use ndsm::{rng::Purpose, sde::*};
@@ -13,7 +13,8 @@
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 //!
-//! What does not fit is not there to be called. Heun's method converges to the Stratonovich solution, and this equation is Ito's:
+//! What does not fit is not there to be called. Heun's method converges to the Stratonovich solution, and
+//! this equation is Ito's:
 //! ```compile_fail,E0277
 //! # use ndsm::{rng::Purpose, sde::*};
 //! # let (grid, paths, mut x) = ([0.0, 0.1], Paths { seed: 0, purpose: Purpose::Test, step: 0 }, [1.0f64; 3]);
@@ -153,7 +154,8 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// [`NoiseKind::Additive`]. A scheme for diagonal noise meets a constant sigma, of which only its products with W and H are left.
+    /// [`NoiseKind::Additive`]. A scheme for diagonal noise meets a constant sigma, of which only its
+    /// products with W and H are left.
     Additive: Additive Diagonal Commutative General;
     /// [`NoiseKind::Scalar`].
     Scalar: Scalar Diagonal Commutative General;

@@ -1,14 +1,17 @@
-//! Stochastic differential equations dX = f(X, t) dt + sigma(X, t) dB in R^d (method.md, eq. 1), time grids, and integrators.
+//! Stochastic differential equations dX = f(X, t) dt + sigma(X, t) dB in R^d (method.md, eq. 1), time grids,
+//! and integrators.
 //!
-//! Three things are kept apart: the equation ([`Sde`]: drift, diffusion, and as types its [`Calculus`] and its kind of [`Noise`]), the
-//! [`Integrator`] (its [`Claims`] are data, its step is the formula), and the Brownian path. [`simulate`] joins them for many paths at
-//! once. Hot loops hold [`W`] paths, paths last: coordinate j of all of them is one `[R; W]`.
+//! Three things are kept apart: the equation ([`Sde`]: drift, diffusion, and as types its [`Calculus`] and
+//! its kind of [`Noise`]), the [`Integrator`] (its [`Claims`] are data, its step is the formula), and the
+//! Brownian path. [`simulate`] joins them for many paths at once, [`simulate_on`] on the paths of a
+//! [`brownian::Tree`]. Hot loops hold [`W`] paths, paths last: coordinate j of all of them is one `[R; W]`.
 //!
-//! * [`Langevin`]: dX = (beta/2) grad log pi(X) dt + sqrt(beta) dB toward a Gaussian mixture pi (eq. 2): the nonlinear noising.
-//!   With one component it is the linear Ornstein-Uhlenbeck, or variance-preserving, process. Noising runs in the *whitened*
-//!   coordinates of [`Whitening`].
-//! * [`OrnsteinUhlenbeck`], [`VariancePreserving`], ...: the linear processes of diffusion models with their exact laws ([`Linear`]), underdamped and preconditioned
-//!   dynamics, equations with state-dependent noise; two formulas make one that is [`Pointwise`], [`from_fn`] one of a closure.
+//! * [`Langevin`]: dX = (beta/2) grad log pi(X) dt + sqrt(beta) dB toward a Gaussian mixture pi (eq. 2): the
+//!   nonlinear noising. With one component it is the linear Ornstein-Uhlenbeck, or variance-preserving,
+//!   process. Noising runs in the *whitened* coordinates of [`Whitening`].
+//! * [`OrnsteinUhlenbeck`], [`VariancePreserving`], ...: the linear processes of diffusion models with their
+//!   exact laws ([`Linear`]), underdamped and preconditioned dynamics, equations with state-dependent noise;
+//!   two formulas make one that is [`Pointwise`], [`from_fn`] one of a closure.
 //! * [`ode`]: ordinary equations for the probability flow, with fixed and with adaptive steps.
 //! * [`ComponentStep`]: the component-wise exact step (15), which leaves pi invariant for every step size.
 //! * [`Tableau`]: stochastic Runge-Kutta methods as tables of exact coefficients.
@@ -37,6 +40,7 @@ mod integrator;
 pub mod kinds;
 pub mod method;
 pub mod ode;
+mod on_tree;
 mod process;
 mod scale;
 mod simulate;
@@ -52,6 +56,7 @@ pub use grid::Grid;
 pub use integrator::{Claims, Increment, Integrator, Method, Needs, Orders};
 pub use kinds::{Calculus, CalculusKind, Either, Ito, Noise, NoiseKind, ReadsAs, Stratonovich, Within};
 pub use method::methods::*;
+pub use on_tree::simulate_on;
 pub use process::{
     Blockwise, Clock, CoxIngersollRoss, DoubleWell, DriftOf, Force, FromFn, GeometricBrownian, GinzburgLandau, Harmonic, Langevin, Linear,
     LinearLaw, Lorenz, MatrixLaw, MixtureScore, OrnsteinUhlenbeck, Overdamped, Pointwise, Preconditioned, Rowwise, ScalarLaw, Sigma,
@@ -88,7 +93,8 @@ pub trait Sde<R: Real>: Sync {
     fn scratch(&self) -> Self::Scratch;
     /// f(x, t) of [`W`] paths. `x`, `f`: d blocks, paths last.
     fn drift<const FMA: bool>(&self, t: &Time, x: &[[R; W]], f: &mut [[R; W]], scratch: &mut Self::Scratch);
-    /// g = sigma(x, t) w. `x`, `g`: d blocks; `w`: m blocks. Linear in w. Where the noise is additive it does not look at `x`.
+    /// g = sigma(x, t) w. `x`, `g`: d blocks; `w`: m blocks. Linear in w. Where the noise is additive it does
+    /// not look at `x`.
     fn diffuse<const FMA: bool>(&self, t: &Time, x: &[[R; W]], w: &[[R; W]], g: &mut [[R; W]], scratch: &mut Self::Scratch);
 }
 
@@ -96,14 +102,15 @@ pub trait Sde<R: Real>: Sync {
 pub trait Isotropic<R: Real>: Sde<R, Noise = kinds::Additive, Calculus = Either> {
     /// sigma(t).
     fn sigma(&self, t: f64) -> f64;
-    /// Standard deviation of the noise of a step from `t` over `h`: sqrt(h) sigma(t), or the exact (int sigma^2)^(1/2) where a process
-    /// knows it.
+    /// Standard deviation of the noise of a step from `t` over `h`: sqrt(h) sigma(t), or the exact (int
+    /// sigma^2)^(1/2) where a process knows it.
     fn noise(&self, t: f64, h: f64) -> f64 {
         h.sqrt() * self.sigma(t)
     }
 }
 
-/// An equation whose drift is linear and diagonal up to a rest: f(x, t) = -lambda x + n(x, t), coordinate by coordinate.
+/// An equation whose drift is linear and diagonal up to a rest: f(x, t) = -lambda x + n(x, t), coordinate by
+/// coordinate.
 pub trait Semilinear<R: Real>: Sde<R> {
     /// lambda of coordinate `j`, 1/time.
     fn rate(&self, j: usize) -> f64;
@@ -121,7 +128,8 @@ pub trait Kinetic<R: Real>: Sde<R, Noise = kinds::Additive, Calculus = Either> {
     fn temperature(&self) -> f64;
 }
 
-/// The name of the random numbers of a simulation. Block c of [`W`] paths draws from `Stream::new(seed, purpose, step, c)`.
+/// The name of the random numbers of a simulation. Block c of [`W`] paths draws from
+/// `Stream::new(seed, purpose, step, c)`.
 #[derive(Debug, Clone, Copy)]
 pub struct Paths {
     /// The run's seed.

@@ -1,8 +1,10 @@
-//! Ordinary differential equations dx/dt = v(x, t) for whole batches of points: the probability flow (4), forward or backward in time.
+//! Ordinary differential equations dx/dt = v(x, t) for whole batches of points: the probability flow (4),
+//! forward or backward in time.
 //!
-//! * [`Velocity`]: v on a batch, row-major [n, d]. It may fail, as a network may; closures are velocities, and [`ProbabilityFlow`] is the
-//!   one that an [`Isotropic`](super::Isotropic) equation and a score make.
-//! * [`Explicit`]: explicit Euler, Heun's method and the classical Runge-Kutta method, with the given times as steps.
+//! * [`Velocity`]: v on a batch, row-major [n, d]. It may fail, as a network may; closures are velocities,
+//!   and [`ProbabilityFlow`] is the one that an [`Isotropic`](super::Isotropic) equation and a score make.
+//! * [`Explicit`]: explicit Euler, Heun's method and the classical Runge-Kutta method, with the given times
+//!   as steps.
 //! * [`DormandPrince`]: order 5 with adaptive steps, and values in between to order 4.
 //!
 //! ```
@@ -35,7 +37,8 @@ use crate::{Error, Real, Result};
 
 /// A velocity field on batches.
 pub trait Velocity<R: Real> {
-    /// `v` = v(x, t) at the rows of `x` [n, d], all at time `t`. The methods ask only for times between the first and the last one given.
+    /// `v` = v(x, t) at the rows of `x` [n, d], all at time `t`. The methods ask only for times between the
+    /// first and the last one given.
     ///
     /// # Errors
     /// Whatever it meets: the solution ends with it.

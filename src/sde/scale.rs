@@ -82,8 +82,8 @@ impl NoiseScale {
         }
     }
 
-    /// Times from `horizon` down to `t_min`, `steps` steps, evenly spaced in (noise / signal)^(1/7) (Karras et al. 2022, their
-    /// rho = 7).
+    /// Times from `horizon` down to `t_min`, `steps` steps, evenly spaced in (noise / signal)^(1/7) (Karras
+    /// et al. 2022, their rho = 7).
     pub fn generation_times(self, horizon: f64, t_min: f64, steps: usize) -> Vec<f64> {
         let warped = |t: f64| (self.log_ratio(t) / 14.0).exp();
         let (high, low) = (warped(horizon), warped(t_min));
@@ -101,6 +101,7 @@ impl NoiseScale {
 mod tests {
     use super::*;
 
+    /// The noise level sbar(t) of each process (eq. 17), and the inverse of its logarithm.
     #[test]
     fn time_inverts_log_ratio_and_sbar_agrees() {
         let scales = [NoiseScale::Preserving { beta: 0.7 }, NoiseScale::SubPreserving { beta: 0.7 }, NoiseScale::Exploding { beta: 2.0 }];

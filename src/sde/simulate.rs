@@ -9,9 +9,10 @@ use ndarray::Array3;
 
 /// Moves the paths `x` (row-major [n, d]) of `sde` along the times `grid` by `method`, in place.
 ///
-/// Pairs of blocks of [`W`] paths run through all their steps, in parallel. Block c takes its increments W from the stream
-/// (seed, purpose, step, c), and the areas H from a stream beside it: the result depends neither on the number of threads nor on
-/// the paths beside a path, and methods that need H see the same W as those that do not. Memory does not grow with the steps.
+/// Pairs of blocks of [`W`] paths run through all their steps, in parallel. Block c takes its increments W
+/// from the stream (seed, purpose, step, c), and the areas H from a stream beside it: the result depends
+/// neither on the number of threads nor on the paths beside a path, and methods that need H see the same W as
+/// those that do not. Memory does not grow with the steps.
 ///
 /// ```
 /// use ndsm::rng::Purpose;
@@ -25,8 +26,9 @@ use ndarray::Array3;
 /// ```
 ///
 /// # Errors
-/// `Shape` if `x` is not whole rows; times that do not rise; `NonFinite` with the path, the step and the time at which a path first
-/// became NaN or infinite, because a drift returned it or because an explicit step was too long. `x` then holds no result.
+/// `Shape` if `x` is not whole rows; times that do not rise; `NonFinite` with the path, the step and the time
+/// at which a path first became NaN or infinite, because a drift returned it or because an explicit step was
+/// too long. `x` then holds no result.
 pub fn simulate<R, S, I>(method: &I, sde: &S, grid: &[f64], x: &mut [R], paths: Paths) -> Result<()>
 where
     R: Real,
@@ -80,7 +82,7 @@ where
 }
 
 /// Rows of two blocks, after the arguments were looked at.
-fn check<R: Real, S: Sde<R>>(sde: &S, grid: &[f64], x: &[R]) -> Result<usize> {
+pub(super) fn check<R: Real, S: Sde<R>>(sde: &S, grid: &[f64], x: &[R]) -> Result<usize> {
     let d = sde.dim();
     check_rows("simulate", x, d)?;
     if let Some(n) = (1..grid.len()).find(|n| !(grid[*n] > grid[n - 1] && grid[*n].is_finite())) {
@@ -92,12 +94,12 @@ fn check<R: Real, S: Sde<R>>(sde: &S, grid: &[f64], x: &[R]) -> Result<usize> {
     }
 }
 
-fn first_non_finite<R: Real>(x: &[R]) -> Option<usize> {
+pub(super) fn first_non_finite<R: Real>(x: &[R]) -> Option<usize> {
     x.iter().position(|v| !v.is_finite())
 }
 
-/// NaN and infinity stay once they are there: the first such step is found by halving, each time with a run of the path's blocks along the
-/// first times of the grid. Memory does not grow with the steps here either.
+/// NaN and infinity stay once they are there: the first such step is found by halving, each time with a run
+/// of the path's blocks along the first times of the grid. Memory does not grow with the steps here either.
 fn locate<R, S, I>(method: &I, sde: &S, grid: &[f64], starts: &[R], path: usize, paths: Paths) -> Error
 where
     R: Real,
@@ -192,7 +194,8 @@ fn normals<R: Real>(paths: Paths, pair: usize) -> [Normals<R>; 2] {
     [Normals::new(paths, 2 * pair), Normals::new(paths, 2 * pair + 1)]
 }
 
-/// Two blocks that take their steps in turn: one has work for the processor while the other waits for its own results.
+/// Two blocks that take their steps in turn: one has work for the processor while the other waits for its own
+/// results.
 struct Run<'a, 'b, R: Real, S: Sde<R>, I: Integrator<R, S>> {
     method: &'a I,
     sde: &'a S,
@@ -216,7 +219,8 @@ impl<R: Real, S: Sde<R>, I: Integrator<R, S>> Kernel for Run<'_, '_, R, S, I> {
         }
         let last = self.grid.len().saturating_sub(1);
         for n in 0..=last {
-            // Behind the end, one more increment for what is reported of the last state; as long as the step before it.
+            // Behind the end, one more increment for what is reported of the last state; as long as the step
+            // before it.
             let (from, to) = if n < last { (n, n + 1) } else { (n.saturating_sub(1), n) };
             let step = Step::common(self.grid[from], self.grid[to]);
             let look = self.seen.is_some() || n == last;

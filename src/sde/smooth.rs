@@ -15,7 +15,8 @@ pub trait Smooth<R: Real>: Sde<R> {
     type Derivatives: Send;
     /// Makes it.
     fn derivatives_memory(&self) -> Self::Derivatives;
-    /// `f` `[d]`, `jacobian` `[d, d]` row-major (row i: the gradient of f_i) and `m` `[d]` at `x`, all paths last.
+    /// `f` `[d]`, `jacobian` `[d, d]` row-major (row i: the gradient of f_i) and `m` `[d]` at `x`, all paths
+    /// last.
     fn derivatives<const FMA: bool>(
         &self,
         t: &Time,
@@ -52,7 +53,8 @@ impl<R: Real, D> Expansion<R, D> {
         sde.derivatives::<FMA>(t, x, &mut self.f, &mut self.jacobian, &mut self.m, &mut self.derivatives);
     }
 
-    /// `mean` += h phi_1(hJ) f + h^2 phi_2(hJ) M: the drift's part of a step of local linearisation. `u`: room for d numbers.
+    /// `mean` += h phi_1(hJ) f + h^2 phi_2(hJ) M: the drift's part of a step of local linearisation. `u`:
+    /// room for d numbers.
     #[inline(always)]
     pub fn add_linearised<const FMA: bool>(&self, h: &[R; W], phi: &mut PhiMemory<R>, u: &mut [[R; W]], mean: &mut [[R; W]]) {
         phi.evaluate::<FMA>(h, &self.jacobian, mean.len());
@@ -87,8 +89,8 @@ pub struct DualMemory<R, A, B> {
     second: B,
 }
 
-/// The equation's own code run on dual numbers: derivatives of an autonomous drift with additive noise, without a formula for them.
-/// d evaluations on duals for J, m on duals of duals for M.
+/// The equation's own code run on dual numbers: derivatives of an autonomous drift with additive noise,
+/// without a formula for them. d evaluations on duals for J, m on duals of duals for M.
 pub trait ByDuals<R: Real>: Sde<R, Noise = Additive> + Sde<Dual<R>> + Sde<Second<R>> {}
 
 impl<R: Real, S: Sde<R, Noise = Additive> + Sde<Dual<R>> + Sde<Second<R>>> ByDuals<R> for S {}

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::ops::{Add, Mul, Sub};
 
-/// a + b sqrt 3 with rational a and b, exact. The number in f64 stands beside it, so that a step does not divide.
+/// a + b sqrt 3 with rational a and b, exact. The number in f64 stands beside it, so that a step does not
+/// divide.
 #[derive(Clone, Copy)]
 pub struct Surd {
     a: Ratio,

@@ -4,8 +4,9 @@
 //!
 //! z_i = x + h sum_j a_ij f(t + c_j h, z_j) + sum_j sigma(t + c_j h, z_j) beta_ij,
 //!
-//! where beta_ij is a [`Mix`] of functionals of the Brownian path over the step: W, H, and for Ito methods h^(1/2),
-//! I11/h^(1/2) = (W^2 - h)/(2 h^(1/2)) and I111/h = (W^3 - 3 h W)/(6 h). Coefficients are exact ([`Surd`]).
+//! where beta_ij is a [`Mix`] of functionals of the Brownian path over the step: W, H, and for Ito methods
+//! h^(1/2), I11/h^(1/2) = (W^2 - h)/(2 h^(1/2)) and I111/h = (W^3 - 3 h W)/(6 h). Coefficients are exact
+//! ([`Surd`]).
 
 use super::surd::Surd;
 use super::{Increment, Method, Needs, Sde, Step};
@@ -290,7 +291,8 @@ impl<R: Real, S: Sde<R>> Terms<'_, R, S> {
     }
 }
 
-/// A tableau is an integrator of the equations that the method's file names; an `embedded` one estimates its error.
+/// A tableau is an integrator of the equations that the method's file names; an `embedded` one estimates its
+/// error.
 macro_rules! runge_kutta {
     ($Method:ident for $Calculus:ident, $Noise:ident, embedded) => {
         crate::sde::tableau::runge_kutta!($Method for $Calculus, $Noise);

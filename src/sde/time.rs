@@ -37,7 +37,8 @@ impl Time {
     }
 }
 
-/// A step from `from` to `to`. Stages lie at t + c h, 0 <= c <= 1, and are never outside of it: the ends are the given numbers, not sums.
+/// A step from `from` to `to`. Stages lie at t + c h, 0 <= c <= 1, and are never outside of it: the ends are
+/// the given numbers, not sums.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
     from: Time,

@@ -1,8 +1,8 @@
 //! Whitened coordinates (method.md, "Steps that fit a mixture reference").
 //!
-//! Langevin dynamics with the constant mobility M = A A^T in x is Langevin dynamics with the identity in u = A^-1 (x - mean).
-//! With M the pooled within-component covariance of the reference, its components have variances near 1 in u, so that one
-//! step size suits all directions.
+//! Langevin dynamics with the constant mobility M = A A^T in x is Langevin dynamics with the identity in u =
+//! A^-1 (x - mean). With M the pooled within-component covariance of the reference, its components have
+//! variances near 1 in u, so that one step size suits all directions.
 
 use crate::linalg::Cholesky;
 use crate::{Error, Result};

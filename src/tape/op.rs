@@ -12,7 +12,8 @@ use std::ops::Range;
 ///
 /// To add one, write the struct, this trait and [`Checked`](super::Checked) in one place and add its name to
 /// the list in `ops/mod.rs`: [`Registered`] is implemented by that list alone, so an operation that is not on
-/// it does not compile, and the check walks the list.
+/// it does not compile, and the check walks the list. A row of the [printed table](super) is asked for by a
+/// test.
 pub trait Op<R: Real>: Registered + Any + Send + Sync {
     /// The name in tables and error messages.
     fn name(&self) -> &'static str;

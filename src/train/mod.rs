@@ -1,10 +1,11 @@
 //! Training: from data and a [`Config`](crate::config::Config) to a model that generates.
 //!
-//! [`prepare`] reads the data and finds their latent space; [`Reference`] fits the reference law and finds the
-//! whitened coordinates; [`Settled`] is the configuration with what it left open chosen; [`System`] builds
-//! process, objective and score model from it; [`Trainer`] takes optimiser steps; [`Generator`] makes samples,
-//! [`Likelihood`] weighs points. All state is plain arrays, and every random number is named by (seed, purpose,
-//! step, chunk), so a run that was stopped after any step goes on with the bits it would have had.
+//! [`prepare`] reads the data and finds their latent space; [`Reference`] fits the reference law and finds
+//! the whitened coordinates; [`Settled`] is the configuration with what it left open chosen; [`System`]
+//! builds process, objective and score model from it; [`Trainer`] takes optimiser steps; [`Generator`] makes
+//! samples, [`Likelihood`] weighs points. All state is plain arrays, and every random number is named by
+//! (seed, purpose, step, chunk), so a run that was stopped after any step goes on with the bits it would have
+//! had.
 //!
 //! ```
 //! use ndsm::config::{Config, Setting};
@@ -43,6 +44,8 @@ mod reference;
 mod system;
 #[cfg(feature = "files")]
 mod tensors;
+#[cfg(test)]
+mod tests;
 mod trainer;
 
 #[cfg(feature = "files")]

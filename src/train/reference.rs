@@ -27,18 +27,21 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// Fits the law that `config.reference` asks for to the rows of `x` [n, d]: expectation-maximisation in x, whitening by the
-    /// pooled within-component covariance, the floor C_k <- (1 - rho) C_k + rho C_bar, and expectation-maximisation on the weights
-    /// alone, because the floor breaks EM's fixed point (method.md, eq. 15 and 18). With a group of symmetries the components are
-    /// tied along its orbits (eq. 14), and C_bar is averaged over the group, so that the floor keeps the ties.
+    /// Fits the law that `config.reference` asks for to the rows of `x` [n, d]: expectation-maximisation in
+    /// x, whitening by the pooled within-component covariance, the floor C_k <- (1 - rho) C_k + rho C_bar,
+    /// and expectation-maximisation on the weights alone, because the floor breaks EM's fixed point
+    /// (method.md, eq. 15 and 18). With a group of symmetries the components are tied along its orbits (eq.
+    /// 14), and C_bar is averaged over the group, so that the floor keeps the ties.
     ///
     /// # Errors
-    /// As [`fit`]: data without variance, more components than points; a group that does not act on the points.
+    /// As [`fit`]: data without variance, more components than points; a group that does not act on the
+    /// points.
     pub fn fit(x: ArrayView2<f64>, config: &Config) -> Result<Self> {
         Self::fit_images(x, None, config)
     }
 
-    /// [`Reference::fit`] of points that are images of `image` = (height, width) pixels, on which groups of images act.
+    /// [`Reference::fit`] of points that are images of `image` = (height, width) pixels, on which groups of
+    /// images act.
     ///
     /// # Errors
     /// As [`Reference::fit`].
@@ -107,8 +110,9 @@ impl Reference {
         Ok(reference)
     }
 
-    /// The reference `mixture`, given in x, with the floor `rho`; its weights as they are. With covariances of low rank u is x but
-    /// for its origin and one common scale, the root of the mean variance within components: any other map would make them full.
+    /// The reference `mixture`, given in x, with the floor `rho`; its weights as they are. With covariances
+    /// of low rank u is x but for its origin and one common scale, the root of the mean variance within
+    /// components: any other map would make them full.
     ///
     /// # Errors
     /// A pooled covariance that is not positive definite; rho outside [0, 1].
@@ -183,7 +187,8 @@ mod tests {
         Config::resolve(&all)
     }
 
-    /// Floor and whitening keep what is tied: the components' images are each other's, and only the weights tell them apart.
+    /// Floor and whitening keep what is tied: the components' images are each other's, and only the weights
+    /// tell them apart.
     #[test]
     fn a_tied_reference_keeps_its_ties() {
         let x = near_c4().unwrap().sample(100, 0, 0);

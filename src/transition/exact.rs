@@ -7,10 +7,12 @@ use crate::sde::{Linear, LinearLaw, MatrixLaw, ScalarLaw, Sde, Step, Time};
 use crate::simd::W;
 use std::ops::Range;
 
-/// The law of a linear equation itself, m = E x + c and C = Q, for a step of any length: no error but rounding.
+/// The law of a linear equation itself, m = E x + c and C = Q, for a step of any length: no error but
+/// rounding.
 ///
-/// Noise that reaches only some of the coordinates, as that of [`crate::sde::Underdamped`] the velocities, reaches the others through the drift: over
-/// h > 0 the covariance has full rank. Where the drift does not carry it there, there is no density, and scores and densities are NaN.
+/// Noise that reaches only some of the coordinates, as that of [`crate::sde::Underdamped`] the velocities,
+/// reaches the others through the drift: over h > 0 the covariance has full rank. Where the drift does not
+/// carry it there, there is no density, and scores and densities are NaN.
 ///
 /// ```
 /// use ndarray::array;
@@ -30,8 +32,8 @@ pub struct Exact<S>(pub S);
 pub trait Factored: LinearLaw + Send {
     /// How L is stored.
     type Factor<R: Real>: Factor<R>;
-    /// Writes L for the paths `lanes`: in f64 for every precision, because the variances of positions and velocities are powers of the step apart. NaN
-    /// where C is not positive definite.
+    /// Writes L for the paths `lanes`: in f64 for every precision, because the variances of positions and
+    /// velocities are powers of the step apart. NaN where C is not positive definite.
     fn factor<R: Real>(&self, lanes: Range<usize>, out: &mut Self::Factor<R>);
 }
 

@@ -16,7 +16,8 @@ pub struct IsotropicKernel {
 }
 
 impl IsotropicKernel {
-    /// The kernel of the process with the noise level `scale`, in `dim` dimensions, at times drawn from `times`.
+    /// The kernel of the process with the noise level `scale`, in `dim` dimensions, at times drawn from
+    /// `times`.
     pub fn new(scale: NoiseScale, dim: usize, times: TimeLaw) -> Self {
         IsotropicKernel { scale, dim, times }
     }

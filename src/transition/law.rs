@@ -2,10 +2,10 @@
 
 use crate::Real;
 use crate::sde::Step;
-use crate::simd::W;
+use crate::simd::{Kernel, W};
 
-/// The factor L of a covariance, for [`W`] paths at once. The type says how much there is of it, so that a multiple of the identity
-/// costs what a number costs.
+/// The factor L of a covariance, for [`W`] paths at once. The type says how much there is of it, so that a
+/// multiple of the identity costs what a number costs.
 pub trait Factor<R: Real>: Send {
     /// Room for d dimensions.
     fn new(d: usize) -> Self;
@@ -31,6 +31,25 @@ pub trait OneStep<R: Real>: Sync {
     fn memory(&self) -> Self::Memory;
     /// The law of the step from `x` `[d]`, paths last.
     fn law<const FMA: bool>(&self, step: &Step, x: &[[R; W]], mean: &mut [[R; W]], factor: &mut Self::Factor, memory: &mut Self::Memory);
+}
+
+/// [`OneStep::law`] as code of its own, for the kernels that begin with it.
+pub(crate) struct Evaluate<'a, R: Real, T: OneStep<R>> {
+    pub law: &'a T,
+    pub step: &'a Step,
+    pub x: &'a [[R; W]],
+    pub mean: &'a mut [[R; W]],
+    pub factor: &'a mut T::Factor,
+    pub memory: &'a mut T::Memory,
+}
+
+impl<R: Real, T: OneStep<R>> Kernel for Evaluate<'_, R, T> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        self.law.law::<FMA>(self.step, self.x, self.mean, self.factor, self.memory);
+    }
 }
 
 /// L = s I.

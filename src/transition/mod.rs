@@ -1,16 +1,20 @@
 //! Gaussian one-step laws and their conditional scores: what denoising score matching regresses on.
 //!
-//! Given where a step starts (and, for the component laws, which component k drives it) its end is Gaussian with mean `mu` and
-//! covariance L L^T. A [`Draws`] record holds, per draw, the mean, the antithetic pair mu +- L z and the targets at both.
+//! Given where a step starts (and, for the component laws, which component k drives it) its end is Gaussian
+//! with mean `mu` and covariance L L^T. A [`Draws`] record holds, per draw, the mean, the antithetic pair
+//! mu +- L z and the targets at both.
 //!
-//! * [`ComponentKernel`]: from x_0 straight to t by one component's exact Ornstein-Uhlenbeck law. With one component it is the exact
-//!   kernel of the variance-preserving process. Its targets are the conditional score, or the component flow's (18).
+//! * [`ComponentKernel`]: from x_0 straight to t by one component's exact Ornstein-Uhlenbeck law. With one
+//!   component it is the exact kernel of the variance-preserving process. Its targets are the conditional
+//!   score, or the component flow's (18).
 //! * [`IsotropicKernel`]: the exact kernel of the variance-exploding and the sub-variance-preserving process.
 //!
-//! For steps of the processes themselves, the rows of (13): [`Euler`], [`ItoTaylor`], [`LocalLinear`] and, for linear equations, [`Exact`] are [`OneStep`] laws
-//! N(m(x), C(x)) for hot loops, and [`rows`] gives their means, covariances, scores, log-densities and draws for whole batches.
+//! For steps of the processes themselves, the rows of (13): [`Euler`], [`ItoTaylor`], [`LocalLinear`] and,
+//! for linear equations, [`Exact`] are [`OneStep`] laws N(m(x), C(x)) for hot loops, and [`rows`] gives their
+//! means, covariances, scores, log-densities and draws for whole batches.
 //!
-//! Where nothing is in closed form, [`FokkerPlanck`], [`Plane`] and [`ChapmanKolmogorov`] have the law on a grid.
+//! Where nothing is in closed form, [`FokkerPlanck`], [`Plane`] and [`ChapmanKolmogorov`] have the law on a
+//! grid.
 //!
 //! [`TimeLaw`] says at which times draws are made (17).
 

@@ -17,10 +17,10 @@
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 
-use super::law::{Factor, OneStep};
+use super::law::{Evaluate, Factor, OneStep};
 use crate::real::Dual;
 use crate::sde::{Paths, Step, check_rows};
-use crate::simd::{Kernel, W, dispatch, load};
+use crate::simd::{Kernel, W, dispatch, load, nested};
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2, Array3, ArrayView2};
 
@@ -102,7 +102,8 @@ pub fn log_density<R: Real>(law: &dyn RowLaw<R>, from: f64, to: f64, x: ArrayVie
     Ok(out)
 }
 
-/// The score with respect to the start, grad_x ln p(y | x), [n, d]: the density's own code run on dual numbers.
+/// The score with respect to the start, grad_x ln p(y | x), [n, d]: the density's own code run on dual
+/// numbers.
 ///
 /// # Errors
 /// As [`score`].
@@ -140,11 +141,13 @@ pub fn sample<R: Real>(law: &dyn RowLaw<R>, from: f64, to: f64, x: ArrayView2<R>
     Ok(out)
 }
 
-/// A one-step law behind a pointer: every [`OneStep`] is one. What is computed of it row by row is compiled once, not for each law.
+/// A one-step law behind a pointer: every [`OneStep`] is one. What is computed of it row by row is compiled
+/// once, not for each law.
 pub trait RowLaw<R: Real>: Sync {
     /// The dimension d.
     fn dim(&self) -> usize;
-    /// Calls `seen` with the law of every block of [`W`] rows of `x` and with the block's number. `x`, `y`: whole rows, row-major.
+    /// Calls `seen` with the law of every block of [`W`] rows of `x` and with the block's number. `x`, `y`:
+    /// whole rows, row-major.
     fn blocks(&self, step: &Step, x: &[R], y: &[R], seen: &mut dyn FnMut(&BlockLaw<'_, R>, usize));
 }
 
@@ -186,13 +189,13 @@ impl<R: Real, T: OneStep<R>> RowLaw<R> for T {
             load(x, &mut starts);
             load(y, &mut ends);
             let (y, factor) = (&mut ends[..], &mut factor);
-            dispatch(Evaluate { law: self, step, x: &starts, y, mean: &mut mean, factor, whitened: &mut whitened, memory: &mut memory });
+            dispatch(Whiten { law: self, step, x: &starts, y, mean: &mut mean, factor, whitened: &mut whitened, memory: &mut memory });
             seen(&BlockLaw { mean: &mean, factor, whitened: &whitened }, c);
         }
     }
 }
 
-struct Evaluate<'a, R: Real, T: OneStep<R>> {
+struct Whiten<'a, R: Real, T: OneStep<R>> {
     law: &'a T,
     step: &'a Step,
     x: &'a [[R; W]],
@@ -203,18 +206,19 @@ struct Evaluate<'a, R: Real, T: OneStep<R>> {
     memory: &'a mut T::Memory,
 }
 
-impl<R: Real, T: OneStep<R>> Kernel for Evaluate<'_, R, T> {
+impl<R: Real, T: OneStep<R>> Kernel for Whiten<'_, R, T> {
     const VECTORS: bool = R::VECTORS;
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        self.law.law::<FMA>(self.step, self.x, self.mean, self.factor, self.memory);
-        for (y, m) in self.y.iter_mut().zip(&*self.mean) {
+        let Whiten { law, step, x, y, mean, factor, whitened, memory } = self;
+        nested::<FMA, _>(Evaluate { law, step, x, mean: &mut *mean, factor: &mut *factor, memory });
+        for (y, m) in y.iter_mut().zip(&*mean) {
             for i in 0..W {
                 y[i] -= m[i];
             }
         }
-        self.factor.solve::<FMA>(self.y, self.whitened);
+        factor.solve::<FMA>(y, whitened);
     }
 }
 

@@ -89,8 +89,9 @@ impl<R: Real, S: Isotropic<R> + Smooth<R>> OneStep<R> for ItoTaylor<S> {
     }
 }
 
-/// Local linearisation (Shoji and Ozaki 1998): m = x + h phi_1(hJ) f + h^2 phi_2(hJ) M, C = int_0^h e^(Js) a e^(J^T s) ds, a = sigma^2 I
-/// averaged over the step. Exact where the drift is linear; never inverts J, and stays positive where J is stiff.
+/// Local linearisation (Shoji and Ozaki 1998): m = x + h phi_1(hJ) f + h^2 phi_2(hJ) M, C = int_0^h e^(Js) a
+/// e^(J^T s) ds, a = sigma^2 I averaged over the step. Exact where the drift is linear; never inverts J, and
+/// stays positive where J is stiff.
 #[derive(Debug, Clone)]
 pub struct LocalLinear<S>(pub S);
 

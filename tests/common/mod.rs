@@ -5,7 +5,8 @@ use ndarray::array;
 use ndsm::mixture::{Covariances, Draw, Mixture};
 use ndsm::rng::Purpose;
 
-/// Kolmogorov and Smirnov's two-sample statistic over its critical value at level 1e-5: above 1 the laws differ.
+/// Kolmogorov and Smirnov's two-sample statistic over its critical value at level 1e-5: above 1 the laws
+/// differ.
 pub fn ks_ratio(a: &[f64], b: &[f64]) -> f64 {
     let sorted = |x: &[f64]| {
         let mut x = x.to_vec();

@@ -102,7 +102,8 @@ impl Training {
         [memory.total(), memory.unshared].map(|n| (n * self.blocks.count() * size_of::<f32>()) as f64 / f64::from(1 << 20))
     }
 
-    /// Operations of the matrix products and convolutions of one forward pass over the batch: two per weight and place.
+    /// Operations of the matrix products and convolutions of one forward pass over the batch: two per weight
+    /// and place.
     pub fn flops(&self) -> f64 {
         let rows = self.recorded.program.table().rows;
         let elements = |shape: &[usize]| shape.iter().product::<usize>() as f64;

@@ -117,8 +117,8 @@ pub(super) fn sources() -> Result<Vec<Source>> {
     ])
 }
 
-/// For each rival, the largest of |mean|/standard error of the differences in loss and gradient to no control. `plant` may spoil the draws that
-/// the controls see, for tests of this function.
+/// For each rival, the largest of |mean|/standard error of the differences in loss and gradient to no
+/// control. `plant` may spoil the draws that the controls see, for tests of this function.
 pub(super) fn deviations(source: &Source, rivals: &[Rival], batches: u64, plant: &dyn Fn(&mut Draws<f64>)) -> Result<Vec<f64>> {
     let (model, per_path) = (&source.model, source.noising.draws_per_path());
     let normals = |n: usize, chunk: u32, scale: f64| {

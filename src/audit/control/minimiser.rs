@@ -1,5 +1,6 @@
-//! The minimiser with and without control, for a score that is linear in its parameters: no network, no optimiser, but the normal equations of least
-//! squares, A theta = b. Controls change b alone, and must not change its mean.
+//! The minimiser with and without control, for a score that is linear in its parameters: no network, no
+//! optimiser, but the normal equations of least squares, A theta = b. Controls change b alone, and must not
+//! change its mean.
 
 use crate::audit::transitions::{row, three_modes};
 use crate::audit::{Effort, Row};
@@ -118,7 +119,8 @@ fn add(a: &mut Array2<f64>, b: &mut Array1<f64>, f: &[f64; M], y: &[f64; M], wei
     }
 }
 
-/// A theta - b: half the gradient of the batch's loss at theta. Its mean is 0 at the minimiser and nowhere else.
+/// A theta - b: half the gradient of the batch's loss at theta. Its mean is 0 at the minimiser and nowhere
+/// else.
 fn residual(a: &Array2<f64>, b: &Array1<f64>, theta: &Array1<f64>) -> [f64; M] {
     let r = a.dot(theta) - b;
     std::array::from_fn(|j| r[j])

@@ -40,8 +40,8 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The trace of the gradient's covariance over batches of 64 paths with 4 draws, at parameters that do not depend on the control: those after 100
-/// steps with pairs.
+/// The trace of the gradient's covariance over batches of 64 paths with 4 draws, at parameters that do not
+/// depend on the control: those after 100 steps with pairs.
 fn trace(control: Control, steps: usize, batches: u64) -> Result<f64> {
     let config = |control: Control, steps: usize| {
         configuration(&[
@@ -67,8 +67,8 @@ fn trace(control: Control, steps: usize, batches: u64) -> Result<f64> {
     covariance(&second, &reference, x.view(), state, batches)
 }
 
-/// The variance with the lattice over data and times as a share of that with random orders of the data and stratified times; pairs and component-wise
-/// steps, after 300 steps.
+/// The variance with the lattice over data and times as a share of that with random orders of the data and
+/// stratified times; pairs and component-wise steps, after 300 steps.
 fn lattice(data: &str, batches: u64) -> Result<Row> {
     let config = |sampling: &str| {
         configuration(&[

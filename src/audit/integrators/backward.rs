@@ -2,8 +2,9 @@
 //!
 //! u_N = phi,   u_n(x) = E u_{n+1}(x + step of the method from x),   E phi(x_N) = u_0(x_0),
 //!
-//! on a line of points, with Gauss-Hermite quadrature over W and H and cubic splines between the points. What is left of both is below
-//! 1e-9, so that orders can be read off to two digits where sampling would take 1e8 paths.
+//! on a line of points, with Gauss-Hermite quadrature over W and H and cubic splines between the points. What
+//! is left of both is below 1e-9, so that orders can be read off to two digits where sampling would take 1e8
+//! paths.
 
 use super::paths::Walker;
 use crate::Result;
@@ -38,8 +39,8 @@ impl Line {
     }
 }
 
-/// Nodes and weights of Gauss-Hermite quadrature for N(0, 1): eigenvalues of the Jacobi matrix of the Hermite polynomials, and the squared
-/// first entries of its eigenvectors (Golub and Welsch 1969).
+/// Nodes and weights of Gauss-Hermite quadrature for N(0, 1): eigenvalues of the Jacobi matrix of the Hermite
+/// polynomials, and the squared first entries of its eigenvectors (Golub and Welsch 1969).
 pub fn gauss_hermite(n: usize) -> Result<Vec<[f64; 2]>> {
     let jacobi = Array2::from_shape_fn((n, n), |(i, j)| if i.abs_diff(j) == 1 { (i.max(j) as f64).sqrt() } else { 0.0 });
     let eigen = symmetric_eigen(jacobi.view())?;
@@ -55,8 +56,8 @@ fn nodes(needs: Needs) -> Result<Vec<Node>> {
     Ok(w.iter().flat_map(|w| area.iter().map(|a| [w[0], a[0] / 12f64.sqrt(), w[1] * a[1]])).collect())
 }
 
-/// One step of length `h` at time `from` from each of `points` with each of its nodes, as many for every point: `seen`(number of the point, node, where
-/// it leads, what is reported of the point).
+/// One step of length `h` at time `from` from each of `points` with each of its nodes, as many for every
+/// point: `seen`(number of the point, node, where it leads, what is reported of the point).
 ///
 /// # Errors
 /// Those of `nodes`.

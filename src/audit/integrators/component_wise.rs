@@ -1,8 +1,9 @@
 //! The component-wise exact step (15): its weak order and its invariant law, without randomness.
 //!
-//! The law of a step is a mixture: H picks the component, and given the component the step is linear in W. So quadrature over H is a sum
-//! over components, with two nodes for each, just inside of the ends of the part of (0, 1) that belongs to it: a responsibility that is
-//! off by more than 1e-13 takes the wrong component there.
+//! The law of a step is a mixture: H picks the component, and given the component the step is linear in W. So
+//! quadrature over H is a sum over components, with two nodes for each, just inside of the ends of the part
+//! of (0, 1) that belongs to it: a responsibility that is off by more than 1e-13 takes the wrong component
+//! there.
 
 use super::backward::{Line, Node, Transfer, gauss_hermite, steps};
 use super::paths::Pair;
@@ -44,8 +45,8 @@ fn weak(method: &ComponentWise<f64>, pi: &Mixture, effort: Effort) -> Result<Row
 /// Where its paths start, between two modes.
 const START: f64 = 0.9;
 
-/// E X'^k - E X^k for X ~ pi and one step of any length, k = 1..4, over E |X|^k: by the trapezoidal rule over X and the nodes, both exact
-/// to rounding.
+/// E X'^k - E X^k for X ~ pi and one step of any length, k = 1..4, over E |X|^k: by the trapezoidal rule over
+/// X and the nodes, both exact to rounding.
 fn invariant(method: &ComponentWise<f64>, pi: &Mixture) -> Result<Row> {
     let (sde, nodes) = (Langevin::new(pi, 1.0)?, Nodes::new(pi)?);
     let points = Line::new(-8.0, 8.0, 1601).points();
@@ -86,7 +87,8 @@ impl<'a> Nodes<'a> {
         Ok(Nodes { pi, gauss: gauss_hermite(12)? })
     }
 
-    /// From `x`, with the responsibilities of the mixture itself. The step takes Phi((12/h)^(1/2) H) for its uniform number.
+    /// From `x`, with the responsibilities of the mixture itself. The step takes Phi((12/h)^(1/2) H) for its
+    /// uniform number.
     fn at(&self, x: f64) -> Result<Vec<Node>> {
         let (mut nodes, mut low) = (vec![], 0.0);
         for r in &self.pi.responsibilities(array![[x]].view())? {

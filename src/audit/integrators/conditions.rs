@@ -1,12 +1,13 @@
 //! Order conditions of tableaus, in exact arithmetic.
 //!
-//! A method is of strong order p if its weights are those of the solution for all trees up to order p, and in expectation for those of
-//! order p + 1/2 (Milstein's theorem on local errors); of weak order p if products of weights have the solution's expectation for all
-//! forests up to order p + 1/2. Weights are polynomials in W and H, so equality is a matter of their coefficients, and expectations are
-//! Gaussian moments: nothing is rounded.
+//! A method is of strong order p if its weights are those of the solution for all trees up to order p, and in
+//! expectation for those of order p + 1/2 (Milstein's theorem on local errors); of weak order p if products
+//! of weights have the solution's expectation for all forests up to order p + 1/2. Weights are polynomials in
+//! W and H, so equality is a matter of their coefficients, and expectations are Gaussian moments: nothing is
+//! rounded.
 //!
-//! For Ito equations with strong order 1.5 these are the 25 conditions of Roessler (2010, theorem 6.1), whose beta^(1..4) are the
-//! coefficients of W, I11, I10, I111, which are linearly independent:
+//! For Ito equations with strong order 1.5 these are the 25 conditions of Roessler (2010, theorem 6.1), whose
+//! beta^(1..4) are the coefficients of W, I11, I10, I111, which are linearly independent:
 //!
 //! | tree | Roessler |
 //! |---|---|
@@ -21,8 +22,8 @@
 //! | f\[g,g\] (expectation) | alpha (B0 e)^2 = 3/2: E I10^2 = 1/3 against 1/2 |
 //! | g\[f\[g\]\] (expectation) | beta^(1) A1 B0 e / 2 + beta^(3) A1 B0 e / 3 = 0 |
 //!
-//! The other trees of order 2 have odd weights, whose expectations vanish. For additive noise g, f, f\[g\], g\[t\], f\[f\], f\[t\] and
-//! f\[g,g\] remain, in terms of W and H
+//! The other trees of order 2 have odd weights, whose expectations vanish. For additive noise g, f, f\[g\],
+//! g\[t\], f\[f\], f\[t\] and f\[g,g\] remain, in terms of W and H
 //!
 //! sum b = 1,   sum b aW = 1/2,   sum b aH = 1,   sum b c = 1/2,   sum b (aW^2 + aH^2/12) = 1/2,   sum beta = W,   sum beta c = W/2 - H:
 //!
@@ -97,9 +98,10 @@ impl Residuals {
         [2.0, 1.5, 1.0].into_iter().find(|p| self.against_weak(*p).is_empty()).unwrap_or(0.0)
     }
 
-    /// What is wrong with a method of strong order `strong` and weak order `weak`: the conditions of both orders; those of the embedded
-    /// method; and whether coefficients that the orders leave free do what they are there for. A method that asks for H meets the
-    /// integrals with H, f[g] and g[t], and one that takes the drift later than at the start of the step meets E f[t].
+    /// What is wrong with a method of strong order `strong` and weak order `weak`: the conditions of both
+    /// orders; those of the embedded method; and whether coefficients that the orders leave free do what they
+    /// are there for. A method that asks for H meets the integrals with H, f[g] and g[t], and one that takes
+    /// the drift later than at the start of the step meets E f[t].
     pub fn unmet(&self, strong: f64, weak: f64) -> Vec<String> {
         let mut out = self.against_strong(strong.min(1.5));
         out.extend(self.against_weak(weak.min(2.0)));
@@ -129,8 +131,8 @@ mod tests {
         Box::leak(list.into_boxed_slice())
     }
 
-    /// The stage with its coefficient number `k` passed through `change`; nothing if it has no such, or it is 0. The time c is not read
-    /// in the rows of the next state and the error.
+    /// The stage with its coefficient number `k` passed through `change`; nothing if it has no such, or it
+    /// is 0. The time c is not read in the rows of the next state and the error.
     fn mutated(stage: &Stage, k: usize, timed: bool) -> Option<Stage> {
         let tenth_more = |c: &mut Surd| {
             let changed = !c.is_zero();
@@ -189,8 +191,8 @@ mod tests {
         assert!(alive.is_empty(), "{alive:#?}");
     }
 
-    /// A method x' = x + h sum alpha f + sum sigma(t + c1 h) (beta1 W + beta2 I10) with Roessler's SRA2 or SRA3, of which another package
-    /// has the sign of beta2 reversed.
+    /// A method x' = x + h sum alpha f + sum sigma(t + c1 h) (beta1 W + beta2 I10) with Roessler's SRA2 or
+    /// SRA3, of which another package has the sign of beta2 reversed.
     fn sra(c1: [Surd; 2], beta1: [Surd; 2], beta2: [Surd; 2], sign: i64) -> Tableau {
         let q = Surd::new;
         let stage = |c, drift, noise| Stage { c, drift, noise };

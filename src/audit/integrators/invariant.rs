@@ -51,7 +51,8 @@ impl Well<'_> {
     }
 }
 
-/// E x^2 and E x^4 under the stationary law of the method: the constants to which the backward iteration tends.
+/// E x^2 and E x^4 under the stationary law of the method: the constants to which the backward iteration
+/// tends.
 fn stationary(on: &dyn Walker, h: f64) -> Result<[f64; 2]> {
     let transfer = Transfer::new(on, (0.0, h), Line::new(-4.0, 4.0, 1601))?;
     // Even functions relax at a rate of about 2: e^(-2 . 15) = 1e-13.

@@ -1,7 +1,8 @@
 //! Iterated integrals of the Brownian path over one step, as words.
 //!
-//! The letters 0 and 1 stand for dt and dB, the innermost integral first: 10 is int_0^1 int_0^s dB_r ds = I10 of a step of length 1.
-//! Products of iterated integrals are sums of them. By the product rule, with u, v words and a, b letters,
+//! The letters 0 and 1 stand for dt and dB, the innermost integral first: 10 is int_0^1 int_0^s dB_r ds = I10
+//! of a step of length 1. Products of iterated integrals are sums of them. By the product rule, with u, v
+//! words and a, b letters,
 //!
 //! (u a) (v b) = (u (v b)) a + ((u a) v) b + [a = b = 1, Ito] (u v) 0:
 //!
@@ -41,7 +42,8 @@ impl IteratedIntegrals {
         IteratedIntegrals { terms, ..*self }
     }
 
-    /// The polynomial in W and H that it is, where it is one: up to the order h^(3/2), in units in which h = 1.
+    /// The polynomial in W and H that it is, where it is one: up to the order h^(3/2), in units in which
+    /// h = 1.
     pub fn poly(&self) -> Option<Poly> {
         let mut out = Poly::default();
         for (word, c) in &self.terms {
@@ -94,8 +96,8 @@ fn poly(calculus: CalculusKind, word: &[u8]) -> Option<Poly> {
     Some(out)
 }
 
-/// E: an Ito integral over dB has none, and int ... int dt = 1/n!. In a Stratonovich integral each neighbouring pair dB dB counts as
-/// dt/2, and what is left unpaired has no expectation.
+/// E: an Ito integral over dB has none, and int ... int dt = 1/n!. In a Stratonovich integral each
+/// neighbouring pair dB dB counts as dt/2, and what is left unpaired has no expectation.
 fn mean(calculus: CalculusKind, word: &[u8]) -> Surd {
     let (mut integrals, mut value, mut rest) = (0, Surd::ONE, word);
     loop {
@@ -121,7 +123,8 @@ mod tests {
         letters.iter().fold(IteratedIntegrals::one(calculus), |w, l| w.integrated(*l))
     }
 
-    /// Products of words are products of the polynomials that they are, and their expectations those of the polynomials.
+    /// Products of words are products of the polynomials that they are, and their expectations those of the
+    /// polynomials.
     #[test]
     fn words_and_polynomials_agree() {
         let known: [&[u8]; 8] = [&[], &[0], &[1], &[1, 0], &[0, 1], &[1, 1], &[1, 1, 1], &[0]];

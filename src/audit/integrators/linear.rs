@@ -1,5 +1,5 @@
-//! Linear equations with additive noise, on which a step is a linear map of the state and the path: moments of any order of the method
-//! follow from its coefficients, which are those of unit inputs. Nothing is drawn.
+//! Linear equations with additive noise, on which a step is a linear map of the state and the path: moments
+//! of any order of the method follow from its coefficients, which are those of unit inputs. Nothing is drawn.
 
 use super::paths::{Pair, Walker};
 use super::{measured, order_of_law};
@@ -57,8 +57,9 @@ impl Map {
     }
 }
 
-/// Rows for the equations of [`super::problem::Relaxation`] and of a damped spring: of both the stationary covariance for each method
-/// that claims an order for the invariant law, of the spring also the law at time 1.
+/// Rows for the equations of [`super::problem::Relaxation`] and of a damped spring: of both the stationary
+/// covariance for each method that claims an order for the invariant law, of the spring also the law at
+/// time 1.
 ///
 /// # Errors
 /// None for these equations.

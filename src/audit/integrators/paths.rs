@@ -71,7 +71,8 @@ pub struct SolvedBlock {
 /// Where the solution of an equation ends on a path, d blocks.
 pub type Solution<'a> = &'a (dyn Fn(&Path, &mut [[f64; W]]) + Sync);
 
-/// The blocks `chunks` of W paths of `noises` Brownian motions in steps of 2^-k, k in `powers`, solved on steps of 2^-`finest`.
+/// The blocks `chunks` of W paths of `noises` Brownian motions in steps of 2^-k, k in `powers`, solved on
+/// steps of 2^-`finest`.
 pub fn bank(
     solution: Solution<'_>,
     [dim, noises]: [usize; 2],
@@ -105,8 +106,9 @@ pub trait Walker: Sync {
     fn sizes(&self) -> [usize; 2];
     /// The equation's kind of noise.
     fn noise(&self) -> NoiseKind;
-    /// The method along `steps` equal steps of length `h` from time `from`, and if `report` then to what it reports there. `path`: (W, H), m
-    /// blocks for each step and m more for the report. `x`: d blocks, in place.
+    /// The method along `steps` equal steps of length `h` from time `from`, and if `report` then to what it
+    /// reports there. `path`: (W, H), m blocks for each step and m more for the report. `x`: d blocks, in
+    /// place.
     fn walk(&self, time: (f64, f64), steps: usize, report: bool, path: (&[[f64; W]], &[[f64; W]]), x: &mut [[f64; W]]);
 }
 
@@ -179,7 +181,8 @@ mod tests {
     use crate::sde::Ito;
     use crate::sde::kinds::Diagonal;
 
-    /// W and H of coarse steps have the law of W and H of fine ones: cov = diag(h, h/12), at 5 standard errors.
+    /// W and H of coarse steps have the law of W and H of fine ones: cov = diag(h, h/12), at 5 standard
+    /// errors.
     #[test]
     fn coarse_steps_have_the_law_of_fine_ones() {
         let sde = Tanh::<Ito, Diagonal>::diagonal();
@@ -197,8 +200,8 @@ mod tests {
         assert!(n >= 30_000.0 && off.iter().all(|z| z.abs() * f64::sqrt(n) <= 5.0), "{off:?}");
     }
 
-    /// The solution of the same path in two resolutions: 16 times finer, the numerical part of it moves by what is far below
-    /// the errors of 1e-5 that the audit measures.
+    /// The solution of the same path in two resolutions: 16 times finer, the numerical part of it moves by
+    /// what is far below the errors of 1e-5 that the audit measures.
     #[test]
     fn solutions_do_not_depend_on_the_resolution() {
         let path = Path::draw(3, 0, 1, 1 << 16, 0);

@@ -5,8 +5,8 @@ use crate::sde::tableau::Mix;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A polynomial in w = W / h^(1/2) ~ N(0, 1) and eta = H / h^(1/2) ~ N(0, 1/12), independent, over Q(sqrt 3): by the powers (a, b) of
-/// w^a eta^b. No coefficient is 0.
+/// A polynomial in w = W / h^(1/2) ~ N(0, 1) and eta = H / h^(1/2) ~ N(0, 1/12), independent, over Q(sqrt 3):
+/// by the powers (a, b) of w^a eta^b. No coefficient is 0.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Poly(BTreeMap<(u32, u32), Surd>);
 

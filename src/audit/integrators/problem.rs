@@ -17,10 +17,11 @@ pub trait Solved: Sde<f64> {
     fn solution(&self, path: &Path, x: &mut [[f64; W]]);
 }
 
-/// X_j = tanh(Y_j), Y = artanh X_0 - a t + B W: equation (4.46) of Kloeden and Platen (1992) in several dimensions.
+/// X_j = tanh(Y_j), Y = artanh X_0 - a t + B W: equation (4.46) of Kloeden and Platen (1992) in several
+/// dimensions.
 ///
-/// Stratonovich: dX_j = (1 - X_j^2) (-a_j dt + sum_k B_jk dB_k). Ito: the drift is (1 - X_j^2) (-a_j - X_j sum_k B_jk^2). The columns
-/// of the noise commute, as they do in Y; it is diagonal if B is.
+/// Stratonovich: dX_j = (1 - X_j^2) (-a_j dt + sum_k B_jk dB_k). Ito: the drift is (1 - X_j^2) (-a_j - X_j
+/// sum_k B_jk^2). The columns of the noise commute, as they do in Y; it is diagonal if B is.
 #[derive(Debug)]
 pub struct Tanh<C, N> {
     a: Vec<f64>,
@@ -98,12 +99,13 @@ impl<C: Calculus, N: Within<General>> Solved for Tanh<C, N> {
     }
 }
 
-/// The logarithm of the stochastic Verhulst equation (Kloeden and Platen 1992, ch. 4.4), with coefficients that move in time:
+/// The logarithm of the stochastic Verhulst equation (Kloeden and Platen 1992, ch. 4.4), with coefficients
+/// that move in time:
 ///
 /// dX = (c(t) - e^X) dt + sigma(t) dB,   c = (1 + t)/2,   sigma = 0.8 + 0.4 t,   X_0 = 0.
 ///
-/// With dZ = c dt + sigma dB, the solution is X_t = Z_t - ln(1 + int_0^t e^Z ds). Its drift is not linear, so that additive noise does not
-/// hide what a method does to second order.
+/// With dZ = c dt + sigma dB, the solution is X_t = Z_t - ln(1 + int_0^t e^Z ds). Its drift is not linear, so
+/// that additive noise does not hide what a method does to second order.
 #[derive(Debug)]
 pub struct LogVerhulst;
 
@@ -168,8 +170,9 @@ impl Solved for LogVerhulst {
     fn start(&self) -> Vec<f64> {
         vec![0.0]
     }
-    /// Over a step of length h, with s, c and sigma in its middle: Z moves by c h + sigma W - sigma' h H, exactly. The mean of Z over
-    /// the step is Z_0 + c h/2 + sigma (W/2 + H), and its mean square around that sigma^2 h/6, up to what adds up to O(h^(3/2)).
+    /// Over a step of length h, with s, c and sigma in its middle: Z moves by c h + sigma W - sigma' h H,
+    /// exactly. The mean of Z over the step is Z_0 + c h/2 + sigma (W/2 + H), and its mean square around that
+    /// sigma^2 h/6, up to what adds up to O(h^(3/2)).
     fn solution(&self, path: &Path, x: &mut [[f64; W]]) {
         let h = path.h();
         let (mut z, mut integral) = ([0.0; W], [0.0; W]);
@@ -252,9 +255,9 @@ impl<R: Real> Semilinear<R> for Relaxation {
     }
 }
 
-/// The spring with omega = 1, gamma = 2, T = 1: e^(A r) = e^-r (I + r (A + I)), so that the noise adds
-/// 2 int e^-r (r, 1 - r) dB, r = h - s, to (q, v). In terms of W and R = int r dB = h (W/2 + H), int r^2 dB is h R - h^2 W/6 and a rest of
-/// order h^(5/2).
+/// The spring with omega = 1, gamma = 2, T = 1: e^(A r) = e^-r (I + r (A + I)), so that the noise adds 2 int
+/// e^-r (r, 1 - r) dB, r = h - s, to (q, v). In terms of W and R = int r dB = h (W/2 + H), int r^2 dB is h
+/// R - h^2 W/6 and a rest of order h^(5/2).
 impl Solved for Underdamped<Harmonic> {
     const NAME: &'static str = "damped spring";
     fn start(&self) -> Vec<f64> {

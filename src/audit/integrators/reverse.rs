@@ -1,4 +1,5 @@
-//! The reverse equation (3), with the exact score: what samplers integrate, by every method for additive noise.
+//! The reverse equation (3), with the exact score: what samplers integrate, by every method for additive
+//! noise.
 
 use super::Effort;
 use super::backward::{Line, Transfer};
@@ -12,7 +13,7 @@ use crate::rng::Purpose;
 use crate::sde::kinds::Additive;
 use crate::sde::method::{self, Visitor};
 use crate::sde::{Either, Grid, Integrator, Noise, Paths, Sde, Semilinear, Smooth, Time, simulate};
-use crate::simd::W;
+use crate::simd::{Kernel, W, nested};
 use crate::{Real, Result};
 use ndarray::Array2;
 
@@ -52,9 +53,26 @@ impl Backwards {
     /// s and ds/dx at the points `x`.
     #[inline(always)]
     fn score<R: Real, const FMA: bool>(&self, tau: &Time, x: &[R; W]) -> ([R; W], [R; W]) {
+        nested::<FMA, _>(Score { components: &self.components, tau, x })
+    }
+}
+
+/// [`Backwards::score`] as code of its own, not inlined into every stage of every method.
+struct Score<'a, R> {
+    components: &'a [[f64; 3]],
+    tau: &'a Time,
+    x: &'a [R; W],
+}
+
+impl<R: Real> Kernel for Score<'_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = ([R; W], [R; W]);
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> ([R; W], [R; W]) {
+        let Score { components, tau, x } = self;
         // E[q], E[q^2] and E[1/v] under the responsibilities, q = (x - m)/v: s = -E[q], s' = Var q - E[1/v].
         let [mut total, mut first, mut second, mut precision] = [[R::zero(); W]; 4];
-        for [w, m, v] in &self.components {
+        for [w, m, v] in components {
             let at =
                 |t: f64, f: &dyn Fn(f64, f64) -> f64| if (0.0..=1.0).contains(&t) { f((-0.5 * t).exp(), (-t).exp()) } else { f64::NAN };
             let mean: [R; W] = tau.lanes(|tau| at(1.0 - tau, &|a, _| a * m));
@@ -102,7 +120,8 @@ impl<R: Real> Sde<R> for Backwards {
 impl<R: Real> Smooth<R> for Backwards {
     type Derivatives = ();
     fn derivatives_memory(&self) {}
-    /// The score's own equation, ds/dt = s/2 + x s'/2 + s''/2 + s s', turns M = s''/2 - ds/dt into -(s/2 + x s'/2 + s s').
+    /// The score's own equation, ds/dt = s/2 + x s'/2 + s''/2 + s s', turns M = s''/2 - ds/dt into -(s/2 + x
+    /// s'/2 + s s').
     #[inline(always)]
     fn derivatives<const FMA: bool>(
         &self,

@@ -126,8 +126,8 @@ fn curve(on: &dyn Walker, start: &[f64], bank: &[SolvedBlock]) -> Curve {
     Curve { error: (0..h.len()).map(root_mean).collect(), h }
 }
 
-/// The slope is that of all paths; its standard error comes from the slopes of the batches. An interval too wide to tell one order from
-/// the next says nothing.
+/// The slope is that of all paths; its standard error comes from the slopes of the batches. An interval too
+/// wide to tell one order from the next says nothing.
 fn row(claims: &Claims, problem: &str, noise: NoiseKind, batches: &[Curve]) -> Option<Row> {
     let claim = claims.for_noise(noise)?.strong;
     let (n, slopes): (f64, Vec<f64>) = (batches.len() as f64, batches.iter().map(Curve::slope).collect());
@@ -146,7 +146,8 @@ mod tests {
     use super::*;
     use crate::sde::{CalculusKind, Increment, Method, Needs, Orders, Step};
 
-    /// Milstein's method for the tanh equation, with `half` where 1/2 belongs: x + h f + g W + half g g' (W^2 - h).
+    /// Milstein's method for the tanh equation, with `half` where 1/2 belongs: x + h f + g W + half g g'
+    /// (W^2 - h).
     struct Milstein {
         half: f64,
     }

@@ -1,9 +1,10 @@
 //! Rooted trees: the terms of stochastic Taylor series.
 //!
-//! The solution and a method both expand in elementary differentials: f'g, say, is the tree f[g], and f''(g, g) is f[g,g]. A node f or g
-//! is a coefficient of the equation, its children are what it is differentiated along; the leaf t is a derivative in time. The order of a
-//! tree is 1 for each f and t and 1/2 for each g. A series is X + sum over trees phi(tau) F(tau) / symmetry(tau), with one random weight
-//! phi for each tree (Burrage and Burrage 2000; Debrabant and Kvaernoe 2008, on whose recursion for the weights this rests).
+//! The solution and a method both expand in elementary differentials: f'g, say, is the tree f[g], and f''(g,
+//! g) is f[g,g]. A node f or g is a coefficient of the equation, its children are what it is differentiated
+//! along; the leaf t is a derivative in time. The order of a tree is 1 for each f and t and 1/2 for each g. A
+//! series is X + sum over trees phi(tau) F(tau) / symmetry(tau), with one random weight phi for each tree
+//! (Burrage and Burrage 2000; Debrabant and Kvaernoe 2008, on whose recursion for the weights this rests).
 
 use super::iterated_integrals::IteratedIntegrals;
 use super::poly::Poly;
@@ -49,15 +50,16 @@ impl Tree {
         own + self.children.iter().map(Tree::halves).sum::<usize>()
     }
 
-    /// The weight of the exact solution: int prod phi(child) over dt or dB (a leaf t: the time itself). Ito and Stratonovich differ
-    /// only in the integral.
+    /// The weight of the exact solution: int prod phi(child) over dt or dB (a leaf t: the time itself). Ito
+    /// and Stratonovich differ only in the integral.
     pub fn exact(&self, calculus: CalculusKind) -> IteratedIntegrals {
         let product = self.children.iter().fold(IteratedIntegrals::one(calculus), |p, child| p.times(&child.exact(calculus)));
         product.integrated(u8::from(self.node == Node::Noise))
     }
 }
 
-/// All trees up to the order `halves`/2, by rising order; for `additive` noise those in which g is differentiated only in time.
+/// All trees up to the order `halves`/2, by rising order; for `additive` noise those in which g is
+/// differentiated only in time.
 pub fn trees(halves: usize, additive: bool) -> Vec<Tree> {
     let mut all: Vec<Tree> = vec![];
     for order in 1..=halves {
@@ -94,9 +96,11 @@ fn grow(pool: &[Tree], left: usize, taken: &mut Forest, out: &mut Vec<Forest>) {
     }
 }
 
-/// The weights of a method's stages, its next state and its error estimate (in that order), for each of `trees`.
+/// The weights of a method's stages, its next state and its error estimate (in that order), for each of
+/// `trees`.
 ///
-/// phi_i(f[...]) = sum_j a_ij prod phi_j(child), phi_i(g[...]) = sum_j beta_ij prod phi_j(child), phi_i(t) = c_i.
+/// phi_i(f[...]) = sum_j a_ij prod phi_j(child), phi_i(g[...]) = sum_j beta_ij prod phi_j(child), phi_i(t) =
+/// c_i.
 pub fn weights(tableau: &Tableau, trees: &[Tree]) -> BTreeMap<Tree, Vec<Poly>> {
     let rows: Vec<&Stage> = tableau.stages.iter().chain([&tableau.next]).chain(&tableau.error).collect();
     let time: Vec<Poly> = rows.iter().map(|row| Poly::constant(row.c)).collect();

@@ -18,7 +18,8 @@ use std::marker::PhantomData;
 pub fn rows(effort: Effort) -> Result<Vec<Row>> {
     let powers: &[i32] = if effort == Effort::Quick { &[7, 6, 5] } else { &[8, 7, 6, 5] };
     let mut rows = vec![];
-    // phi = x^3 from 0.2: the error's leading term does not change its sign nearby, as it does for phi = x^2 from 0.5.
+    // phi = x^3 from 0.2: the error's leading term does not change its sign nearby, as it does for phi = x^2
+    // from 0.5.
     let (sigma, start) = (0.8, 0.2);
     let well = DoubleWell::new(1, sigma)?;
     let (phi, line) = (|x: f64| x.powi(3), Line::new(-4.0, 4.0, 1601));
@@ -79,7 +80,8 @@ impl Weak<'_> {
     }
 }
 
-/// A row for the weak order on the problem `name`, from the expectations `mean`(k) that steps of length 2^-k give, k in `powers`.
+/// A row for the weak order on the problem `name`, from the expectations `mean`(k) that steps of length 2^-k
+/// give, k in `powers`.
 ///
 /// # Errors
 /// Those of `mean`.
@@ -98,8 +100,8 @@ pub(super) fn order(
 }
 
 impl Curve {
-    /// The order at h -> 0: slopes s_1, s_2 of neighbouring errors, the finest first, differ from it by O(h), which 2 s_1 - s_2 does
-    /// not have; what that moved them is the uncertainty.
+    /// The order at h -> 0: slopes s_1, s_2 of neighbouring errors, the finest first, differ from it by O(h),
+    /// which 2 s_1 - s_2 does not have; what that moved them is the uncertainty.
     pub(super) fn limit(self, claim: f64) -> Slope {
         let slope = |i: usize| (self.error[i + 1] / self.error[i]).ln() / (self.h[i + 1] / self.h[i]).ln();
         let (fine, coarse) = (slope(0), slope(1));
@@ -132,15 +134,17 @@ impl<C: Calculus> Mean<'_, Growth<C>> {
     }
 }
 
-/// E phi(X_1) of the tanh equation: an integral over B_1, by the trapezoidal rule, which for a Gaussian is exact to rounding.
+/// E phi(X_1) of the tanh equation: an integral over B_1, by the trapezoidal rule, which for a Gaussian is
+/// exact to rounding.
 fn tanh_mean(phi: impl Fn(f64) -> f64) -> f64 {
     let sde = Tanh::<Ito, Scalar>::one();
     let (gap, density) = (0.05, |z: f64| (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt());
     (-240..=240).map(|i| gap * f64::from(i)).map(|z| gap * density(z) * phi(sde.at(0, 0.7 * z))).sum()
 }
 
-/// E phi(X_1) of dX = f dt + sigma dB from `start`, from Kolmogorov's backward equation u_s = f u_x + (sigma^2/2) u_xx, u(0) = phi:
-/// differences of sixth order on [-end, end], where paths stay, and the classical Runge-Kutta method in time. It knows nothing of paths.
+/// E phi(X_1) of dX = f dt + sigma dB from `start`, from Kolmogorov's backward equation u_s = f u_x +
+/// (sigma^2/2) u_xx, u(0) = phi: differences of sixth order on [-end, end], where paths stay, and the
+/// classical Runge-Kutta method in time. It knows nothing of paths.
 pub(super) fn kolmogorov(f: impl Fn(f64) -> f64, sigma: f64, phi: impl Fn(f64) -> f64, start: f64, end: f64) -> f64 {
     let gap = 0.025;
     let n = (2.0 * end / gap).round() as usize + 1;

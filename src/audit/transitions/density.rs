@@ -46,7 +46,8 @@ pub fn rows() -> Result<Vec<Row>> {
 /// Steps of several sizes.
 const STEPS: [f64; 3] = [0.02, 0.2, 0.7];
 
-/// In one dimension: integral and moments by the midpoint rule over 12 standard deviations to both sides, and the scores.
+/// In one dimension: integral and moments by the midpoint rule over 12 standard deviations to both sides, and
+/// the scores.
 pub(super) fn density(
     name: &str,
     plain: &dyn RowLaw<f64>,
@@ -78,7 +79,8 @@ pub(super) fn density(
     Ok(row)
 }
 
-/// In any dimension: the scores in both arguments by five-point differences of the log-density, and f32 against f64.
+/// In any dimension: the scores in both arguments by five-point differences of the log-density, and f32
+/// against f64.
 pub(super) fn scores(
     name: &str,
     plain: &dyn RowLaw<f64>,

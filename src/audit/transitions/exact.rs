@@ -51,9 +51,10 @@ where
     compare(name, &one, &one, matrices, &|from, to| sde.law(from, to).map(|law| [law.map(), law.covariance()]))
 }
 
-/// Two steps against one (Chapman and Kolmogorov), map and covariance by Van Loan's exponential where the equation
-/// has constant `matrices` J and a, scores by differences of the log-density, the integral of the density by the
-/// covariance's determinant on a grid of standard deviations. `process`(from, to): map and covariance of the process.
+/// Two steps against one (Chapman and Kolmogorov), map and covariance by Van Loan's exponential where the
+/// equation has constant `matrices` J and a, scores by differences of the log-density, the integral of the
+/// density by the covariance's determinant on a grid of standard deviations. `process`(from, to): map and
+/// covariance of the process.
 fn compare(
     name: &str,
     one: &dyn RowLaw<f64>,
@@ -114,7 +115,8 @@ fn compare(
     Ok(row("exact", name, &errors))
 }
 
-/// The density's integral by the trapezoidal rule along the columns of the symmetric root of C: exact to rounding for a Gaussian.
+/// The density's integral by the trapezoidal rule along the columns of the symmetric root of C: exact to
+/// rounding for a Gaussian.
 fn mass(one: &dyn RowLaw<f64>, from: f64, to: f64, x: &Array2<f64>, mean: &Array2<f64>, covariance: &Array2<f64>) -> Result<f64> {
     let root = crate::linalg::symmetric_eigen(covariance.view())?.map(f64::sqrt);
     let (count, gap) = (41usize, 0.4);

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 /// Coefficients of a polynomial in D coordinates, by their powers.
 type Polynomial<const D: usize> = BTreeMap<[u32; D], f64>;
 
-/// dX = f dt + sigma dB in R^D with a polynomial drift, and a start: expectations follow from the generator, no step is needed.
+/// dX = f dt + sigma dB in R^D with a polynomial drift, and a start: expectations follow from the generator,
+/// no step is needed.
 pub struct Equation<const D: usize> {
     /// What it is called in the table.
     pub name: &'static str,
@@ -64,7 +65,8 @@ impl<const D: usize> Equation<D> {
         out
     }
 
-    /// L^n phi (X_0)/n! for phi = the product of the coordinates `of`: E phi(X_h) is the sum of those times h^n.
+    /// L^n phi (X_0)/n! for phi = the product of the coordinates `of`: E phi(X_h) is the sum of those times
+    /// h^n.
     fn series(&self, of: &[usize]) -> [f64; TERMS + 1] {
         let mut powers = [0; D];
         of.iter().for_each(|j| powers[*j] += 1);

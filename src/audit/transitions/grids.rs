@@ -19,8 +19,9 @@ pub fn rows() -> Result<Vec<Row>> {
     Ok(vec![conserved(&|p, time, steps| equation.evolve(p, 0.0, time, steps))?, conserved_plane()?, space()?, agree()?])
 }
 
-/// Of a scheme that moves a density in the double well over a time in so many steps: mass, sign, and that p ~ e^(-V/D) stays; with ends
-/// high up the walls, where densities span all that numbers can, and with ends that the mass runs against.
+/// Of a scheme that moves a density in the double well over a time in so many steps: mass, sign, and that p ~
+/// e^(-V/D) stays; with ends high up the walls, where densities span all that numbers can, and with ends that
+/// the mass runs against.
 pub(super) fn conserved(evolve: &dyn Fn(&mut Line, f64, usize) -> Result<()>) -> Result<Row> {
     let (mut mass, mut negative, mut off) = (0f64, 0, 0f64);
     for end in [4.0, 1.2] {
@@ -71,7 +72,8 @@ fn space() -> Result<Row> {
     Ok(row("fokker-planck", &format!("order in space {slope:.3}, claimed 2"), &[("order in space", (slope - 2.0).abs(), 0.1)]))
 }
 
-/// From the point 0.5 to time 1/4: Chapman-Kolmogorov, extrapolated, against Fokker-Planck, extrapolated, which starts from the law after 1/256.
+/// From the point 0.5 to time 1/4: Chapman-Kolmogorov, extrapolated, against Fokker-Planck, extrapolated,
+/// which starts from the law after 1/256.
 fn agree() -> Result<Row> {
     let grid = Line::new(-4.0, 4.0, 801, |_| 1.0)?;
     let one = LocalLinear(DoubleWell::new(1, SIGMA)?);

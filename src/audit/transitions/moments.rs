@@ -29,8 +29,8 @@ pub fn rows() -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Local linearisation of a linear equation is its law: dX = -(beta/2) P (X - m) dt + beta^(1/2) dB, P with eigenvalues 1/v:
-/// mean m + e^(-beta h/2v) (x - m), variance v (1 - e^(-beta h/v)) along each eigenvector.
+/// Local linearisation of a linear equation is its law: dX = -(beta/2) P (X - m) dt + beta^(1/2) dB, P with
+/// eigenvalues 1/v: mean m + e^(-beta h/2v) (x - m), variance v (1 - e^(-beta h/v)) along each eigenvector.
 fn linear() -> Result<Row> {
     let covariance = array![[0.5, 0.2], [0.2, 1.8]];
     let pi = Mixture::new(array![1.0], array![[0.5, -1.0]], Covariances::Full(covariance.clone().insert_axis(ndarray::Axis(0))))?;
@@ -67,7 +67,8 @@ fn matrices() -> [Array2<f64>; 5] {
 /// Lengths of steps over which [`matrices`] act.
 const TIMES: [f64; 3] = [1e-3, 0.5, 3.0];
 
-/// e^A, phi_1(A) and phi_2(A) of one block exponential (Pade and squaring) against the series and doublings that hot loops use.
+/// e^A, phi_1(A) and phi_2(A) of one block exponential (Pade and squaring) against the series and doublings
+/// that hot loops use.
 fn phi() -> Result<Row> {
     let mut worst = [0f64; 3];
     for j in matrices() {
@@ -88,7 +89,8 @@ fn phi() -> Result<Row> {
     Ok(row("phi", "5 matrices, h = 0.001 to 3", &[("e^A - I", exp, 1e-12), ("phi_1", one, 1e-12), ("phi_2", two, 1e-12)]))
 }
 
-/// Van Loan's block exponential against the series and doublings that hot loops use, which share nothing with it.
+/// Van Loan's block exponential against the series and doublings that hot loops use, which share nothing with
+/// it.
 fn van_loan() -> Result<Row> {
     let mut worst = 0f64;
     for j in matrices() {
@@ -104,8 +106,8 @@ fn van_loan() -> Result<Row> {
     Ok(row("van-loan", "5 matrices, h = 0.001 to 3, against series and doublings", &[("covariance", worst, 1e-12)]))
 }
 
-/// The component-wise step (15): its mean sum_k r_k (m_k + e^(-beta h/2v_k) (x - m_k)) against that of local linearisation, which is right
-/// to h^3: a local error of h^2, so of weak order 1.
+/// The component-wise step (15): its mean sum_k r_k (m_k + e^(-beta h/2v_k) (x - m_k)) against that of local
+/// linearisation, which is right to h^3: a local error of h^2, so of weak order 1.
 fn component() -> Result<Row> {
     let pi = three_modes()?;
     let step = ComponentStep::<f64>::new(&pi, 1.0)?;

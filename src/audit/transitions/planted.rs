@@ -111,7 +111,8 @@ fn a_wrong_term_of_mean_or_covariance_costs_the_order() {
     // - h^2 J a for + h^2 J a.
     let sign: Bend = &|h, x, _, c| each(c, x, &|x| -2.0 * h * h * sigma2 * (1.0 - 3.0 * x * x));
     assert_eq!([taylor(sign), linear(sign)], [[true, false]; 2]);
-    // Kessler's second moment, sigma^2 (x f'' + 2 f') h^2/2, with the derivatives of sigma = 0 where those of f belong.
+    // Kessler's second moment, sigma^2 (x f'' + 2 f') h^2/2, with the derivatives of sigma = 0 where those of
+    // f belong.
     let kessler: Bend = &|h, x, _, c| each(c, x, &|x| -0.5 * h * h * sigma2 * (2.0 * (1.0 - 3.0 * x * x) - 6.0 * x * x));
     assert_eq!([taylor(kessler), linear(kessler)], [[true, false]; 2]);
 }
@@ -159,8 +160,8 @@ fn slips_in_density_and_scores_are_seen() {
     assert!(!wrong.pass && error(&wrong, "score in the start") >= 1e-3, "{wrong:#?}");
 }
 
-/// An implicit scheme with the fluxes of Chang and Cooper, and w as cell i sees it at its left and its right face, by plain elimination;
-/// `open`: what flows to the right of the last cell is lost.
+/// An implicit scheme with the fluxes of Chang and Cooper, and w as cell i sees it at its left and its right
+/// face, by plain elimination; `open`: what flows to the right of the last cell is lost.
 fn implicit(p: &mut Line, h: f64, steps: usize, w: &dyn Fn(&Line, usize) -> [f64; 2], open: bool) {
     let (n, c) = (p.density().len(), h / steps as f64 * D / p.spacing().powi(2));
     let rate = |w: f64| if w == 0.0 { c } else { c * w / w.exp_m1() };

@@ -1,5 +1,5 @@
-//! An image to draw on, with anti-aliased shapes: a pixel takes as much of the colour as the shape covers of it, taken from
-//! its centre's distance to the shape. And its PNG.
+//! An image to draw on, with anti-aliased shapes: a pixel takes as much of the colour as the shape covers of
+//! it, taken from its centre's distance to the shape. And its PNG.
 
 use super::font;
 use crate::{Error, Result};
@@ -32,7 +32,8 @@ pub enum Anchor {
     Right,
 }
 
-/// An image; (0, 0) is the upper left corner, units are pixels, pixel (i, j) has its centre at (i + 1/2, j + 1/2).
+/// An image; (0, 0) is the upper left corner, units are pixels, pixel (i, j) has its centre at (i + 1/2, j +
+/// 1/2).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Canvas {
     width: usize,
@@ -88,7 +89,8 @@ impl Canvas {
         }
     }
 
-    /// A line through points, with round ends and joints, evenly coloured where it meets itself. One point is a dot.
+    /// A line through points, with round ends and joints, evenly coloured where it meets itself. One point is
+    /// a dot.
     pub fn line(&mut self, points: &[[f64; 2]], width: f64, color: Color, alpha: f64) {
         let reach = width / 2.0 + 1.0;
         let bound = |pick: fn(f64, f64) -> f64, from: f64| {

@@ -15,9 +15,9 @@ pub struct Errors {
     pub points: Vec<[f64; 2]>,
 }
 
-/// A line for each method in a panel with logarithmic axes, and a grey line with the slope of each order that is claimed, above the
-/// errors of that order. Errors that are not positive, or are rounding (below 1e-13), have no place there and are left out; a method
-/// without any other stands as exact in the legend.
+/// A line for each method in a panel with logarithmic axes, and a grey line with the slope of each order that
+/// is claimed, above the errors of that order. Errors that are not positive, or are rounding (below 1e-13),
+/// have no place there and are left out; a method without any other stands as exact in the legend.
 pub fn convergence(title: &str, methods: &[Errors]) -> Canvas {
     let (width, height) = (1480.0, 860.0);
     let mut canvas = Canvas::new(width as usize, height as usize);
@@ -49,8 +49,8 @@ pub fn convergence(title: &str, methods: &[Errors]) -> Canvas {
     canvas
 }
 
-/// For each order the ends of a line of that slope over the range of step sizes: twice the largest error of the methods of that order
-/// at the coarsest step, followed down.
+/// For each order the ends of a line of that slope over the range of step sizes: twice the largest error of
+/// the methods of that order at the coarsest step, followed down.
 fn references(all: &[[f64; 2]], methods: &[Errors], shown: impl Fn(&Errors) -> Vec<[f64; 2]>) -> Vec<(f64, [f64; 2], [f64; 2])> {
     let [fine, coarse] = all.iter().fold([f64::INFINITY, 0.0f64], |[a, b], p| [a.min(p[0]), b.max(p[0])]);
     let mut orders: Vec<f64> = methods.iter().map(|m| m.order).filter(|p| p.is_finite()).collect();

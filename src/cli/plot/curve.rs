@@ -6,8 +6,8 @@ use super::canvas::{BLUE, Canvas};
 /// Most points of a drawn line: neighbours are averaged beyond.
 const POINTS: usize = 2000;
 
-/// The loss of every step, pale, and its running mean. y is logarithmic where all running means are positive and far apart.
-/// `steps` and `losses` have the same length; values that are not finite are left out.
+/// The loss of every step, pale, and its running mean. y is logarithmic where all running means are positive
+/// and far apart. `steps` and `losses` have the same length; values that are not finite are left out.
 pub fn loss_curve(steps: &[f64], losses: &[f64]) -> Canvas {
     let (width, height) = (1480.0, 560.0);
     let mut canvas = Canvas::new(width as usize, height as usize);

@@ -8,8 +8,9 @@ use ndarray::ArrayView2;
 /// Cells of the density along a side.
 const CELLS: usize = 160;
 
-/// Arrows of the score at `at`, `[m, 2]`, over the density of `points`, `[n, d]` (first two coordinates), inside `window`.
-/// Lengths are compressed, |s|^(1/2), so that the weak field near the modes is seen beside the strong one far away.
+/// Arrows of the score at `at`, `[m, 2]`, over the density of `points`, `[n, d]` (first two coordinates),
+/// inside `window`. Lengths are compressed, |s|^(1/2), so that the weak field near the modes is seen beside
+/// the strong one far away.
 pub fn score_field(window: [[f64; 2]; 2], points: ArrayView2<f64>, at: ArrayView2<f64>, score: ArrayView2<f64>, title: &str) -> Canvas {
     let (mut canvas, [axes]) = panels::<1>(window);
     axes.frame(&mut canvas);

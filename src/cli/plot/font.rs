@@ -1,8 +1,9 @@
 //! A stroke font of our own, so that pictures have text on machines without any font.
 //!
-//! A glyph is a few pen strokes. A stroke is a list of points `xy`, two digits each: x from the left edge, y from the bottom,
-//! with the baseline at 2, small letters up to 6, capitals up to 8. Corners inside a stroke are rounded when it is drawn; a
-//! corner that must stay sharp ends one stroke and begins the next. A stroke of one point is a dot.
+//! A glyph is a few pen strokes. A stroke is a list of points `xy`, two digits each: x from the left edge, y
+//! from the bottom, with the baseline at 2, small letters up to 6, capitals up to 8. Corners inside a stroke
+//! are rounded when it is drawn; a corner that must stay sharp ends one stroke and begins the next. A stroke
+//! of one point is a dot.
 
 /// Height of capitals above the baseline, in units of the grid.
 pub const CAP: f64 = 6.0;

@@ -13,8 +13,8 @@ const APART: usize = 28;
 /// Height of the line of text above.
 const HEAD: usize = 64;
 
-/// Pairs of a sample and, to its right on grey, its nearest training image; `columns` pairs a row. `samples` and `nearest`:
-/// `[n, height * width]`, row-major images; of `nearest` there may be fewer rows, or none.
+/// Pairs of a sample and, to its right on grey, its nearest training image; `columns` pairs a row. `samples`
+/// and `nearest`: `[n, height * width]`, row-major images; of `nearest` there may be fewer rows, or none.
 pub fn image_grid(samples: ArrayView2<f64>, nearest: ArrayView2<f64>, shape: ImageShape, columns: usize) -> Canvas {
     let n = samples.nrows();
     let columns = columns.clamp(1, n.max(1));

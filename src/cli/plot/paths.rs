@@ -4,8 +4,9 @@ use super::canvas::{BLUE, Canvas, MUTED, ORANGE};
 use super::scatter::{panels, window};
 use ndarray::{Array2, ArrayView1, ArrayView3, Axis};
 
-/// Forward paths from data to noise and backward paths from noise to samples, both `[steps, n, d]`, d >= 2 (the first two
-/// coordinates are shown), in two panels with the same axes. Data and samples are coloured, noise is grey.
+/// Forward paths from data to noise and backward paths from noise to samples, both `[steps, n, d]`, d >= 2
+/// (the first two coordinates are shown), in two panels with the same axes. Data and samples are coloured,
+/// noise is grey.
 pub fn trajectories(forward: ArrayView3<f64>, backward: ArrayView3<f64>) -> Canvas {
     // The window shows every point of both.
     let coordinates: Vec<f64> =

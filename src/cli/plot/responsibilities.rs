@@ -8,8 +8,9 @@ use ndarray::ArrayView2;
 const POINTS: usize = 1200;
 const COMPONENTS: usize = 40;
 
-/// `r`, [n, k]: a row for each component, the heaviest first, a column for each point, sorted by the component that explains it
-/// best and how well; the darker, the more. Clusters that are apart make blocks, those that overlap make smears beneath each other.
+/// `r`, [n, k]: a row for each component, the heaviest first, a column for each point, sorted by the
+/// component that explains it best and how well; the darker, the more. Clusters that are apart make blocks,
+/// those that overlap make smears beneath each other.
 pub fn responsibilities(r: ArrayView2<f64>) -> Canvas {
     let (n, k) = r.dim();
     let mass: Vec<f64> = r.columns().into_iter().map(|c| c.sum()).collect();

@@ -11,8 +11,8 @@ pub(super) const ROOM: [f64; 4] = [88.0, 64.0, 24.0, 56.0];
 /// Most points drawn in a panel.
 const MOST: usize = 10_000;
 
-/// A square window around the first two coordinates of `points`, `[n, d]`, d >= 2: what pictures in the plane show.
-/// Values that are not finite are left out.
+/// A square window around the first two coordinates of `points`, `[n, d]`, d >= 2: what pictures in the plane
+/// show. Values that are not finite are left out.
 pub fn window(points: ArrayView2<f64>) -> [[f64; 2]; 2] {
     let range = |axis: usize| {
         let finite = points.column(axis).into_iter().copied().filter(|v| v.is_finite());
@@ -52,7 +52,8 @@ fn scatter(canvas: &mut Canvas, axes: &Axes, points: ArrayView2<f64>, color: Col
     outside
 }
 
-/// Data and samples, `[n, d]` with d >= 2 (the first two coordinates are shown), in two panels with the same axes.
+/// Data and samples, `[n, d]` with d >= 2 (the first two coordinates are shown), in two panels with the same
+/// axes.
 pub fn samples_beside_data(data: ArrayView2<f64>, samples: ArrayView2<f64>) -> Canvas {
     let (mut canvas, [left, right]) = panels::<2>(window(data));
     for (axes, points, color, name) in [(left, data, BLUE, "data"), (right, samples, ORANGE, "samples")] {

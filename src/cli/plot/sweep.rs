@@ -13,8 +13,8 @@ pub struct Curve {
     pub points: Vec<[f64; 4]>,
 }
 
-/// A line for each method through its medians, with bars for the intervals, in a panel with logarithmic axes. What is not positive and
-/// finite has no place there and is left out.
+/// A line for each method through its medians, with bars for the intervals, in a panel with logarithmic axes.
+/// What is not positive and finite has no place there and is left out.
 pub fn sweep(title: &str, axis: &str, curves: &[Curve]) -> Canvas {
     let (width, height) = (1480.0, 860.0);
     let mut canvas = Canvas::new(width as usize, height as usize);

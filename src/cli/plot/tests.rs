@@ -35,7 +35,8 @@ fn samples_stand_beside_data_on_the_same_axes() {
     let picture = samples_beside_data(data.view(), samples.view());
     assert!(count(&picture, BLUE) > 500 && count(&picture, ORANGE) > 500);
     assert_eq!(picture, samples_beside_data(data.view(), samples.view()));
-    // Points that are nowhere, or far away, neither break the picture nor move its window, which is the data's.
+    // Points that are nowhere, or far away, neither break the picture nor move its window, which is the
+    // data's.
     samples[[0, 0]] = f64::NAN;
     samples[[1, 0]] = 1e30;
     let with_strays = samples_beside_data(data.view(), samples.view());

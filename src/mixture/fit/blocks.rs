@@ -9,8 +9,8 @@ pub const BLOCK: usize = 16;
 /// Points of a block.
 pub const BLOCK_POINTS: usize = BLOCK * W;
 
-/// n points in d dimensions: group g holds points 16 g .. 16 g + 15 as `[d][W]`. The lanes of the last group beyond n repeat
-/// its first point; whoever sums over points leaves them out.
+/// n points in d dimensions: group g holds points 16 g .. 16 g + 15 as `[d][W]`. The lanes of the last group
+/// beyond n repeat its first point; whoever sums over points leaves them out.
 pub struct Blocks {
     pub n: usize,
     pub d: usize,
@@ -59,8 +59,9 @@ impl Blocks {
         (mean, covariance)
     }
 
-    /// Points of one parallel chunk, so that the accumulators of `width` numbers that each chunk keeps stay below 128 MiB in
-    /// all: a multiple of a block that depends on the problem alone, never on the number of threads.
+    /// Points of one parallel chunk, so that the accumulators of `width` numbers that each chunk keeps stay
+    /// below 128 MiB in all: a multiple of a block that depends on the problem alone, never on the number of
+    /// threads.
     pub fn chunk_points(&self, width: usize) -> usize {
         let chunks = (1 << 24) / width.max(1);
         self.n.div_ceil(chunks.max(1)).max(512).next_multiple_of(BLOCK_POINTS)

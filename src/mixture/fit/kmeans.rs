@@ -1,5 +1,5 @@
-//! k-means: where expectation-maximisation starts. Seeding by greedy k-means++ (Arthur and Vassilvitskii 2007, section 4),
-//! then Lloyd's iteration.
+//! k-means: where expectation-maximisation starts. Seeding by greedy k-means++ (Arthur and Vassilvitskii
+//! 2007, section 4), then Lloyd's iteration.
 
 use super::blocks::Blocks;
 use crate::Real;
@@ -21,7 +21,8 @@ pub fn kmeans(blocks: &Blocks, k: usize, stream: &mut Stream) -> Vec<u32> {
         let round = assign(blocks, &centres, &mut labels);
         let empty = round.count.iter().position(|c| *c == 0.0);
         match empty {
-            // An empty cluster starts again at the point that is farthest from its centre; each may do so once.
+            // An empty cluster starts again at the point that is farthest from its centre; each may do so
+            // once.
             Some(c) if !taken[c] => {
                 taken[c] = true;
                 centres[c] = blocks.point(round.farthest.1);
@@ -41,8 +42,8 @@ pub fn kmeans(blocks: &Blocks, k: usize, stream: &mut Stream) -> Vec<u32> {
     labels
 }
 
-/// Centres drawn with probability proportional to the squared distance from those drawn before; of a few candidates the one
-/// that leaves the least sum of squared distances is kept.
+/// Centres drawn with probability proportional to the squared distance from those drawn before; of a few
+/// candidates the one that leaves the least sum of squared distances is kept.
 fn seed(blocks: &Blocks, k: usize, stream: &mut Stream) -> Vec<Vec<f64>> {
     let candidates = 2 + (k as f64).ln() as usize;
     let mut nearest = vec![f64::INFINITY; blocks.n];

@@ -1,8 +1,8 @@
-//! Expectation-maximisation on minibatches (Cappe and Moulines 2009, "online EM"): after batch t the sufficient statistics are
-//! (1 - g_t) of what they were and g_t of the batch's, g_t = (t + 2)^(-0.7).
+//! Expectation-maximisation on minibatches (Cappe and Moulines 2009, "online EM"): after batch t the
+//! sufficient statistics are (1 - g_t) of what they were and g_t of the batch's, g_t = (t + 2)^(-0.7).
 //!
-//! A mixture *is* its sufficient statistics (weight, weight x mean, weight x second moment), so the average is taken of mixtures:
-//! it is what matches the moments of the two, component by component.
+//! A mixture *is* its sufficient statistics (weight, weight x mean, weight x second moment), so the average
+//! is taken of mixtures: it is what matches the moments of the two, component by component.
 
 use super::blocks::Blocks;
 use super::em::Em;
@@ -20,8 +20,8 @@ const SEEDS: usize = 4;
 /// Exponent of the step sizes: between 1/2 and 1 for convergence.
 const FORGETTING: f64 = 0.7;
 
-/// How data are cut: batch b holds the groups b, b + B, b + 2 B, ... of [`W`](crate::simd::W) points, so that sorted data give
-/// batches like the whole.
+/// How data are cut: batch b holds the groups b, b + B, b + 2 B, ... of [`W`](crate::simd::W) points, so that
+/// sorted data give batches like the whole.
 #[derive(Clone, Copy)]
 pub struct Batches {
     count: usize,
@@ -61,8 +61,8 @@ impl Batches {
     }
 }
 
-/// The mixture whose component k has the weight and the first two moments of (1 - `g`) component k of `old` + `g` component k of
-/// `new`; of low rank as near to that as the rank allows.
+/// The mixture whose component k has the weight and the first two moments of (1 - `g`) component k of
+/// `old` + `g` component k of `new`; of low rank as near to that as the rank allows.
 fn blend(old: &Mixture, new: &Mixture, g: f64) -> Result<Mixture> {
     let (k, d) = (old.components(), old.dim());
     let weights = &old.weights() * (1.0 - g) + &new.weights() * g;

@@ -1,26 +1,26 @@
 //! Finding a mixture from data.
 
 mod blocks;
+mod choose_group;
 mod em;
 mod kmeans;
-mod low_rank;
-mod metric;
+mod low_rank_step;
 mod minibatch;
 mod options;
 mod orbit;
+mod refit_weights;
 mod scatter;
 mod statistics;
-mod symmetry;
 #[cfg(test)]
 mod tests;
-mod weights;
+mod within_cluster;
 
+pub use choose_group::{GroupFit, GroupTrial, fit_group};
 pub use em::{Em, em_step};
 pub use options::{Count, Criterion, FitOptions};
 pub use orbit::Symmetry;
+pub use refit_weights::refit_weights;
 pub use statistics::Statistics;
-pub use symmetry::{GroupFit, GroupTrial, fit_group};
-pub use weights::refit_weights;
 
 use super::{CovarianceKind, Covariances, Mixture};
 use crate::linalg::Cholesky;
@@ -73,12 +73,13 @@ pub struct Fit {
     pub notes: Vec<String>,
 }
 
-/// Fits a mixture to the rows of `x`, [n, d]: from each of several k-means clusterings, expectation-maximisation up to a local
-/// maximum of the likelihood; the highest is kept. The result is a function of the data and the options.
+/// Fits a mixture to the rows of `x`, [n, d]: from each of several k-means clusterings,
+/// expectation-maximisation up to a local maximum of the likelihood; the highest is kept. The result is a
+/// function of the data and the options.
 ///
 /// # Errors
-/// `Shape` for empty data; `Invalid` for numbers that are not finite, for options out of range, for more components than
-/// different points, for data without any variance.
+/// `Shape` for empty data; `Invalid` for numbers that are not finite, for options out of range, for more
+/// components than different points, for data without any variance.
 pub fn fit(x: ArrayView2<f64>, options: &FitOptions) -> Result<Fit> {
     let fitter = Fitter::new(x, options)?;
     let best = match options.components {
@@ -122,8 +123,8 @@ struct Fitter<'a> {
     batches: Option<Batches>,
     /// The part of the data that starts are looked for in, where that is not all.
     seeds: Option<(Array2<f64>, Em)>,
-    /// The seeds' points in coordinates in which their covariance is the identity (only its diagonal, where components have no more);
-    /// none where only the given coordinates make sense.
+    /// The seeds' points in coordinates in which their covariance is the identity (only its diagonal, where
+    /// components have no more); none where only the given coordinates make sense.
     whitened: Option<Array2<f64>>,
     floor: Vec<f64>,
     distinct: usize,
@@ -190,12 +191,13 @@ impl<'a> Fitter<'a> {
         Ok(Fitter { options, x, em, batches, seeds, whitened, floor, distinct, notes })
     }
 
-    /// The best of several starts with `k` components, each from the clusters of a k-means run: their own weights, means and
-    /// covariances. A tied covariance above all must start from what is within clusters; from anything near the data's total
-    /// covariance all responsibilities are alike, the means fall together, and they stay together.
+    /// The best of several starts with `k` components, each from the clusters of a k-means run: their own
+    /// weights, means and covariances. A tied covariance above all must start from what is within clusters;
+    /// from anything near the data's total covariance all responsibilities are alike, the means fall
+    /// together, and they stay together.
     ///
-    /// k-means finds round clusters. Every other start sees the data in coordinates in which clusters that are long and side
-    /// by side are round, too.
+    /// k-means finds round clusters. Every other start sees the data in coordinates in which clusters that
+    /// are long and side by side are round, too.
     ///
     /// Orbits start from k-means with the distance between orbits, which only the given coordinates have.
     fn best_of(&self, k: usize) -> Result<Run> {
@@ -231,11 +233,11 @@ impl<'a> Fitter<'a> {
         best.ok_or_else(|| Error::invalid("mixture fit: restarts", ">= 1", 0))
     }
 
-    /// The whitened data in the coordinates of [`metric::within`], where components may turn.
+    /// The whitened data in the coordinates of [`within_cluster::coordinates`], where components may turn.
     fn rounded(&self, whitened: &Array2<f64>, k: usize, stream: &mut Stream) -> Result<Blocks> {
         match self.options.kind {
             CovarianceKind::Full | CovarianceKind::Tied => {
-                let a = metric::within(whitened.view(), k, stream);
+                let a = within_cluster::coordinates(whitened.view(), k, stream);
                 Blocks::new(whitened.dot(&a.t()).view())
             }
             _ => Blocks::new(whitened.view()),
@@ -276,8 +278,8 @@ impl<'a> Fitter<'a> {
         Ok(run)
     }
 
-    /// Component `c` anew: at the point that the mixture explains worst, as wide as the average component, with the weight of
-    /// one point.
+    /// Component `c` anew: at the point that the mixture explains worst, as wide as the average component,
+    /// with the weight of one point.
     fn revive(&self, mixture: &Mixture, c: usize, worst: usize) -> Result<Mixture> {
         let mut means = mixture.means().to_owned();
         means.row_mut(c).assign(&Array1::from(self.em.blocks.point(worst)));

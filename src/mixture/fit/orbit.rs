@@ -1,9 +1,10 @@
-//! Orbit-tied expectation-maximisation (method.md, eq. 14): the components come in orbits g m_k, g C_k g^T of a finite group,
-//! each orbit with one mean and one covariance to be found, and a weight for every element, or one for all.
+//! Orbit-tied expectation-maximisation (method.md, eq. 14): the components come in orbits g m_k, g C_k g^T of
+//! a finite group, each orbit with one mean and one covariance to be found, and a weight for every element,
+//! or one for all.
 
 use super::super::{CovarianceKind, Covariances, Group, Mixture};
 use super::em::{EMPTY, Em};
-use super::low_rank;
+use super::low_rank_step;
 use super::statistics::Statistics;
 use crate::par;
 use crate::rng::Stream;
@@ -13,31 +14,35 @@ use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, Axis};
 /// Rounds of Lloyd's iteration at most.
 const ROUNDS: usize = 60;
 
-/// Components tied along the orbits of a group. Component k |G| + g of such a mixture is the image of orbit k under element g.
+/// Components tied along the orbits of a group. Component k |G| + g of such a mixture is the image of orbit k
+/// under element g.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Symmetry {
     /// The group.
     pub group: Group,
-    /// Whether the elements of an orbit have one weight (the law is invariant) or each its own (only its geometry is).
+    /// Whether the elements of an orbit have one weight (the law is invariant) or each its own (only its
+    /// geometry is).
     pub exact: bool,
 }
 
 impl Symmetry {
-    /// Free parameters of `k` orbits in `d` dimensions: means and covariances of one component each, and the weights.
+    /// Free parameters of `k` orbits in `d` dimensions: means and covariances of one component each, and the
+    /// weights.
     pub fn parameters(&self, kind: CovarianceKind, k: usize, d: usize) -> usize {
         kind.parameters(k, d) - self.averaged_away(kind) + if self.exact { 0 } else { k * self.group.order() - k }
     }
 
-    /// Numbers of the covariance that are not free: a tied one is its average over the group, and has as many as commute with
-    /// it. That of an orbit belongs to its first component alone and takes any value; the others' are its images.
+    /// Numbers of the covariance that are not free: a tied one is its average over the group, and has as many
+    /// as commute with it. That of an orbit belongs to its first component alone and takes any value; the
+    /// others' are its images.
     pub(super) fn averaged_away(&self, kind: CovarianceKind) -> usize {
         let d = self.group.dim();
         if kind == CovarianceKind::Tied { d * (d + 1) / 2 - self.group.invariant_dimension() } else { 0 }
     }
 
     /// # Errors
-    /// `Shape` if the group acts on points of another dimension than `d`; `Invalid` for diagonal covariances and a group that
-    /// turns their axes.
+    /// `Shape` if the group acts on points of another dimension than `d`; `Invalid` for diagonal covariances
+    /// and a group that turns their axes.
     pub(super) fn check(&self, kind: CovarianceKind, d: usize) -> Result<()> {
         if self.group.dim() != d {
             return Err(Error::shape("mixture fit: group", format!("one of {d} coordinates"), &[&[self.group.dim()]]));
@@ -49,7 +54,8 @@ impl Symmetry {
         Ok(())
     }
 
-    /// The mixture whose orbits have these means, [k, d], and covariances, and whose components have these weights, [k |G|].
+    /// The mixture whose orbits have these means, [k, d], and covariances, and whose components have these
+    /// weights, [k |G|].
     pub(super) fn expand(&self, weights: Array1<f64>, means: ArrayView2<f64>, covariances: &Covariances) -> Result<Mixture> {
         let (elements, (k, d)) = (self.group.elements(), means.dim());
         let order = elements.len();
@@ -100,8 +106,8 @@ impl Symmetry {
 }
 
 impl Em {
-    /// The new parameters of a mixture that is tied along orbits: what [`Em::maximise`] does with the sums of a component is
-    /// done with those of an orbit, each carried back by g^-1.
+    /// The new parameters of a mixture that is tied along orbits: what [`Em::maximise`] does with the sums of
+    /// a component is done with those of an orbit, each carried back by g^-1.
     pub(super) fn maximise_orbits(&self, sums: &Statistics, old: &Mixture, symmetry: &Symmetry, floor: &[f64]) -> Result<Mixture> {
         let (d, order) = (old.dim(), symmetry.group.order());
         let orbits = old.components() / order;
@@ -159,10 +165,12 @@ impl Em {
                 Covariances::Full(out)
             }
             Covariances::Tied(c) => {
-                // What is within the components, in the mean over the group: the one covariance must be every element's own.
+                // What is within the components, in the mean over the group: the one covariance must be every
+                // element's own.
                 let all = symmetry.expand(weights.clone(), means.view(), &Covariances::Tied(c.clone()))?;
                 let (mean, total) = self.moments();
-                // sum_i E r_i (x - m_i)(x - m_i)^T about the mean of the data; the mean of a tied component is not that of its own points.
+                // sum_i E r_i (x - m_i)(x - m_i)^T about the mean of the data; the mean of a tied component
+                // is not that of its own points.
                 let n = self.blocks.n as f64;
                 let share: Array1<f64> = sums.mass.iter().map(|m| m / n).collect();
                 let v = &all.means() - mean;
@@ -194,7 +202,14 @@ impl Em {
                         square += length;
                     }
                     let of = (product / mass[k], square / mass[k]);
-                    let (next, v) = low_rank::step(of.0.view(), of.1, moved.row(k), sums.directions(base(k)), noises[k], mean_floor)?;
+                    let (next, v) = low_rank_step::step(
+                        of.0.view(),
+                        of.1,
+                        moved.row(k),
+                        sums.directions.index_axis(Axis(0), base(k)),
+                        noises[k],
+                        mean_floor,
+                    )?;
                     to.assign(&next);
                     noises[k] = v;
                 }
@@ -219,7 +234,7 @@ impl Em {
         let count = k * symmetry.group.order();
         let weights = Array1::from_elem(count, 1.0 / count as f64);
         // The sums are taken about the origin, which every element leaves where it is.
-        let (alike, rounds) = low_rank::beginning(kind, k, total.view())?;
+        let (alike, rounds) = low_rank_step::beginning(kind, k, total.view())?;
         let mut mixture = symmetry.expand(weights, Array2::zeros((k, d)).view(), &alike)?;
         for _ in 0..rounds {
             mixture = self.maximise_orbits(&self.label(labels, &mixture, Some(symmetry))?, &mixture, symmetry, floor)?;
@@ -228,8 +243,8 @@ impl Em {
     }
 }
 
-/// k-means on orbits: of each point the cluster k |G| + g, where g^-1 x is nearest to centre k. Seeding by k-means++ with the
-/// distance between orbits.
+/// k-means on orbits: of each point the cluster k |G| + g, where g^-1 x is nearest to centre k. Seeding by
+/// k-means++ with the distance between orbits.
 pub(super) fn kmeans(x: ArrayView2<f64>, k: usize, symmetry: &Symmetry, stream: &mut Stream) -> Vec<u32> {
     let (n, d) = x.dim();
     let order = symmetry.group.order();
@@ -280,7 +295,6 @@ pub(super) fn kmeans(x: ArrayView2<f64>, k: usize, symmetry: &Symmetry, stream: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::symmetric_eigen;
     use crate::mixture::{Count, Draw, FitOptions, fit};
     use crate::rng::Purpose;
     use ndarray::array;
@@ -306,7 +320,8 @@ mod tests {
         assert_eq!(law.covariance(2), law.covariance(0));
     }
 
-    /// The likelihood never falls, the ties hold to rounding, and with the trivial group the steps are those of plain EM.
+    /// The likelihood never falls, the ties hold to rounding, and with the trivial group the steps are those
+    /// of plain EM.
     #[test]
     fn the_likelihood_rises_and_the_ties_hold() {
         let (_, x) = near_c4(500, 1);
@@ -344,8 +359,8 @@ mod tests {
         }
     }
 
-    /// From 100 points the tied fit is nearer to the truth than the untied one, and its weights are those of the data, where
-    /// exact symmetry makes them equal.
+    /// From 100 points the tied fit is nearer to the truth than the untied one, and its weights are those of
+    /// the data, where exact symmetry makes them equal.
     #[test]
     fn ties_make_up_for_few_points() {
         let mut better = 0;
@@ -368,72 +383,5 @@ mod tests {
         }
         // Were both as good, 10 of 10 would be a chance of 1e-3.
         assert_eq!(better, 10);
-    }
-
-    /// Free numbers of an averaged covariance, by brute force: the rank of the average over the group on symmetric matrices.
-    fn rank_of_average(group: &Group) -> usize {
-        let d = group.dim();
-        let images: Vec<f64> = (0..d)
-            .flat_map(|i| (0..=i).map(move |j| (i, j)))
-            .flat_map(|(i, j)| {
-                let mut unit = Array2::<f64>::zeros((d, d));
-                unit[[i, j]] += 1.0;
-                unit[[j, i]] += 1.0;
-                group.average(unit.view())
-            })
-            .collect();
-        let images = Array2::from_shape_vec((d * (d + 1) / 2, d * d), images).unwrap();
-        symmetric_eigen(images.dot(&images.t()).view()).unwrap().values.iter().filter(|v| **v > 1e-9).count()
-    }
-
-    /// In the plane: a turn leaves multiples of the identity, a mirror two numbers. Beyond, what the rank says.
-    #[test]
-    fn parameters_are_those_that_a_fit_can_move() {
-        for (name, free) in [("none", 5), ("c2", 6), ("c3", 5), ("c4", 6), ("d2", 7), ("d4", 10), ("negation", 6)] {
-            let parameters = symmetry(name, false).parameters(CovarianceKind::Tied, 1, 2);
-            assert_eq!(parameters, free, "{name}: {parameters} counted, {free} free");
-        }
-        // A mirror whose axis is no coordinate axis.
-        let (s, c) = 0.7f64.sin_cos();
-        let mirror = array![[c, s, 0.0], [s, -c, 0.0], [0.0, 0.0, 1.0]];
-        let groups = [
-            Group::named("c3", 3, None),
-            Group::named("d5", 4, None),
-            Group::named("signs", 3, None),
-            Group::named("permutations", 4, None),
-            Group::named("permutations+signs", 3, None),
-            Group::named("shifts", 6, None),
-            Group::named("quarter-turns", 9, Some((3, 3))),
-            Group::named("mirror+quarter-turns", 9, Some((3, 3))),
-            Group::named("translations", 6, Some((2, 3))),
-            Group::from_matrices("tilted", 3, &[mirror.view()]),
-        ];
-        for group in groups.map(Result::unwrap) {
-            let (d, free) = (group.dim(), rank_of_average(&group));
-            let name = group.name().to_owned();
-            let tie = Symmetry { group, exact: true };
-            assert_eq!(tie.parameters(CovarianceKind::Tied, 2, d), 1 + 2 * d + free, "{name}");
-            // What belongs to one orbit alone is not averaged: every number of it is free.
-            for kind in CovarianceKind::ALL.into_iter().filter(|kind| *kind != CovarianceKind::Tied) {
-                assert_eq!(tie.parameters(kind, 2, d), kind.parameters(2, d), "{name} {}", kind.name());
-            }
-        }
-    }
-
-    /// BIC counts what the fit can move, and its warning of too few points does, too.
-    #[test]
-    fn bic_counts_the_free_numbers_of_a_tied_covariance() {
-        let (_, x) = near_c4(300, 1);
-        let options = FitOptions {
-            kind: CovarianceKind::Tied,
-            components: Count::Fixed(1),
-            symmetry: Some(symmetry("c4", false)),
-            ..FitOptions::default()
-        };
-        let found = fit(x.view(), &options).unwrap();
-        let counted = (found.bic + 600.0 * found.log_likelihood.last().unwrap()) / 300f64.ln();
-        assert!((counted - 6.0).abs() <= 1e-9, "{counted} parameters");
-        let few = fit(x.slice(ndarray::s![..4, ..]), &FitOptions { components: Count::Fixed(2), ..options }).unwrap();
-        assert!(few.notes.iter().any(|n| n.contains("fewer points than their 3 parameters")), "{:?}", few.notes);
     }
 }

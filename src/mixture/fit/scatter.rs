@@ -4,7 +4,8 @@ use crate::Real;
 use crate::simd::W;
 use ndarray::Array2;
 
-/// A tile of the matrix: ROWS x COLUMNS entries, each summed in L lanes, which is what the vector registers hold.
+/// A tile of the matrix: ROWS x COLUMNS entries, each summed in L lanes, which is what the vector registers
+/// hold.
 const ROWS: usize = 4;
 const COLUMNS: usize = 2;
 const L: usize = 8;
@@ -54,7 +55,8 @@ fn tile<const FMA: bool>(u: &[[f64; W]], stride: usize, a: usize, b: usize) -> [
             }
         }
     }
-    // Only the finished sums of lanes are added across: were it one expression, the compiler would shuffle inside the loop.
+    // Only the finished sums of lanes are added across: were it one expression, the compiler would shuffle
+    // inside the loop.
     let sums = std::hint::black_box(sums);
     let mut out = [0.0; TILE];
     for r in 0..ROWS {

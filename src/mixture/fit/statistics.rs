@@ -1,14 +1,16 @@
-//! The E step of expectation-maximisation: what the M step needs to know of all points, and the pass that sums it up.
+//! The E step of expectation-maximisation: what the M step needs to know of all points, and the pass that
+//! sums it up.
 
 use super::super::{CovarianceKind, Evaluator};
 use super::blocks::{BLOCK, Chunk};
 use super::scatter;
 use crate::Real;
 use crate::simd::{self, Kernel, W};
-use ndarray::{Array2, ArrayView1, ArrayView2};
+use ndarray::{Array2, Array3, ArrayView1};
 
-/// The sufficient statistics of n points under a mixture, sums over the points i with the responsibilities r_ik and the residuals
-/// v = x_i - m_k about the means of that mixture: the result of [`Em::e_step`](super::Em::e_step).
+/// The sufficient statistics of n points under a mixture, sums over the points i with the responsibilities
+/// r_ik and the residuals v = x_i - m_k about the means of that mixture: the result of
+/// [`Em::e_step`](super::Em::e_step).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statistics {
     pub(super) kind: CovarianceKind,
@@ -17,11 +19,11 @@ pub struct Statistics {
     pub(super) mass: Vec<f64>,
     /// sum r v, [k, d].
     pub(super) first: Vec<f64>,
-    /// sum r |v|^2, `[k]`; sum r v_j^2, [k, d]; sum r v v^T in tiles; nothing where the covariance is tied; sum r |v|^2 and
-    /// sum r (P v) v^T, [q, d], of low rank.
+    /// sum r |v|^2, `[k]`; sum r v_j^2, [k, d]; sum r v v^T in tiles; nothing where the covariance is tied;
+    /// sum r |v|^2 and sum r (P v) v^T, [q, d], of low rank.
     pub(super) second: Vec<f64>,
-    /// P_k, [k, q, d], of low rank.
-    pub(super) directions: Vec<f64>,
+    /// P_k, [k, q, d]; q = 0 but for low rank.
+    pub(super) directions: Array3<f64>,
     /// sum ln pi.
     pub(super) total: f64,
     /// The least ln pi, and the point that has it.
@@ -48,7 +50,7 @@ impl Statistics {
             mass: vec![0.0; k],
             first: vec![0.0; k * d],
             second: vec![0.0; k * second_len(kind, d)],
-            directions: Vec::new(),
+            directions: Array3::zeros((k, 0, d)),
             total: 0.0,
             worst: (f64::INFINITY, 0),
         }
@@ -64,22 +66,20 @@ impl Statistics {
         self.total / self.n as f64
     }
 
-    /// n_k = sum_i r_ik: how many points component k explains.
-    ///
-    /// # Panics
-    /// For a k that is no component; so the next three.
-    pub fn mass(&self, k: usize) -> f64 {
-        self.mass[k]
+    /// n_k = sum_i r_ik, `[k]`: how many points each component explains.
+    pub fn mass(&self) -> ArrayView1<'_, f64> {
+        ArrayView1::from(&self.mass)
     }
 
-    /// sum_i r_ik v, `[d]`.
+    /// sum_i r_ik v of component k < [`Statistics::components`], `[d]`; for another k it panics as an index
+    /// does, as the next two.
     pub fn first(&self, k: usize) -> ArrayView1<'_, f64> {
         ArrayView1::from(&self.first[k * self.d..(k + 1) * self.d])
     }
 
-    /// sum_i r_ik v v^T, [d, d], of full covariances; its diagonal, with zeros beside it, of diagonal ones; [[sum_i r_ik |v|^2]] of
-    /// spherical ones; [0, 0] of the others: tied ones need the masses and the data's covariance alone, those of low rank
-    /// [`Statistics::along`].
+    /// sum_i r_ik v v^T, [d, d], of full covariances; its diagonal, with zeros beside it, of diagonal ones;
+    /// [[sum_i r_ik |v|^2]] of spherical ones; [0, 0] of the others: tied ones need the masses and the data's
+    /// covariance alone, those of low rank [`Statistics::along`].
     pub fn second(&self, k: usize) -> Array2<f64> {
         let len = second_len(self.kind, self.d);
         let of = &self.second[k * len..(k + 1) * len];
@@ -90,19 +90,18 @@ impl Statistics {
         }
     }
 
-    /// Of low rank: sum_i r_ik (P v) v^T, [q, d], along the rows of the component's directions P, and sum_i r_ik |v|^2. P are the
-    /// loadings; where those do not span q dimensions, the missing ones are replaced. No rows and 0 of the other kinds.
+    /// Of low rank: sum_i r_ik (P v) v^T, [q, d], along the rows of the component's directions P, and sum_i
+    /// r_ik |v|^2. P are the loadings; where those do not span q dimensions, the missing ones are replaced.
+    /// No rows and 0 of the other kinds.
     pub fn along(&self, k: usize) -> (Array2<f64>, f64) {
-        let CovarianceKind::LowRank(q) = self.kind else { return (Array2::zeros((0, self.d)), 0.0) };
-        let of = &self.second[k * (1 + q * self.d)..][..1 + q * self.d];
-        (Array2::from_shape_fn((q, self.d), |(i, j)| of[1 + i * self.d + j]), of[0])
-    }
-
-    /// P of component k, [q, d].
-    pub(super) fn directions(&self, k: usize) -> ArrayView2<'_, f64> {
-        let CovarianceKind::LowRank(q) = self.kind else { return ArrayView2::from(&[[]; 0]) };
-        let of = &self.directions[k * q * self.d..][..q * self.d];
-        ArrayView2::from_shape((q, self.d), of).unwrap_or_else(|_| ArrayView2::from(&[[]; 0]))
+        let (_, q, d) = self.directions.dim();
+        match (self.kind, second_len(self.kind, d)) {
+            (CovarianceKind::LowRank(_), len) => {
+                let of = &self.second[k * len..(k + 1) * len];
+                (Array2::from_shape_fn((q, d), |(i, j)| of[1 + i * d + j]), of[0])
+            }
+            _ => (Array2::zeros((0, d)), 0.0),
+        }
     }
 
     pub(super) fn add(&mut self, other: &Self) {

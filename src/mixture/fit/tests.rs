@@ -1,7 +1,10 @@
 //! What a fit must find, and what it must say where there is nothing to find.
 
 use super::*;
-use crate::mixture::Draw;
+use crate::data::law::{self, Law};
+use crate::linalg::symmetric_eigen;
+use crate::mixture::{Draw, Group};
+use approx::assert_abs_diff_eq;
 use ndarray::{Array3, array};
 
 fn options(kind: CovarianceKind, components: Count) -> FitOptions {
@@ -34,6 +37,30 @@ fn bic_finds_four_modes() {
             w.sort_by(f64::total_cmp);
             assert!(w.iter().zip([0.1, 0.2, 0.3, 0.4]).all(|(w, e)| (w - e).abs() <= 0.062), "{w:?}");
         }
+    }
+}
+
+/// BIC = p ln n - 2 n (mean log-likelihood) with p counted by hand: for k = 2 components in d = 3 dimensions
+/// a weight, six means, and the covariances' own numbers.
+#[test]
+fn bic_counts_each_parameter_once() {
+    let (n, d) = (1000, 3);
+    let mut x = vec![0.0; n * d];
+    Stream::new(4, Purpose::Test, 0, 0).fill_normal(&mut x);
+    let x = Array2::from_shape_fn((n, d), |(i, j)| x[i * d + j] + if i % 3 == 0 { 3.0 } else { 0.0 });
+    for (kind, own) in [
+        (CovarianceKind::Spherical, 2),
+        (CovarianceKind::Diagonal, 2 * 3),
+        (CovarianceKind::Full, 2 * 6),
+        (CovarianceKind::Tied, 6),
+        (CovarianceKind::LowRank(1), 2 * (3 + 1)),
+        // Two loadings may be turned in their plane: 6 numbers, one of them free to choose.
+        (CovarianceKind::LowRank(2), 2 * (6 - 1 + 1)),
+    ] {
+        let found = fit(x.view(), &options(kind, Count::Fixed(2))).unwrap();
+        let log_likelihood = found.mixture.log_density(x.view()).unwrap().sum();
+        let parameters = (found.bic + 2.0 * log_likelihood) / (n as f64).ln();
+        assert_abs_diff_eq!(parameters, f64::from(1 + 6 + own), epsilon = 1e-6);
     }
 }
 
@@ -72,8 +99,8 @@ fn a_known_mixture_is_recovered() {
     }
 }
 
-/// Long clusters side by side, all alike: k-means on the data as they are cuts across them, and a start from the data's total
-/// covariance loses all means in one point.
+/// Long clusters side by side, all alike: k-means on the data as they are cuts across them, and a start from
+/// the data's total covariance loses all means in one point.
 #[test]
 fn a_tied_covariance_does_not_collapse() {
     for seed in 0..4 {
@@ -100,7 +127,8 @@ fn a_fit_does_not_depend_on_the_threads() {
     }
 }
 
-/// Duplicates, constant columns, tiny and huge units, as many components as points: a finite mixture each time.
+/// Duplicates, constant columns, tiny and huge units, as many components as points: a finite mixture each
+/// time.
 #[test]
 fn awkward_data_give_finite_mixtures() {
     let x = four_modes(60, 2);
@@ -195,4 +223,74 @@ fn what_cannot_be_fitted_is_refused_in_a_sentence() {
     let point = Mixture::new(array![1.0], array![[0.0]], Covariances::Full(array![[[1.0]]])).unwrap();
     let e = em_step(array![[2.0], [2.0]].view(), &point, 0.0).map(|_| ()).unwrap_err().to_string();
     assert!(e.contains("must be positive definite"), "{e}");
+}
+
+/// Orbits in the plane, weights free.
+fn along(name: &str) -> Symmetry {
+    Symmetry { group: Group::named(name, 2, None).unwrap(), exact: false }
+}
+
+/// Free numbers of an averaged covariance, by brute force: the rank of the average over the group on
+/// symmetric matrices.
+fn rank_of_average(group: &Group) -> usize {
+    let d = group.dim();
+    let images: Vec<f64> = (0..d)
+        .flat_map(|i| (0..=i).map(move |j| (i, j)))
+        .flat_map(|(i, j)| {
+            let mut unit = Array2::<f64>::zeros((d, d));
+            unit[[i, j]] += 1.0;
+            unit[[j, i]] += 1.0;
+            group.average(unit.view())
+        })
+        .collect();
+    let images = Array2::from_shape_vec((d * (d + 1) / 2, d * d), images).unwrap();
+    symmetric_eigen(images.dot(&images.t()).view()).unwrap().values.iter().filter(|v| **v > 1e-9).count()
+}
+
+/// In the plane: a turn leaves multiples of the identity, a mirror two numbers. Beyond, what the rank
+/// says.
+#[test]
+fn parameters_are_those_that_a_fit_can_move() {
+    for (name, free) in [("none", 5), ("c2", 6), ("c3", 5), ("c4", 6), ("d2", 7), ("d4", 10), ("negation", 6)] {
+        let parameters = along(name).parameters(CovarianceKind::Tied, 1, 2);
+        assert_eq!(parameters, free, "{name}: {parameters} counted, {free} free");
+    }
+    // A mirror whose axis is no coordinate axis.
+    let (s, c) = 0.7f64.sin_cos();
+    let mirror = array![[c, s, 0.0], [s, -c, 0.0], [0.0, 0.0, 1.0]];
+    let groups = [
+        Group::named("c3", 3, None),
+        Group::named("d5", 4, None),
+        Group::named("signs", 3, None),
+        Group::named("permutations", 4, None),
+        Group::named("permutations+signs", 3, None),
+        Group::named("shifts", 6, None),
+        Group::named("quarter-turns", 9, Some((3, 3))),
+        Group::named("mirror+quarter-turns", 9, Some((3, 3))),
+        Group::named("translations", 6, Some((2, 3))),
+        Group::from_matrices("tilted", 3, &[mirror.view()]),
+    ];
+    for group in groups.map(Result::unwrap) {
+        let (d, free) = (group.dim(), rank_of_average(&group));
+        let name = group.name().to_owned();
+        let tie = Symmetry { group, exact: true };
+        assert_eq!(tie.parameters(CovarianceKind::Tied, 2, d), 1 + 2 * d + free, "{name}");
+        // What belongs to one orbit alone is not averaged: every number of it is free.
+        for kind in CovarianceKind::ALL.into_iter().filter(|kind| *kind != CovarianceKind::Tied) {
+            assert_eq!(tie.parameters(kind, 2, d), kind.parameters(2, d), "{name} {}", kind.name());
+        }
+    }
+}
+
+/// BIC counts what the fit can move, and its warning of too few points does, too.
+#[test]
+fn bic_counts_the_free_numbers_of_a_tied_covariance() {
+    let x = law::near_c4().unwrap().sample(300, 1, 0);
+    let options =
+        FitOptions { kind: CovarianceKind::Tied, components: Count::Fixed(1), symmetry: Some(along("c4")), ..FitOptions::default() };
+    let found = fit(x.view(), &options).unwrap();
+    let counted = (found.bic + 600.0 * found.log_likelihood.last().unwrap()) / 300f64.ln();
+    assert!((counted - 6.0).abs() <= 1e-9, "{counted} parameters");
+    let few = fit(x.slice(ndarray::s![..4, ..]), &FitOptions { components: Count::Fixed(2), ..options }).unwrap();
+    assert!(few.notes.iter().any(|n| n.contains("fewer points than their 3 parameters")), "{:?}", few.notes);
 }

@@ -5,8 +5,9 @@ use super::tree::Tree;
 use crate::simd::{Kernel, W, dispatch};
 use crate::{Real, Result};
 
-/// The paths of a block, each asked for an interval of its own: what steps that adapt to each path need. Lane i gives bit for bit what lane i
-/// of a [`Cursor`] gives for the same interval; it costs about as much as the plain, unvectorised normals.
+/// The paths of a block, each asked for an interval of its own: what steps that adapt to each path need. Lane
+/// i gives bit for bit what lane i of a [`Cursor`] gives for the same interval; it costs about as much as the
+/// plain, unvectorised normals.
 #[derive(Debug, Clone)]
 pub struct Clocks<'a, R> {
     lanes: Vec<Cursor<'a, R, 1>>,

@@ -5,7 +5,8 @@ use super::triple::{Parts, Triple};
 use crate::Real;
 use crate::rng::Field;
 
-/// First column for cells: W, H, K of cells 2 r and 2 r + 1 are the pairs at (r, CELLS), (r, CELLS + 1), (r, CELLS + 2).
+/// First column for cells: W, H, K of cells 2 r and 2 r + 1 are the pairs at (r, CELLS), (r, CELLS + 1), (r,
+/// CELLS + 2).
 const CELLS: u64 = 1 << 59;
 
 /// Where the third normal y of a node's split is.
@@ -13,7 +14,8 @@ const CELLS: u64 = 1 << 59;
 pub(super) enum Third {
     /// In this slot.
     Kept(usize),
-    /// The node is a left half, or a cell: first of the pair at this address. Its sibling's goes to this slot.
+    /// The node is a left half, or a cell: first of the pair at this address. Its sibling's goes to this
+    /// slot.
     Left([u64; 2], usize),
     /// The node is a right half: second of the pair at this address.
     Right([u64; 2]),

@@ -7,11 +7,13 @@ use super::walk::Walk;
 use crate::simd::{Kernel, W, dispatch};
 use crate::{Error, Real, Result};
 
-/// The paths of one block, read from left to right at O(1) normals per step, or in any other order at O(depth).
+/// The paths of one block, read from left to right at O(1) normals per step, or in any other order at
+/// O(depth).
 ///
-/// It remembers where it was read last, which changes what an answer costs and never what it is. Its memory, 25 KiB per coordinate of 16
-/// paths in f64, doesn't depend on the number of steps; nothing is allocated after construction. It holds all `N` = [`W`] lanes of a
-/// block, at common times; [`Clocks`](super::Clocks) is for times that differ.
+/// It remembers where it was read last, which changes what an answer costs and never what it is. Its memory,
+/// 25 KiB per coordinate of 16 paths in f64, doesn't depend on the number of steps; nothing is allocated
+/// after construction. It holds all `N` = [`W`] lanes of a block, at common times; [`Clocks`](super::Clocks)
+/// is for times that differ.
 #[derive(Debug, Clone)]
 pub struct Cursor<'a, R, const N: usize = W> {
     tree: &'a Tree,
@@ -28,8 +30,8 @@ impl<'a, R: Real, const N: usize> Cursor<'a, R, N> {
         Cursor { tree, walk: Walk::default(), time: tree.grid[0], coordinates }
     }
 
-    /// W, H and K over [s, u], for use inside a [`Kernel`]. `w`: d blocks, paths last; `h`, `k`: the same, or empty where K, or H and
-    /// K, aren't needed. s = u gives zeros.
+    /// W, H and K over [s, u], for use inside a [`Kernel`]. `w`: d blocks, paths last; `h`, `k`: the same, or
+    /// empty where K, or H and K, aren't needed. s = u gives zeros.
     ///
     /// # Errors
     /// `Invalid` unless t_0 <= s <= u <= t_N; `Shape` if a slice is of another length.

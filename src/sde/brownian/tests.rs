@@ -41,7 +41,8 @@ fn a_path_does_not_depend_on_what_was_asked_before() {
         let asked = intervals(grid, 300);
         let mut one = tree.cursor::<R>(2, d);
         let forward: Vec<Answer<R>> = asked.iter().map(|(s, u)| ask(&mut one, d, *s, *u)).collect();
-        // Backward, with a fresh cursor each time, with every choice of parts in between, with fewer coordinates, each lane by itself.
+        // Backward, with a fresh cursor each time, with every choice of parts in between, with fewer
+        // coordinates, each lane by itself.
         for ((s, u), expected) in asked.iter().zip(&forward).rev() {
             assert_eq!(ask(&mut one, d, *s, *u), *expected);
             assert_eq!(ask(&mut tree.cursor::<R>(2, d), d, *s, *u), *expected);
@@ -125,8 +126,9 @@ fn kolmogorov(x: f64) -> f64 {
     2.0 * (1..100).map(|k| (-1f64).powi(k - 1) * (-2.0 * f64::from(k * k) * x * x).exp()).sum::<f64>()
 }
 
-/// W, H, K over two neighbouring intervals and the whole, for a million paths: nine numbers of variance 1 after scaling, whose 45 covariances
-/// are known. 4 standard errors: all bounds together hold with probability 0.99. Kolmogorov-Smirnov at 10^-3.
+/// W, H, K over two neighbouring intervals and the whole, for a million paths: nine numbers of variance 1
+/// after scaling, whose 45 covariances are known. 4 standard errors: all bounds together hold with
+/// probability 0.99. Kolmogorov-Smirnov at 10^-3.
 #[test]
 fn the_law_is_the_law() {
     // In one cell on arbitrary times; nodes; times one node apart, at the end of the depth; across cells.
@@ -173,7 +175,8 @@ fn the_law_is_the_law() {
     }
 }
 
-/// What is asked as a whole has the law of a whole, whatever it was made of: H and K of sums by Chen's relation.
+/// What is asked as a whole has the law of a whole, whatever it was made of: H and K of sums by Chen's
+/// relation.
 #[test]
 fn sums_have_the_law_of_wholes() {
     let (n, tree) = (400_000, tree(4, &Grid::Geometric.times(1.0, 6).unwrap()));
@@ -212,7 +215,8 @@ fn single_precision_follows_the_same_path() {
 
 #[test]
 fn rounded_times_are_the_fractions_they_should_be() {
-    // 0.7 n / 64 isn't exact; the nodes are found all the same, so that a walk over them takes what a walk over exact ones takes.
+    // 0.7 n / 64 isn't exact; the nodes are found all the same, so that a walk over them takes what a walk
+    // over exact ones takes.
     let (rounded, exact) = (tree(7, &[0.0, 0.7]), tree(7, &[0.0, 1.0]));
     let (mut a, mut b) = (rounded.cursor::<f64>(0, 1), exact.cursor::<f64>(0, 1));
     for n in 0..64 {

@@ -18,7 +18,8 @@ pub(super) enum Parts {
     Whk,
 }
 
-/// Standard deviations, for an interval of length 1, of a cell's W, H, K: 1, 1/12, 1/720 are the variances ...
+/// Standard deviations, for an interval of length 1, of a cell's W, H, K: 1, 1/12, 1/720 are the variances
+/// ...
 pub(super) fn law() -> [f64; 3] {
     [1.0, 1.0 / 12.0, 1.0 / 720.0].map(f64::sqrt)
 }
@@ -33,12 +34,13 @@ impl<R: Real, const N: usize> Triple<R, N> {
         Triple { w: [x; N], h: [x; N], k: [x; N] }
     }
 
-    /// Chen's relation. `self` and `right` are of neighbouring intervals of lengths l and r; with a = l/(l + r), b = r/(l + r), and
-    /// D = b W_l - a W_r, which is how far the path is off its chord where they meet,
+    /// Chen's relation. `self` and `right` are of neighbouring intervals of lengths l and r; with a = l/(l +
+    /// r), b = r/(l + r), and D = b W_l - a W_r, which is how far the path is off its chord where they meet,
     ///
     /// W = W_l + W_r,   H = a H_l + b H_r + D/2,   K = a^2 K_l + b^2 K_r + (a b/2) (H_l - H_r) + (b - a) D/12.
     ///
-    /// It follows from the definitions: above the long chord the path is a hat of height D plus its two bridges.
+    /// It follows from the definitions: above the long chord the path is a hat of height D plus its two
+    /// bridges.
     #[inline(always)]
     pub fn append<const FMA: bool>(&mut self, right: &Self, l: f64, r: f64, parts: Parts) {
         if parts >= Parts::Wh {
@@ -74,13 +76,14 @@ impl<R: Real, const N: usize> Triple<R, N> {
         }
     }
 
-    /// The halves of an interval of length L, given its own (W, H, K) and two of three independent normals (Foster 2020, theorem 6.1.6;
-    /// Jelincic et al. 2024): with z ~ N(0, L/16), x ~ N(0, L/768), y ~ N(0, L/2880),
+    /// The halves of an interval of length L, given its own (W, H, K) and two of three independent normals
+    /// (Foster 2020, theorem 6.1.6; Jelincic et al. 2024): with z ~ N(0, L/16), x ~ N(0, L/768), y ~ N(0,
+    /// L/2880),
     ///
     /// W = W/2 +- (3/2 H + z),   H = H/4 - z/2 +- (15/4 K + x),   K = K/8 - x/2 +- y,
     ///
-    /// with the upper sign on the left. `self` becomes the left half and `other` the right one. Their K is without y, which
-    /// [`Triple::add_k`] adds: most halves never need it.
+    /// with the upper sign on the left. `self` becomes the left half and `other` the right one. Their K is
+    /// without y, which [`Triple::add_k`] adds: most halves never need it.
     #[inline(always)]
     pub fn halve<const FMA: bool>(&mut self, other: &mut Self, z: &[R; N], x: &[R; N], sd: [R; 2]) {
         let [half, quarter, eighth] = [0.5, 0.25, 0.125].map(R::of);
@@ -109,8 +112,8 @@ impl<R: Real, const N: usize> Triple<R, N> {
 mod tests {
     use super::*;
 
-    /// The halves as the code makes them, each a row of coefficients of (W, H, K, z, x, y), in eighths: lane i of `one` is the i-th unit
-    /// vector. They are small dyadic numbers, so that everything below is exact.
+    /// The halves as the code makes them, each a row of coefficients of (W, H, K, z, x, y), in eighths: lane
+    /// i of `one` is the i-th unit vector. They are small dyadic numbers, so that everything below is exact.
     fn rows() -> [[i64; 6]; 6] {
         let unit = |i: usize| std::array::from_fn(|lane| f64::from(u8::from(lane == i)));
         let one = Triple::<f64, 6> { w: unit(0), h: unit(1), k: unit(2) };

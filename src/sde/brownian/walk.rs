@@ -1,13 +1,15 @@
 //! The walk from left to right, which all coordinates share.
 //!
-//! In front of a position x of its cell lie, not yet entered, the largest nodes that tile [x, end of the cell]. Their sizes are
-//! the binary digits of what is left: at most one of each size 2^b, the smallest first. So they fit in one slot per digit, and a
-//! walk takes the smallest; if it is too long, it is split, the right half waits in the slot below, and so on with the left half.
-//! A walk through a whole cell makes every node on its way once.
+//! In front of a position x of its cell lie, not yet entered, the largest nodes that tile [x, end of the
+//! cell]. Their sizes are the binary digits of what is left: at most one of each size 2^b, the smallest
+//! first. So they fit in one slot per digit, and a walk takes the smallest; if it is too long, it is split,
+//! the right half waits in the slot below, and so on with the left half. A walk through a whole cell makes
+//! every node on its way once.
 //!
-//! A node of size 2^b at x splits with three normals. Two have the address of its middle, (cell, 2 (x + 2^(b-1))); the third, y,
-//! comes in one pair with its sibling's, at the address (cell, 2 p + 1), p the middle of their parent. Without y the halves have all of W
-//! and H: it is drawn only if a half's K is asked for or needed for splitting that half, which in a uniform walk spares the last level.
+//! A node of size 2^b at x splits with three normals. Two have the address of its middle, (cell, 2 (x +
+//! 2^(b-1))); the third, y, comes in one pair with its sibling's, at the address (cell, 2 p + 1), p the
+//! middle of their parent. Without y the halves have all of W and H: it is drawn only if a half's K is asked
+//! for or needed for splitting that half, which in a uniform walk spares the last level.
 
 use super::coordinate::{Coordinate, Third};
 use super::tree::{DEPTH, Position, Tree, WHOLE};
@@ -131,8 +133,8 @@ impl Walk {
         }
     }
 
-    /// y of the node of size 2^b at `x`, which holds the place of the walk or lies just behind it. If it is a left half, its sibling
-    /// waits in slot b, and gets its own.
+    /// y of the node of size 2^b at `x`, which holds the place of the walk or lies just behind it. If it is a
+    /// left half, its sibling waits in slot b, and gets its own.
     #[inline(always)]
     fn third(&mut self, x: u64, b: u32) -> Third {
         let right = b < DEPTH && x >> b & 1 == 1;

@@ -12,8 +12,8 @@ const METHOD: Explicit = Explicit::DORMAND_PRINCE;
 /// b minus the weights of the embedded method of order 4.
 pub(super) const ERROR: [Surd; 7] = [q(71, 57600), q(0, 1), q(-71, 16695), q(71, 1920), q(-17253, 339_200), q(22, 525), q(-1, 40)];
 
-/// What Shampine's (1986) continuous extension of order 4 has beyond Hermite's cubic; in this form by Hairer, Norsett and Wanner
-/// (1993, II.6).
+/// What Shampine's (1986) continuous extension of order 4 has beyond Hermite's cubic; in this form by Hairer,
+/// Norsett and Wanner (1993, II.6).
 pub(super) const DENSE: [Surd; 7] = [
     q(-12_715_105_075, 11_282_082_432),
     q(0, 1),
@@ -24,8 +24,9 @@ pub(super) const DENSE: [Surd; 7] = [
     q(69_997_945, 29_380_423),
 ];
 
-/// The weights b_i(s), with x(t + s h) = x + h sum_i b_i(s) k_i, in the numbers of `s`:
-/// b_i(s) = s (b_i + (1 - s)(e_i - b_i + s (2 b_i - e_i - l_i + (1 - s) d_i))), e_i of the first and l_i of the last stage 1, of others 0.
+/// The weights b_i(s), with x(t + s h) = x + h sum_i b_i(s) k_i, in the numbers of `s`: b_i(s) = s (b_i +
+/// (1 - s)(e_i - b_i + s (2 b_i - e_i - l_i + (1 - s) d_i))), e_i of the first and l_i of the last stage 1,
+/// of others 0.
 pub(super) fn dense<T>(s: T, of: impl Fn(Surd) -> T) -> [T; 7]
 where
     T: Copy + Add<Output = T> + Sub<Output = T> + Mul<Output = T>,
@@ -38,12 +39,14 @@ where
     })
 }
 
-/// The adaptive solver. A step is accepted if every row's estimated error is: with e the difference of orders 5 and 4,
+/// The adaptive solver. A step is accepted if every row's estimated error is: with e the difference of orders
+/// 5 and 4,
 ///
 /// max over rows of ((1/d) sum_j (e_j / (absolute + relative max(|x_j|, |x'_j|)))^2)^(1/2) <= 1,
 ///
-/// so a row is no less accurate in company than alone (a mean over rows would let many easy rows pay for a hard one). The steps are
-/// common to all rows; the next size follows from this error and that of the step before (PI control, Gustafsson 1991).
+/// so a row is no less accurate in company than alone (a mean over rows would let many easy rows pay for a
+/// hard one). The steps are common to all rows; the next size follows from this error and that of the step
+/// before (PI control, Gustafsson 1991).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DormandPrince {
     relative: f64,
@@ -51,7 +54,8 @@ pub struct DormandPrince {
     max_steps: usize,
 }
 
-/// The next step's factor is SAFETY err^-ALPHA before^BETA within SHRINK and GROW (Hairer, Norsett and Wanner 1993, II.4 and IV.2).
+/// The next step's factor is SAFETY err^-ALPHA before^BETA within SHRINK and GROW (Hairer, Norsett and Wanner
+/// 1993, II.4 and IV.2).
 const SAFETY: f64 = 0.9;
 const BETA: f64 = 0.04;
 const ALPHA: f64 = 0.2 - 0.75 * BETA;
@@ -73,13 +77,15 @@ impl DormandPrince {
         DormandPrince { max_steps: n, ..self }
     }
 
-    /// Moves the rows of `x` [n, dim] from the first to the last of `times`, rising or falling, in place. `seen(i, x)` sees the
-    /// points at times\[i\], first and last too: those between are interpolated to order 4, and do not bind the steps.
+    /// Moves the rows of `x` [n, dim] from the first to the last of `times`, rising or falling, in place.
+    /// `seen(i, x)` sees the points at times\[i\], first and last too: those between are interpolated to
+    /// order 4, and do not bind the steps.
     ///
     /// # Errors
-    /// Points that are not whole finite rows; times that are less than two or do not run one way; a relative tolerance below ten
-    /// roundings; what the velocity returns; `NonFinite` where the velocity stays NaN or infinite however short the step;
-    /// `NoConvergence` after too many steps, or where steps fall below rounding, as they do before a singularity.
+    /// Points that are not whole finite rows; times that are less than two or do not run one way; a relative
+    /// tolerance below ten roundings; what the velocity returns; `NonFinite` where the velocity stays NaN or
+    /// infinite however short the step; `NoConvergence` after too many steps, or where steps fall below
+    /// rounding, as they do before a singularity.
     pub fn solve<R: Real, V: Velocity<R> + ?Sized>(
         &self,
         velocity: &mut V,
@@ -162,7 +168,8 @@ impl DormandPrince {
         self.absolute + self.relative * size
     }
 
-    /// A first step of the right order of magnitude (Hairer, Norsett and Wanner 1993, II.4), from x, v and one more evaluation.
+    /// A first step of the right order of magnitude (Hairer, Norsett and Wanner 1993, II.4), from x, v and
+    /// one more evaluation.
     fn first_step<R: Real, V: Velocity<R> + ?Sized>(
         &self,
         velocity: &mut V,

@@ -62,12 +62,13 @@ impl Explicit {
         self.order
     }
 
-    /// Moves the rows of `x` [n, dim] along `times`, rising or falling, in place, with one step from each to the next. `seen(i, x)`
-    /// sees the points at times\[i\], the first ones too.
+    /// Moves the rows of `x` [n, dim] along `times`, rising or falling, in place, with one step from each to
+    /// the next. `seen(i, x)` sees the points at times\[i\], the first ones too.
     ///
     /// # Errors
-    /// Points that are not whole finite rows; times that are less than two or do not run one way; what the velocity returns;
-    /// `NonFinite` with the row, the step and the time at which a point became NaN or infinite.
+    /// Points that are not whole finite rows; times that are less than two or do not run one way; what the
+    /// velocity returns; `NonFinite` with the row, the step and the time at which a point became NaN or
+    /// infinite.
     pub fn solve<R: Real, V: Velocity<R> + ?Sized>(
         &self,
         velocity: &mut V,

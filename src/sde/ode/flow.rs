@@ -6,8 +6,8 @@ use crate::sde::{Isotropic, Time, check_rows};
 use crate::simd::{Kernel, W, dispatch, load, store};
 use crate::{Real, Result};
 
-/// v(x, t) = f(x, t) - sigma(t)^2 s(x, t) / 2 (eq. 4): where s is the score of the law of X_t, points moved by v have that law at
-/// every time.
+/// v(x, t) = f(x, t) - sigma(t)^2 s(x, t) / 2 (eq. 4): where s is the score of the law of X_t, points moved
+/// by v have that law at every time.
 pub struct ProbabilityFlow<'a, R: Real, S: Isotropic<R>, F> {
     sde: &'a S,
     score: F,

@@ -24,8 +24,9 @@ impl Table {
         self.a.iter().map(|row| dot(row, u)).collect()
     }
 
-    /// For each rooted tree of up to five nodes: its order, its density gamma and its elementary weights Phi_i (Hairer, Norsett and
-    /// Wanner 1993, II.2). A method has order p if sum_i b_i Phi_i = 1/gamma for all trees of up to p nodes.
+    /// For each rooted tree of up to five nodes: its order, its density gamma and its elementary weights
+    /// Phi_i (Hairer, Norsett and Wanner 1993, II.2). A method has order p if sum_i b_i Phi_i = 1/gamma for
+    /// all trees of up to p nodes.
     fn trees(&self) -> Vec<(usize, i64, Vec<Surd>)> {
         let times = |u: &[Surd], v: &[Surd]| u.iter().zip(v).map(|(u, v)| *u * *v).collect::<Vec<_>>();
         let (c, one) = (&self.c, vec![Surd::ONE; self.c.len()]);
@@ -70,8 +71,8 @@ fn embedded(b: &[Surd], error: &[Surd]) -> Vec<Surd> {
     b.iter().zip(error).map(|(b, e)| *b - *e).collect()
 }
 
-/// Whether the weights b_i(s) have order 4 at every s: sum_i b_i(s) Phi_i = s^order / gamma. Both sides are polynomials of degree 4
-/// at most, so five points prove it.
+/// Whether the weights b_i(s) have order 4 at every s: sum_i b_i(s) Phi_i = s^order / gamma. Both sides are
+/// polynomials of degree 4 at most, so five points prove it.
 fn dense_is_of_order_four(table: &Table, weights: impl Fn(Surd) -> [Surd; 7]) -> bool {
     [q(0, 1), q(1, 3), q(1, 2), q(3, 4), q(1, 1)].into_iter().all(|s| {
         let b = weights(s);
@@ -271,9 +272,11 @@ fn single_precision_serves_too() {
     assert!(e.to_string().contains("in f32"), "{e}");
 }
 
+/// Probability flow (eq. 4) with an exact score.
 #[test]
 fn the_flow_carries_a_gaussian_law() {
-    // Data N(0, v0): the law at t is N(0, v(t)), the score -x / v, and the flow moves x_0 to x_0 (v(t) / v0)^(1/2).
+    // Data N(0, v0): the law at t is N(0, v(t)), the score -x / v, and the flow moves x_0 to x_0 (v(t) /
+    // v0)^(1/2).
     let (v0, clock) = (0.3, Clock::linear(0.1, 8.0, 1.0).unwrap());
     let preserving = VariancePreserving::new(2, clock).unwrap();
     let at = |t: f64| {

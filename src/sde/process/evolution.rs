@@ -62,8 +62,8 @@ impl Evolution {
     }
 }
 
-/// Over one time. D and E are kept beside each other: D has the digits of slow directions that E rounds away, E has those of
-/// fast ones, of which D is -1 and no more.
+/// Over one time. D and E are kept beside each other: D has the digits of slow directions that E rounds away,
+/// E has those of fast ones, of which D is -1 and no more.
 pub(super) struct Moments {
     /// D = E - I, right to the rounding of its size.
     pub d: Array2<f64>,
@@ -74,8 +74,9 @@ pub(super) struct Moments {
 }
 
 impl Moments {
-    /// From h to 2 h: D(2h) = 2 D + D^2. E(2h) is E^2 in the rows and columns that have decayed to 1/2, where squaring adds no
-    /// error to that of its factors, and I + D(2h) in the others, where every squaring would double it.
+    /// From h to 2 h: D(2h) = 2 D + D^2. E(2h) is E^2 in the rows and columns that have decayed to 1/2, where
+    /// squaring adds no error to that of its factors, and I + D(2h) in the others, where every squaring would
+    /// double it.
     fn doubled(&self) -> Self {
         let (e, q) = (&self.e, &self.q);
         let moved = e.dot(q).dot(&e.t());

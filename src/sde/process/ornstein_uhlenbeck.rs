@@ -54,8 +54,8 @@ crate::sde::smooth::smooth_by_duals!(OrnsteinUhlenbeck);
 
 impl Linear for OrnsteinUhlenbeck {
     type Transition = MatrixLaw;
-    /// X_t = m + E (X_s - m) + noise of covariance Q, E = e^(-A (t - s)),
-    /// Q = int_0^(t-s) e^(-A u) S S^T e^(-A^T u) du.
+    /// X_t = m + E (X_s - m) + noise of covariance Q, E = e^(-A (t - s)), Q = int_0^(t-s) e^(-A u) S S^T
+    /// e^(-A^T u) du.
     fn law(&self, from: f64, to: f64) -> Result<MatrixLaw> {
         let Moments { d, e, q } = self.evolution().over(span("Ornstein-Uhlenbeck", from, to)?);
         // m - E m without the difference, which over a short time would leave few digits.

@@ -8,8 +8,9 @@ use ndarray::{Array1, Axis};
 ///
 /// p_(n+1)(y) = int N(y; m(x), C(x)) p_n(x) dx,
 ///
-/// by the midpoint rule, which for smooth densities that vanish at the ends converges faster than any power of dx as long as dx is below the
-/// standard deviation of a step. Beside it the chain's exact score, by the same rule (eq. 6):
+/// by the midpoint rule, which for smooth densities that vanish at the ends converges faster than any power
+/// of dx as long as dx is below the standard deviation of a step. Beside it the chain's exact score, by the
+/// same rule (eq. 6):
 ///
 /// grad ln p_(n+1)(y) = E[-C^-1 (y - m(X_n)) | X_(n+1) = y].
 ///
@@ -62,7 +63,8 @@ impl ChapmanKolmogorov {
     /// One step of the chain.
     ///
     /// # Errors
-    /// A law that is not one-dimensional, or not positive definite at a point of the grid; a grid that is too coarse for its steps.
+    /// A law that is not one-dimensional, or not positive definite at a point of the grid; a grid that is too
+    /// coarse for its steps.
     pub fn step(&mut self, law: &dyn RowLaw<f64>, from: f64, to: f64) -> Result<()> {
         if law.dim() != 1 {
             return Err(Error::invalid("Chapman-Kolmogorov: dimension of the law", "1", law.dim()));
@@ -115,8 +117,8 @@ impl ChapmanKolmogorov {
         &self.score
     }
 
-    /// The law of the equation behind `law` at time `to`, from the point `x` at `from`: chains of `steps` and 2 `steps` equal steps,
-    /// extrapolated to h = 0 for a law of weak order 1. Density and score d ln p/dx.
+    /// The law of the equation behind `law` at time `to`, from the point `x` at `from`: chains of `steps` and
+    /// 2 `steps` equal steps, extrapolated to h = 0 for a law of weak order 1. Density and score d ln p/dx.
     ///
     /// # Errors
     /// As [`ChapmanKolmogorov::step`]; no step.
@@ -146,6 +148,7 @@ mod tests {
     use crate::transition::{Drift, Euler, FokkerPlanck, LocalLinear};
     use ndarray::array;
 
+    /// The law of the chain (eq. 5), and its score (eq. 6).
     #[test]
     fn a_linear_chain_has_its_gaussian_law() {
         // Euler on dX = -X/2 dt + dB, h = 0.2: X' = 0.9 X + 0.2^(1/2) Z.
@@ -165,13 +168,15 @@ mod tests {
         }
     }
 
+    /// The chain's law (eq. 5) tends to that of the equation (eq. 1).
     #[test]
     fn chain_and_equation_agree() {
         // Double well, sigma = 0.8, from 0.5, after 1/4.
         let grid = Line::new(-4.0, 4.0, 801, |_| 1.0).unwrap();
         let sde = DoubleWell::new(1, 0.8).unwrap();
         let (p, score) = ChapmanKolmogorov::extrapolated(&LocalLinear(sde), 0.5, 0.0, 0.25, 16, &grid).unwrap();
-        // The Fokker-Planck equation from the law after a short first step of the chain, extrapolated in time.
+        // The Fokker-Planck equation from the law after a short first step of the chain, extrapolated in
+        // time.
         let first = 0.25 / 64.0;
         let mut q = ChapmanKolmogorov::from_point(&LocalLinear(sde), 0.5, 0.0, first, &grid).unwrap().law().clone();
         let equation = FokkerPlanck { drift: Drift::Potential(&|x| 0.25 * x.powi(4) - 0.5 * x * x), diffusion: 0.32 };

@@ -3,22 +3,24 @@ use crate::{Error, Result};
 
 /// What drives the density: dX = f dt + sigma dB with D = sigma^2/2.
 pub enum Drift<'a> {
-    /// f = -V'(x): the potential V. Fluxes then use its differences, and p_i ~ e^(-V(x_i)/D) is stationary to rounding.
+    /// f = -V'(x): the potential V. Fluxes then use its differences, and p_i ~ e^(-V(x_i)/D) is stationary to
+    /// rounding.
     Potential(&'a dyn Fn(f64) -> f64),
     /// f(x, t).
     Field(&'a dyn Fn(f64, f64) -> f64),
 }
 
-/// The Fokker-Planck equation dp/dt = -d(f p)/dx + d^2(D p)/dx^2 on a [`Line`], D constant, no flux through the ends.
+/// The Fokker-Planck equation dp/dt = -d(f p)/dx + d^2(D p)/dx^2 on a [`Line`], D constant, no flux through
+/// the ends.
 ///
-/// Fluxes by Chang and Cooper (1970), Scharfetter and Gummel (1969): between cells i and i + 1, with w = f dx/D and the Bernoulli function
-/// B(z) = z/(e^z - 1),
+/// Fluxes by Chang and Cooper (1970), Scharfetter and Gummel (1969): between cells i and i + 1, with w = f
+/// dx/D and the Bernoulli function B(z) = z/(e^z - 1),
 ///
 /// F = (D/dx) (B(-w) p_i - B(w) p_(i+1)),
 ///
-/// of second order in dx. Implicit Euler in time: each step solves an M-matrix whose columns sum to 1, so that for every length of step the
-/// density stays positive and its mass stays what it was. (No method of higher order in time keeps positivity for every step:
-/// Bolley and Crouzeix 1978.)
+/// of second order in dx. Implicit Euler in time: each step solves an M-matrix whose columns sum to 1, so
+/// that for every length of step the density stays positive and its mass stays what it was. (No method of
+/// higher order in time keeps positivity for every step: Bolley and Crouzeix 1978.)
 ///
 /// ```
 /// use ndsm::transition::{Drift, FokkerPlanck, Line};
@@ -50,7 +52,8 @@ fn bernoulli(z: f64) -> f64 {
 }
 
 impl FokkerPlanck<'_> {
-    /// Moves `p` from `from` to `to` in `steps` implicit steps: first order in time, positive, mass kept to rounding.
+    /// Moves `p` from `from` to `to` in `steps` implicit steps: first order in time, positive, mass kept to
+    /// rounding.
     ///
     /// # Errors
     /// Times that do not rise, no step, D not positive, a drift that is not finite (with its place).
@@ -70,8 +73,8 @@ impl FokkerPlanck<'_> {
         Ok(())
     }
 
-    /// [`FokkerPlanck::evolve`] in `steps` and in 2 `steps` steps, extrapolated: second order in time. The mass is kept; a density that falls
-    /// to nothing within a step can come out negative.
+    /// [`FokkerPlanck::evolve`] in `steps` and in 2 `steps` steps, extrapolated: second order in time. The
+    /// mass is kept; a density that falls to nothing within a step can come out negative.
     ///
     /// # Errors
     /// As [`FokkerPlanck::evolve`].
@@ -125,7 +128,8 @@ impl Rates {
     }
 }
 
-/// One implicit step along a line of cells: (I + h L) p' = p with the fluxes above, by elimination from the left.
+/// One implicit step along a line of cells: (I + h L) p' = p with the fluxes above, by elimination from the
+/// left.
 pub(super) struct Sweep {
     upper: Vec<f64>,
     rest: Vec<f64>,
@@ -136,12 +140,14 @@ impl Sweep {
         Sweep { upper: vec![0.0; cells], rest: vec![0.0; cells] }
     }
 
-    /// `p` becomes p'; `c` = h D/dx^2, `rates` at the n - 1 faces. With r_i = c B(-w_i) the rate from cell i to i + 1 and l_i = c B(w_i) the rate back, row i reads
+    /// `p` becomes p'; `c` = h D/dx^2, `rates` at the n - 1 faces. With r_i = c B(-w_i) the rate from cell i
+    /// to i + 1 and l_i = c B(w_i) the rate back, row i reads
     ///
     /// -r_(i-1) p'_(i-1) + (1 + l_(i-1) + r_i) p'_i - l_i p'_(i+1) = p_i.
     ///
-    /// Columns sum to 1, so the pivots are e_i + r_i with e_i = 1 + l_(i-1) e_(i-1)/(e_(i-1) + r_(i-1)): nothing is subtracted anywhere
-    /// (Grassmann, Taksar and Heyman 1985), and every p'_i has a small relative error for every length of step.
+    /// Columns sum to 1, so the pivots are e_i + r_i with e_i = 1 + l_(i-1) e_(i-1)/(e_(i-1) + r_(i-1)):
+    /// nothing is subtracted anywhere (Grassmann, Taksar and Heyman 1985), and every p'_i has a small
+    /// relative error for every length of step.
     pub fn solve(&mut self, c: f64, rates: &[Rates], p: &mut [f64]) {
         let n = p.len();
         let (mut stay, mut pivot, mut right) = (1.0, 1.0, 0.0);
@@ -182,6 +188,7 @@ mod tests {
         }
     }
 
+    /// Under (eq. 2) the invariant law stays, on the grid too, whatever the step.
     #[test]
     fn the_discrete_gibbs_law_stays() {
         let gibbs = Line::new(-3.0, 3.0, 300, |x| (-well(x) / 0.32).exp()).unwrap();

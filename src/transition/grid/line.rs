@@ -1,6 +1,7 @@
 use crate::{Error, Result};
 
-/// A density on equal cells of an interval: cell i has its middle at `low` + (i + 1/2) dx, and p_i is its mean density.
+/// A density on equal cells of an interval: cell i has its middle at `low` + (i + 1/2) dx, and p_i is its
+/// mean density.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
     low: f64,
@@ -15,7 +16,8 @@ impl Line {
     /// `cells` cells on [`low`, `high`], with the density `p`, scaled to mass 1.
     ///
     /// # Errors
-    /// An interval that does not rise; fewer than three cells; a density that is negative, not finite, or zero everywhere.
+    /// An interval that does not rise; fewer than three cells; a density that is negative, not finite, or
+    /// zero everywhere.
     pub fn new(low: f64, high: f64, cells: usize, p: impl Fn(f64) -> f64) -> Result<Self> {
         if !(low < high && (high - low).is_finite()) {
             return Err(Error::invalid("grid: high", format!("a finite number above low = {low}"), high));
@@ -74,7 +76,8 @@ impl Line {
         }
         Ok(self.dx * self.p.iter().zip(&other.p).map(|(p, q)| (p - q).abs()).sum::<f64>())
     }
-    /// d ln p / dx at the middles, by central differences of the second order, one-sided at the ends. Where p is 0 it is NaN.
+    /// d ln p / dx at the middles, by central differences of the second order, one-sided at the ends. Where p
+    /// is 0 it is NaN.
     pub fn score(&self) -> Vec<f64> {
         let last = self.p.len() - 1;
         (0..=last)

@@ -1,5 +1,6 @@
-//! Laws on a grid, where no formula is known: the Fokker-Planck equation in one and two dimensions, and the Chapman-Kolmogorov
-//! equation of a chain. They are what the approximate laws, the integrators and trained networks are held against.
+//! Laws on a grid, where no formula is known: the Fokker-Planck equation in one and two dimensions, and the
+//! Chapman-Kolmogorov equation of a chain. They are what the approximate laws, the integrators and trained
+//! networks are held against.
 
 mod chapman_kolmogorov;
 mod fokker_planck;

@@ -2,11 +2,11 @@ use super::fokker_planck::{Rates, Sweep, check};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
-/// A density on a grid of cells of a rectangle, [n_x, n_y], and the Fokker-Planck equation there: dX = -grad V dt + sigma dB, D = sigma^2/2,
-/// with the fluxes of [`super::FokkerPlanck`] along both axes.
+/// A density on a grid of cells of a rectangle, [n_x, n_y], and the Fokker-Planck equation there: dX = -grad
+/// V dt + sigma dB, D = sigma^2/2, with the fluxes of [`super::FokkerPlanck`] along both axes.
 ///
-/// A step is an implicit sweep along x, then one along y (Lie splitting). Each keeps the mass, the sign, and p ~ e^(-V/D) as it is; so does
-/// their product, for every length of step.
+/// A step is an implicit sweep along x, then one along y (Lie splitting). Each keeps the mass, the sign, and
+/// p ~ e^(-V/D) as it is; so does their product, for every length of step.
 ///
 /// ```
 /// use ndsm::transition::Plane;
@@ -27,7 +27,8 @@ impl Plane {
     /// `cells` cells between the corners `low` and `high`, with the density `p`, scaled to mass 1.
     ///
     /// # Errors
-    /// Corners that do not rise; fewer than three cells along an axis; a density that is negative, not finite, or zero everywhere.
+    /// Corners that do not rise; fewer than three cells along an axis; a density that is negative, not
+    /// finite, or zero everywhere.
     pub fn new(low: [f64; 2], high: [f64; 2], cells: [usize; 2], p: impl Fn(f64, f64) -> f64) -> Result<Self> {
         for j in 0..2 {
             if !(low[j] < high[j] && (high[j] - low[j]).is_finite()) {

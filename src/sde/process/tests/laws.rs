@@ -30,6 +30,7 @@ fn x_dim<S: Sde<f64>>(sde: &S) -> usize {
     sde.dim()
 }
 
+/// The exact one-step laws of the linear processes (eq. 13).
 #[test]
 fn exact_laws_are_those_of_their_equations() {
     let clocks = [Clock::constant(0.8), Clock::linear(0.1, 3.0, 1.0), Clock::cosine(1.1, 0.008, 6.0)].map(Result::unwrap);
@@ -131,8 +132,8 @@ fn exact_steps_draw_from_the_law() {
     assert!(law.step(&mut [0.0f64; 3], PATHS).is_err());
 }
 
-/// Short steps and long ones keep the digits of map, shift and covariance. A = [[a, c], [0, b]] has closed forms:
-/// e^(-A h) = [[e^(-a h), -c (e^(-a h) - e^(-b h))/(b - a)], [0, e^(-b h)]].
+/// Short steps and long ones keep the digits of map, shift and covariance. A = [[a, c], [0, b]] has closed
+/// forms: e^(-A h) = [[e^(-a h), -c (e^(-a h) - e^(-b h))/(b - a)], [0, e^(-b h)]].
 #[test]
 fn short_and_long_steps_keep_their_digits() {
     let relative = |got: f64, exact: f64, tolerance: f64, what: &str| {
@@ -155,7 +156,8 @@ fn short_and_long_steps_keep_their_digits() {
         relative(shift[1], -(-b * h).exp_m1() * m[1], 1e-14, &format!("shift at {h}"));
         relative(law.covariance()[[1, 1]], -(-2.0 * b * h).exp_m1() / (2.0 * b), 1e-14, &format!("covariance at {h}"));
     }
-    // Coordinates that do not touch each other: the slow one does not cost the fast one its digits, nor the other way round.
+    // Coordinates that do not touch each other: the slow one does not cost the fast one its digits, nor the
+    // other way round.
     let apart = OrnsteinUhlenbeck::new(array![[20.0, 0.0], [0.0, 1e-3]].view(), array![1.0, 1.0].view(), Array2::eye(2).view()).unwrap();
     let law = apart.law(0.0, 3.0).unwrap();
     relative(law.map()[[0, 0]], (-60f64).exp(), 1e-12, "fast");

@@ -1,6 +1,7 @@
-//! Coordinates in which clusters are round although they are not known yet: the covariance within clusters estimated from
-//! pairs of near points, most of which lie in one cluster (Art, Gnanadesikan, Kettenring, "Data-based metrics for cluster
-//! analysis", Utilitas Mathematica 21A, 1982). What is near is judged in the metric found so far, a few times over.
+//! Coordinates in which clusters are round although they are not known yet: the covariance within clusters
+//! estimated from pairs of near points, most of which lie in one cluster (Art, Gnanadesikan, Kettenring,
+//! "Data-based metrics for cluster analysis", Utilitas Mathematica 21A, 1982). What is near is judged in the
+//! metric found so far, a few times over.
 
 use crate::linalg::Cholesky;
 use crate::rng::Stream;
@@ -12,9 +13,10 @@ const ROUNDS: usize = 10;
 /// One in `SHARE` of the pairs expected within clusters counts as near.
 const SHARE: usize = 10;
 
-/// A matrix A, [d, d], such that the rows of `x`, [n, d], have clusters of about one and the same round shape in the
-/// coordinates A x. `x` must have a covariance near the identity; `k` is the number of clusters expected.
-pub fn within(x: ArrayView2<f64>, k: usize, stream: &mut Stream) -> Array2<f64> {
+/// A matrix A, [d, d], such that the rows of `x`, [n, d], have clusters of about one and the same round shape
+/// in the coordinates A x. `x` must have a covariance near the identity; `k` is the number of clusters
+/// expected.
+pub fn coordinates(x: ArrayView2<f64>, k: usize, stream: &mut Stream) -> Array2<f64> {
     let d = x.ncols();
     let mut rows: Vec<usize> = (0..x.nrows()).collect();
     stream.shuffle(&mut rows);
@@ -33,8 +35,9 @@ pub fn within(x: ArrayView2<f64>, k: usize, stream: &mut Stream) -> Array2<f64> 
                 }
             }
         }
-        // Of k equal clusters one pair in k lies within one. A ball that reaches other clusters shows no shape, one that is
-        // much smaller than a cluster is filled evenly and shows none either: shares of 1/5 to 1/40 worked alike.
+        // Of k equal clusters one pair in k lies within one. A ball that reaches other clusters shows no
+        // shape, one that is much smaller than a cluster is filled evenly and shows none either: shares of
+        // 1/5 to 1/40 worked alike.
         let near = pairs.len() / (SHARE * k);
         if near < 2 * d {
             break;

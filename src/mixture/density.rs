@@ -15,12 +15,13 @@ pub struct Mixture {
 }
 
 impl Mixture {
-    /// A mixture from weights `[k]`, means [k, d] and covariances. Weights may be 0; they must sum to 1 within 1e-6 and are
-    /// then divided by their sum.
+    /// A mixture from weights `[k]`, means [k, d] and covariances. Weights may be 0; they must sum to 1
+    /// within 1e-6 and are then divided by their sum.
     ///
     /// # Errors
-    /// `Shape` if the shapes do not fit; `Invalid` for a number that is not finite, weights that are negative or do not sum
-    /// to 1, a variance that is not positive, a matrix that is not symmetric to 1e-8 of its size; `NotPositiveDefinite`.
+    /// `Shape` if the shapes do not fit; `Invalid` for a number that is not finite, weights that are negative
+    /// or do not sum to 1, a variance that is not positive, a matrix that is not symmetric to 1e-8 of its
+    /// size; `NotPositiveDefinite`.
     pub fn new(weights: Array1<f64>, means: Array2<f64>, covariances: Covariances) -> Result<Self> {
         let (k, d) = means.dim();
         if k == 0 || d == 0 {
@@ -112,7 +113,8 @@ impl Mixture {
         }
     }
 
-    /// The eigenvalues of C_k, `[d]`, in descending order; `k` < [`Mixture::components`], or it panics as an index does.
+    /// The eigenvalues of C_k, `[d]`, in descending order; `k` < [`Mixture::components`], or it panics as an
+    /// index does.
     ///
     /// # Errors
     /// An eigendecomposition that does not converge.
@@ -249,7 +251,8 @@ fn matrix(rows: usize, columns: usize, entries: &[f64]) -> Array2<f64> {
     Array2::from_shape_fn((rows, columns), |(i, j)| entries[i * columns + j])
 }
 
-/// Variances positive and finite, matrices symmetric. Whether those are positive definite their factorisation will say.
+/// Variances positive and finite, matrices symmetric. Whether those are positive definite their factorisation
+/// will say.
 fn check_covariances(covariances: &Covariances) -> Result<()> {
     let variance = |place: String, v: f64| {
         if v > 0.0 && v.is_finite() { Ok(()) } else { Err(Error::invalid(place, "> 0 and finite", v)) }

@@ -12,10 +12,11 @@ const ITERATIONS: usize = 2000;
 /// The largest change of a weight at which they count as found.
 const TOLERANCE: f64 = 1e-10;
 
-/// `mixture` with the weights that make the rows of `x`, [n, d], most likely, means and covariances as they are. At the
-/// maximum every weight is the mean of its component's responsibilities, which the component flow (method.md, eq. 18) needs
-/// and which [`Mixture::floored`] destroys. The likelihood is concave in the weights: there is one maximum. The iteration
-/// ends when no weight changes by more than 1e-10, or after 2,000 rounds.
+/// `mixture` with the weights that make the rows of `x`, [n, d], most likely, means and covariances as they
+/// are. At the maximum every weight is the mean of its component's responsibilities, which the component flow
+/// (method.md, eq. 18) needs and which [`Mixture::floored`] destroys. The likelihood is concave in the
+/// weights: there is one maximum. The iteration ends when no weight changes by more than 1e-10, or after
+/// 2,000 rounds.
 ///
 /// # Errors
 /// `Shape` if the dimensions differ or there is no point; `Invalid` if a number is not finite.

@@ -1,6 +1,7 @@
-//! The covariance step of expectation-maximisation for mixtures of probabilistic principal component analysers (Tipping and
-//! Bishop 1999, section 3.3 and appendix C): of the weighted covariance S of a component it takes S L^T and tr S alone, so that
-//! a pass over n points costs n k q d operations and nothing is ever d x d.
+//! The covariance step of expectation-maximisation for mixtures of probabilistic principal component
+//! analysers (Tipping and Bishop 1999, section 3.3 and appendix C): of the weighted covariance S of a
+//! component it takes S L^T and tr S alone, so that a pass over n points costs n k q d operations and nothing
+//! is ever d x d.
 
 use super::Symmetry;
 use crate::Result;
@@ -9,36 +10,38 @@ use crate::mixture::{CovarianceKind, Covariances, Mixture};
 use crate::rng::{Purpose, Stream};
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, Axis};
 
-/// Rounds with fixed clusters at a start: each is a step of the power iteration toward the principal directions.
+/// Rounds with fixed clusters at a start: each is a step of the power iteration toward the principal
+/// directions.
 const ROUNDS: usize = 8;
 
-/// The least loading's square over the noise: a direction that explains nothing more than the noise is kept to be turned.
+/// The least loading's square over the noise: a direction that explains nothing more than the noise is kept
+/// to be turned.
 const KEPT: f64 = 1e-9;
 
-/// The directions that a pass takes the products of a low-rank mixture along, [k, q, d] in a row; nothing of the other kinds.
-/// Those of an orbit's first component, carried along by the group, are those of the orbit.
+/// The directions that a pass takes the products of a low-rank mixture along, [k, q, d]; [k, 0, d] of the
+/// other kinds. Those of an orbit's first component, carried along by the group, are those of the orbit.
 ///
 /// # Errors
 /// As [`spanning`].
-pub fn directions(mixture: &Mixture, symmetry: Option<&Symmetry>) -> Result<Vec<f64>> {
-    let Covariances::LowRank { loadings, noise } = mixture.covariances() else { return Ok(Vec::new()) };
+pub fn directions(mixture: &Mixture, symmetry: Option<&Symmetry>) -> Result<Array3<f64>> {
+    let Covariances::LowRank { loadings, noise } = mixture.covariances() else {
+        return Ok(Array3::zeros((mixture.components(), 0, mixture.dim())));
+    };
     let order = symmetry.map_or(1, |s| s.group.order());
-    let mut out = Vec::with_capacity(loadings.len());
-    for i in 0..mixture.components() {
-        let (base, own) = (i / order * order, loadings.index_axis(Axis(0), i));
-        match (spanning(loadings.index_axis(Axis(0), base), noise[base])?, symmetry) {
-            (None, _) => out.extend(own),
-            (Some(all), None) => out.extend(all),
-            (Some(all), Some(symmetry)) => out.extend(symmetry.group.elements()[i % order].rows(all.view())),
+    let mut out = loadings.as_standard_layout().into_owned();
+    for (i, mut to) in out.outer_iter_mut().enumerate() {
+        let base = i / order * order;
+        if let Some(all) = spanning(loadings.index_axis(Axis(0), base), noise[base])? {
+            to.assign(&symmetry.map_or_else(|| all.clone(), |s| s.group.elements()[i % order].rows(all.view())));
         }
     }
     Ok(out)
 }
 
-/// `None` for loadings, [q, d], that span q dimensions. Of others the M step would never leave the span, those that are 0 would
-/// stay 0. In their place: rows with the same L^T L, and for those that have no length random directions orthogonal to all others, as
-/// short as [`KEPT`] lets a direction be that explains nothing. What they explain is found by [`step`], in whose first part
-/// only the span counts.
+/// `None` for loadings, [q, d], that span q dimensions. Of others the M step would never leave the span,
+/// those that are 0 would stay 0. In their place: rows with the same L^T L, and for those that have no length
+/// random directions orthogonal to all others, as short as [`KEPT`] lets a direction be that explains
+/// nothing. What they explain is found by [`step`], in whose first part only the span counts.
 ///
 /// # Errors
 /// Loadings that are not finite.
@@ -72,11 +75,12 @@ fn orthonormal(loadings: ArrayView2<f64>) -> Option<Array2<f64>> {
     root.iter().all(|v| v.is_finite()).then_some(root)
 }
 
-/// One step from loadings L, [q, d], and noise v, given about the *old* mean: `product` = E (x - m)(L (x - m)) as rows, [q, d],
-/// `square` = E |x - m|^2, and `moved`, the new mean less the old one. Two parts, neither of which lowers the likelihood. First, in
-/// the span of the loadings the best lengths and the best noise: with U an orthonormal basis of it and S about the new mean, U S U^T
-/// less v, and the mean of what is left of tr S ([`rescaled`]; without it the lengths would creep, by a share of v/|l|^2 a step).
-/// Then, with M = L L^T + v I, [q, q],
+/// One step from loadings L, [q, d], and noise v, given about the *old* mean: `product` = E (x - m)(L
+/// (x - m)) as rows, [q, d], `square` = E |x - m|^2, and `moved`, the new mean less the old one. Two parts,
+/// neither of which lowers the likelihood. First, in the span of the loadings the best lengths and the best
+/// noise: with U an orthonormal basis of it and S about the new mean, U S U^T less v, and the mean of what is
+/// left of tr S ([`rescaled`]; without it the lengths would creep, by a share of v/|l|^2 a step). Then, with
+/// M = L L^T + v I, [q, q],
 ///
 /// L' = M (v M + L S L^T)^-1 L S,   v' = (tr S - tr(M^-1 L S L'^T))/d,
 ///
@@ -115,8 +119,8 @@ pub fn step(
 /// Loadings, their products with S, and noise.
 type Parts = (Array2<f64>, Array2<f64>, f64);
 
-/// Loadings L', L' S and noise of the highest likelihood among those in the span of L, from L and L S; `None` where L does not span
-/// q dimensions, or all of them.
+/// Loadings L', L' S and noise of the highest likelihood among those in the span of L, from L and L S; `None`
+/// where L does not span q dimensions, or all of them.
 fn rescaled(loadings: ArrayView2<f64>, s: &Array2<f64>, trace: f64, floor: f64) -> Result<Option<Parts>> {
     let (q, d) = loadings.dim();
     let Some(root) = orthonormal(loadings).filter(|_| q < d) else { return Ok(None) };
@@ -142,8 +146,8 @@ fn rescaled(loadings: ArrayView2<f64>, s: &Array2<f64>, trace: f64, floor: f64) 
     Ok(Some((turn.dot(&u), turn.dot(&us), noise)))
 }
 
-/// Where a fit of `kind` to fixed clusters begins, given the data's covariance, and how many rounds it takes: components that are all
-/// alike, which one round makes right, but for loadings.
+/// Where a fit of `kind` to fixed clusters begins, given the data's covariance, and how many rounds it takes:
+/// components that are all alike, which one round makes right, but for loadings.
 ///
 /// # Errors
 /// As [`Covariances::alike`].
@@ -220,7 +224,8 @@ mod tests {
         assert!(last >= truth && last <= truth + 3.0 * law.parameters() as f64 / 3000.0, "{last} {truth}");
     }
 
-    /// Loadings of zero, in part or all, are no place to stay: the likelihood rises from there to the maximum, and never falls.
+    /// Loadings of zero, in part or all, are no place to stay: the likelihood rises from there to the
+    /// maximum, and never falls.
     #[test]
     fn zero_loadings_are_left() {
         let spread = array![3.0, 2.0, 1.0, 0.5, 0.4, 0.3];

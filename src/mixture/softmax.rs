@@ -1,4 +1,4 @@
-//! What the evaluator does with rows of [`W`] lanes.
+//! Logarithms of weighted densities, their largest, sum and softmax, over rows of [`W`] lanes.
 
 use crate::Real;
 use crate::simd::W;
@@ -12,8 +12,9 @@ pub fn finish<R: Real, const FMA: bool>(constant: R, q: &[R; W], l: &mut [R; W],
     }
 }
 
-/// e^x, x <= 0; 0 where that is so small (1.8e-35 in f32, 1e-304 in f64) that products with it may be subnormal. Beside a sum
-/// that is at least 1 it is nothing, but one subnormal lane makes the arithmetic of all of them several times slower.
+/// e^x, x <= 0; 0 where that is so small (1.8e-35 in f32, 1e-304 in f64) that products with it may be
+/// subnormal. Beside a sum that is at least 1 it is nothing, but one subnormal lane makes the arithmetic of
+/// all of them several times slower.
 #[inline(always)]
 pub fn share<R: Real, const FMA: bool>(x: R) -> R {
     let least = R::of(if R::BYTES == 4 { -80.0 } else { -700.0 });
@@ -55,8 +56,8 @@ pub fn log_sum<R: Real, const FMA: bool>(top: &[R; W], total: &[R; W]) -> [R; W]
     out
 }
 
-/// In a loop over rows of lanes: keeps the compiler from vectorising across the rows, which it does by gathers and scatters, at
-/// a third of the speed. Loops that carry sums from row to row do not need it.
+/// In a loop over rows of lanes: keeps the compiler from vectorising across the rows, which it does by
+/// gathers and scatters, at a third of the speed. Loops that carry sums from row to row do not need it.
 #[inline(always)]
 pub fn row_by_row() {
     std::hint::black_box(());

@@ -14,9 +14,11 @@ use std::fmt;
 const POINTS: usize = 2_000;
 /// Permutations of a test: the least P value is 1/1000.
 const PERMUTATIONS: usize = 999;
-/// A geometry whose P value is lower is rejected: it may still be the best that the data can tell, and is then said to be approximate.
+/// A geometry whose P value is lower is rejected: it may still be the best that the data can tell, and is
+/// then said to be approximate.
 const LEVEL: f64 = 0.01;
-/// Dimensions up to which the test looks at all second moments; beyond, at the variances along the principal axes alone.
+/// Dimensions up to which the test looks at all second moments; beyond, at the variances along the principal
+/// axes alone.
 const FULL_MOMENTS: usize = 16;
 /// First chunk of the streams of the tests: those below belong to the starts of the fit.
 const STREAM: u64 = 1 << 50;
@@ -32,15 +34,16 @@ pub struct GroupTrial {
     pub orbits: usize,
     /// Mean log-likelihood of that fit.
     pub log_likelihood: f64,
-    /// Its BIC; e^(-BIC/2) is proportional to the probability of the group given the data, up to terms of order 1.
+    /// Its BIC; e^(-BIC/2) is proportional to the probability of the group given the data, up to terms of
+    /// order 1.
     pub bic: f64,
-    /// P value of the hypothesis that the orbits' components are images of each other, their weights aside. 1 of the trivial
-    /// group, for which it holds by definition.
+    /// P value of the hypothesis that the orbits' components are images of each other, their weights aside. 1
+    /// of the trivial group, for which it holds by definition.
     pub geometry: f64,
     /// P value of the hypothesis that the weights along orbits are equal too: that the law is invariant.
     pub invariance: f64,
-    /// Total weight of each element over all orbits, in descending order: which element of a group an orbit starts from is
-    /// arbitrary.
+    /// Total weight of each element over all orbits, in descending order: which element of a group an orbit
+    /// starts from is arbitrary.
     pub weights: Vec<f64>,
 }
 
@@ -77,8 +80,8 @@ pub struct GroupFit {
 }
 
 impl GroupFit {
-    /// BIC of the fit without symmetry less that of the chosen one: twice the logarithm of the Bayes factor, about; above 10 is
-    /// commonly called very strong (Kass and Raftery 1995).
+    /// BIC of the fit without symmetry less that of the chosen one: twice the logarithm of the Bayes factor,
+    /// about; above 10 is commonly called very strong (Kass and Raftery 1995).
     pub fn evidence(&self) -> f64 {
         self.trials[0].bic - self.trials[self.chosen].bic
     }
@@ -99,16 +102,17 @@ impl GroupFit {
     }
 }
 
-/// Fits the rows of `x`, [n, d], with each candidate group and with none, weights free along the orbits, and keeps the fit of
-/// least BIC: a Bayesian's choice, which takes a symmetry that does not quite hold where the points are too few to show more. The
-/// P values say whether it does.
+/// Fits the rows of `x`, [n, d], with each candidate group and with none, weights free along the orbits, and
+/// keeps the fit of least BIC: a Bayesian's choice, which takes a symmetry that does not quite hold where the
+/// points are too few to show more. The P values say whether it does.
 ///
-/// The tests draw each point's component from its responsibilities and carry the point back to its orbit's first component. If
-/// the orbit's components are images of each other, these residuals do not depend on the element: the sum over elements of
-/// n_g |mean of (first and second moments)|^2, whitened by the orbit's covariance, is compared with its values when the
-/// elements are shuffled among the points of an orbit. Equal weights are tested by the likelihood ratio of the elements' counts
-/// against counts drawn with equal probabilities. Both P values are those of Monte Carlo tests with 999 draws; the parameters
-/// that residuals are formed with are estimated from the same points.
+/// The tests draw each point's component from its responsibilities and carry the point back to its orbit's
+/// first component. If the orbit's components are images of each other, these residuals do not depend on the
+/// element: the sum over elements of n_g |mean of (first and second moments)|^2, whitened by the orbit's
+/// covariance, is compared with its values when the elements are shuffled among the points of an orbit. Equal
+/// weights are tested by the likelihood ratio of the elements' counts against counts drawn with equal
+/// probabilities. Both P values are those of Monte Carlo tests with 999 draws; the parameters that residuals
+/// are formed with are estimated from the same points.
 ///
 /// # Errors
 /// Those of [`fit`]; `Shape` or `Invalid` for a group that does not fit the points.
@@ -236,7 +240,8 @@ fn geometry(x: &Array2<f64>, labels: &[usize], fit: &Fit, symmetry: &Symmetry, s
     }))
 }
 
-/// First and second moments of each white residual z, scaled to variance 1 for a normal z: z_j, (z_j^2 - 1)/sqrt 2, z_i z_j.
+/// First and second moments of each white residual z, scaled to variance 1 for a normal z: z_j,
+/// (z_j^2 - 1)/sqrt 2, z_i z_j.
 fn moments(white: &Array2<f64>) -> Array2<f64> {
     let (n, d) = white.dim();
     let pairs: Vec<(usize, usize)> =
@@ -298,8 +303,8 @@ mod tests {
         }
     }
 
-    /// Levels and power, at sizes where four modes lie apart: the geometry is rejected where one mode is moved or turned, and
-    /// invariance where weights differ, not otherwise.
+    /// Levels and power, at sizes where four modes lie apart: the geometry is rejected where one mode is
+    /// moved or turned, and invariance where weights differ, not otherwise.
     #[test]
     fn broken_symmetries_are_seen() {
         let mode = |turn: usize, x: f64, y: f64| match turn % 4 {
