@@ -10,6 +10,7 @@ mod autoencoder;
 mod infer;
 mod layers;
 mod mlp;
+mod plan;
 mod residual;
 mod score_net;
 mod unet;
