@@ -3,7 +3,8 @@
 //! To add one, write its file and put the file's name into the registry below: from then on
 //! `ndsm audit integrators` measures it against its claims. What they claim, as the claims print it
 //! ([`table`]; strong and weak orders for each kind of noise, the order at which the invariant law of
-//! Langevin dynamics is met, what is needed of the Brownian path, evaluations of the drift in a step):
+//! Langevin dynamics is met, what is needed of the Brownian path, evaluations of the drift in a step; where
+//! nothing stands nothing is claimed):
 //!
 #![doc = include_str!("claims.md")]
 
