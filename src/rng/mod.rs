@@ -11,7 +11,10 @@
 //! | 2 | 32 | step, low half |
 //! | 3 | 24 + 7 + 1 | step, high part; [`Purpose`]; one bit that is set for the low halves of 64-bit numbers |
 //!
-//! so different names never share a counter: streams cannot overlap.
+//! so different names never share a counter: streams cannot overlap. The number n of [`Purpose::User`] takes
+//! the place of word 2, and the step's low 24 bits that of its high part; what is left of the step is added
+//! (exclusive or) to the upper half of the key. So different names of one seed still never share both key and
+//! counter.
 //!
 //! ```
 //! use ndsm::rng::{Purpose, Stream};
@@ -33,11 +36,52 @@ pub use normal::NormalLanes;
 use crate::Real;
 use std::convert::Infallible;
 
-/// What a stream is for. Two uses of random numbers in one run never share a purpose, so no draw of one can be a draw of the
-/// other. The numbers are part of every result: append, never renumber.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Purpose {
+/// One list of names, each with its number: an enum with fields has no `as`.
+macro_rules! purposes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
+        /// What a stream is for. Two uses of random numbers in one run never share a purpose, so no draw of
+        /// one can be a draw of the other. The numbers are part of every result: append, never renumber.
+        ///
+        /// [`Purpose::User`] is for streams of one's own. No purpose of the crate has its number, so that
+        /// they share no counter with the crate's, nor with each other: within a run, that is one seed, they
+        /// are as independent as any two streams.
+        ///
+        /// ```
+        /// use ndsm::rng::{Purpose, Stream};
+        /// let first = |purpose| Stream::new(1, purpose, 0, 0).uniform::<f64>();
+        /// let mine = first(Purpose::User(0));
+        /// assert!(mine != first(Purpose::User(1)) && mine != first(Purpose::Test));
+        /// ```
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Purpose {
+            $($(#[$doc])* $name,)*
+            /// Streams of one's own, number n.
+            User(u32),
+            /// Space-time Levy areas of the paths of [`Purpose::User`] of this number.
+            UserArea(u32),
+            /// The component k of their component-wise steps.
+            UserComponent(u32),
+        }
+
+        impl Purpose {
+            /// Its number in the counter, < 128, and n where it has one.
+            fn code(self) -> (u32, Option<u32>) {
+                match self {
+                    $(Purpose::$name => ($code, None),)*
+                    Purpose::User(n) => (24, Some(n)),
+                    Purpose::UserArea(n) => (25, Some(n)),
+                    Purpose::UserComponent(n) => (26, Some(n)),
+                }
+            }
+
+            /// All of the crate's own.
+            #[cfg(test)]
+            const CRATE: &[Purpose] = &[$(Purpose::$name,)*];
+        }
+    };
+}
+
+purposes! {
     /// Tests and benches.
     Test = 0,
     /// Drawing a data set from its law.
@@ -95,7 +139,19 @@ impl Purpose {
             Purpose::Test => Purpose::TestArea,
             Purpose::Path => Purpose::PathArea,
             Purpose::Reverse => Purpose::ReverseArea,
+            Purpose::User(n) => Purpose::UserArea(n),
             _ => Purpose::OtherArea,
+        }
+    }
+
+    /// The purpose of the components k of the component-wise steps whose normals have this purpose.
+    pub(crate) fn component(self) -> Self {
+        match self {
+            Purpose::Path => Purpose::PathComponent,
+            Purpose::Reverse => Purpose::ReverseComponent,
+            Purpose::Corrector => Purpose::CorrectorComponent,
+            Purpose::User(n) => Purpose::UserComponent(n),
+            _ => Purpose::Component,
         }
     }
 }
@@ -112,8 +168,13 @@ pub struct Stream {
 impl Stream {
     /// Opens a stream. `step` < 2^56.
     pub fn new(seed: u64, purpose: Purpose, step: u64, chunk: u32) -> Self {
-        let high = ((step >> 32) as u32) << 8 | (purpose as u32) << 1;
-        Stream { key: [seed as u32, (seed >> 32) as u32], counter: [0, chunk, step as u32, high], words: [0; 4], used: 4 }
+        let (code, number) = purpose.code();
+        let [low, high] = [step as u32, (step >> 32) as u32];
+        let (key, counter) = match number {
+            None => (seed, [0, chunk, low, high << 8 | code << 1]),
+            Some(n) => (seed ^ (step >> 24) << 32, [0, chunk, n, low << 8 | code << 1]),
+        };
+        Stream { key: [key as u32, (key >> 32) as u32], counter, words: [0; 4], used: 4 }
     }
 
     /// Standard normals (Box and Muller). Draws whole blocks of 64: the next call starts at the next unused block.
@@ -194,7 +255,29 @@ impl Stream {
     }
 }
 
-/// So that the methods of `rand`, and distributions built on it, can draw from a stream.
+/// So that the methods of `rand`, and every law of `rand_distr`, can draw from a stream. What they draw is
+/// the stream's words, 32 bits each, from the first of the next unused block on, and nothing else; 64-bit
+/// numbers take two, the upper half first.
+///
+/// ```
+/// use ndsm::rng::{Purpose, Stream};
+/// use rand_distr::{Distribution, Gamma, Poisson};
+///
+/// let mut stream = Stream::new(1, Purpose::User(0), 0, 0);
+/// let (gamma, poisson) = (Gamma::new(2.5, 1.0)?, Poisson::new(7.0)?);
+/// let x: Vec<f64> = (0..10_000).map(|_| gamma.sample(&mut stream)).collect();
+/// assert!((x.iter().sum::<f64>() / 10_000.0 - 2.5).abs() < 0.07);
+/// // A law that rejects takes as many words as it needs: with a stream for each row, none moves the others.
+/// let row = |i: u32| -> f64 { poisson.sample(&mut Stream::new(1, Purpose::User(1), 0, i)) };
+/// let few: Vec<f64> = (5..8).map(row).collect();
+/// let all: Vec<f64> = (0..100).map(row).collect();
+/// assert_eq!(few, all[5..8]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The words never change. What a law makes of them is that law's: it is the same on all machines and for any
+/// number of threads, but may differ between versions of `rand_distr`, and by a rounding where it calls the
+/// system's `ln` or `exp`.
 impl rand::TryRng for Stream {
     type Error = Infallible;
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
@@ -229,6 +312,48 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Streams of one's own share no counter with the crate's or with each other: of the first blocks, all
+    /// words differ, and the names' keys and counters do. The crate's are where they always were.
+    #[test]
+    fn streams_of_users_collide_with_none() {
+        let mut seen = std::collections::HashSet::new();
+        let users =
+            [0, 1, 255, 1 << 24, u32::MAX].into_iter().flat_map(|n| [Purpose::User(n), Purpose::UserArea(n), Purpose::UserComponent(n)]);
+        for purpose in Purpose::CRATE.iter().copied().chain(users) {
+            for step in [0, 1, 255, 1 << 24, 1 << 32, (1 << 56) - 1] {
+                for chunk in [0, 1, u32::MAX] {
+                    let mut s = Stream::new(7, purpose, step, chunk);
+                    assert!(seen.insert((s.key, s.counter)), "{purpose:?} {step} {chunk}");
+                    // The low halves of 64-bit numbers have a bit of their own.
+                    assert_eq!(s.counter[3] & 1, 0);
+                    assert!(seen.insert((s.key, [s.word(), s.word(), s.word(), s.word()])));
+                }
+            }
+        }
+        for (i, purpose) in Purpose::CRATE.iter().enumerate() {
+            let s = Stream::new(5 << 32 | 7, *purpose, 3 << 32 | 2, 9);
+            assert_eq!((s.key, s.counter), ([7, 5], [0, 9, 2, 3 << 8 | (i as u32) << 1]), "{purpose:?}");
+        }
+        let (area, component) = (Purpose::User(3).area(), Purpose::User(3).component());
+        assert_eq!((area, component), (Purpose::UserArea(3), Purpose::UserComponent(3)));
+    }
+
+    /// What rand draws are the words of Philox in order: the known answers of Random123 for key 0 and counter
+    /// 0, as numbers of 32 and 64 bits and as bytes.
+    #[test]
+    fn rand_draws_the_words_in_order() {
+        use rand::Rng;
+        let words = [0x6627_e8d5u32, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8];
+        let open = || Stream::new(0, Purpose::Test, 0, 0);
+        let mut s = open();
+        assert_eq!([s.next_u32(), s.next_u32(), s.next_u32(), s.next_u32()], words);
+        let mut s = open();
+        assert_eq!([s.next_u64(), s.next_u64()], [0x6627_e8d5_e169_c58d, 0xbc57_ac4c_9b00_dbd8]);
+        let mut bytes = [0; 16];
+        open().fill_bytes(&mut bytes);
+        assert!(bytes.chunks(4).zip(words).all(|(b, w)| *b == w.to_le_bytes()));
     }
 
     /// Moments of the normals at 99.99 % confidence, and no correlation between neighbours, chunks and steps.

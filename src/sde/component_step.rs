@@ -15,7 +15,7 @@ use super::{Paths, check_rows, positive};
 use crate::linalg::{self, Reflectors};
 use crate::mixture::{Evaluator, Mixture};
 use crate::par;
-use crate::rng::{NormalLanes, Purpose, Stream};
+use crate::rng::{NormalLanes, Stream};
 use crate::simd::{Kernel, W, dispatch, load, nested, store};
 use crate::{Error, Real, Result};
 
@@ -212,14 +212,8 @@ pub(crate) struct Random<R> {
 
 impl<R: Real> Random<R> {
     pub fn new(paths: Paths, chunk: usize) -> Self {
-        // The purposes of the components follow those of the noise they belong to.
-        let components = match paths.purpose {
-            Purpose::Reverse => Purpose::ReverseComponent,
-            Purpose::Corrector => Purpose::CorrectorComponent,
-            Purpose::Path => Purpose::PathComponent,
-            _ => Purpose::Component,
-        };
-        Random { normals: paths.stream(chunk).normal_lanes(), uniforms: Paths { purpose: components, ..paths }.stream(chunk) }
+        let components = Paths { purpose: paths.purpose.component(), ..paths };
+        Random { normals: paths.stream(chunk).normal_lanes(), uniforms: components.stream(chunk) }
     }
 
     #[inline(always)]
