@@ -1,8 +1,9 @@
 //! Stochastic differential equations dX = f(X, t) dt + sigma(X, t) dB in R^d (method.md, eq. 1), time grids, and integrators.
 //!
-//! Three things are kept apart: the equation ([`Sde`]: drift, diffusion, and as types its [`Calculus`] and its kind of [`Noise`]), the
-//! [`Integrator`] (its [`Claims`] are data, its step is the formula), and the Brownian path. [`simulate`] joins them for many paths at
-//! once. Hot loops hold [`W`] paths, paths last: coordinate j of all of them is one `[R; W]`.
+//! Three things are kept apart: the equation ([`Sde`]: drift, diffusion, and as types its [`Calculus`] and
+//! its kind of [`Noise`]), the [`Integrator`] (its [`Claims`] are data, its step is the formula), and the
+//! Brownian path. [`simulate`] joins them for many paths at once, [`simulate_on`] on the paths of a
+//! [`brownian::Tree`]. Hot loops hold [`W`] paths, paths last: coordinate j of all of them is one `[R; W]`.
 //!
 //! * [`Langevin`]: dX = (beta/2) grad log pi(X) dt + sqrt(beta) dB toward a Gaussian mixture pi (eq. 2): the nonlinear noising.
 //!   With one component it is the linear Ornstein-Uhlenbeck, or variance-preserving, process. Noising runs in the *whitened*
@@ -37,6 +38,7 @@ mod integrator;
 pub mod kinds;
 pub mod method;
 pub mod ode;
+mod on_tree;
 mod process;
 mod scale;
 mod simulate;
@@ -52,6 +54,7 @@ pub use grid::Grid;
 pub use integrator::{Claims, Increment, Integrator, Method, Needs, Orders};
 pub use kinds::{Calculus, CalculusKind, Either, Ito, Noise, NoiseKind, ReadsAs, Stratonovich, Within};
 pub use method::methods::*;
+pub use on_tree::simulate_on;
 pub use process::{
     Blockwise, Clock, CoxIngersollRoss, DoubleWell, DriftOf, Force, FromFn, GeometricBrownian, GinzburgLandau, Harmonic, Langevin, Linear,
     LinearLaw, Lorenz, MatrixLaw, MixtureScore, OrnsteinUhlenbeck, Overdamped, Pointwise, Preconditioned, Rowwise, ScalarLaw, Sigma,

@@ -80,7 +80,7 @@ where
 }
 
 /// Rows of two blocks, after the arguments were looked at.
-fn check<R: Real, S: Sde<R>>(sde: &S, grid: &[f64], x: &[R]) -> Result<usize> {
+pub(super) fn check<R: Real, S: Sde<R>>(sde: &S, grid: &[f64], x: &[R]) -> Result<usize> {
     let d = sde.dim();
     check_rows("simulate", x, d)?;
     if let Some(n) = (1..grid.len()).find(|n| !(grid[*n] > grid[n - 1] && grid[*n].is_finite())) {
@@ -92,7 +92,7 @@ fn check<R: Real, S: Sde<R>>(sde: &S, grid: &[f64], x: &[R]) -> Result<usize> {
     }
 }
 
-fn first_non_finite<R: Real>(x: &[R]) -> Option<usize> {
+pub(super) fn first_non_finite<R: Real>(x: &[R]) -> Option<usize> {
     x.iter().position(|v| !v.is_finite())
 }
 
