@@ -10,9 +10,13 @@
 //!
 //! All of them end by following the probability flow from t_min to 0 without noise, in one Euler step, with the field at t_min: the last
 //! step denoises and, other than the posterior mean E[X_0 | X_t], does not shrink the law.
+//!
+//! [`flow_log_density`] goes the other way: the likelihood of points, by the flow of any process and score.
 
 mod generate;
+mod likelihood;
 mod reverse;
 
 pub use generate::{Field, Generation, Method, generate};
+pub use likelihood::{ByDuals, DivergenceField, ScoreFlow, flow_log_density};
 pub use reverse::{Reverse, ReverseIsotropic, ReverseLangevin};

@@ -1,12 +1,6 @@
-//! The likelihood of points under a trained model, by its probability flow.
-//!
-//! Points that follow dx/dt = v(x, t) (eq. 4) from t_min to T have, along their path, d ln p_t(x_t)/dt = -div
-//! v (Chen et al. 2018), so that
-//!
-//! ln p(x) = ln p_T(x_T) + int_{t_min}^T div v(x_t, t) dt,   p_T the law that generation starts from.
-//!
-//! The divergence is exact, one derivative of the network a dimension on dual numbers, and is integrated as
-//! one more coordinate of the path, with the same method and the same steps.
+//! The likelihood of points under a trained model, by its probability flow
+//! ([`crate::sample::flow_log_density`]) from t_min to the horizon, where p_T is the law that generation
+//! starts from. The divergence is exact, one derivative of the network a dimension on dual numbers.
 
 use super::generator::ScoreField;
 use super::system::{model, start_std};
@@ -15,9 +9,9 @@ use crate::config::ObjectiveKind;
 use crate::mixture::Mixture;
 use crate::objective::Regression;
 use crate::real::Dual;
-use crate::sample::{Field, Reverse};
-use crate::sde::Whitening;
+use crate::sample::{ByDuals, Field, Reverse, flow_log_density};
 use crate::sde::ode::{Explicit, Velocity};
+use crate::sde::{NoiseScale, Whitening};
 use crate::{Error, Real, Result};
 use ndarray::{Array1, ArrayView2};
 
@@ -35,7 +29,8 @@ pub struct Likelihood {
     widen: f64,
     horizon: f64,
     t_min: f64,
-    flow: Flow,
+    scale: NoiseScale,
+    flow: ByDuals<Flow>,
 }
 
 impl Likelihood {
@@ -59,9 +54,10 @@ impl Likelihood {
         let (score, reverse) = model::<D>(config, reference)?;
         let params: Vec<D> = state.averaged().iter().map(|p| Dual::constant(p.f64())).collect();
         let widen = start_std(config, reverse.as_ref());
-        let flow = Flow { field: ScoreField::new(score, Regression::Score, &params)?, reverse, u: Vec::new(), v: Vec::new() };
+        let scale = reverse.scale();
+        let flow = ByDuals::new(d, Flow { field: ScoreField::new(score, Regression::Score, &params)?, reverse });
         let (whitening, start) = (reference.whitening.clone(), reference.mixture.clone());
-        Ok(Likelihood { whitening, start, widen, horizon: config.sde.horizon, t_min: config.sde.t_min, flow })
+        Ok(Likelihood { whitening, start, widen, horizon: config.sde.horizon, t_min: config.sde.t_min, scale, flow })
     }
 
     /// ln p at the rows of `x` [n, d], in the units of the data, by `steps` steps of the classical
@@ -75,44 +71,26 @@ impl Likelihood {
             return Err(Error::invalid("likelihood: steps", ">= 1", 0));
         }
         let (u, d) = (self.whitening.whiten(x)?, self.whitening.dim());
-        let mut times = self.flow.reverse.scale().generation_times(self.horizon, self.t_min, steps);
+        let mut times = self.scale.generation_times(self.horizon, self.t_min, steps);
         times.reverse();
-        let mut paths = vec![0.0; u.nrows() * (d + 1)];
-        paths.chunks_exact_mut(d + 1).zip(u.outer_iter()).for_each(|(p, u)| p[..d].iter_mut().zip(u).for_each(|(p, u)| *p = *u));
-        Explicit::RK4.solve(&mut self.flow, d + 1, &mut paths, &times, &mut |_, _| ())?;
-        let ends = ndarray::Array2::from_shape_fn((u.nrows(), d), |(i, j)| paths[i * (d + 1) + j] / self.widen);
-        let last = self.start.log_density(ends.view())?;
+        let last = |ends: ArrayView2<f64>| self.start.log_density((&ends / self.widen).view());
+        let density = flow_log_density(&mut self.flow, Explicit::RK4, &times, u.view(), last)?;
         // du/dx = A^-1, triangular; the start is the reference, widened.
         let volume = self.whitening.inverse().diag().iter().map(|v| v.abs().ln()).sum::<f64>() - d as f64 * self.widen.ln();
-        Ok(Array1::from_shape_fn(u.nrows(), |i| last[i] + paths[i * (d + 1) + d] + volume))
+        Ok(density + volume)
     }
 }
 
-/// v, and div v as one more coordinate.
+/// dx/dt of the model's probability flow.
 struct Flow {
     field: ScoreField<D>,
     reverse: Box<dyn Reverse<D>>,
-    u: Vec<D>,
-    v: Vec<D>,
 }
 
-impl Velocity<f64> for Flow {
-    fn velocity(&mut self, t: f64, x: &[f64], v: &mut [f64]) -> Result<()> {
-        let d = self.reverse.dim();
-        let n = x.len() / (d + 1);
-        self.v.resize(n * d, D::default());
-        v.chunks_exact_mut(d + 1).for_each(|v| v[d] = 0.0);
-        for j in 0..d {
-            self.u.clear();
-            let moving = |(k, x): (usize, &f64)| Dual::new(*x, if k == j { 1.0 } else { 0.0 });
-            self.u.extend(x.chunks_exact(d + 1).flat_map(|x| x[..d].iter().enumerate().map(moving)));
-            self.field.residual(t, &self.u, &mut self.v)?;
-            self.reverse.velocity(t, &self.u, &mut self.v);
-            for (v, dual) in v.chunks_exact_mut(d + 1).zip(self.v.chunks_exact(d)) {
-                v[j] = dual[j].value;
-                v[d] += dual[j].tangent;
-            }
-        }
+impl Velocity<D> for Flow {
+    fn velocity(&mut self, t: f64, u: &[D], v: &mut [D]) -> Result<()> {
+        self.field.residual(t, u, v)?;
+        self.reverse.velocity(t, u, v);
         Ok(())
     }
 }
