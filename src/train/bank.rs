@@ -30,7 +30,7 @@ impl<R: Real> Bank<R> {
 
     /// The slot of optimiser step `step`, and the number of the batch that it holds then. Every batch has a
     /// number of its own.
-    fn batch(&self, step: u64) -> (usize, u64) {
+    pub fn batch(&self, step: u64) -> (usize, u64) {
         let slots = self.slots.len() as u64;
         let (slot, visit) = (step % slots, step / slots);
         // Slots are renewed in turn, so that each step has about the same work.

@@ -43,6 +43,8 @@ mod reference;
 mod system;
 #[cfg(feature = "files")]
 mod tensors;
+#[cfg(test)]
+mod tests;
 mod trainer;
 
 #[cfg(feature = "files")]

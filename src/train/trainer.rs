@@ -12,7 +12,7 @@ use crate::rng::{Purpose, Stream};
 use crate::sde::Paths;
 use crate::transition::{Draws, Starts, stratified};
 use crate::{Error, Real, Result};
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 use std::time::{Duration, Instant};
 
 /// Everything that training changes: what a checkpoint holds.
@@ -292,6 +292,18 @@ impl<R: Real> Trainer<R> {
             self.bank.paths(step, |batch, out| self.batch.simulate(&self.system, &mut self.order, &self.data, noise, batch, out))?;
         self.system.noising.finish(starts, noise, &mut self.batch.draws)?;
         Ok(&self.batch.draws)
+    }
+
+    /// The points that step `step` noises: their rows in the training data, and x_0 [batch, d] in whitened
+    /// coordinates. The step's n draws come point by point, n / batch of each. Changes nothing.
+    ///
+    /// # Errors
+    /// None that a trainer can meet.
+    pub fn batch(&mut self, step: u64) -> Result<(Vec<usize>, Array2<R>)> {
+        let (mut rows, d) = (vec![0; self.config.train.batch], self.system.model.dim());
+        self.order.rows(self.config.train.seed, self.bank.batch(step).1, &mut rows)?;
+        let x = Array2::from_shape_fn((rows.len(), d), |(i, j)| self.data[rows[i] * d + j]);
+        Ok((rows, x))
     }
 
     /// Draws with paths of their own, which the bank does not keep: independent of those of every other step.
