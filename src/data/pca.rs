@@ -99,6 +99,7 @@ fn check_width(place: &str, x: ArrayView2<f64>, width: usize) -> Result<()> {
 mod tests {
     use super::*;
     use crate::rng::{Purpose, Stream};
+    use approx::assert_abs_diff_eq;
     use ndarray::array;
 
     /// Points on (1, 2, 5) + a (3, 4, 0)/5 + b (0, 0, 1): means and variances by hand.
@@ -139,6 +140,18 @@ mod tests {
         let left = &x - &few.decode(few.encode(x.view()).unwrap().view()).unwrap();
         let exact = all.variance.slice(s![3..]).sum();
         assert!((left.mapv(|v| v * v).sum() / (n - 1) as f64 - exact).abs() <= 1e-10 * exact);
+    }
+
+    /// A point has one code, in whatever company: held-out data are seen from the training data's mean, not
+    /// their own.
+    #[test]
+    fn points_are_encoded_with_the_training_mean() {
+        let training = array![[0.0, 0.0], [2.0, 0.0], [0.0, 1.0], [2.0, 1.0]];
+        let pca = Pca::fit(training.view(), 2).unwrap();
+        // Mean (1, 1/2), axes x and y.
+        let code = pca.encode(array![[4.0, 2.5], [6.0, 2.5]].view()).unwrap();
+        assert_abs_diff_eq!(code.as_slice().unwrap(), &[3.0, 2.0, 5.0, 2.0][..], epsilon = 1e-14);
+        assert_eq!(pca.encode(array![[6.0, 2.5]].view()).unwrap().row(0), code.row(1));
     }
 
     #[test]

@@ -58,6 +58,15 @@ mod tests {
     use crate::metrics::tests::normals;
     use ndarray::array;
 
+    /// Pairs of points: variances (x - y)^2/2 over n - 1 = 1, a half of that over n.
+    #[test]
+    fn covariances_are_over_n_less_one() {
+        // Means 1 and 2; variances 2 and 8, standard deviations 2^(1/2) apart.
+        let (x, y) = (array![[0.0], [2.0]], array![[0.0], [4.0]]);
+        let got = frechet(x.view(), y.view()).unwrap();
+        assert!((got - 3.0).abs() <= 1e-14, "{got}");
+    }
+
     #[test]
     fn commuting_covariances_have_a_closed_form_and_others_that_of_2_by_2() {
         // In a common eigenbasis: the sum of (s_i - t_i)^2.

@@ -104,6 +104,16 @@ mod tests {
         }
     }
 
+    /// Samples within reach of the data, but too close together to reach them: precise, and without variety.
+    #[test]
+    fn precision_is_the_samples_share_and_recall_the_datas() {
+        let (data, samples) = (array![[0.0], [1.0], [10.0], [11.0]], array![[0.5], [0.625], [0.75]]);
+        let found = support(samples.view(), data.view(), 1).unwrap();
+        // All samples are in the balls of 0 and 1, of radius 1; those of the samples, of radius 1/8, hold no
+        // data point.
+        assert_eq!(found, Support { precision: 1.0, recall: 0.0, density: 2.0, coverage: 0.5 });
+    }
+
     #[test]
     fn points_of_one_law_have_the_expected_coverage() {
         let (x, y) = (normals(2000, 3, 1), normals(2000, 3, 2));

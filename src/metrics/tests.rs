@@ -55,6 +55,17 @@ fn a_new_draw_scores_like_the_floor_and_a_wrong_law_does_not() {
     assert!((good.value("memorisation_ratio").unwrap() - 1.0).abs() <= 0.1, "{}", good.value("memorisation_ratio").unwrap());
 }
 
+/// The report calls each number by its name.
+#[test]
+fn support_is_reported_by_its_names() {
+    let (data, samples) = (small(300), normals(100, 2, 3) * 4.0);
+    let got = evaluate(samples.view(), &data, None, 0, 0).unwrap();
+    let exact = support(samples.view(), data.held_out.view(), 5).unwrap();
+    assert!(exact.precision < 0.9 * exact.recall, "{exact:?}");
+    let names = ["precision", "recall", "density", "coverage"].map(|name| got.value(name).unwrap());
+    assert_eq!(names, [exact.precision, exact.recall, exact.density, exact.coverage]);
+}
+
 #[test]
 fn results_do_not_depend_on_threads_or_order() {
     let data = data("moons", 300);

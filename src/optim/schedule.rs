@@ -63,6 +63,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
 
     #[test]
     fn a_constant_rate_stays_and_bad_values_are_refused() {
@@ -74,6 +75,17 @@ mod tests {
         }
         let e = Schedule::new(0.1, 11, 10, Decay::Cosine).unwrap_err();
         assert_eq!(e.to_string(), "learning rate: warm-up: must be at most all 10 steps, got 11");
+    }
+
+    /// Three steps up and four down, each number of it: the first step after the warm-up has the whole rate,
+    /// the step behind the last none.
+    #[test]
+    fn every_step_has_its_rate() {
+        let s = Schedule::new(4.0, 3, 7, Decay::Cosine).unwrap();
+        let half = 2f64.sqrt();
+        let exact = [4.0 / 3.0, 8.0 / 3.0, 4.0, 4.0, 2.0 + half, 2.0, 2.0 - half, 0.0, 0.0];
+        let rates: Vec<f64> = (0..9).map(|step| s.rate(step)).collect();
+        assert_abs_diff_eq!(rates[..], exact[..], epsilon = 2e-15);
     }
 
     #[test]

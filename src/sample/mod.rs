@@ -16,6 +16,8 @@
 mod generate;
 mod likelihood;
 mod reverse;
+#[cfg(test)]
+mod tests;
 
 pub use generate::{Field, Generation, Method, generate};
 pub use likelihood::{ByDuals, DivergenceField, ScoreFlow, flow_log_density};

@@ -4,6 +4,7 @@ use super::*;
 use crate::data::law::{self, Law};
 use crate::linalg::symmetric_eigen;
 use crate::mixture::{Draw, Group};
+use approx::assert_abs_diff_eq;
 use ndarray::{Array3, array};
 
 fn options(kind: CovarianceKind, components: Count) -> FitOptions {
@@ -36,6 +37,30 @@ fn bic_finds_four_modes() {
             w.sort_by(f64::total_cmp);
             assert!(w.iter().zip([0.1, 0.2, 0.3, 0.4]).all(|(w, e)| (w - e).abs() <= 0.062), "{w:?}");
         }
+    }
+}
+
+/// BIC = p ln n - 2 n (mean log-likelihood) with p counted by hand: for k = 2 components in d = 3 dimensions
+/// a weight, six means, and the covariances' own numbers.
+#[test]
+fn bic_counts_each_parameter_once() {
+    let (n, d) = (1000, 3);
+    let mut x = vec![0.0; n * d];
+    Stream::new(4, Purpose::Test, 0, 0).fill_normal(&mut x);
+    let x = Array2::from_shape_fn((n, d), |(i, j)| x[i * d + j] + if i % 3 == 0 { 3.0 } else { 0.0 });
+    for (kind, own) in [
+        (CovarianceKind::Spherical, 2),
+        (CovarianceKind::Diagonal, 2 * 3),
+        (CovarianceKind::Full, 2 * 6),
+        (CovarianceKind::Tied, 6),
+        (CovarianceKind::LowRank(1), 2 * (3 + 1)),
+        // Two loadings may be turned in their plane: 6 numbers, one of them free to choose.
+        (CovarianceKind::LowRank(2), 2 * (6 - 1 + 1)),
+    ] {
+        let found = fit(x.view(), &options(kind, Count::Fixed(2))).unwrap();
+        let log_likelihood = found.mixture.log_density(x.view()).unwrap().sum();
+        let parameters = (found.bic + 2.0 * log_likelihood) / (n as f64).ln();
+        assert_abs_diff_eq!(parameters, f64::from(1 + 6 + own), epsilon = 1e-6);
     }
 }
 
