@@ -49,6 +49,7 @@ fn distance(reverse: &dyn Reverse<f64>, horizon: f64, how: (Method, Explicit, us
     ks_ratio(&u, &exact)
 }
 
+/// Reverse equation (eq. 3) and probability flow (eq. 4) with exact scores end in the law of the data.
 #[test]
 fn all_methods_bring_linear_noise_back_to_the_data() {
     let standard = Mixture::new(array![1.0], array![[0.0]], Covariances::Spherical(array![1.0])).unwrap();
@@ -68,6 +69,7 @@ fn all_methods_bring_linear_noise_back_to_the_data() {
     assert!(distance(&vp, 12.0, (Method::Sde, Explicit::HEUN, 6)) > 1.0);
 }
 
+/// The flow in its form toward a reference (eq. 16).
 #[test]
 fn the_flow_is_solved_at_the_order_of_its_method() {
     // The flow of one path is deterministic: errors against a fine solution fall by 2^order when the step is halved.
@@ -176,6 +178,7 @@ fn flow_error(refit: bool) -> f64 {
     w2_to_quantile(&x, |u| 2.0 * u - 1.0)
 }
 
+/// The flow of (eq. 18), and the weights that it needs.
 #[test]
 fn the_component_flow_with_exact_fields_brings_the_reference_back_to_the_data() {
     let (exact, wrong) = (flow_error(true), flow_error(false));

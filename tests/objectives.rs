@@ -37,7 +37,7 @@ fn setting(parametrisation: Parametrisation, n: usize) -> (ScoreModel<f64>, Draw
     (model, draws, params)
 }
 
-/// The loss of each draw by (7), (9), (11), written out in s, without the rows' rearrangement.
+/// The loss of each draw by (eq. 7, 9, 11), written out in s, without the rows' rearrangement.
 fn by_formula(
     model: &ScoreModel<f64>,
     draws: &Draws<f64>,
@@ -96,6 +96,7 @@ fn by_formula(
         .collect()
 }
 
+/// Losses (eq. 7) with each control (eq. 9, 10, 11, 12).
 #[test]
 fn losses_and_gradients_are_the_formulas() {
     let n = 700; // more than one block, and a last one that is not full
@@ -158,6 +159,7 @@ fn score(model: &ScoreModel<f64>, params: &[f64], t: f64, x: &[f64]) -> Vec<f64>
     (0..2).map(|j| factor * out[j] + guided * guide[j]).collect()
 }
 
+/// Implicit score matching ("Without a target", behind eq. 12).
 #[test]
 fn implicit_score_matching_is_its_formula() {
     let n = 300; // more than one block

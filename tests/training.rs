@@ -42,6 +42,7 @@ fn oracle_error(set: &[(&str, Value)]) -> f64 {
     (times.map(error).iter().sum::<f64>() / times.len() as f64).sqrt()
 }
 
+/// The minimiser of (eq. 7) where it is known: the data are pi, which is invariant (eq. 2).
 #[test]
 fn when_the_data_are_the_reference_the_score_is_its_score() {
     let residual = oracle_error(&[("train.steps", 200usize.into())]);
@@ -145,6 +146,7 @@ fn what_weights_have_seen_is_part_of_the_state_and_a_diagnosis_changes_nothing()
     assert!(e.contains("objective.weighting"), "{e}");
 }
 
+/// What pairs (eq. 11) take off the variance of (eq. 7).
 #[test]
 fn a_diagnosis_shows_what_a_control_is_worth() {
     let x = points(1000);
@@ -172,8 +174,9 @@ fn a_diagnosis_shows_what_a_control_is_worth() {
     }
 }
 
-/// With reuse 4, the steps s, s + 16, s + 32 and s + 48 finish the same paths, each with noise of its own: the means mu(X) are equal, the noise is not, and
-/// given the paths the control's mean is 0 over the noise.
+/// With reuse 4, the steps s, s + 16, s + 32 and s + 48 finish the same paths, each with noise of its own:
+/// the means mu(X) are equal, the noise is not, and given the paths the control's mean is 0 over the noise
+/// (eq. 8).
 #[test]
 fn paths_are_used_again_with_fresh_noise() {
     let x = points(1000);
@@ -212,6 +215,7 @@ fn paths_are_used_again_with_fresh_noise() {
     assert!(term(&visits[0].0).abs() <= 4.0 * spread);
 }
 
+/// The choice among (eq. 11), (eq. 9) and no control at equal evaluations.
 #[test]
 fn auto_takes_a_pair_where_steps_are_short() {
     let c = config(&[
@@ -269,6 +273,7 @@ fn gradient_variance(control: &str, steps: usize) -> f64 {
     g.var_axis(ndarray::Axis(0), 1.0).sum()
 }
 
+/// The variance of (eq. 7) is like 1/h; with (eq. 9, 10, 11, 12) it is bounded.
 #[test]
 fn without_a_control_the_gradient_variance_grows_like_one_over_h_and_with_one_it_stays() {
     let [none, own, pair, gated, regression] =

@@ -32,6 +32,7 @@ const MEAN: f64 = 1.648_721_270_700_128_2; // e^(1/2)
 /// Two-sided 99.99 % of the normal law.
 const SURE: f64 = 3.89;
 
+/// Coefficients b = Cov(c)^-1 Cov(c, loss) from other draws (eq. 12) leave the mean as it is.
 #[test]
 fn cross_fitting_is_unbiased_where_one_sample_is_not() {
     let regression = Regression { ridge: 1e-6, folds: 5 };
@@ -88,6 +89,7 @@ fn standard_errors_are_what_they_claim() {
     assert!([regression, pairs, single, strata].into_iter().all(near_one), "{regression:?} {pairs:?} {single:?} {strata:?}");
 }
 
+/// What is left of a variance by the best b (eq. 12).
 #[test]
 fn gains_are_those_of_theory() {
     // e^z on z and z^2 - 1: Var e^z = e^2 - e; Hermite coefficients e^(1/2), e^(1/2)/2: what is left is
@@ -145,6 +147,7 @@ fn nonsense_is_refused() {
     assert!(Running::new(3, 0.0, 1.0).unwrap().batch(y.view(), c.view()).is_err());
 }
 
+/// b of each group (eq. 12).
 #[test]
 fn groups_have_their_own_coefficients() {
     // y = +-2 z in two groups: one coefficient for both would be near 0.
@@ -159,6 +162,7 @@ fn groups_have_their_own_coefficients() {
     assert!(one.estimate.gain() < 1.1);
 }
 
+/// b from the batches before (eq. 12).
 #[test]
 fn running_coefficients_come_from_the_past() {
     let mut running = Running::new(2, 1e-6, 0.9).unwrap();

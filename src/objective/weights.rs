@@ -132,6 +132,8 @@ mod tests {
 
     const SCALE: NoiseScale = NoiseScale::Preserving { beta: 0.8 };
 
+    /// The weight sigma^2(t) over T times the density of the times (eq. 17), with which (eq. 7) bounds the
+    /// likelihood.
     #[test]
     fn likelihood_weights_make_the_mean_over_draws_that_over_time() {
         // Of sbar^2 t: the mean of beta t over [0, 2] is 0.8; on a grid, the sum over the ends of its steps.

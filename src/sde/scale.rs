@@ -101,6 +101,7 @@ impl NoiseScale {
 mod tests {
     use super::*;
 
+    /// The noise level sbar(t) of each process (eq. 17), and the inverse of its logarithm.
     #[test]
     fn time_inverts_log_ratio_and_sbar_agrees() {
         let scales = [NoiseScale::Preserving { beta: 0.7 }, NoiseScale::SubPreserving { beta: 0.7 }, NoiseScale::Exploding { beta: 2.0 }];

@@ -271,6 +271,7 @@ fn single_precision_serves_too() {
     assert!(e.to_string().contains("in f32"), "{e}");
 }
 
+/// Probability flow (eq. 4) with an exact score.
 #[test]
 fn the_flow_carries_a_gaussian_law() {
     // Data N(0, v0): the law at t is N(0, v(t)), the score -x / v, and the flow moves x_0 to x_0 (v(t) / v0)^(1/2).

@@ -150,6 +150,7 @@ fn lorenz_rests_at_its_fixed_points() {
     assert_eq!((f, sigma), (array![10.0, 23.0, -6.0], Array2::eye(3) * 0.5));
 }
 
+/// Langevin dynamics toward one Gaussian (eq. 2), with a mobility, are the Ornstein-Uhlenbeck process.
 #[test]
 fn langevin_dynamics_of_a_gaussian_are_linear() {
     let (m, c, mobility) = (array![0.5, -1.0], array![[1.2, 0.5], [0.5, 0.6]], array![[2.0, 0.3], [0.3, 0.4]]);

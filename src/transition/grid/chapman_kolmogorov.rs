@@ -146,6 +146,7 @@ mod tests {
     use crate::transition::{Drift, Euler, FokkerPlanck, LocalLinear};
     use ndarray::array;
 
+    /// The law of the chain (eq. 5), and its score (eq. 6).
     #[test]
     fn a_linear_chain_has_its_gaussian_law() {
         // Euler on dX = -X/2 dt + dB, h = 0.2: X' = 0.9 X + 0.2^(1/2) Z.
@@ -165,6 +166,7 @@ mod tests {
         }
     }
 
+    /// The chain's law (eq. 5) tends to that of the equation (eq. 1).
     #[test]
     fn chain_and_equation_agree() {
         // Double well, sigma = 0.8, from 0.5, after 1/4.

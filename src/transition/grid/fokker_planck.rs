@@ -182,6 +182,7 @@ mod tests {
         }
     }
 
+    /// Under (eq. 2) the invariant law stays, on the grid too, whatever the step.
     #[test]
     fn the_discrete_gibbs_law_stays() {
         let gibbs = Line::new(-3.0, 3.0, 300, |x| (-well(x) / 0.32).exp()).unwrap();

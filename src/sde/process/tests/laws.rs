@@ -30,6 +30,7 @@ fn x_dim<S: Sde<f64>>(sde: &S) -> usize {
     sde.dim()
 }
 
+/// The exact one-step laws of the linear processes (eq. 13).
 #[test]
 fn exact_laws_are_those_of_their_equations() {
     let clocks = [Clock::constant(0.8), Clock::linear(0.1, 3.0, 1.0), Clock::cosine(1.1, 0.008, 6.0)].map(Result::unwrap);
