@@ -8,7 +8,7 @@ use crate::sample::Method;
 use approx::assert_relative_eq;
 use ndarray::{Array2, array};
 
-fn config(settings: &[(&str, Value)], reference: &Reference) -> Settled {
+fn settled(settings: &[(&str, Value)], reference: &Reference) -> Settled {
     let mut all =
         vec![Setting::new("data.name", "four-modes"), Setting::new("network.width", 16usize), Setting::new("train.batch", 24usize)];
     all.extend(settings.iter().map(|(key, value)| Setting::new(key, value.clone())));
@@ -30,10 +30,9 @@ fn points(n: usize) -> Array2<f64> {
 #[test]
 fn scores_are_those_of_the_data_units() {
     let (reference, x) = (Reference::from_mixture(&oblique(), 0.0).unwrap(), points(40));
-    let config = config(&[], &reference);
     let inverse = reference.whitening.inverse();
     assert!((inverse[[0, 1]] - inverse[[1, 0]]).abs() > 0.5, "{inverse}");
-    let trainer = Trainer::<f64>::new(&config, &reference, x.view()).unwrap();
+    let trainer = Trainer::<f64>::new(&settled(&[], &reference), &reference, x.view()).unwrap();
     let got = trainer.generator(&reference).unwrap().score(0.3, x.view()).unwrap();
     let exact = oblique().score(x.view()).unwrap();
     assert_relative_eq!(got.as_slice().unwrap(), exact.as_slice().unwrap(), max_relative = 1e-9);
@@ -43,7 +42,7 @@ fn scores_are_those_of_the_data_units() {
 #[test]
 fn generation_is_by_the_averaged_parameters() {
     let reference = Reference::from_mixture(&oblique(), 0.0).unwrap();
-    let config = config(&[], &reference);
+    let config = settled(&[], &reference);
     let mut trainer = Trainer::<f32>::new(&config, &reference, points(100).view()).unwrap();
     (0..5).for_each(|_| drop(trainer.step().unwrap()));
     let state = trainer.state();
@@ -70,8 +69,7 @@ fn a_batch_is_that_of_its_draws() {
             ("train.sampling", sampling.into()),
             ("train.reuse", reuse.into()),
         ];
-        let config = config(&settings, &reference);
-        let mut trainer = Trainer::<f64>::new(&config, &reference, x.view()).unwrap();
+        let mut trainer = Trainer::<f64>::new(&settled(&settings, &reference), &reference, x.view()).unwrap();
         let (scale, u) = (trainer.system().model.scale, reference.whitening.whiten(x.view()).unwrap());
         for step in [0, 1, 20, 3, 52] {
             let (rows, x0) = trainer.batch(step).unwrap();
