@@ -78,9 +78,9 @@ fn by_conditions() -> Vec<Row> {
 fn tableaus() -> Vec<(Claims, Tableau)> {
     struct All(Vec<(Claims, Tableau)>);
     impl<S: Sde<f64>> Visitor<f64, S> for All {
-        fn visit<I: Integrator<f64, S>>(&mut self, method: &I) {
+        fn visit<I: Integrator<f64, S>>(&mut self, _method: &I) {
             if self.0.iter().all(|(claims, _)| claims.name != I::CLAIMS.name) {
-                self.0.extend(method.tableau().map(|tableau| (I::CLAIMS, tableau)));
+                self.0.extend(I::COEFFICIENTS.map(|tableau| (I::CLAIMS, tableau)));
             }
         }
     }

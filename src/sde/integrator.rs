@@ -78,6 +78,8 @@ pub struct Increment<'a, R> {
 
 /// One step of a method for the equations `S`.
 pub trait Integrator<R: Real, S: Sde<R>>: Method {
+    /// Its coefficients, where it is a tableau and nothing else: [`tableau::step`](super::tableau::step) is then its step.
+    const COEFFICIENTS: Option<Tableau> = None;
     /// Working memory for a block of paths; made once per thread, so that a step allocates nothing.
     type Memory: Send;
     /// Makes it.
@@ -108,9 +110,5 @@ pub trait Integrator<R: Real, S: Sde<R>>: Method {
     /// Whether [`Integrator::report`] does anything.
     fn reports(&self) -> bool {
         false
-    }
-    /// Its coefficients, where it is a tableau.
-    fn tableau(&self) -> Option<Tableau> {
-        None
     }
 }

@@ -321,6 +321,7 @@ macro_rules! runge_kutta {
             S::Calculus: crate::sde::ReadsAs<crate::sde::$Calculus>,
             S::Noise: crate::sde::Within<crate::sde::kinds::$Noise>,
         {
+            const COEFFICIENTS: Option<crate::sde::Tableau> = Some(<Self as crate::sde::RungeKutta>::TABLEAU);
             type Memory = crate::sde::tableau::Stages<R>;
             fn memory(&self, sde: &S) -> Self::Memory {
                 crate::sde::tableau::Stages::new(&<Self as crate::sde::RungeKutta>::TABLEAU, sde)
@@ -336,9 +337,6 @@ macro_rules! runge_kutta {
                 scratch: &mut S::Scratch,
             ) {
                 crate::sde::tableau::step::<R, S, FMA>(&<Self as crate::sde::RungeKutta>::TABLEAU, sde, step, path, x, memory, scratch);
-            }
-            fn tableau(&self) -> Option<crate::sde::Tableau> {
-                Some(<Self as crate::sde::RungeKutta>::TABLEAU)
             }
         }
     };

@@ -1,7 +1,7 @@
 //! The invariant law of Langevin dynamics, as a method with a fixed step has it, without drawing paths.
 
 use super::backward::{Line, Transfer};
-use super::paths::{Pair, Walker};
+use super::paths::{Walker, show};
 use super::{Effort, order_of_law};
 use crate::Result;
 use crate::audit::{Curve, Row};
@@ -34,7 +34,7 @@ struct Well<'a> {
 
 impl Visitor<f64, DoubleWell> for Well<'_> {
     fn visit<I: Integrator<f64, DoubleWell>>(&mut self, method: &I) {
-        self.measure(&Pair { method, sde: self.sde });
+        show(method, self.sde, &mut |on| self.measure(on));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Linear equations with additive noise, on which a step is a linear map of the state and the path: moments
 //! of any order of the method follow from its coefficients, which are those of unit inputs. Nothing is drawn.
 
-use super::paths::{Pair, Walker};
+use super::paths::{Walker, show};
 use super::{measured, order_of_law};
 use crate::Result;
 use crate::audit::{Curve, Row};
@@ -87,7 +87,7 @@ struct On<'a, S> {
 
 impl<S: Sde<f64>> Visitor<f64, S> for On<'_, S> {
     fn visit<I: Integrator<f64, S>>(&mut self, method: &I) {
-        self.moments.measure(&Pair { method, sde: self.sde });
+        show(method, self.sde, &mut |on| self.moments.measure(on));
     }
 }
 

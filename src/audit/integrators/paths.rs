@@ -2,7 +2,8 @@
 
 use crate::par;
 use crate::rng::{Purpose, Stream};
-use crate::sde::{Claims, Increment, Integrator, Needs, Noise, NoiseKind, Sde, Step};
+use crate::sde::tableau::{self, Stages};
+use crate::sde::{Claims, Increment, Integrator, Needs, Noise, NoiseKind, Sde, Step, Tableau};
 use crate::simd::{Kernel, W, dispatch};
 use std::ops::{Range, RangeInclusive};
 
@@ -112,6 +113,52 @@ pub trait Walker: Sync {
     fn walk(&self, time: (f64, f64), steps: usize, report: bool, path: (&[[f64; W]], &[[f64; W]]), x: &mut [[f64; W]]);
 }
 
+/// Shows `method` for the equation `sde` to `measure`. Of all methods that are tableaus there is one walker, with
+/// the coefficients as data.
+pub fn show<S: Sde<f64>, I: Integrator<f64, S>>(method: &I, sde: &S, measure: &mut dyn FnMut(&dyn Walker)) {
+    if const { I::COEFFICIENTS.is_some() } {
+        I::COEFFICIENTS.iter().for_each(|tableau| measure(&Coefficients { claims: I::CLAIMS, tableau, sde }));
+    } else {
+        measure(&Pair { method, sde });
+    }
+}
+
+/// A tableau for an equation: [`tableau::step`] is the step of all methods that are tableaus.
+struct Coefficients<'a, S> {
+    claims: Claims,
+    tableau: &'a Tableau,
+    sde: &'a S,
+}
+
+impl<S: Sde<f64>> Walker for Coefficients<'_, S> {
+    fn claims(&self) -> Claims {
+        self.claims
+    }
+    fn sizes(&self) -> [usize; 2] {
+        [self.sde.dim(), self.sde.noises()]
+    }
+    fn noise(&self) -> NoiseKind {
+        S::Noise::KIND
+    }
+    fn walk(&self, time: (f64, f64), steps: usize, _report: bool, path: (&[[f64; W]], &[[f64; W]]), x: &mut [[f64; W]]) {
+        let (mut memory, mut scratch) = (Stages::new(self.tableau, self.sde), self.sde.scratch());
+        for n in 0..steps {
+            let increment = increment(path, n, self.sde.noises(), self.claims.needs);
+            tableau::step::<f64, S, false>(self.tableau, self.sde, &step(time, n), increment, x, &mut memory, &mut scratch);
+        }
+    }
+}
+
+/// Step `n` of length h from time `from`.
+fn step((from, h): (f64, f64), n: usize) -> Step {
+    Step::common(from + n as f64 * h, from + (n + 1) as f64 * h)
+}
+
+/// The path over step `n`.
+fn increment<'a>(path: (&'a [[f64; W]], &'a [[f64; W]]), n: usize, m: usize, needs: Needs) -> Increment<'a, f64> {
+    Increment { w: &path.0[n * m..][..m], h: if needs == Needs::Wh { &path.1[n * m..][..m] } else { &[] } }
+}
+
 /// A method for an equation.
 pub struct Pair<'a, S, I> {
     pub method: &'a I,
@@ -159,17 +206,14 @@ impl<S: Sde<f64>, I: Integrator<f64, S>> Kernel for Walk<'_, S, I> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {
-        let m = self.sde.noises();
-        let path = |n: usize| Increment {
-            w: &self.path.0[n * m..][..m],
-            h: if I::CLAIMS.needs == Needs::Wh { &self.path.1[n * m..][..m] } else { &[] },
-        };
-        let step = |n: usize| Step::common(self.from + n as f64 * self.h, self.from + (n + 1) as f64 * self.h);
+        let (m, time) = (self.sde.noises(), (self.from, self.h));
+        let path = |n: usize| increment(self.path, n, m, I::CLAIMS.needs);
         for n in 0..self.steps {
-            self.method.step::<FMA>(self.sde, &step(n), path(n), self.x, &mut self.memory, &mut self.scratch);
+            self.method.step::<FMA>(self.sde, &step(time, n), path(n), self.x, &mut self.memory, &mut self.scratch);
         }
         if self.report {
-            self.method.report::<FMA>(self.sde, &step(self.steps), path(self.steps), self.x, &mut self.memory, &mut self.scratch);
+            let (step, path) = (step(time, self.steps), path(self.steps));
+            self.method.report::<FMA>(self.sde, &step, path, self.x, &mut self.memory, &mut self.scratch);
         }
     }
 }

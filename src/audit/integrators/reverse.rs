@@ -3,16 +3,17 @@
 
 use super::Effort;
 use super::backward::{Line, Transfer};
-use super::paths::{Pair, Walker};
+use super::paths::{Walker, show};
 use super::weak::order;
 use crate::audit::Row;
 use crate::audit::scores::distance;
 use crate::audit::transitions::{row, three_modes};
 use crate::mixture::{Draw, Mixture};
+use crate::par;
 use crate::rng::Purpose;
 use crate::sde::kinds::Additive;
 use crate::sde::method::{self, Visitor};
-use crate::sde::{Either, Grid, Integrator, Noise, Paths, Sde, Semilinear, Smooth, Time, simulate};
+use crate::sde::{Either, Integrator, Noise, Paths, Sde, Semilinear, Smooth, Time};
 use crate::simd::{Kernel, W, nested};
 use crate::{Real, Result};
 use ndarray::Array2;
@@ -26,11 +27,11 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
     let sde = Backwards::new(&data);
     let (powers, samples): (&[i32], _) = if effort == Effort::Quick { (&[6, 5, 4], 20_000) } else { (&[7, 6, 5, 4], 100_000) };
     let start = data.marginal((-0.5f64).exp(), -(-1f64).exp_m1())?;
-    let mut on = Reverse { sde, start, data, powers, samples, rows: vec![] };
+    let mut on = On { sde: &sde, reverse: Reverse { components: sde.components.clone(), start, data, powers, samples, rows: vec![] } };
     method::additive(&mut on);
     method::smooth(&mut on);
     method::semilinear(&mut on);
-    on.rows.into_iter().collect()
+    on.reverse.rows.into_iter().collect()
 }
 
 /// The process dX = -X/2 dt + dB from a mixture in one dimension, backwards from time 1: Y_tau = X_(1 - tau),
@@ -149,8 +150,21 @@ impl<R: Real> Semilinear<R> for Backwards {
     }
 }
 
+/// What is measured, on the equation.
+struct On<'a> {
+    sde: &'a Backwards,
+    reverse: Reverse<'a>,
+}
+
+impl Visitor<f64, Backwards> for On<'_> {
+    fn visit<I: Integrator<f64, Backwards>>(&mut self, method: &I) {
+        show(method, self.sde, &mut |on| self.reverse.measure(on));
+    }
+}
+
 struct Reverse<'a> {
-    sde: Backwards,
+    /// Of p_0.
+    components: Vec<[f64; 3]>,
     /// p_1.
     start: Mixture,
     /// p_0.
@@ -160,22 +174,19 @@ struct Reverse<'a> {
     rows: Vec<Result<Row>>,
 }
 
-impl Visitor<f64, Backwards> for Reverse<'_> {
-    fn visit<I: Integrator<f64, Backwards>>(&mut self, method: &I) {
-        let Some(orders) = I::CLAIMS.for_noise(Additive::KIND) else { return };
-        let on = Pair { method, sde: &self.sde };
-        let end = |k: i32| self.expectation(&on, 1 << k);
-        let row = order(&I::CLAIMS, orders, "reverse time", self.powers, self.exact(), &end);
-        self.rows.push(row);
-        let law = self.law(method);
-        self.rows.push(law);
-    }
-}
-
 impl Reverse<'_> {
+    fn measure(&mut self, on: &dyn Walker) {
+        let claims = on.claims();
+        let Some(orders) = claims.for_noise(Additive::KIND) else { return };
+        let end = |k: i32| self.expectation(on, 1 << k);
+        let weak = order(&claims, orders, "reverse time", self.powers, self.exact(), &end);
+        let law = self.law(on);
+        self.rows.extend([weak, law]);
+    }
+
     /// E phi(X_0), phi = x^3 + x^2.
     fn exact(&self) -> f64 {
-        self.sde.components.iter().map(|[w, m, v]| w * (m.powi(3) + 3.0 * m * v + m * m + v)).sum()
+        self.components.iter().map(|[w, m, v]| w * (m.powi(3) + 3.0 * m * v + m * m + v)).sum()
     }
 
     /// E phi(Y_1) with `count` steps from p_1.
@@ -197,12 +208,26 @@ impl Reverse<'_> {
     }
 
     /// The law of samples after 512 steps, against p_0.
-    fn law<I: Integrator<f64, Backwards>>(&self, method: &I) -> Result<Row> {
+    fn law(&self, on: &dyn Walker) -> Result<Row> {
+        const STEPS: usize = 512;
+        let (h, paths) = (1.0 / STEPS as f64, Paths { seed: 11, purpose: Purpose::Test, step: 0 });
         let mut y = self.start.sample(self.samples, 11, Purpose::Start, Draw::Independent)?.0.into_raw_vec_and_offset().0;
-        let grid = Grid::Uniform.times(1.0, 512)?;
-        simulate(method, &self.sde, &grid, &mut y, Paths { seed: 11, purpose: Purpose::Test, step: 0 })?;
+        // (W, H) of all steps, and of one more for the report.
+        let normals = |paths: Paths, chunk: usize, sd: f64| {
+            let mut z = vec![[0.0; W]; STEPS + 1];
+            paths.stream(chunk).fill_normal(z.as_flattened_mut());
+            z.as_flattened_mut().iter_mut().for_each(|z| *z *= sd);
+            z
+        };
+        par::each(par::chunks_mut(&mut y, W), |chunk, y| {
+            let (w, area) = (normals(paths, chunk, h.sqrt()), normals(paths.areas(), chunk, (h / 12.0).sqrt()));
+            let mut x = [[y[0]; W]];
+            x[0][..y.len()].copy_from_slice(y);
+            on.walk((0.0, h), STEPS, true, (&w, &area), &mut x);
+            y.copy_from_slice(&x[0][..y.len()]);
+        });
         let off = distance(&mut y, &self.data)?;
-        Ok(row(I::CLAIMS.name, &format!("law of {} samples, reverse time", self.samples), &[("Kolmogorov-Smirnov", off, 1.0)]))
+        Ok(row(on.claims().name, &format!("law of {} samples, reverse time", self.samples), &[("Kolmogorov-Smirnov", off, 1.0)]))
     }
 }
 

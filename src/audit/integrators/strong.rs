@@ -1,6 +1,6 @@
 //! Strong orders: (E |X_1 - x_N|^2)^(1/2) on paths on which the solution is known, at several step sizes.
 
-use super::paths::{Pair, SolvedBlock, Walker, bank, walk_path};
+use super::paths::{SolvedBlock, Walker, bank, show, walk_path};
 use super::problem::{LogVerhulst, Solved, Tanh};
 use super::{Effort, measured};
 use crate::Result;
@@ -80,7 +80,7 @@ struct On<'a, S> {
 
 impl<S: Solved> Visitor<f64, S> for On<'_, S> {
     fn visit<I: Integrator<f64, S>>(&mut self, method: &I) {
-        self.errors.measure(&Pair { method, sde: self.sde });
+        show(method, self.sde, &mut |on| self.errors.measure(on));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Weak orders: E phi(x_N) - E phi(X_1), without randomness.
 
 use super::backward::{Line, expectation};
-use super::paths::{Pair, Walker};
+use super::paths::{Walker, show};
 use super::problem::{Growth, Solved, Tanh};
 use super::{Effort, measured};
 use crate::Result;
@@ -57,7 +57,7 @@ struct On<'a, S> {
 
 impl<S: Sde<f64>> Visitor<f64, S> for On<'_, S> {
     fn visit<I: Integrator<f64, S>>(&mut self, method: &I) {
-        self.weak.measure(&Pair { method, sde: self.sde });
+        show(method, self.sde, &mut |on| self.weak.measure(on));
     }
 }
 
@@ -117,7 +117,7 @@ struct Mean<'a, S> {
 /// E X_1 = e^mu tells the calculus: read in the other, the equation has a mean that is s^2/2 = 8 % off.
 impl<C: Calculus> Visitor<f64, Growth<C>> for Mean<'_, Growth<C>> {
     fn visit<I: Integrator<f64, Growth<C>>>(&mut self, method: &I) {
-        self.measure(&Pair { method, sde: self.sde });
+        show(method, self.sde, &mut |on| self.measure(on));
     }
 }
 
