@@ -9,22 +9,22 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`error`], [`real`], [`simd`] | the error type; f32, f64 and dual numbers, with their lane functions; loops compiled for three vector levels |
+//! | [`error`], [`real`], [`simd`] | the error type; f32, f64, dual numbers; loops for three vector levels |
 //! | [`rng`] | counter-based random numbers, named by (seed, purpose, step, chunk) |
-//! | [`linalg`] | Cholesky and symmetric eigendecomposition |
-//! | [`control`] | expectations with less variance: regression on controls, antithetic pairs, strata, quasi-random points |
-//! | [`kernels`] | loops over slices: products, convolutions, sums, broadcasting, normalisation, activations |
+//! | [`linalg`] | factorizations, exponentials, least squares |
+//! | [`control`] | expectations with less variance: controls, antithetic pairs, strata, quasi-random points |
+//! | [`kernels`] | loops over slices: products, convolutions, sums, normalisation, activations |
 //! | [`tape`] | reverse-mode automatic differentiation: recorded once, replayed every step |
 //! | [`nn`], [`optim`] | layers, score networks behind one trait; Adam, averages, schedules |
+//! | [`mixture`] | Gaussian mixtures: density, score, Hessian, samples, expectation-maximisation |
+//! | [`data`], [`metrics`] | laws with exact densities, digits, files, latent spaces; discrepancies with floors |
 //! | [`config`] | what a run is: every key with its default and range |
-//! | [`mixture`] | Gaussian mixtures: density, score, Hessian, samples, exact marginals, expectation-maximisation |
-//! | [`sde`] | processes, time grids, Euler-Maruyama, the component-wise exact step |
-//! | [`transition`] | Gaussian one-step laws and the targets that their scores give; laws of training times |
-//! | [`objective`] | denoising score matching along chains and from exact kernels, control variates, the component flow |
-//! | [`sample`] | probability flow, reverse equation, predictor-corrector |
-//! | [`data`], [`metrics`] | toy laws with exact densities, digits, files, the latent space; discrepancies with their floors |
-//! | [`train`] | preparing data, reference, training steps, generation, checkpoints (feature `files`) |
-//! | [`audit`] | tables that check every formula |
+//! | [`sde`] | processes, time grids, Brownian paths, integrators |
+//! | [`transition`] | one-step laws and the targets that their scores give; laws of training times |
+//! | [`objective`] | denoising score matching, control variates, the component flow |
+//! | [`sample`] | probability flow, reverse equation, predictor-corrector, likelihood |
+//! | [`train`] | preparing data, reference, training, generation, checkpoints (feature `files`) |
+//! | [`audit`], [`experiment`] | tables that check every formula; methods compared on many cases |
 //! | `cli` | the command line, pictures, report (feature `cli`) |
 //!
 //! From points to new points, in memory:
@@ -41,7 +41,8 @@
 //!     Setting::new("network.width", 32usize), Setting::new("train.steps", 20usize),
 //! ])?;
 //! let reference = Reference::fit(data.points.view(), &config)?;
-//! let mut trainer = Trainer::<f32>::new(&Settled::new(&config, &reference)?, &reference, data.points.view())?;
+//! let settled = Settled::new(&config, &reference)?;
+//! let mut trainer = Trainer::<f32>::new(&settled, &reference, data.points.view())?;
 //! for _ in 0..config.train.steps {
 //!     trainer.step()?;
 //! }

@@ -58,7 +58,7 @@
 //! `ndsm audit tape`. Two operations that can be computed in one pass say so themselves ([`Op::fuse`]).
 //!
 //! # All operations
-#![doc = include_str!("../operations.md")]
+#![doc = include_str!("operations.md")]
 
 mod blocks;
 mod compare;

@@ -120,7 +120,7 @@ mod tests {
                 registered.push(op.name());
             }
         }
-        let rows = include_str!("../../operations.md").lines().filter(|line| line.starts_with("| `"));
+        let rows = include_str!("../operations.md").lines().filter(|line| line.starts_with("| `"));
         let rows: Vec<Vec<&str>> = rows.map(|row| row.split('|').map(|cell| cell.trim().trim_matches(['`', '[', ']'])).collect()).collect();
         assert_eq!(rows.iter().map(|row| row[1]).collect::<Vec<_>>(), registered);
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
