@@ -5,6 +5,7 @@ use super::{CHUNK, Steps, Velocity, check, combine, not_finite};
 use crate::par;
 use crate::sde::surd::Surd;
 use crate::{Error, Real, Result};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::ops::{Add, Mul, Sub};
 
 const METHOD: Explicit = Explicit::DORMAND_PRINCE;
@@ -202,8 +203,13 @@ fn norm(dim: usize, len: usize, e: impl Fn(usize) -> f64 + Sync) -> f64 {
         if mean.is_nan() { f64::INFINITY } else { mean.sqrt() }
     };
     let (rows, at_once) = (len / dim, CHUNK.div_ceil(dim));
-    let largest = par::map(rows.div_ceil(at_once), |i| (i * at_once..rows.min((i + 1) * at_once)).map(row).fold(0.0, f64::max));
-    largest.into_iter().fold(0.0, f64::max)
+    // Numbers that are not negative have the order of their bits.
+    let largest = AtomicU64::new(0);
+    par::each(0..rows.div_ceil(at_once), |_, i| {
+        let here = (i * at_once..rows.min((i + 1) * at_once)).map(row).fold(0.0, f64::max);
+        largest.fetch_max(here.to_bits(), Ordering::Relaxed);
+    });
+    f64::from_bits(largest.into_inner())
 }
 
 fn given_up(why: &str, tried: usize, t: f64) -> Error {
