@@ -96,7 +96,10 @@ fn the_score_of_a_point_allocates_nothing() {
         let mut settings = vec![Setting::new("data.name", "moons"), Setting::new("data.n", 300usize)];
         settings.extend([("network.kind", kind), ("sde.kind", sde), ("network.parametrisation", form)].map(|(k, v)| Setting::new(k, v)));
         let prepared = prepare(&Config::resolve(&settings).unwrap()).unwrap();
-        let mut generator = prepared.generator(&prepared.trainer::<f32>().unwrap()).unwrap();
+        let mut trainer = prepared.trainer::<f32>().unwrap();
+        // Before its first step the network is zero, and so is a score without a guide.
+        trainer.step().unwrap();
+        let mut generator = prepared.generator(&trainer).unwrap();
         let (mut score, mut sum) = ([0.0; 2], 0.0);
         generator.score_into(0.5, &[0.0, 0.0], &mut score).unwrap();
         let before = COUNT.get();

@@ -5,10 +5,12 @@
 //! |---|---|
 //! | `model.*`, `ema.*` | parameters of the network, and their average |
 //! | `adam.m.*`, `adam.v.*` | Adam's moments |
-//! | `control.params`, `.m`, `.v`; `control.bins` | parameters of a learning control variate and Adam's moments of them; moments by time bin |
+//! | `control.params`, `.m`, `.v` | parameters of a learning control variate, and Adam's moments of them |
+//! | `control.bins` | moments of a control by regression, by time bin |
 //! | `weights` | what a weighting that learns has seen, by time bin |
 //! | `control.prices` | what `objective.control = "auto"` measured |
-//! | `mixture.weights`, `.means`, `.covariances`, `.loadings` | the reference in whitened coordinates; loadings of a low rank, whose noise is then `.covariances` |
+//! | `mixture.weights`, `.means`, `.covariances` | the reference in whitened coordinates |
+//! | `mixture.loadings` | those of a low rank, whose noise is then `.covariances` |
 //! | `whitening.mean`, `.factor`, `.inverse` | whitened coordinates: x = mean + factor u |
 //! | `pca.mean`, `.components`, `.variance`, `.total` | the latent space, where there is one |
 //!
@@ -52,8 +54,9 @@ pub(crate) fn check_run(dir: &Path) -> Result<()> {
 /// use ndsm::sample::Method;
 /// use ndsm::train::{Checkpoint, Generator, prepare};
 /// let config = Config::resolve(&[
-///     Setting::new("data.name", "moons"), Setting::new("data.n", 300usize), Setting::new("train.steps", 5usize),
+///     Setting::new("data.name", "moons"), Setting::new("data.n", 300usize),
 ///     Setting::new("reference.components", 3usize), Setting::new("network.kind", "residual"),
+///     Setting::new("train.steps", 5usize),
 /// ])?;
 /// let prepared = prepare(&config)?;
 /// let mut trainer = prepared.trainer::<f32>()?;
