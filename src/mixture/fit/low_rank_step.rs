@@ -47,7 +47,8 @@ pub fn directions(mixture: &Mixture, symmetry: Option<&Symmetry>) -> Result<Arra
 /// Loadings that are not finite.
 fn spanning(loadings: ArrayView2<f64>, noise: f64) -> Result<Option<Array2<f64>>> {
     let (q, d) = loadings.dim();
-    if orthonormal(loadings).is_some() || q > d {
+    // Without noise there is no length that explains next to nothing.
+    if orthonormal(loadings).is_some() || q > d || noise <= 0.0 {
         return Ok(None);
     }
     let (mut rows, _) = leading(loadings, q)?;
