@@ -74,7 +74,7 @@ impl Em {
     /// assert_eq!(statistics.log_likelihood(), two.log_likelihood[2]);
     /// assert_eq!((next.means(), next.covariances()), (three.mixture.means(), three.mixture.covariances()));
     /// // What the step is made of: the new weights and means.
-    /// assert!((statistics.mass()[1] / x.nrows() as f64 - next.weights()[1]).abs() < 1e-15);
+    /// assert!((statistics.mass()[1] / x.nrows() as f64 - next.weights()[1]).abs() < 1e-14);
     /// let moved = &statistics.first(1) / statistics.mass()[1];
     /// assert_eq!(&two.mixture.means().row(1) + &moved, next.means().row(1));
     /// # Ok::<(), ndsm::Error>(())
