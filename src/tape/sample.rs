@@ -57,11 +57,15 @@ impl Sample {
     }
 }
 
+type Boxed<R> = Box<dyn Op<R>>;
+/// An operation and the inputs that it is tried on.
+type Tried<O> = (O, Vec<Sample>);
+
 /// One operation on a list, with what it is checked on.
 pub struct Entry<R> {
     pub(crate) name: &'static str,
-    pub(crate) samples: fn() -> Vec<(Box<dyn Op<R>>, Vec<Sample>)>,
-    pub(crate) refusals: fn() -> Vec<Refusal<Box<dyn Op<R>>>>,
+    pub(crate) samples: fn() -> Vec<Tried<Boxed<R>>>,
+    pub(crate) refusals: fn() -> Vec<Refusal<Boxed<R>>>,
 }
 
 impl<R: Real> Entry<R> {
@@ -69,14 +73,14 @@ impl<R: Real> Entry<R> {
     pub fn of<O: Checked + Op<R>>(name: &'static str) -> Self {
         // Loops, not iterators: this is compiled for every operation and kind of numbers.
         let samples = || {
-            let mut all: Vec<(Box<dyn Op<R>>, Vec<Sample>)> = vec![];
+            let mut all: Vec<Tried<Boxed<R>>> = vec![];
             for (op, x) in O::samples() {
                 all.push((Box::new(op), x));
             }
             all
         };
         let refusals = || {
-            let mut all: Vec<Refusal<Box<dyn Op<R>>>> = vec![];
+            let mut all: Vec<Refusal<Boxed<R>>> = vec![];
             for (op, x, words) in O::refusals() {
                 all.push((Box::new(op), x, words));
             }
