@@ -271,7 +271,7 @@ impl Stream {
 /// let (gamma, poisson) = (Gamma::new(2.5, 1.0)?, Poisson::new(7.0)?);
 /// let x: Vec<f64> = (0..10_000).map(|_| gamma.sample(&mut stream)).collect();
 /// assert!((x.iter().sum::<f64>() / 10_000.0 - 2.5).abs() < 0.07);
-/// // A law that rejects takes as many words as it needs: with a stream for each row, no row moves those behind it.
+/// // A law that rejects takes as many words as it needs: with a stream for each row, none moves the others.
 /// let row = |i: u32| -> f64 { poisson.sample(&mut Stream::new(1, Purpose::User(1), 0, i)) };
 /// let few: Vec<f64> = (5..8).map(row).collect();
 /// let all: Vec<f64> = (0..100).map(row).collect();

@@ -16,21 +16,19 @@ use crate::{Error, Real, Result};
 ///
 /// ```
 /// use ndsm::rng::Purpose;
-/// use ndsm::sde::{Grid, Milstein, Paths, brownian::Tree, from_fn_diagonal, simulate_on};
+/// use ndsm::sde::{Grid, Paths, Sra1, brownian::Tree, from_fn, simulate_on};
 ///
-/// // dX = sin X dt + (1 + cos X)/2 dB, Ito.
-/// let noise = |_t, x: &[f64], g: &mut [f64]| g[0] = 0.5 + 0.5 * x[0].cos();
-/// let sde = from_fn_diagonal(1, |_t, x: &[f64], f| f[0] = x[0].sin(), noise)?;
+/// let sde = from_fn(1, |_t, x: &[f64], f| f[0] = -x[0].sin(), 1.5)?; // dX = -sin X dt + 1.5 dB
 /// let tree = Tree::new(Paths { seed: 0, purpose: Purpose::User(0), step: 0 }, &[0.0, 1.0])?;
 /// let end = |steps: usize| -> ndsm::Result<Vec<f64>> {
 ///     let mut x = vec![1.0; 2000];
-///     simulate_on(&Milstein, &sde, &tree, &Grid::Uniform.times(1.0, steps)?, &mut x)?;
+///     simulate_on(&Sra1, &sde, &tree, &Grid::Uniform.times(1.0, steps)?, &mut x)?;
 ///     Ok(x)
 /// };
-/// let (coarse, middle, fine) = (end(16)?, end(64)?, end(2048)?);
+/// let (coarse, middle, fine) = (end(32)?, end(128)?, end(2048)?);
 /// let error = |x: &[f64]| x.iter().zip(&fine).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt();
 /// let order = (error(&coarse) / error(&middle)).log2() / 2.0;
-/// assert!((order - 1.0).abs() < 0.1, "{order}");
+/// assert!((order - 1.5).abs() < 0.1, "{order}");
 /// # Ok::<(), ndsm::Error>(())
 /// ```
 ///
