@@ -110,11 +110,11 @@ impl<R: Real, S: Sde<R>, I: Integrator<R, S>> Kernel for Walk<'_, R, S, I> {
             } else if self.method.reports() {
                 self.method.report::<FMA>(self.sde, &step, path, &mut self.x, &mut self.memory, &mut self.scratch);
             }
-            // x - x is 0 or NaN: one sum for the block, and a look at its rows where there is reason.
+            // 0 x is 0 or NaN: one sum for the block, and a look at its rows where there is reason.
             let mut sums = [R::zero(); W];
             for x in &self.x {
                 for i in 0..W {
-                    sums[i] += x[i] - x[i];
+                    sums[i] += R::zero() * x[i];
                 }
             }
             if sums.iter().any(|s| s.is_nan()) {
