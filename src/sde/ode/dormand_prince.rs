@@ -5,8 +5,8 @@ use super::{CHUNK, Steps, Velocity, check, combine, not_finite};
 use crate::par;
 use crate::sde::surd::Surd;
 use crate::{Error, Real, Result};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::ops::{Add, Mul, Sub};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const METHOD: Explicit = Explicit::DORMAND_PRINCE;
 
