@@ -15,8 +15,8 @@ const CANCELLED: f64 = 1.0 / (1 << 26) as f64;
 /// `f(i, d2)` for each row i of `x`, in order; `d2[j]` = |x_i - y_j|^2 for all rows of `y`.
 ///
 /// By matrix products as |x|^2 + |y|^2 - 2 x . y, after moving the origin to the mean of `y`: the error is a
-/// few epsilon (|x|^2 + |y|^2). What cancels further than to [`CANCELLED`] is [`squared_distance`] instead, so
-/// that equal points have distance 0 and a cluster far from the mean keeps its distances.
+/// few epsilon (|x|^2 + |y|^2). What cancels further than to [`CANCELLED`] is [`squared_distance`] instead,
+/// so that equal points have distance 0 and a cluster far from the mean keeps its distances.
 pub(super) fn per_row<T: Send>(x: ArrayView2<f64>, y: ArrayView2<f64>, f: impl Fn(usize, &mut [f64]) -> T + Sync) -> Vec<T> {
     per_row_bounded(x, y, |i, d2, _| f(i, d2))
 }

@@ -26,8 +26,8 @@ const ROUGH: f64 = 1e-2;
 ///
 /// S(x, y) = OT(x, y) - (OT(x, x) + OT(y, y))/2,   OT(x, y) = min_P <P, C> + epsilon KL(P | a b),
 ///
-/// C_ij = |x_i - y_j|^2, equal weights a and b. At least 0, also where the iteration ends early, and 0 only for
-/// equal samples; near W_2^2 for a small epsilon, near the squared distance of the means for a large one.
+/// C_ij = |x_i - y_j|^2, equal weights a and b. At least 0, also where the iteration ends early, and 0 only
+/// for equal samples; near W_2^2 for a small epsilon, near the squared distance of the means for a large one.
 /// `x`: [n, d], `y`: [m, d]; value and `epsilon` in the square of their unit.
 ///
 /// The iteration ends where the marginals are right to 1e-9, or to 1e-5 after 1,000 rounds: a plan whose

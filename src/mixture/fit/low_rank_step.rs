@@ -18,8 +18,8 @@ const ROUNDS: usize = 8;
 /// to be turned.
 const KEPT: f64 = 1e-9;
 
-/// The directions that a pass takes the products of a low-rank mixture along, [k, q, d]; [k, 0, d] of the other
-/// kinds. Those of an orbit's first component, carried along by the group, are those of the orbit.
+/// The directions that a pass takes the products of a low-rank mixture along, [k, q, d]; [k, 0, d] of the
+/// other kinds. Those of an orbit's first component, carried along by the group, are those of the orbit.
 ///
 /// # Errors
 /// As [`spanning`].

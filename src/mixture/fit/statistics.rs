@@ -71,8 +71,8 @@ impl Statistics {
         ArrayView1::from(&self.mass)
     }
 
-    /// sum_i r_ik v of component k < [`Statistics::components`], `[d]`; for another k it panics as an index does, as
-    /// the next two.
+    /// sum_i r_ik v of component k < [`Statistics::components`], `[d]`; for another k it panics as an index
+    /// does, as the next two.
     pub fn first(&self, k: usize) -> ArrayView1<'_, f64> {
         ArrayView1::from(&self.first[k * self.d..(k + 1) * self.d])
     }

@@ -74,8 +74,8 @@ fn a_known_mixture_is_recovered() {
     }
 }
 
-/// Long clusters side by side, all alike: k-means on the data as they are cuts across them, and a start from the data's total
-/// covariance loses all means in one point.
+/// Long clusters side by side, all alike: k-means on the data as they are cuts across them, and a start from
+/// the data's total covariance loses all means in one point.
 #[test]
 fn a_tied_covariance_does_not_collapse() {
     for seed in 0..4 {
@@ -102,7 +102,8 @@ fn a_fit_does_not_depend_on_the_threads() {
     }
 }
 
-/// Duplicates, constant columns, tiny and huge units, as many components as points: a finite mixture each time.
+/// Duplicates, constant columns, tiny and huge units, as many components as points: a finite mixture each
+/// time.
 #[test]
 fn awkward_data_give_finite_mixtures() {
     let x = four_modes(60, 2);
