@@ -188,13 +188,15 @@ impl<R: Real> Evaluator<R> {
     pub fn responsibilities_block<const FMA: bool>(&self, x: &[[R; W]], r: &mut [[R; W]], scratch: &mut [[R; W]]) -> [R; W] {
         let r = &mut r[..self.components()];
         let top = self.logits::<FMA>(&x[..self.dim], r, scratch);
-        let total = softmax::<R, FMA>(r, &top);
-        let mut inverse = [R::zero(); W];
-        for i in 0..W {
-            inverse[i] = R::one() / total[i];
-        }
-        scale(r, &inverse);
-        log_sum::<R, FMA>(&top, &total)
+        shares::<R, FMA>(&top, r)
+    }
+
+    /// The same with all of its loops in the caller's kernel: for one that does little else.
+    #[inline(always)]
+    pub(super) fn responsibilities_inline<const FMA: bool>(&self, x: &[[R; W]], r: &mut [[R; W]], scratch: &mut [[R; W]]) -> [R; W] {
+        let r = &mut r[..self.components()];
+        let top = self.any_logits::<FMA>(&x[..self.dim], r, scratch);
+        shares::<R, FMA>(&top, r)
     }
 
     /// ln pi(x). `x`: `[d][W]`.
@@ -228,7 +230,7 @@ impl<R: Real> Evaluator<R> {
                 }
             }
             Form::LowRank(all) => {
-                low_rank::Score { all, means: &self.means, constants: &self.constants, x, score, logits, rest }.run::<FMA>()
+                nested::<FMA, _>(low_rank::Score { all, means: &self.means, constants: &self.constants, x, score, logits, rest })
             }
             Form::Tied { whitening, centre } => {
                 let (v, y) = rest.split_at_mut(d);
@@ -271,7 +273,7 @@ impl<R: Real> Evaluator<R> {
             Form::Diagonal(p) => self.separable_logits::<FMA>(|k, j| p[k * d + j], x, logits),
             Form::Full(all) => self.full_logits::<FMA>(all, x, logits, scratch, 0),
             Form::LowRank(all) => {
-                low_rank::Logits { all, means: &self.means, constants: &self.constants, x, logits, y: scratch, stride: 0 }.run::<FMA>()
+                nested::<FMA, _>(low_rank::Logits { all, means: &self.means, constants: &self.constants, x, logits, y: scratch, stride: 0 })
             }
             Form::Tied { whitening, centre } => self.tied_logits::<FMA>(whitening, centre, x, logits, scratch),
         }
@@ -329,6 +331,18 @@ impl<R: Real> Evaluator<R> {
         }
         top
     }
+}
+
+/// From logits with their largest to responsibilities; returns the logarithm of the sum.
+#[inline(always)]
+fn shares<R: Real, const FMA: bool>(top: &[R; W], r: &mut [[R; W]]) -> [R; W] {
+    let total = softmax::<R, FMA>(r, top);
+    let mut inverse = [R::zero(); W];
+    for i in 0..W {
+        inverse[i] = R::one() / total[i];
+    }
+    scale(r, &inverse);
+    log_sum::<R, FMA>(top, &total)
 }
 
 /// [`Evaluator::score_block`] where it is more than a few lines: a kernel of its own, not inlined into the

@@ -8,7 +8,7 @@
 
 use super::softmax::{finish, softmax};
 use crate::linalg::{Reflectors, leading, symmetric_eigen};
-use crate::simd::W;
+use crate::simd::{Kernel, W};
 use crate::{Real, Result};
 use ndarray::{Array2, ArrayView2, Axis};
 
@@ -120,9 +120,11 @@ pub struct Logits<'a, R> {
     pub stride: usize,
 }
 
-impl<R: Real> Logits<'_, R> {
+impl<R: Real> Kernel for Logits<'_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = [R; W];
     #[inline(always)]
-    pub fn run<const FMA: bool>(self) -> [R; W] {
+    fn run<const FMA: bool>(self) -> [R; W] {
         let d = self.x.len();
         let mut top = [R::min_value(); W];
         for (k, (l, m)) in self.logits.iter_mut().zip(self.means.chunks_exact(d)).enumerate() {
@@ -145,9 +147,11 @@ pub struct Score<'a, R> {
     pub rest: &'a mut [[R; W]],
 }
 
-impl<R: Real> Score<'_, R> {
+impl<R: Real> Kernel for Score<'_, R> {
+    const VECTORS: bool = R::VECTORS;
+    type Output = ();
     #[inline(always)]
-    pub fn run<const FMA: bool>(self) {
+    fn run<const FMA: bool>(self) {
         let Score { all, means, constants, x, score, logits, rest } = self;
         let d = x.len();
         let top = Logits { all, means, constants, x, logits: &mut *logits, y: &mut *rest, stride: d }.run::<FMA>();

@@ -158,7 +158,7 @@ impl Kernel for Pass<'_> {
                 let valid = (self.chunk.n - start).min(W);
                 match self.posterior {
                     Posterior::Model(evaluator) => {
-                        let log_density = evaluator.responsibilities_block::<FMA>(x, r, &mut scratch);
+                        let log_density = evaluator.responsibilities_inline::<FMA>(x, r, &mut scratch);
                         for (i, l) in log_density.iter().enumerate().take(valid) {
                             sums.total += l;
                             if *l < sums.worst.0 {
