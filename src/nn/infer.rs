@@ -87,12 +87,6 @@ impl<R: Real> Inference<R> {
         }
         let weights = Weights { panels: &self.panels, vectors: &self.vectors };
         let plan = &self.plan;
-        if let [only, ..] = &mut self.threads[..]
-            && spans == 1
-        {
-            plan.run(weights, rows, out, only);
-            return Ok(());
-        }
         let span = n.div_ceil(spans).next_multiple_of(ROWS);
         let work = (par::chunks(rows, span * i), par::chunks_mut(out, span * o), par::chunks_mut(&mut self.threads, 1));
         par::each(work, |_, (rows, out, memory)| plan.run(weights, rows, out, &mut memory[0]));

@@ -19,7 +19,7 @@ pub struct Path {
 
 impl Path {
     /// Draws block `chunk`; `behind` more steps follow the time 1.
-    fn draw(seed: u64, chunk: u32, noises: usize, count: usize, behind: usize) -> Self {
+    pub fn draw(seed: u64, chunk: u32, noises: usize, count: usize, behind: usize) -> Self {
         let h = 1.0 / count as f64;
         let normals = |purpose, sd: f64| {
             let mut z = vec![[0.0; W]; (count + behind) * noises];

@@ -3,7 +3,7 @@
 
 use super::Effort;
 use super::backward::{Line, Transfer};
-use super::paths::{Walker, show};
+use super::paths::{Path, Walker, show, walk_path};
 use super::weak::order;
 use crate::audit::Row;
 use crate::audit::scores::distance;
@@ -13,7 +13,7 @@ use crate::par;
 use crate::rng::Purpose;
 use crate::sde::kinds::Additive;
 use crate::sde::method::{self, Visitor};
-use crate::sde::{Either, Integrator, Noise, Paths, Sde, Semilinear, Smooth, Time};
+use crate::sde::{Either, Integrator, Noise, Sde, Semilinear, Smooth, Time};
 use crate::simd::{Kernel, W, nested};
 use crate::{Real, Result};
 use ndarray::Array2;
@@ -209,21 +209,11 @@ impl Reverse<'_> {
 
     /// The law of samples after 512 steps, against p_0.
     fn law(&self, on: &dyn Walker) -> Result<Row> {
-        const STEPS: usize = 512;
-        let (h, paths) = (1.0 / STEPS as f64, Paths { seed: 11, purpose: Purpose::Test, step: 0 });
         let mut y = self.start.sample(self.samples, 11, Purpose::Start, Draw::Independent)?.0.into_raw_vec_and_offset().0;
-        // (W, H) of all steps, and of one more for the report.
-        let normals = |paths: Paths, chunk: usize, sd: f64| {
-            let mut z = vec![[0.0; W]; STEPS + 1];
-            paths.stream(chunk).fill_normal(z.as_flattened_mut());
-            z.as_flattened_mut().iter_mut().for_each(|z| *z *= sd);
-            z
-        };
         par::each(par::chunks_mut(&mut y, W), |chunk, y| {
-            let (w, area) = (normals(paths, chunk, h.sqrt()), normals(paths.areas(), chunk, (h / 12.0).sqrt()));
             let mut x = [[y[0]; W]];
             x[0][..y.len()].copy_from_slice(y);
-            on.walk((0.0, h), STEPS, true, (&w, &area), &mut x);
+            walk_path(on, &Path::draw(11, chunk as u32, 1, 512, 1), &mut x);
             y.copy_from_slice(&x[0][..y.len()]);
         });
         let off = distance(&mut y, &self.data)?;
