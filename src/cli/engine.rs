@@ -41,6 +41,10 @@ pub trait Model {
     fn done(&self) -> usize;
     /// One optimiser step.
     fn step(&mut self) -> Result<Step>;
+    /// Whether training ends here: `train.patience` steps have gone by without a better held-out gain.
+    fn exhausted(&self) -> bool {
+        false
+    }
     /// Writes a checkpoint, whole or not at all.
     fn save(&self, checkpoint: &Path) -> Result<()>;
     /// Samples in the units of the data, `[n, d]`.

@@ -90,7 +90,9 @@ impl<R: Real> Run<R> {
     fn trainable(mut self) -> Result<Self> {
         let x = self.encoder.encode(self.data()?.points.view())?;
         let state = self.current()?.clone();
-        self.trainer = Some(Trainer::resume(&self.config, &self.reference, x.view(), state)?);
+        let held_out = self.encoder.encode(self.data()?.held_out.view())?;
+        let trainer = Trainer::resume(&self.config, &self.reference, x.view(), state)?;
+        self.trainer = Some(trainer.watching(&self.reference, held_out.view())?);
         self.state = None;
         Ok(self)
     }
@@ -175,7 +177,11 @@ impl<R: Real> Model for Run<R> {
         let trainer = self.trainer.as_mut().ok_or_else(|| Error::refused("model", "was loaded to generate, not to be trained"))?;
         let r = trainer.step()?;
         let more = vec![("deviation", r.deviation), ("gradient", r.gradient), ("rate", r.rate)];
-        Ok(Step { step: r.step as usize, loss: r.loss, more, groups: r.groups })
+        Ok(Step { step: r.step as usize, loss: r.loss, more, groups: r.groups, gains: r.gains })
+    }
+
+    fn exhausted(&self) -> bool {
+        self.trainer.as_ref().is_some_and(Trainer::exhausted)
     }
 
     fn save(&self, checkpoint: &Path) -> Result<()> {
@@ -265,6 +271,9 @@ impl<R: Real> Model for Run<R> {
             }
             if trainer.simulation_share().is_finite() {
                 facts.push(("noising the data".to_owned(), format!("{:.0} % of the training time", 100.0 * trainer.simulation_share())));
+            }
+            if trainer.watching_share() > 0.0 {
+                facts.push(("held-out gain".to_owned(), format!("{:.1} % of the training time", 100.0 * trainer.watching_share())));
             }
             facts.extend(trainer.state().prices.map(|prices| ("control chosen".to_owned(), prices.to_string())));
         }

@@ -1,8 +1,8 @@
 //! `metrics.jsonl`: one JSON object a line, one line a step.
 
-use crate::train::Group;
+use crate::train::{Gain, Gains, Group};
 use crate::{Error, Result};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -18,12 +18,23 @@ pub struct Step {
     pub more: Vec<(&'static str, f64)>,
     /// With `train.diagnose`, at some steps: what the control is worth at each time.
     pub groups: Vec<Group>,
+    /// Every `train.evaluate_every` steps: the gain (19) on held-out points and on training points.
+    pub gains: Option<Gains>,
 }
 
 /// The names of the numbers of a group of draws in the order of time: mean time, mean length of a step,
 /// variance of the loss with the run's control and without any, trace of the covariance of a draw's gradient
 /// with and without.
 const GROUP: [&str; 6] = ["time", "step", "loss_variance", "loss_variance_none", "gradient_variance", "gradient_variance_none"];
+
+/// Where a line has the gains (19): `{"gain", "error", "times": [{"time", "gain", "error"}, ...]}`.
+const HELD_OUT: &str = "held_out";
+const TRAINING: &str = "training";
+
+fn gain(gain: &Gain) -> Value {
+    let times = gain.groups.iter().map(|(time, mean)| json!({"time": time, "gain": mean.value, "error": mean.error}));
+    json!({"gain": gain.whole.value, "error": gain.whole.error, "times": times.collect::<Vec<_>>()})
+}
 
 /// The open log.
 pub struct MetricsLog {
@@ -66,6 +77,10 @@ impl MetricsLog {
             });
             line.insert("groups".into(), groups.collect());
         }
+        if let Some(gains) = &step.gains {
+            line.insert(HELD_OUT.into(), gain(&gains.held_out));
+            line.insert(TRAINING.into(), gain(&gains.training));
+        }
         writeln!(self.file, "{}", Value::Object(line)).map_err(|e| Error::io(&self.path, "cannot be written", &e))
     }
 
@@ -92,6 +107,32 @@ pub fn losses(path: &Path) -> Result<(Vec<f64>, Vec<f64>)> {
         Some((value.get("step")?.as_f64()?, value.get("loss")?.as_f64()?))
     };
     Ok(text.lines().filter_map(pair).unzip())
+}
+
+/// A curve of gains: (step, gain, standard error).
+pub type GainCurve = Vec<[f64; 3]>;
+
+/// The gains of a log on held-out points, on training points, and on held-out points by group of times (the
+/// group's mean time before its curve).
+/// # Errors
+/// `File` where reading fails.
+pub fn gains(path: &Path) -> Result<(GainCurve, GainCurve, Vec<(f64, GainCurve)>)> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "cannot be read", &e))?;
+    let number = |v: &Value, name: &str| v.get(name).and_then(Value::as_f64);
+    let (mut held_out, mut training, mut groups) = (Vec::new(), Vec::new(), Vec::<(f64, GainCurve)>::new());
+    for line in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        let Some(step) = number(&line, "step") else { continue };
+        let point = |v: &Value| Some([step, number(v, "gain")?, number(v, "error")?]);
+        held_out.extend(line.get(HELD_OUT).and_then(point));
+        training.extend(line.get(TRAINING).and_then(point));
+        for (i, group) in line.get(HELD_OUT).and_then(|v| v.get("times")?.as_array()).into_iter().flatten().enumerate() {
+            if groups.len() == i {
+                groups.push((number(group, "time").unwrap_or(f64::NAN), Vec::new()));
+            }
+            groups[i].1.extend(point(group));
+        }
+    }
+    Ok((held_out, training, groups))
 }
 
 /// The mean of each group of draws over the second half of the diagnoses of a log; none where there is no
@@ -124,7 +165,7 @@ mod tests {
         let write = |from: usize, to: usize| {
             let mut log = MetricsLog::open(&path, from).unwrap();
             (from + 1..=to)
-                .for_each(|s| log.append(&Step { step: s, loss: 1.0 / s as f64, more: vec![("lr", 0.1)], groups: vec![] }).unwrap());
+                .for_each(|s| log.append(&Step { step: s, loss: 1.0 / s as f64, more: vec![("lr", 0.1)], groups: vec![], gains: None }).unwrap());
             log.flush().unwrap();
         };
         write(0, 10);
@@ -137,7 +178,7 @@ mod tests {
         let (steps, losses) = losses(&path).unwrap();
         assert_eq!((steps.len(), steps[9], losses[3]), (10, 10.0, 0.25));
         let mut log = MetricsLog::open(&path, 10).unwrap();
-        log.append(&Step { step: 11, loss: f64::NAN, more: vec![], groups: vec![] }).unwrap();
+        log.append(&Step { step: 11, loss: f64::NAN, more: vec![], groups: vec![], gains: None }).unwrap();
         log.flush().unwrap();
         assert!(std::fs::read_to_string(&path).unwrap().ends_with("{\"loss\":null,\"step\":11}\n"));
         assert_eq!(super::losses(&path).unwrap().0.len(), 10);
@@ -150,7 +191,7 @@ mod tests {
         let mut log = MetricsLog::open(&path, 0).unwrap();
         let group = |x: f64| Group { time: x, step: 0.1, loss: 2.0 * x, gradient: 3.0, plain: [x, f64::NAN] };
         for (step, x) in [(1, 0.5), (2, 1.0), (3, 2.0)] {
-            log.append(&Step { step, loss: 0.0, more: vec![], groups: vec![group(x), group(4.0)] }).unwrap();
+            log.append(&Step { step, loss: 0.0, more: vec![], groups: vec![group(x), group(4.0)], gains: None }).unwrap();
         }
         log.flush().unwrap();
         let seen = groups(&path).unwrap();

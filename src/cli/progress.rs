@@ -1,11 +1,13 @@
 //! The progress bar of a training run, on standard error; silent where that is no terminal.
 
+use super::metrics_log::Step;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Steps done, steps per second, smoothed loss, time left.
+/// Steps done, steps per second, smoothed loss, held-out gain, time left.
 pub struct Progress {
     bar: ProgressBar,
     loss: Option<f64>,
+    gain: String,
 }
 
 impl Progress {
@@ -16,15 +18,19 @@ impl Progress {
             ProgressStyle::with_template("{bar:32} {pos}/{len}  {per_sec:.dim}  {msg}  {eta} left").unwrap_or(ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("━╸─"));
         bar.reset_eta();
-        Progress { bar, loss: None }
+        Progress { bar, loss: None, gain: String::new() }
     }
 
     /// After every step.
-    pub fn step(&mut self, done: usize, loss: f64) {
-        let smoothed = self.loss.map_or(loss, |old| old + 0.05 * (loss - old));
+    pub fn step(&mut self, step: &Step) {
+        let smoothed = self.loss.map_or(step.loss, |old| old + 0.05 * (step.loss - old));
         self.loss = Some(smoothed);
-        self.bar.set_message(format!("loss {smoothed:.4}"));
-        self.bar.set_position(done as u64);
+        if let Some(gains) = &step.gains {
+            let gain = gains.held_out.whole;
+            self.gain = format!("  held-out gain {:.3} +- {:.3}", gain.value, gain.error);
+        }
+        self.bar.set_message(format!("loss {smoothed:.4}{}", self.gain));
+        self.bar.set_position(step.step as u64);
     }
 
     /// Takes the bar away.

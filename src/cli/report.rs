@@ -142,7 +142,7 @@ mod tests {
         run.create(&config).unwrap();
         let mut log = metrics_log::MetricsLog::open(&run.metrics(), 0).unwrap();
         for step in 1..=200 {
-            log.append(&metrics_log::Step { step, loss: 1.0 / step as f64, more: vec![], groups: vec![] }).unwrap();
+            log.append(&metrics_log::Step { step, loss: 1.0 / step as f64, more: vec![], groups: vec![], gains: None }).unwrap();
         }
         log.flush().unwrap();
         let metrics = vec![

@@ -47,7 +47,7 @@ impl Model for Halving {
             return Err(Error::NonFinite { place: "loss".into(), step: self.done, remedy: "go on from the checkpoint".into() });
         }
         self.x /= 2.0;
-        Ok(Step { step: self.done, loss: self.x, more: vec![], groups: vec![] })
+        Ok(Step { step: self.done, loss: self.x, more: vec![], groups: vec![], gains: None })
     }
     fn save(&self, checkpoint: &Path) -> Result<()> {
         fs::write(checkpoint, format!("{} {:e}", self.done, self.x)).unwrap();

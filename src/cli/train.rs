@@ -48,6 +48,7 @@ const RESUMABLE: &[&str] = &[
     "train.warmup",
     "train.weight_decay",
     "train.clip",
+    "train.patience",
     "train.checkpoint_every",
     "train.diagnose",
 ];
@@ -98,14 +99,14 @@ fn steps(model: &mut dyn Model, config: &Config, run: &RunDir) -> Result<()> {
     let mut log = MetricsLog::open(&run.metrics(), model.done())?;
     let mut progress = Progress::new(total, model.done());
     let mut saved = None;
-    while model.done() < total {
+    while model.done() < total && !model.exhausted() {
         let step = model.step().inspect_err(|_| {
             // What led to the failure is in the log; a second failure, to write it, would hide the first.
             let _ = log.flush();
             progress.finish();
         })?;
         log.append(&step)?;
-        progress.step(step.step, step.loss);
+        progress.step(&step);
         let every = config.train.checkpoint_every;
         if every > 0 && step.step.is_multiple_of(every) {
             log.flush()?;
@@ -115,7 +116,7 @@ fn steps(model: &mut dyn Model, config: &Config, run: &RunDir) -> Result<()> {
     }
     progress.finish();
     log.flush()?;
-    if saved != Some(total) { model.save(&run.checkpoint()) } else { Ok(()) }
+    if saved != Some(model.done()) { model.save(&run.checkpoint()) } else { Ok(()) }
 }
 
 /// Samples, metrics, pictures, report.

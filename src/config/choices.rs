@@ -248,6 +248,16 @@ choice! {
 }
 
 choice! {
+    /// Which parameters generate.
+    Keep {
+        /// The averaged ones with the least held-out gain, eq. (19), among those that were evaluated.
+        Best = "best",
+        /// The averaged ones after the last step.
+        Last = "last",
+    } later []
+}
+
+choice! {
     /// Which times a training step looks at.
     TimeSampling {
         /// ln(sbar / sqrt(1 - sbar^2)) normal, eq. (17), stratified over the batch.

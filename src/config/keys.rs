@@ -195,6 +195,12 @@ tables! {
         weight_decay: f64 = |_| 0.0, from_below(0.0, 1.0);
         /// Largest norm of the gradient; longer ones are shortened to it (0: no clipping).
         clip: f64 = |_| 1.0, from_to(0.0, 1e12);
+        /// Which parameters generate: the best of the averaged ones on held-out points, or the last of them.
+        keep: Keep = |_| Keep::Best, ANY;
+        /// Steps between evaluations of the held-out gain (0: none, and the last parameters are kept).
+        evaluate_every: usize = |_| 50, from_to(0.0, 1e9);
+        /// Steps without a better held-out gain after which training ends (0: it goes on to its last step).
+        patience: usize = |_| 0, from_to(0.0, 1e9);
         /// Seed of the fit, the weights and the noise.
         seed: u64 = |_| 0, SEED;
         /// Number type.

@@ -4,6 +4,8 @@
 //! | tensors | what |
 //! |---|---|
 //! | `model.*`, `ema.*` | parameters of the network, and their average |
+//! | `best.*` | the best averaged parameters on held-out points, of `train.keep = "best"` |
+//! | `best.gain` | their held-out gain and its standard error |
 //! | `adam.m.*`, `adam.v.*` | Adam's moments |
 //! | `control.params`, `.m`, `.v` | parameters of a learning control variate, and Adam's moments of them |
 //! | `control.bins` | moments of a control by regression, by time bin |
@@ -14,11 +16,11 @@
 //! | `whitening.mean`, `.factor`, `.inverse` | whitened coordinates: x = mean + factor u |
 //! | `pca.mean`, `.components`, `.variance`, `.total` | the latent space, where there is one |
 //!
-//! Metadata: `format`, `step`, `seed`, `covariance`, `data` (a hash of the data). Random numbers need none:
+//! Metadata: `format`, `step`, `best` (the step of the best), `seed`, `covariance`, `data` (a hash of the data). Random numbers need none:
 //! they are named by the step.
 
 use super::tensors::{Reader, Tensors, bytes};
-use super::{Generator, Prepared, Prices, Reference, Settled, State, Trainer, network};
+use super::{Best, Generator, Mean, Prepared, Prices, Reference, Settled, State, Trainer, network};
 use crate::config::{Config, file};
 use crate::control::Running;
 use crate::data::{Encoder, write_whole};
@@ -115,7 +117,7 @@ impl<R: Real> Checkpoint<R> {
         Self::read(&checkpoint, &config)
     }
 
-    /// The generator of the averaged parameters (the last ones where there is no average).
+    /// The generator of the parameters that [`State::generating`] names.
     ///
     /// # Errors
     /// A state of another network than the configuration's.
@@ -131,10 +133,16 @@ impl<R: Real> Checkpoint<R> {
         let net = network(&self.config, self.reference.whitening.dim())?;
         let mut t = Tensors::default();
         let o = &self.state.optimiser;
-        for (group, values) in [("model", &self.state.params), ("ema", &o.ema), ("adam.m", &o.m), ("adam.v", &o.v)] {
+        let (best, none) = (&self.state.best, Vec::new());
+        let kept = best.as_ref().map_or(&none, |best| &best.params);
+        for (group, values) in [("model", &self.state.params), ("ema", &o.ema), ("best", kept), ("adam.m", &o.m), ("adam.v", &o.v)] {
             for p in net.parameters().iter().filter(|_| !values.is_empty()) {
                 t.put(format!("{group}.{}", p.name), &p.shape, values[p.range()].iter().copied());
             }
+        }
+        if let Some(best) = best {
+            t.put("best.gain".to_owned(), &[2], [best.gain.value, best.gain.error]);
+            t.fact("best", best.step);
         }
         match &self.state.control {
             ControlState::Nothing => {}
@@ -181,12 +189,13 @@ impl<R: Real> Checkpoint<R> {
         }
         let params = parameters(&file, "model", &net)?;
         let ema = if file.has(&format!("ema.{first}")) { parameters(&file, "ema", &net)? } else { Vec::new() };
+        let best = if file.has("best.gain") { Some(best(&file, &net)?) } else { None };
         let (m, v) = (parameters(&file, "adam.m", &net)?, parameters(&file, "adam.v", &net)?);
         let optimiser = optim::State { step: file.number("step")?, m, v, ema };
         let control = control(&file, optimiser.step)?;
         let prices = if file.has("control.prices") { Some(prices(&file)?) } else { None };
         let weights = if file.has("weights") { weights(&file)? } else { Seen::default() };
-        let state = State { params, optimiser, control, weights, prices };
+        let state = State { params, optimiser, control, weights, prices, best };
         let config = Settled::new(config, &reference)?;
         Ok(Checkpoint { config, state, reference, encoder: file.encoder()?, data: file.number("data")? })
     }
@@ -214,6 +223,12 @@ impl Prepared {
         tensors.fact("data", self.data.hash());
         tensors.write(path)
     }
+}
+
+fn best<R: Real>(file: &Reader, net: &ScoreNet) -> Result<Best<R>> {
+    let (gain, _) = file.values::<f64>("best.gain")?;
+    let [value, error] = gain[..] else { return Err(file.bad("`best.gain` must hold a gain and its error")) };
+    Ok(Best { step: file.number("best")?, gain: Mean { value, error }, params: parameters(file, "best", net)? })
 }
 
 fn parameters<R: Real>(file: &Reader, group: &str, net: &ScoreNet) -> Result<Vec<R>> {
@@ -294,7 +309,9 @@ mod tests {
         assert!(samples == written.unwrap() && samples.dim() == (20, columns), "{settings:?}");
 
         let x = read.encoder.encode(prepared.data.points.view()).unwrap();
-        let mut resumed = Trainer::resume(&read.config, &read.reference, x.view(), read.state).unwrap();
+        let resumed = Trainer::resume(&read.config, &read.reference, x.view(), read.state).unwrap();
+        let held_out = read.encoder.encode(prepared.data.held_out.view()).unwrap();
+        let mut resumed = resumed.watching(&read.reference, held_out.view()).unwrap();
         (0..3).for_each(|_| assert!(resumed.step().unwrap() == trainer.step().unwrap()));
         assert!(resumed.state() == trainer.state(), "{settings:?}");
     }

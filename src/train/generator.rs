@@ -71,13 +71,13 @@ impl<R: Real> ScoreField<R> {
 }
 
 impl<R: Real> Generator<R> {
-    /// The generator of `state`: its averaged parameters, or the last ones where there is no average.
+    /// The generator of `state`: the parameters that [`State::generating`] names.
     ///
     /// # Errors
     /// A state of another network than the configuration's.
     pub fn new(config: &Settled, reference: &Reference, state: &State<R>) -> Result<Self> {
         let system = System::<R>::new(config, reference)?;
-        let field = ScoreField::new(system.model, system.regression, state.averaged())?;
+        let field = ScoreField::new(system.model, system.regression, state.generating())?;
         let (config, whitening, start) = (config.clone(), reference.whitening.clone(), reference.mixture.clone());
         let (encoder, whitened) = (Encoder::Identity, Default::default());
         Ok(Generator { config, encoder, whitening, start, reverse: system.reverse, field, whitened })

@@ -34,7 +34,7 @@ pub struct Likelihood {
 }
 
 impl Likelihood {
-    /// The likelihood of `state`: of its averaged parameters, or the last ones where there is no average.
+    /// The likelihood of `state`: of the parameters that [`State::generating`] names.
     ///
     /// # Errors
     /// The component flow with more than one component, whose velocity is not that of its marginals alone;
@@ -52,7 +52,7 @@ impl Likelihood {
             return Err(Error::refused("likelihood", sentence));
         }
         let (score, reverse) = model::<D>(config, reference)?;
-        let params: Vec<D> = state.averaged().iter().map(|p| Dual::constant(p.f64())).collect();
+        let params: Vec<D> = state.generating().iter().map(|p| Dual::constant(p.f64())).collect();
         let widen = start_std(config, reverse.as_ref());
         let scale = reverse.scale();
         let flow = ByDuals::new(d, Flow { field: ScoreField::new(score, Regression::Score, &params)?, reverse });

@@ -49,7 +49,15 @@ impl Prepared {
     /// # Errors
     /// As [`Trainer::new`].
     pub fn trainer<R: Real>(&self) -> Result<Trainer<R>> {
-        Trainer::new(&self.config, &self.reference, self.x.view())
+        Trainer::new(&self.config, &self.reference, self.x.view())?.watching(&self.reference, self.held_out()?.view())
+    }
+
+    /// The held-out points where the reference lives, [m, d].
+    ///
+    /// # Errors
+    /// None that prepared data can meet.
+    pub fn held_out(&self) -> Result<Array2<f64>> {
+        self.encoder.encode(self.data.held_out.view())
     }
 
     /// The generator of what `trainer` has come to, in the units of the data.

@@ -3,9 +3,10 @@
 use super::bank::Bank;
 use super::choice::{AT, BATCHES, CANDIDATES, Prices};
 use super::diagnosis::{Diagnosis, Group, due, micro};
+use super::held_out::{Gains, Mean, Watch};
 use super::order::DataOrder;
 use super::{Generator, Reference, Settled, System};
-use crate::config::{Config, Control, ObjectiveKind, Schedule as ScheduleKey};
+use crate::config::{Config, Control, Keep, ObjectiveKind, Schedule as ScheduleKey};
 use crate::objective::{Batch, ControlState, Divergence, Implicit, Loss, Objective, Out, Seen, Weights, points_per_draw};
 use crate::optim::{self, Adam, Decay, Schedule};
 use crate::rng::{Purpose, Stream};
@@ -28,12 +29,31 @@ pub struct State<R> {
     pub weights: Seen,
     /// What `objective.control = "auto"` has measured.
     pub prices: Option<Prices>,
+    /// The best parameters so far on held-out points, of `train.keep = "best"`.
+    pub best: Option<Best<R>>,
+}
+
+/// The parameters with the least held-out gain so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Best<R> {
+    /// The number of steps after which they were the averaged ones.
+    pub step: u64,
+    /// Their held-out gain (19).
+    pub gain: Mean,
+    /// The parameters.
+    pub params: Vec<R>,
 }
 
 impl<R> State<R> {
-    /// The parameters that generate: the averaged ones, or the last ones where there is no average.
+    /// The averaged parameters, or the last ones where there is no average.
     pub fn averaged(&self) -> &[R] {
         if self.optimiser.ema.is_empty() { &self.params } else { &self.optimiser.ema }
+    }
+
+    /// The parameters that generate: the best ones on held-out points where these are kept, or the averaged
+    /// ones.
+    pub fn generating(&self) -> &[R] {
+        self.best.as_ref().map_or(self.averaged(), |best| &best.params)
     }
 }
 
@@ -52,6 +72,9 @@ pub struct StepReport {
     pub rate: f64,
     /// With `train.diagnose`, at about 40 steps of a run: what the control is worth at each time.
     pub groups: Vec<Group>,
+    /// Every `train.evaluate_every` steps, where there are held-out points: the held-out gain (19) of the
+    /// averaged parameters.
+    pub gains: Option<Gains>,
 }
 
 /// A model in training.
@@ -67,8 +90,9 @@ pub struct Trainer<R: Real> {
     order: DataOrder,
     bank: Bank<R>,
     batch: Buffers<R>,
-    /// Spent on draws, and on whole steps.
-    spent: [Duration; 2],
+    watch: Option<Watch<R>>,
+    /// Spent on draws, on whole steps, and on held-out points.
+    spent: [Duration; 3],
 }
 
 /// Buffers of a step, made once.
@@ -136,9 +160,52 @@ impl<R: Real> Trainer<R> {
         let weighting = config.objective.weighting;
         let weights = Weights::new(weighting, system.model.scale, n);
         let state =
-            State { optimiser: adam.start(&params)?, control: loss.start(t.seed)?, weights: Seen::start(weighting), params, prices: None };
+            State { optimiser: adam.start(&params)?, control: loss.start(t.seed)?, weights: Seen::start(weighting), params, prices: None, best: None };
         let bank = Bank::new(n, d, t.reuse);
-        Ok(Trainer { adam, config: config.clone(), system, state, loss, weights, data, order, bank, batch, spent: Default::default() })
+        let spent = Default::default();
+        Ok(Trainer { adam, config: config.clone(), system, state, loss, weights, data, order, bank, batch, watch: None, spent })
+    }
+
+    /// Watches the held-out gain (19) of the rows of `x` [m, d], in the units of the reference: without it
+    /// nothing is evaluated, and the last parameters are kept.
+    ///
+    /// # Errors
+    /// Points that do not fit the reference.
+    pub fn watching(mut self, reference: &Reference, x: ArrayView2<f64>) -> Result<Self> {
+        let u = reference.whitening.whiten(x)?;
+        let d = self.system.model.dim();
+        let training = Array2::from_shape_fn((self.data.len() / d, d), |(i, j)| self.data[i * d + j].f64());
+        self.watch = Some(Watch::new(&self.system, u.view(), training.view(), self.config.train.seed)?);
+        if self.state.optimiser.step == 0 {
+            self.evaluate()?;
+        }
+        Ok(self)
+    }
+
+    /// The held-out gain of the averaged parameters; the best so far are kept.
+    fn evaluate(&mut self) -> Result<Option<Gains>> {
+        let Some(watch) = &mut self.watch else { return Ok(None) };
+        let began = Instant::now();
+        let gains = watch.gains(self.state.averaged())?;
+        let gain = &gains.held_out;
+        let better = self.state.best.as_ref().is_none_or(|best| gain.whole.value < best.gain.value);
+        if self.config.train.keep == Keep::Best && better {
+            let params = self.state.averaged().to_vec();
+            self.state.best = Some(Best { step: self.state.optimiser.step, gain: gain.whole, params });
+        }
+        self.spent[2] += began.elapsed();
+        Ok(Some(gains))
+    }
+
+    /// Whether `train.patience` steps have gone by without a better held-out gain: no step follows.
+    pub fn exhausted(&self) -> bool {
+        let patience = self.config.train.patience as u64;
+        patience > 0 && self.state.best.as_ref().is_some_and(|best| self.state.optimiser.step - best.step >= patience)
+    }
+
+    /// The time that held-out points took, in that of all steps. NaN before the first step.
+    pub fn watching_share(&self) -> f64 {
+        self.spent[2].as_secs_f64() / self.spent[1].as_secs_f64()
     }
 
     /// A model as `state` left it.
@@ -256,8 +323,12 @@ impl<R: Real> Trainer<R> {
         }
         self.loss.learn(&self.system.model, &mut self.state.control, &b.draws, &b.values)?;
         self.weights.learn(&mut self.state.weights, b.draws.times(), &b.values);
+        let every = self.config.train.evaluate_every as u64;
+        let last = self.config.train.steps as u64;
+        let due = every > 0 && ((step + 1).is_multiple_of(every) || step + 1 == last);
+        let gains = if due { self.evaluate()? } else { None };
         self.spent[1] += began.elapsed();
-        Ok(StepReport { step: step + 1, loss, deviation, gradient: report.norm, rate: report.rate, groups })
+        Ok(StepReport { step: step + 1, loss, deviation, gradient: report.norm, rate: report.rate, groups, gains })
     }
 
     /// What the control is worth on the present draws, time by time.
@@ -329,7 +400,7 @@ impl<R: Real> Trainer<R> {
         Ok(&b.grad)
     }
 
-    /// A generator with the averaged parameters (the last ones where there is no average).
+    /// A generator with the parameters that [`State::generating`] names.
     ///
     /// # Errors
     /// None that a trainer can meet.
