@@ -45,6 +45,10 @@ pub trait Model {
     fn exhausted(&self) -> bool {
         false
     }
+    /// What the end of training does: calibrates on held-out points.
+    fn complete(&mut self) -> Result<()> {
+        Ok(())
+    }
     /// Writes a checkpoint, whole or not at all.
     fn save(&self, checkpoint: &Path) -> Result<()>;
     /// Samples in the units of the data, `[n, d]`.

@@ -184,6 +184,10 @@ impl<R: Real> Model for Run<R> {
         self.trainer.as_ref().is_some_and(Trainer::exhausted)
     }
 
+    fn complete(&mut self) -> Result<()> {
+        self.trainer.as_mut().map_or(Ok(()), |trainer| trainer.calibrate().map(|_| ()))
+    }
+
     fn save(&self, checkpoint: &Path) -> Result<()> {
         let data = match self.hash {
             Some(hash) => hash,
@@ -275,6 +279,10 @@ impl<R: Real> Model for Run<R> {
             if trainer.watching_share() > 0.0 {
                 facts.push(("held-out gain".to_owned(), format!("{:.1} % of the training time", 100.0 * trainer.watching_share())));
             }
+            facts.extend(trainer.state().calibration.iter().map(|c| {
+                let [plain, calibrated] = [c.plain, c.calibrated].map(|g| format!("{:.3} +- {:.3}", g.value, g.error));
+                ("calibration".to_owned(), format!("held-out gain {plain} without, {calibrated} with it"))
+            }));
             facts.extend(trainer.state().prices.map(|prices| ("control chosen".to_owned(), prices.to_string())));
         }
         if let Some(data) = self.data.get() {

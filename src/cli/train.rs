@@ -98,7 +98,6 @@ fn steps(model: &mut dyn Model, config: &Config, run: &RunDir) -> Result<()> {
     let total = config.train.steps;
     let mut log = MetricsLog::open(&run.metrics(), model.done())?;
     let mut progress = Progress::new(total, model.done());
-    let mut saved = None;
     while model.done() < total && !model.exhausted() {
         let step = model.step().inspect_err(|_| {
             // What led to the failure is in the log; a second failure, to write it, would hide the first.
@@ -111,12 +110,13 @@ fn steps(model: &mut dyn Model, config: &Config, run: &RunDir) -> Result<()> {
         if every > 0 && step.step.is_multiple_of(every) {
             log.flush()?;
             model.save(&run.checkpoint())?;
-            saved = Some(step.step);
         }
     }
     progress.finish();
     log.flush()?;
-    if saved != Some(model.done()) { model.save(&run.checkpoint()) } else { Ok(()) }
+    // A run that was complete is calibrated again, to the same bits.
+    model.complete()?;
+    model.save(&run.checkpoint())
 }
 
 /// Samples, metrics, pictures, report.

@@ -210,4 +210,9 @@ tables! {
         /// Log the variance of the loss in eight groups of times.
         diagnose: bool = |_| false, ANY;
     }
+    /// What is corrected after training, on held-out points.
+    calibration: CalibrationConfig {
+        /// Correct the network by regression on itself, the point and the guide, eq. (20).
+        score: bool = |c| c.train.evaluate_every > 0, ANY;
+    }
 }

@@ -6,6 +6,8 @@
 //! | `model.*`, `ema.*` | parameters of the network, and their average |
 //! | `best.*` | the best averaged parameters on held-out points, of `train.keep = "best"` |
 //! | `best.gain` | their held-out gain and its standard error |
+//! | `calibration.times`, `.coefficients` | knots and coefficients of the calibration (20), once training has ended |
+//! | `calibration.gain` | the held-out gain without and with it, and their standard errors |
 //! | `adam.m.*`, `adam.v.*` | Adam's moments |
 //! | `control.params`, `.m`, `.v` | parameters of a learning control variate, and Adam's moments of them |
 //! | `control.bins` | moments of a control by regression, by time bin |
@@ -20,7 +22,7 @@
 //! they are named by the step.
 
 use super::tensors::{Reader, Tensors, bytes};
-use super::{Best, Generator, Mean, Prepared, Prices, Reference, Settled, State, Trainer, network};
+use super::{Best, Calibration, Generator, Mean, Prepared, Prices, Reference, Settled, State, Trainer, network};
 use crate::config::{Config, file};
 use crate::control::Running;
 use crate::data::{Encoder, write_whole};
@@ -144,6 +146,11 @@ impl<R: Real> Checkpoint<R> {
             t.put("best.gain".to_owned(), &[2], [best.gain.value, best.gain.error]);
             t.fact("best", best.step);
         }
+        if let Some(c) = &self.state.calibration {
+            t.put("calibration.times".to_owned(), &[c.times.len()], c.times.iter().copied());
+            t.put("calibration.coefficients".to_owned(), &[c.times.len(), 3], c.coefficients.concat());
+            t.put("calibration.gain".to_owned(), &[2, 2], [c.plain.value, c.plain.error, c.calibrated.value, c.calibrated.error]);
+        }
         match &self.state.control {
             ControlState::Nothing => {}
             ControlState::Network { params, optimiser } => {
@@ -190,12 +197,13 @@ impl<R: Real> Checkpoint<R> {
         let params = parameters(&file, "model", &net)?;
         let ema = if file.has(&format!("ema.{first}")) { parameters(&file, "ema", &net)? } else { Vec::new() };
         let best = if file.has("best.gain") { Some(best(&file, &net)?) } else { None };
+        let calibration = if file.has("calibration.times") { Some(calibration(&file)?) } else { None };
         let (m, v) = (parameters(&file, "adam.m", &net)?, parameters(&file, "adam.v", &net)?);
         let optimiser = optim::State { step: file.number("step")?, m, v, ema };
         let control = control(&file, optimiser.step)?;
         let prices = if file.has("control.prices") { Some(prices(&file)?) } else { None };
         let weights = if file.has("weights") { weights(&file)? } else { Seen::default() };
-        let state = State { params, optimiser, control, weights, prices, best };
+        let state = State { params, optimiser, control, weights, prices, best, calibration };
         let config = Settled::new(config, &reference)?;
         Ok(Checkpoint { config, state, reference, encoder: file.encoder()?, data: file.number("data")? })
     }
@@ -229,6 +237,22 @@ fn best<R: Real>(file: &Reader, net: &ScoreNet) -> Result<Best<R>> {
     let (gain, _) = file.values::<f64>("best.gain")?;
     let [value, error] = gain[..] else { return Err(file.bad("`best.gain` must hold a gain and its error")) };
     Ok(Best { step: file.number("best")?, gain: Mean { value, error }, params: parameters(file, "best", net)? })
+}
+
+fn calibration(file: &Reader) -> Result<Calibration> {
+    let (times, coefficients) = (file.values::<f64>("calibration.times")?.0, file.values::<f64>("calibration.coefficients")?.0);
+    let (gain, _) = file.values::<f64>("calibration.gain")?;
+    let (rows, rest) = coefficients.as_chunks::<3>();
+    let increasing = times.first().is_some_and(|t| *t > 0.0) && times.windows(2).all(|t| t[0] < t[1]);
+    match gain[..] {
+        [plain, plain_error, value, error] if increasing && rest.is_empty() && rows.len() == times.len() => Ok(Calibration {
+            times,
+            coefficients: rows.to_vec(),
+            plain: Mean { value: plain, error: plain_error },
+            calibrated: Mean { value, error },
+        }),
+        _ => Err(file.bad("the `calibration.*` tensors must be increasing times, three coefficients for each, and two gains")),
+    }
 }
 
 fn parameters<R: Real>(file: &Reader, group: &str, net: &ScoreNet) -> Result<Vec<R>> {

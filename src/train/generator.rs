@@ -1,7 +1,7 @@
 //! Samples from a trained model.
 
 use super::system::start_std;
-use super::{Reference, Settled, State, System};
+use super::{Calibration, Reference, Settled, State, System};
 use crate::config::{ObjectiveKind, Parametrisation, SdeKind};
 use crate::data::Encoder;
 use crate::mixture::{Draw, Mixture, RowMemory};
@@ -40,6 +40,7 @@ pub(super) struct ScoreField<R: Real> {
     model: ScoreModel<R>,
     regression: Regression,
     inference: Inference<R>,
+    calibration: Option<Calibration>,
     rows: Vec<R>,
     times: Vec<f64>,
     guide: Vec<R>,
@@ -48,14 +49,15 @@ pub(super) struct ScoreField<R: Real> {
 }
 
 impl<R: Real> ScoreField<R> {
-    /// The field of a network with the parameters `params`.
+    /// The field of a network with the parameters `params`, corrected by `calibration` (20).
     ///
     /// # Errors
     /// Parameters of another network.
-    pub fn new(model: ScoreModel<R>, regression: Regression, params: &[R]) -> Result<Self> {
+    pub fn new(model: ScoreModel<R>, regression: Regression, params: &[R], calibration: Option<&Calibration>) -> Result<Self> {
         let inference = Inference::new(&model.net, params)?;
         let lanes = if let Guide::Reference(pi) = &model.guide { Some(pi.row_memory()) } else { None };
-        Ok(ScoreField { model, regression, inference, rows: Vec::new(), times: Vec::new(), guide: Vec::new(), lanes })
+        let calibration = calibration.filter(|c| !c.is_identity()).cloned();
+        Ok(ScoreField { model, regression, inference, calibration, rows: Vec::new(), times: Vec::new(), guide: Vec::new(), lanes })
     }
 
     /// The guide's score at the rows of `u` and time `t`, into `self.guide`.
@@ -77,7 +79,7 @@ impl<R: Real> Generator<R> {
     /// A state of another network than the configuration's.
     pub fn new(config: &Settled, reference: &Reference, state: &State<R>) -> Result<Self> {
         let system = System::<R>::new(config, reference)?;
-        let field = ScoreField::new(system.model, system.regression, state.generating())?;
+        let field = ScoreField::new(system.model, system.regression, state.generating(), state.calibration.as_ref())?;
         let (config, whitening, start) = (config.clone(), reference.whitening.clone(), reference.mixture.clone());
         let (encoder, whitened) = (Encoder::Identity, Default::default());
         Ok(Generator { config, encoder, whitening, start, reverse: system.reverse, field, whitened })
@@ -235,10 +237,18 @@ impl<R: Real> Field<R> for ScoreField<R> {
             let inverse = R::of(1.0 / model.scale.sbar(t));
             out.iter_mut().for_each(|o| *o *= inverse);
         }
-        if self.regression == Regression::Score && form != Parametrisation::Residual {
-            // The network is the whole score: the residual is what it adds to the guide.
+        let whole = self.regression == Regression::Score && form != Parametrisation::Residual;
+        if whole || self.calibration.is_some() {
             self.evaluate_guide(t, u)?;
+        }
+        if whole {
+            // The network is the whole score: the residual is what it adds to the guide.
             out.iter_mut().zip(&self.guide).for_each(|(o, g)| *o -= *g);
+        }
+        if let Some(calibration) = &self.calibration {
+            // (20), over sbar.
+            let [c1, c2, c3] = calibration.at(t).map(R::of);
+            out.iter_mut().zip(u).zip(&self.guide).for_each(|((o, u), g)| *o = c1 * *o + c2 * *u + c3 * *g);
         }
         Ok(())
     }

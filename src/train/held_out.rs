@@ -17,7 +17,7 @@ use crate::rng::{Purpose, Stream};
 use crate::sde::Paths;
 use crate::transition::{Draws, stratified};
 use crate::{Error, Real, Result};
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 
 /// Groups of draws in the order of their times.
 const GROUPS: usize = 8;
@@ -176,6 +176,8 @@ impl<R: Real> HeldOut<R> {
 
 /// What a run is watched on: held-out points, and training points, for what the network knows by heart.
 pub(super) struct Watch<R> {
+    /// Held-out points, whitened.
+    pub points: Array2<f64>,
     held_out: HeldOut<R>,
     training: HeldOut<R>,
 }
@@ -186,8 +188,9 @@ impl<R: Real> Watch<R> {
     /// # Errors
     /// As [`HeldOut::new`].
     pub fn new(system: &System<R>, held_out: ArrayView2<f64>, training: ArrayView2<f64>, seed: u64) -> Result<Self> {
+        let points = held_out.to_owned();
         let held_out = HeldOut::new(system, held_out, DRAWS, (seed, 0))?;
-        Ok(Watch { held_out, training: HeldOut::new(system, training, DRAWS / 2, (seed, 1))? })
+        Ok(Watch { points, held_out, training: HeldOut::new(system, training, DRAWS / 2, (seed, 1))? })
     }
 
     /// The gain of the network with the parameters `params` on held-out points and on training points.

@@ -31,6 +31,7 @@
 //! ```
 
 mod bank;
+mod calibration;
 #[cfg(feature = "files")]
 mod checkpoint;
 mod choice;
@@ -49,6 +50,7 @@ mod tensors;
 mod tests;
 mod trainer;
 
+pub use calibration::Calibration;
 #[cfg(feature = "files")]
 pub use checkpoint::Checkpoint;
 #[cfg(feature = "cli")]

@@ -1,6 +1,7 @@
 //! The optimiser's loop, one step at a time.
 
 use super::bank::Bank;
+use super::calibration::Calibration;
 use super::choice::{AT, BATCHES, CANDIDATES, Prices};
 use super::diagnosis::{Diagnosis, Group, due, micro};
 use super::held_out::{Gains, Mean, Watch};
@@ -31,6 +32,8 @@ pub struct State<R> {
     pub prices: Option<Prices>,
     /// The best parameters so far on held-out points, of `train.keep = "best"`.
     pub best: Option<Best<R>>,
+    /// What the generating parameters are corrected with, once training has ended.
+    pub calibration: Option<Calibration>,
 }
 
 /// The parameters with the least held-out gain so far.
@@ -160,7 +163,7 @@ impl<R: Real> Trainer<R> {
         let weighting = config.objective.weighting;
         let weights = Weights::new(weighting, system.model.scale, n);
         let state =
-            State { optimiser: adam.start(&params)?, control: loss.start(t.seed)?, weights: Seen::start(weighting), params, prices: None, best: None };
+            State { optimiser: adam.start(&params)?, control: loss.start(t.seed)?, weights: Seen::start(weighting), params, prices: None, best: None, calibration: None };
         let bank = Bank::new(n, d, t.reuse);
         let spent = Default::default();
         Ok(Trainer { adam, config: config.clone(), system, state, loss, weights, data, order, bank, batch, watch: None, spent })
@@ -195,6 +198,21 @@ impl<R: Real> Trainer<R> {
         }
         self.spent[2] += began.elapsed();
         Ok(Some(gains))
+    }
+
+    /// Calibrates the generating parameters on the held-out points (20), where `calibration.score` asks for it
+    /// and there are such points: what the end of training does. Another step takes it back.
+    ///
+    /// # Errors
+    /// As the noising.
+    pub fn calibrate(&mut self) -> Result<Option<&Calibration>> {
+        self.state.calibration = match &self.watch {
+            Some(watch) if self.config.calibration.score => {
+                Some(Calibration::fit(&self.system, watch.points.view(), self.state.generating(), self.config.train.seed)?)
+            }
+            _ => None,
+        };
+        Ok(self.state.calibration.as_ref())
     }
 
     /// Whether `train.patience` steps have gone by without a better held-out gain: no step follows.
@@ -295,6 +313,7 @@ impl<R: Real> Trainer<R> {
     /// the step.
     pub fn step(&mut self) -> Result<StepReport> {
         let (step, began) = (self.state.optimiser.step, Instant::now());
+        self.state.calibration = None;
         if step >= AT && self.config.objective.control == Control::Auto && self.state.prices.is_none() {
             self.choose().map_err(|e| at(e, step))?;
         }
