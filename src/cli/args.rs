@@ -186,6 +186,12 @@ pub struct EvalArgs {
     /// Seed of the samples
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub seed: i64,
+    /// How time runs backwards, as for `sample`
+    #[arg(long, value_enum, default_value_t = Method::Ode)]
+    pub method: Method,
+    /// Steps from the horizon to t_min [default: what the process needs]
+    #[arg(long, allow_negative_numbers = true)]
+    pub steps: Option<i64>,
     /// Also the likelihood of held-out points under the model, by its probability flow: up to 64 dimensions,
     /// takes its time
     #[arg(long)]

@@ -1,6 +1,6 @@
 //! `ndsm sample`, `ndsm eval`, and what all commands share: threads, device, counts.
 
-use super::args::{ComputeArgs, Device, EvalArgs, Method, SampleArgs};
+use super::args::{ComputeArgs, Device, EvalArgs, SampleArgs};
 use super::engine::{Engine, Sampling};
 use super::run_dir::{RunDir, probe};
 use super::summary::json_object;
@@ -40,7 +40,8 @@ pub fn eval(args: &EvalArgs, engine: &dyn Engine) -> Result<String> {
     let run = RunDir::open(&args.dir)?;
     let (_, model) = trained(&run, engine)?;
     let started = Instant::now();
-    let samples = model.sample(Sampling { n, seed, method: Method::default(), steps: None })?;
+    let steps = args.steps.map(|s| count("--steps", s, 1, MAX_STEPS)).transpose()?.map(|s| s as usize);
+    let samples = model.sample(Sampling { n, seed, method: args.method, steps })?;
     let mut metrics = model.evaluate(samples.view(), seed, RESAMPLES)?;
     if args.likelihood {
         metrics.push(model.likelihood(seed)?);
@@ -49,7 +50,7 @@ pub fn eval(args: &EvalArgs, engine: &dyn Engine) -> Result<String> {
     if args.json {
         return Ok(json_object(&metrics, &[("n", n.into()), ("seed", seed.into()), ("seconds", seconds.into())]).to_string());
     }
-    Ok(metrics_text(&metrics))
+    Ok([Some(metrics_text(&metrics)), model.verdict()].into_iter().flatten().collect::<Vec<_>>().join("\n"))
 }
 
 /// Makes the pool of threads and refuses a device that is not there.

@@ -58,6 +58,10 @@ pub trait Model {
     /// The mean negative log-likelihood of held-out points under the model, with its interval, beside that of
     /// the training points.
     fn likelihood(&self, seed: u64) -> Result<Metric>;
+    /// Whether the network is better than the reference alone, in words, where that was measured.
+    fn verdict(&self) -> Option<String> {
+        None
+    }
     /// The pictures of the report, by name.
     fn pictures(&self, samples: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>>;
     /// Facts for the report: data, dimension, components found, number of weights.

@@ -30,6 +30,15 @@ const FRAMES: usize = 60;
 /// Arrows a side.
 const ARROWS: usize = 26;
 
+/// The metrics of samples, each beside that of the reference alone.
+fn beside(samples: Vec<metrics::Measure>, reference: Vec<metrics::Measure>) -> Vec<Metric> {
+    let metric = |(m, alone): (metrics::Measure, metrics::Measure)| {
+        let (name, meaning) = (m.name.to_owned(), m.meaning.to_owned());
+        Metric { name, value: m.value, reference: alone.value, floor: m.floor, decoded: None, interval: m.interval, meaning }
+    };
+    samples.into_iter().zip(reference).map(metric).collect()
+}
+
 /// Makes models of the precision that the configuration asks for.
 pub struct Library;
 
@@ -211,14 +220,33 @@ impl<R: Real> Model for Run<R> {
     }
 
     fn evaluate(&self, samples: ArrayView2<f64>, seed: u64, resamples: usize) -> Result<Vec<Metric>> {
-        let (modes, latent) = (self.reference.in_data_units()?, self.encoder.encode(samples)?);
-        let fitted = ModeSpace { mixture: &modes, samples: latent.view() };
-        let all = metrics::evaluate(samples, self.data()?, Some(fitted), seed, resamples)?.measures;
-        let metric = |m: metrics::Measure| {
-            let (name, meaning) = (m.name.to_owned(), m.meaning.to_owned());
-            Metric { name, value: m.value, floor: m.floor, interval: m.interval, meaning }
-        };
-        Ok(all.into_iter().map(metric).collect())
+        let (modes, data) = (self.reference.in_data_units()?, self.data()?);
+        let reference = self.generator()?.sample_reference(samples.nrows(), seed)?;
+        let latent = |x: ArrayView2<f64>| self.encoder.encode(x);
+        let (inside, inside_reference) = (latent(samples)?, latent(reference.view())?);
+        let of = |x| ModeSpace { mixture: &modes, samples: x };
+        let mut all = beside(
+            metrics::evaluate(samples, data, Some(of(inside.view())), seed, resamples)?.measures,
+            metrics::evaluate(reference.view(), data, Some(of(inside_reference.view())), seed, 0)?.measures,
+        );
+        if self.encoder != Encoder::Identity {
+            let [points, held_out] = [&data.points, &data.held_out].map(|x| latent(x.view()));
+            let (points, held_out) = (points?, held_out?);
+            let decoded = metrics::evaluate(self.encoder.decode(points.clone())?.view(), data, None, seed, 0)?.measures;
+            // Its modes are those of no data.
+            all.iter_mut().zip(decoded).skip(1).for_each(|(metric, m)| metric.decoded = m.value);
+            let data = Dataset { points, held_out, images: None, labels: None, law: None, name: data.name.clone() };
+            let within = beside(
+                metrics::evaluate(inside.view(), &data, None, seed, resamples)?.measures,
+                metrics::evaluate(inside_reference.view(), &data, None, seed, 0)?.measures,
+            );
+            all.extend(within.into_iter().filter(|m| m.value.is_some()).map(|m| Metric {
+                name: format!("latent_{}", m.name),
+                meaning: format!("in the latent space: {}", m.meaning),
+                ..m
+            }));
+        }
+        Ok(all)
     }
 
     fn likelihood(&self, seed: u64) -> Result<Metric> {
@@ -230,10 +258,14 @@ impl<R: Real> Model for Run<R> {
             Ok((p.mean().unwrap_or(f64::NAN), p.std(1.0) / (p.len() as f64).sqrt()))
         };
         let ((value, error), (training, _)) = (nll(data.held_out.view(), 1)?, nll(data.points.view(), 2)?);
+        let x = metrics::subset(data.held_out.view(), LIKELIHOOD_POINTS, seed, 1);
+        let alone = self.reference.in_data_units()?.log_density(self.encoder.encode(x.view())?.view())?;
         Ok(Metric {
             name: "nll_held_out".to_owned(),
             value: Some(value),
+            reference: alone.mean().map(|p| -p),
             floor: Some(training),
+            decoded: None,
             interval: Some([value - 1.96 * error, value + 1.96 * error]),
             meaning: "mean negative log-likelihood of held-out points under the model's flow; floor: of training points".to_owned(),
         })
@@ -256,6 +288,19 @@ impl<R: Real> Model for Run<R> {
             pictures.push(("paths", self.paths(data)?));
         }
         Ok(pictures)
+    }
+
+    fn verdict(&self) -> Option<String> {
+        let state = self.current().ok()?;
+        let gain = state.calibration.as_ref().map(|c| c.calibrated).or(state.best.as_ref().map(|best| best.gain))?;
+        let shown = format!("held-out gain {:.3} +- {:.3}", gain.value, 2.0 * gain.error);
+        Some(if gain.value + 2.0 * gain.error < 0.0 {
+            format!("the network is better than its reference alone: {shown}")
+        } else if gain.value - 2.0 * gain.error > 0.0 {
+            format!("the network is worse than its reference alone: {shown}; keep the reference (ndsm fit), or train.keep = \"best\"")
+        } else {
+            format!("the network is not better than its reference alone: {shown}; keep the reference, or give it more data")
+        })
     }
 
     fn facts(&self) -> Vec<(String, String)> {

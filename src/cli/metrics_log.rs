@@ -164,8 +164,9 @@ mod tests {
         let path = dir.path().join("metrics.jsonl");
         let write = |from: usize, to: usize| {
             let mut log = MetricsLog::open(&path, from).unwrap();
-            (from + 1..=to)
-                .for_each(|s| log.append(&Step { step: s, loss: 1.0 / s as f64, more: vec![("lr", 0.1)], groups: vec![], gains: None }).unwrap());
+            (from + 1..=to).for_each(|s| {
+                log.append(&Step { step: s, loss: 1.0 / s as f64, more: vec![("lr", 0.1)], groups: vec![], gains: None }).unwrap()
+            });
             log.flush().unwrap();
         };
         write(0, 10);

@@ -20,6 +20,11 @@ const PICTURES: &[(&str, &str)] = &[
     ("samples", "Samples of the trained model."),
     ("score", "The learned score over the density of the samples."),
     ("paths", "Paths of the noising and of the denoising process."),
+    (
+        "gain",
+        "The held-out gain (19): the loss on held-out points less that of the reference alone. 0 is \"no network\", below is better. Bars: two standard errors.",
+    ),
+    ("gain-time", "The held-out gain by group of times."),
     ("loss", "The loss of every step, pale, and its running mean."),
     (
         VARIANCES[0],
@@ -39,6 +44,14 @@ pub fn write(run: &RunDir) -> Result<()> {
     if !steps.is_empty() {
         std::fs::create_dir_all(run.path().join("pictures")).map_err(io)?;
         plot::loss_curve(&steps, &losses).save(&run.picture("loss"))?;
+        let (held_out, training, times) = metrics_log::gains(&run.metrics())?;
+        if held_out.len() > 1 {
+            let curve = |name: &str, points: &[[f64; 3]]| plot::Gains { name: name.to_owned(), points: points.to_vec() };
+            let both = [curve("held-out points", &held_out), curve("training points", &training)];
+            plot::gains("held-out gain over steps; 0: no network", &both).save(&run.picture("gain"))?;
+            let by_time: Vec<plot::Gains> = times.iter().map(|(t, points)| curve(&format!("t = {t:.2}"), points)).collect();
+            plot::gains("held-out gain over steps, by time", &by_time).save(&run.picture("gain-time"))?;
+        }
         let groups = metrics_log::groups(&run.metrics())?;
         // On a uniform grid all steps are of one length.
         let shown: [(&str, Of); 2] = [("time", |g| g.time), ("the step's length", |g| g.step)];
@@ -95,9 +108,23 @@ fn page(config: &Config, summary: &Summary, last_step: Option<f64>, pictures: &[
         body += &picture(png, caption);
     }
     if !summary.metrics.is_empty() {
-        body += "<h2>Metrics</h2>\n<p>The floor is what the training data themselves score against held-out data: differences below it mean nothing.</p>\n";
-        let row = |m: &Metric| vec![m.name.clone(), shown(m.value), shown(m.floor), m.meaning.clone()];
-        body += &table(&["metric", "samples", "floor", ""], &summary.metrics.iter().map(row).collect::<Vec<_>>(), &[1, 2]);
+        body += "<h2>Metrics</h2>\n<p>The floor is what the training data themselves score against held-out data: differences below it mean nothing. \
+                 Reference alone: as many samples of the reference, without the network.</p>\n";
+        let decoded = summary.metrics.iter().any(|m| m.decoded.is_some());
+        let row = |m: &Metric| {
+            let floors = [Some(m.floor), decoded.then_some(m.decoded)];
+            let numbers = [m.value, m.reference].into_iter().chain(floors.into_iter().flatten()).map(shown);
+            [vec![m.name.clone()], numbers.collect(), vec![m.meaning.clone()]].concat()
+        };
+        let head: Vec<&str> = if decoded {
+            body +=
+                "<p>Floor, decoded: the training data after their way through the encoder and back, which is what the encoder drops.</p>\n";
+            vec!["metric", "samples", "reference alone", "floor", "floor, decoded", ""]
+        } else {
+            vec!["metric", "samples", "reference alone", "floor", ""]
+        };
+        let right: Vec<usize> = (1..head.len() - 1).collect();
+        body += &table(&head, &summary.metrics.iter().map(row).collect::<Vec<_>>(), &right);
     }
     if !summary.timings.is_empty() {
         body += "<h2>Timings</h2>\n";
@@ -150,10 +177,10 @@ mod tests {
                 name: "sliced_w2".into(),
                 value: Some(0.01234567),
                 floor: Some(0.011),
-                interval: None,
                 meaning: "<sliced> distance".into(),
+                ..Metric::default()
             },
-            Metric { name: "nll_exact".into(), value: None, floor: None, interval: None, meaning: "likelihood".into() },
+            Metric { name: "nll_exact".into(), meaning: "likelihood".into(), ..Metric::default() },
         ];
         let facts = vec![("data".to_owned(), "</table><script>alert(1)</script>".to_owned())];
         Summary { metrics, timings: vec![("training".into(), 12.345)], facts }.write(&run.summary()).unwrap();

@@ -6,15 +6,19 @@ use serde_json::{Map, Value, json};
 use std::path::Path;
 
 /// One measured number.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Metric {
     /// The name in the JSON of `eval`: `sliced_w2`.
     pub name: String,
     /// Its value; `None` where it is not defined, such as a likelihood under an unknown law.
     pub value: Option<f64>,
+    /// That of as many samples of the reference alone, without the network.
+    pub reference: Option<f64>,
     /// What the training data themselves score against held-out data: differences below it mean nothing.
     /// `None` where there is none.
     pub floor: Option<f64>,
+    /// The same of training data that went through the encoder and back, where there is one: what it drops.
+    pub decoded: Option<f64>,
     /// 95 % interval of the value over draws, where it was asked for.
     pub interval: Option<[f64; 2]>,
     /// What it measures, in a line.
@@ -38,7 +42,7 @@ impl Summary {
     /// `File` where writing fails.
     pub fn write(&self, path: &Path) -> Result<()> {
         let metrics: Vec<Value> =
-            self.metrics.iter().map(|m| json!({"name": m.name, "value": m.value, "floor": m.floor, "meaning": m.meaning})).collect();
+            self.metrics.iter().map(|m| json!({"name": m.name, "value": m.value, "reference": m.reference, "floor": m.floor, "decoded_floor": m.decoded, "meaning": m.meaning})).collect();
         let timings: Vec<Value> = self.timings.iter().map(|(name, s)| json!({"phase": name, "seconds": s})).collect();
         let facts: Vec<Value> = self.facts.iter().map(|(name, text)| json!({"name": name, "text": text})).collect();
         let whole = json!({"metrics": metrics, "timings": timings, "facts": facts});
@@ -65,7 +69,9 @@ impl Summary {
             Some(Metric {
                 name: text(m, "name")?,
                 value: m.get("value")?.as_f64(),
+                reference: m.get("reference").and_then(Value::as_f64),
                 floor: m.get("floor")?.as_f64(),
+                decoded: m.get("decoded_floor").and_then(Value::as_f64),
                 interval: None,
                 meaning: text(m, "meaning")?,
             })
@@ -79,11 +85,16 @@ impl Summary {
 }
 
 /// The metrics as one JSON object, with more entries behind them: what `eval --json` prints. Each metric
-/// stands under its name and, where it has a floor, that under `<name>_floor`, its interval under
-/// `<name>_low` and `<name>_high`; null for what is not defined or infinite.
+/// stands under its name and, where it has them, its value for the reference alone under `<name>_reference`,
+/// its floors under `<name>_floor` and `<name>_decoded_floor`, its interval under `<name>_low` and
+/// `<name>_high`; null for what is not defined or infinite.
 pub fn json_object(metrics: &[Metric], more: &[(&str, Value)]) -> Value {
     let mut all: Map<String, Value> = metrics.iter().map(|m| (m.name.clone(), m.value.into())).collect();
-    all.extend(metrics.iter().filter_map(|m| Some((format!("{}_floor", m.name), m.floor?.into()))));
+    for (suffix, of) in
+        [("reference", (|m| m.reference) as fn(&Metric) -> Option<f64>), ("floor", |m| m.floor), ("decoded_floor", |m| m.decoded)]
+    {
+        all.extend(metrics.iter().filter_map(|m| Some((format!("{}_{suffix}", m.name), of(m)?.into()))));
+    }
     for (m, [low, high]) in metrics.iter().filter_map(|m| Some((m, m.interval?))) {
         all.insert(format!("{}_low", m.name), low.into());
         all.insert(format!("{}_high", m.name), high.into());
@@ -102,7 +113,7 @@ mod tests {
         let path = dir.path().join("summary.json");
         assert_eq!(Summary::read(&path).unwrap(), Summary::default());
         let s = Summary {
-            metrics: vec![Metric { name: "mmd2".into(), value: Some(-1e-17), floor: None, interval: None, meaning: "a \"b\"".into() }],
+            metrics: vec![Metric { name: "mmd2".into(), value: Some(-1e-17), meaning: "a \"b\"".into(), ..Metric::default() }],
             timings: vec![("training".into(), 1.25)],
             facts: vec![("data".into(), "ring".into())],
         };

@@ -61,12 +61,12 @@ impl Model for Halving {
             name: "sliced_w2".into(),
             value: Some(samples[[0, 0]]),
             floor: Some(0.1),
-            interval: None,
             meaning: "distance".into(),
+            ..Metric::default()
         }])
     }
     fn likelihood(&self, _: u64) -> Result<Metric> {
-        Ok(Metric { name: "nll_held_out".into(), value: Some(2.0), floor: Some(1.0), interval: None, meaning: "likelihood".into() })
+        Ok(Metric { name: "nll_held_out".into(), value: Some(2.0), floor: Some(1.0), meaning: "likelihood".into(), ..Metric::default() })
     }
     fn pictures(&self, _: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>> {
         Ok(vec![("samples", Canvas::new(10, 10))])

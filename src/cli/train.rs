@@ -30,6 +30,9 @@ pub fn train(args: &TrainArgs, engine: &dyn Engine) -> Result<String> {
     let prepared = started.elapsed().as_secs_f64();
     run.create(&config)?;
     let _ = writeln!(std::io::stderr(), "{}", run.path().display());
+    for (name, text) in model.facts().iter().filter(|(name, _)| ["chosen", "reference"].contains(&name.as_str())) {
+        let _ = writeln!(std::io::stderr(), "{name}: {text}");
+    }
     let started = Instant::now();
     steps(model.as_mut(), &config, &run)?;
     let mut timings = vec![("data and reference".to_owned(), prepared), ("training".to_owned(), started.elapsed().as_secs_f64())];
@@ -132,8 +135,11 @@ fn finish(model: &dyn Model, config: &Config, run: &RunDir, timings: &mut Vec<(S
     for (name, picture) in model.pictures(samples.view())? {
         picture.save(&run.picture(name))?;
     }
-    let end = metrics_text(&metrics);
-    Summary { metrics, timings: timings.clone(), facts: model.facts() }.write(&run.summary())?;
+    let verdict = model.verdict();
+    let end = [Some(metrics_text(&metrics)), verdict.clone()].into_iter().flatten().collect::<Vec<_>>().join("\n");
+    let mut facts = model.facts();
+    facts.splice(0..0, verdict.map(|verdict| ("verdict".to_owned(), verdict)));
+    Summary { metrics, timings: timings.clone(), facts }.write(&run.summary())?;
     report::write(run)?;
     Ok(format!("{end}\nreport: {}", run.report().display()))
 }
@@ -143,14 +149,24 @@ pub fn write_samples(path: &Path, samples: &Array2<f64>) -> Result<()> {
     npy::write(path, samples.mapv(|x| x as f32).view())
 }
 
-/// The metrics as lines of text, each beside its floor.
+/// The metrics as lines of text, each beside those of the reference alone and its floors; what is not defined
+/// is left out.
 pub fn metrics_text(metrics: &[Metric]) -> String {
-    let number = |x: Option<f64>| x.map_or("-".to_owned(), report::number);
+    type Column = (&'static str, fn(&Metric) -> Option<f64>);
+    const COLUMNS: [Column; 4] =
+        [("samples", |m| m.value), ("reference", |m| m.reference), ("floor", |m| m.floor), ("decoded", |m| m.decoded)];
+    let shown: Vec<Column> = COLUMNS.into_iter().filter(|(_, of)| metrics.iter().any(|m| of(m).is_some())).collect();
     let between =
         |m: &Metric| m.interval.map_or(String::new(), |[low, high]| format!("  {} .. {}", report::number(low), report::number(high)));
     let head = if metrics.iter().any(|m| m.interval.is_some()) { "  95 % interval" } else { "" };
-    let mut lines = vec![format!("{:<20} {:>10} {:>10}{head}", "", "samples", "floor")];
-    lines.extend(metrics.iter().map(|m| format!("{:<20} {:>10} {:>10}{}", m.name, number(m.value), number(m.floor), between(m))));
+    let row = |name: &str, cells: Vec<String>| cells.iter().fold(format!("{name:<26}"), |row, cell| row + &format!(" {cell:>10}"));
+    let mut lines = vec![row("", shown.iter().map(|(name, _)| (*name).to_owned()).collect()) + head];
+    lines.extend(
+        metrics
+            .iter()
+            .filter(|m| m.value.is_some())
+            .map(|m| row(&m.name, shown.iter().map(|(_, of)| of(m).map_or("-".to_owned(), report::number)).collect()) + &between(m)),
+    );
     lines.join("\n")
 }
 

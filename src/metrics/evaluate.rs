@@ -7,7 +7,7 @@ use super::{
 use crate::data::Dataset;
 use crate::mixture::Mixture;
 use crate::{Error, Result};
-use ndarray::{ArrayView2, CowArray, Ix2, s};
+use ndarray::{ArrayView2, Axis, CowArray, Ix2, s};
 use std::time::Instant;
 
 /// Directions of the sliced W_2.
@@ -171,6 +171,9 @@ pub fn evaluate<'a>(
         let s = support(x, y, NEIGHBOUR)?;
         Ok(vec![s.precision, s.recall, s.density, s.coverage])
     })?;
+    let spread = |x: ArrayView2<f64>| x.var_axis(Axis(0), 1.0).sum();
+    let (whole, against_training) = (spread(training), Sets { floor: Some(held_out.into()), ..sets(usize::MAX) });
+    add(&[VARIANCE], (whole > 0.0).then_some(&against_training), &|x, _| Ok(vec![spread(x) / whole]))?;
     let few_training = subset(training, PAIR_POINTS, seed, 2);
     let alone = Sets { floor: None, ..sets(PAIR_POINTS) };
     add(&[MEMORISATION], Some(&alone), &|x, y| Ok(vec![memorisation_ratio(x, few_training.view(), y, seed)?]))?;
@@ -194,6 +197,7 @@ const SUPPORT: [Named; 4] = [
     ("density", "samples within reach of a held-out point, over the number expected; 1: as in the data"),
     ("coverage", "share of the held-out data that have a sample in reach"),
 ];
+const VARIANCE: Named = ("variance_ratio", "total variance of the samples over that of the training points; 1: none lost");
 const MEMORISATION: Named =
     ("memorisation_ratio", "distance to the nearest training point over that to the nearest held-out point; 1: none");
 

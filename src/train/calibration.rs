@@ -8,8 +8,8 @@
 //! coefficients need few points. Whether they are an improvement is decided on points that they were not
 //! fitted to: fold by fold, the coefficients of the other folds.
 
-use super::held_out::{HeldOut, Mean};
 use super::System;
+use super::held_out::{HeldOut, Mean};
 use crate::linalg::Cholesky;
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
@@ -102,13 +102,7 @@ impl Calibration {
 }
 
 /// net* times sbar at the points of `held_out`, with the coefficients `c(owner, t)`.
-fn apply<R: Real>(
-    held_out: &HeldOut<R>,
-    added: &[R],
-    d: usize,
-    c: impl Fn(usize, f64) -> [f64; 3],
-    sbar: impl Fn(f64) -> f64,
-) -> Vec<R> {
+fn apply<R: Real>(held_out: &HeldOut<R>, added: &[R], d: usize, c: impl Fn(usize, f64) -> [f64; 3], sbar: impl Fn(f64) -> f64) -> Vec<R> {
     let mut out = added.to_vec();
     for (i, (owner, t)) in held_out.owners.iter().zip(&held_out.times).enumerate() {
         let [c1, c2, c3] = c(*owner, *t);

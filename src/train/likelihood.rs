@@ -55,7 +55,8 @@ impl Likelihood {
         let params: Vec<D> = state.generating().iter().map(|p| Dual::constant(p.f64())).collect();
         let widen = start_std(config, reverse.as_ref());
         let scale = reverse.scale();
-        let flow = ByDuals::new(d, Flow { field: ScoreField::new(score, Regression::Score, &params, state.calibration.as_ref())?, reverse });
+        let flow =
+            ByDuals::new(d, Flow { field: ScoreField::new(score, Regression::Score, &params, state.calibration.as_ref())?, reverse });
         let (whitening, start) = (reference.whitening.clone(), reference.mixture.clone());
         Ok(Likelihood { whitening, start, widen, horizon: config.sde.horizon, t_min: config.sde.t_min, scale, flow })
     }

@@ -162,8 +162,15 @@ impl<R: Real> Trainer<R> {
         };
         let weighting = config.objective.weighting;
         let weights = Weights::new(weighting, system.model.scale, n);
-        let state =
-            State { optimiser: adam.start(&params)?, control: loss.start(t.seed)?, weights: Seen::start(weighting), params, prices: None, best: None, calibration: None };
+        let state = State {
+            optimiser: adam.start(&params)?,
+            control: loss.start(t.seed)?,
+            weights: Seen::start(weighting),
+            params,
+            prices: None,
+            best: None,
+            calibration: None,
+        };
         let bank = Bank::new(n, d, t.reuse);
         let spent = Default::default();
         Ok(Trainer { adam, config: config.clone(), system, state, loss, weights, data, order, bank, batch, watch: None, spent })
