@@ -1,10 +1,10 @@
-//! Dropout: y = x m/(1 - p), each m independently 1 with probability 1 - p, else 0 (Srivastava, Hinton, Krizhevsky,
-//! Sutskever, Salakhutdinov 2014).
+//! Dropout: y = x m/(1 - p), each m independently 1 with probability 1 - p, else 0 (Srivastava, Hinton,
+//! Krizhevsky, Sutskever, Salakhutdinov 2014).
 //!
-//! A mask is a function of its row's number and the column. One Philox block gives eight numbers of 16 bits, of
-//! which those below 65536 p are dropped; sixteen blocks, a group of 128 columns, are computed at once, and
-//! rows that share a mask share the work. Measured (one core of an AVX-512 machine, f32, rows of 256, every second
-//! row with a mask of its own): SPEED.
+//! A mask is a function of its row's number and the column. One Philox block gives eight numbers of 16 bits,
+//! of which those below 65536 p are dropped; sixteen blocks, a group of 128 columns, are computed at once,
+//! and rows that share a mask share the work. Measured (one core of an AVX-512 machine, f32, rows of 256,
+//! every second row with a mask of its own): SPEED.
 
 use crate::Real;
 use crate::rng::Field;
@@ -87,8 +87,8 @@ impl<R: Real> Kernel for Apply<'_, R> {
     }
 }
 
-/// m/(1 - p) of a group: 16 columns by the lower halves of the first words, 16 by the upper ones, then by those of
-/// the second.
+/// m/(1 - p) of a group: 16 columns by the lower halves of the first words, 16 by the upper ones, then by
+/// those of the second.
 #[inline(always)]
 fn factors<R: Real>(words: [[u32; W]; 4], rate: Rate, scale: R) -> [R; GROUP] {
     let mut factors = [R::zero(); GROUP];

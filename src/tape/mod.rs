@@ -51,9 +51,10 @@
 //! equal to the last bit on a given [level](crate::simd::Level), on any number of threads.
 //!
 //! # Noise
-//! [Dropout](Recorder::dropout) is the one operation whose value is random. A replay's masks have a name, the
-//! [`Noise`] that the workspace carries: the same name gives the same masks in every kind of numbers, forward and
-//! backward, on any number of threads and however a batch is cut into blocks. Without a name nothing is dropped.
+//! [Dropout](Recorder::dropout) is the one operation whose value is random. A replay's masks have a name,
+//! the [`Noise`] that the workspace carries: the same name gives the same masks in every kind of numbers,
+//! forward and backward, on any number of threads and however a batch is cut into blocks. Without a name
+//! nothing is dropped.
 //!
 //! # An operation
 //! is one struct in one file under `ops/`: what shapes it takes, which loops of the [kernels](crate::kernels)

@@ -5,8 +5,8 @@ use crate::{Error, Real, Result};
 
 /// Names the random numbers of one replay of a program that has [dropout](super::Recorder::dropout).
 ///
-/// A batch may be replayed in blocks of rows, each with the number of its first row: the masks are those of the
-/// batch replayed as a whole.
+/// A batch may be replayed in blocks of rows, each with the number of its first row: the masks are those of
+/// the batch replayed as a whole.
 ///
 /// ```
 /// use ndsm::tape::{Noise, Recorder};
@@ -39,8 +39,8 @@ pub struct Noise {
 }
 
 impl<R: Real> Workspace<R> {
-    /// Sets the noise of the forward passes from now on, and of the backward passes behind them. None, as at the
-    /// start, turns it off.
+    /// Sets the noise of the forward passes from now on, and of the backward passes behind them. None, as at
+    /// the start, turns it off.
     ///
     /// # Errors
     /// If no row has a mask (`share` = 0).

@@ -1,7 +1,7 @@
 //! The memory of one replay.
 
-use super::noise::Noise;
 use super::Var;
+use super::noise::Noise;
 use super::program::{Inner, Program, fused};
 use crate::kernels::memory::Buffer;
 use crate::{Error, Real, Result};

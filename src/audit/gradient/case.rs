@@ -3,8 +3,8 @@
 use crate::tape::{Entry, Noise, Program, Recorder, Sample, Var, Workspace};
 use crate::{Real, Result};
 
-/// One sample recorded: the program, its inputs and its result. All memory but the inputs' is NaN; the noise is
-/// on, with a first row in the midst of those that share a mask.
+/// One sample recorded: the program, its inputs and its result. All memory but the inputs' is NaN; the noise
+/// is on, with a first row in the midst of those that share a mask.
 pub struct Case<R: Real> {
     pub program: Program<R>,
     pub ws: Workspace<R>,

@@ -9,14 +9,14 @@ use crate::tape::sample::{Checked, Refusal, Sample};
 use crate::tape::{Noise, Recorder, Var};
 
 impl<R: Real> Recorder<R> {
-    /// x m/(1 - p), each element's m independently 1 with probability 1 - p, else 0, p in [0, 1): any shape -> the
-    /// same shape. p is rounded to a multiple of 1/65536 below 1, and 1/(1 - p) is that of the rounded p, so that
-    /// the mean is x exactly.
+    /// x m/(1 - p), each element's m independently 1 with probability 1 - p, else 0, p in [0, 1): any shape
+    /// -> the same shape. p is rounded to a multiple of 1/65536 below 1, and 1/(1 - p) is that of the rounded
+    /// p, so that the mean is x exactly.
     ///
-    /// The masks are those of the [`Noise`] of the [workspace](crate::tape::Workspace::set_noise). Without one, as
-    /// in evaluation, it is x. Rows are the entries of the first axis; an element's m is a function of the noise's
-    /// seed and step, the number of this dropout in the program, the number of the row's mask and the element's
-    /// place in the row, and of nothing else.
+    /// The masks are those of the [`Noise`] of the [workspace](crate::tape::Workspace::set_noise). Without
+    /// one, as in evaluation, it is x. Rows are the entries of the first axis; an element's m is a function
+    /// of the noise's seed and step, the number of this dropout in the program, the number of the row's mask
+    /// and the element's place in the row, and of nothing else.
     ///
     /// # Errors
     /// If p is not in [0, 1), or the variable is another recorder's.
@@ -30,7 +30,8 @@ impl<R: Real> Recorder<R> {
 
 const NAME: &str = "dropout";
 
-/// y = x m/(1 - p); y = x without noise. The backward pass makes the masks again: that is cheaper than to keep them.
+/// y = x m/(1 - p); y = x without noise. The backward pass makes the masks again: that is cheaper than to
+/// keep them.
 #[derive(Debug, Clone, Copy)]
 pub struct Dropout {
     /// The probability of being dropped, to be rounded.

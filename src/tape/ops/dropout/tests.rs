@@ -36,8 +36,9 @@ fn mask(shape: &[usize], p: f64, noise: Noise) -> Vec<f64> {
     Ones::new(shape, p, 1).masks(Some(noise)).remove(0)
 }
 
-/// At 99.99 % confidence each: the mean of m/(1 - p), alone and in every column of a group; no correlation between
-/// neighbours; the variance of the sums of rows and of columns, which any dependence of many elements changes.
+/// At 99.99 % confidence each: the mean of m/(1 - p), alone and in every column of a group; no correlation
+/// between neighbours; the variance of the sums of rows and of columns, which any dependence of many elements
+/// changes.
 #[test]
 fn masks_are_independent_and_have_their_mean_and_variance() {
     let (rows, columns) = (4096usize, 256usize);
@@ -58,14 +59,16 @@ fn masks_are_independent_and_have_their_mean_and_variance() {
             by_column[i % columns] += (y - 1.0) / (variance * rows as f64).sqrt();
         }
         for (name, sums) in [("rows", by_row), ("columns", by_column)] {
-            // Chi-squared over its degrees of freedom: mean 1, standard deviation sqrt(2/k); 4.5 of them for its skew.
+            // Chi-squared over its degrees of freedom: mean 1, standard deviation sqrt(2/k); 4.5 of them for
+            // its skew.
             let (k, got) = (sums.len() as f64, sums.iter().map(|s| s * s).sum::<f64>());
             assert!((got / k - 1.0).abs() <= 4.5 * (2.0 / k).sqrt(), "p = {p}: variance of the sums of {name} {}", got / k);
         }
     }
 }
 
-/// Without noise it is the identity, forward and backward; the backward pass has the noise of the forward pass.
+/// Without noise it is the identity, forward and backward; the backward pass has the noise of the forward
+/// pass.
 #[test]
 fn without_noise_it_is_the_identity() {
     let at = Ones::new(&[3, 130], 0.4, 1);
@@ -89,8 +92,8 @@ fn without_noise_it_is_the_identity() {
     assert_eq!(e.to_string(), "noise: rows that share a mask: must be >= 1, got 0");
 }
 
-/// Consecutive rows share a mask, counted in the batch and not in the block; everything else that names a mask
-/// gives another one.
+/// Consecutive rows share a mask, counted in the batch and not in the block; everything else that names a
+/// mask gives another one.
 #[test]
 fn a_mask_is_that_of_its_name() {
     let (rows, d) = (12, 150);
@@ -104,7 +107,8 @@ fn a_mask_is_that_of_its_name() {
         // From the middle of a pair on.
         assert_eq!(mask(&[rows - i, d], 0.5, Noise { first: i, share: 2, ..NOISE }), paired[i * d..], "row {i}");
     }
-    let others = [Noise { seed: 6, ..NOISE }, Noise { step: 4, ..NOISE }, Noise { step: 3 + (1 << 40), ..NOISE }, Noise { first: rows, ..NOISE }];
+    let others =
+        [Noise { seed: 6, ..NOISE }, Noise { step: 4, ..NOISE }, Noise { step: 3 + (1 << 40), ..NOISE }, Noise { first: rows, ..NOISE }];
     let mut all: Vec<Vec<f64>> = others.iter().map(|noise| mask(&[rows, d], 0.5, *noise)).collect();
     // The dropouts of a program.
     all.extend(Ones::new(&[rows, d], 0.5, 3).masks(Some(NOISE)));
