@@ -31,7 +31,9 @@ fn draws(shift: [f64; 2], target: [f64; 2]) -> Draws<f64> {
         for part in [draw.mean, draw.plus, draw.minus] {
             part.copy_from_slice(&[x[0] + shift[0], x[1] + shift[1]]);
         }
-        [draw.target_plus, draw.target_minus].map(|y| y.copy_from_slice(&target));
+        for part in [draw.target_plus, draw.target_minus] {
+            part.copy_from_slice(&target);
+        }
     }
     draws
 }

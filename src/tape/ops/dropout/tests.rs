@@ -42,9 +42,9 @@ fn mask(shape: &[usize], p: f64, noise: Noise) -> Vec<f64> {
 #[test]
 fn masks_are_independent_and_have_their_mean_and_variance() {
     let (rows, columns) = (4096usize, 256usize);
-    for p in [0.1, 0.5, 0.75] {
+    for p in [0.1f64, 0.5, 0.75] {
         let y = mask(&[rows, columns], p, NOISE);
-        let rate = (65536.0 * p as f64).round() / 65536.0;
+        let rate = (65536.0 * p).round() / 65536.0;
         let (n, variance) = ((rows * columns) as f64, rate / (1.0 - rate));
         assert!(y.iter().all(|y| *y == 0.0 || *y == 1.0 / (1.0 - rate)));
         let mean = y.iter().sum::<f64>() / n;
