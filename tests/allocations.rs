@@ -4,7 +4,7 @@
 mod training;
 
 use ndsm::config::{Config, Setting};
-use ndsm::nn::{Autoencoder, Inference, ScoreNet, UNet};
+use ndsm::nn::{Autoencoder, Inference, ScoreNet, Sizes, UNet};
 use ndsm::optim::{Adam, Decay, Schedule};
 use ndsm::rng::{Purpose, Stream};
 use ndsm::sde::Paths;
@@ -88,6 +88,17 @@ fn steps_of_a_perceptron_and_its_inference_allocate_nothing() {
         inference.load(params).unwrap();
         inference.run(&rows, &mut out).unwrap();
     });
+}
+
+#[test]
+fn steps_with_dropout_allocate_nothing() {
+    let n = 100;
+    for kind in ndsm::nn::ARCHITECTURES {
+        let net = (kind.network)(Sizes { dim: 2, width: 32, depth: 2, frequencies: 6, dropout: 0.1 }).unwrap();
+        let batch = vec![normals(n * net.inputs(), 0), vec![0.7; n], normals(n * 2, 1)];
+        let training = Training::new(training::mlp(&net, n).unwrap(), batch, 1, net.init(0), adam()).unwrap();
+        check(training.with_dropout(n), |_| {});
+    }
 }
 
 #[test]

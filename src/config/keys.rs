@@ -168,6 +168,8 @@ tables! {
         width: usize = |_| 256, from_to(1.0, 16_384.0);
         /// Hidden layers, or blocks of two of a "residual" network.
         depth: usize = |_| 3, from_to(1.0, 64.0);
+        /// Share of the hidden units that a training step drops at random (0: none).
+        dropout: f64 = |_| 0.0, from_below(0.0, 1.0);
         /// How the output becomes a score.
         parametrisation: Parametrisation = |c| if c.sde.kind == SdeKind::Ve { Parametrisation::Scaled } else { Parametrisation::Residual }, ANY;
     }

@@ -11,6 +11,7 @@
 //! | `reduce`, `moments` | statistics along axes; normalisation |
 //! | `rows`, `row_norm`, `softmax`, `cross_entropy` | products, norms, weights and losses of rows |
 //! | `copy`, `permute`, `gather`, `index` | numbers that are moved: boxes, axes, rows by number |
+//! | `dropout` | numbers that are kept or dropped at random |
 //! | `gradients`, `memory` | where gradients go and what they are computed from; memory |
 //!
 //! # How a loop is written
@@ -42,6 +43,7 @@ pub(crate) mod chain;
 pub(crate) mod conv;
 pub(crate) mod copy;
 pub(crate) mod cross_entropy;
+pub(crate) mod dropout;
 pub(crate) mod elementary;
 pub(crate) mod gather;
 pub(crate) mod gemm;

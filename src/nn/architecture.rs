@@ -22,7 +22,7 @@ pub struct Kind {
 }
 
 /// The sizes of a network for points in R^`dim`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sizes {
     /// Dimension of the points.
     pub dim: usize,
@@ -32,6 +32,8 @@ pub struct Sizes {
     pub depth: usize,
     /// Frequencies of the time's features; each has a sine and a cosine.
     pub frequencies: usize,
+    /// `network.dropout`: the share of hidden units that a training step drops.
+    pub dropout: f64,
 }
 
 /// What a score network is: layers, and a formula on them. [`ScoreNet::of`] makes a network of it, which
@@ -87,7 +89,8 @@ pub trait Architecture: fmt::Debug + Send + Sync {
 pub struct Value(pub(super) usize);
 
 /// What formulas are written in: put down on a tape, or as steps of an [`Inference`](super::Inference). Both
-/// use the same kernels, so that their results have the same bits.
+/// use the same kernels, so that their results have the same bits where the tape has no
+/// [noise](crate::tape::Noise).
 ///
 /// # Errors
 /// Of all: a layer that the network does not have, shapes that do not fit.
@@ -102,6 +105,9 @@ pub trait Operations {
     fn columns(&mut self, x: Value, range: Range<usize>) -> Result<Value>;
     /// x and y side by side: [n, a], [n, b] -> [n, a + b].
     fn concat(&mut self, x: Value, y: Value) -> Result<Value>;
+    /// x with a share p of its elements dropped, in training alone ([`Recorder::dropout`]): an inference has
+    /// x, and so has a tape for p = 0.
+    fn dropout(&mut self, x: Value, p: f64) -> Result<Value>;
 }
 
 /// Operations put down on a tape.
@@ -146,6 +152,13 @@ impl<R: Real> Operations for Taped<'_, R> {
         let both = self.recorder.concat(&[self.vars[x.0], self.vars[y.0]])?;
         Ok(self.put(both))
     }
+    fn dropout(&mut self, x: Value, p: f64) -> Result<Value> {
+        if p == 0.0 {
+            return Ok(x);
+        }
+        let y = self.recorder.dropout(self.vars[x.0], p)?;
+        Ok(self.put(y))
+    }
 }
 
 #[cfg(test)]
@@ -155,12 +168,13 @@ mod tests {
     use crate::real::Dual;
     use crate::rng::{Purpose, Stream};
 
-    /// One, several and many units, deep and shallow, with the time and without.
-    const SIZES: [Sizes; 4] = [
-        Sizes { dim: 2, width: 33, depth: 3, frequencies: 6 },
-        Sizes { dim: 3, width: 20, depth: 1, frequencies: 0 },
-        Sizes { dim: 1, width: 1, depth: 1, frequencies: 1 },
-        Sizes { dim: 5, width: 100, depth: 2, frequencies: 2 },
+    /// One, several and many units, deep and shallow, with the time and without, with dropout and without.
+    const SIZES: [Sizes; 5] = [
+        Sizes { dim: 2, width: 33, depth: 3, frequencies: 6, dropout: 0.0 },
+        Sizes { dim: 3, width: 20, depth: 1, frequencies: 0, dropout: 0.0 },
+        Sizes { dim: 1, width: 1, depth: 1, frequencies: 1, dropout: 0.0 },
+        Sizes { dim: 5, width: 100, depth: 2, frequencies: 2, dropout: 0.0 },
+        Sizes { dim: 2, width: 33, depth: 3, frequencies: 6, dropout: 0.2 },
     ];
 
     fn networks() -> impl Iterator<Item = (String, ScoreNet)> {
@@ -217,6 +231,9 @@ mod tests {
                 (Sizes { depth: 0, ..good }, "network.depth"),
                 (Sizes { depth: 65, ..good }, "network.depth: must be an integer in 1..=64, got 65"),
                 (Sizes { frequencies: 257, ..good }, "network.frequencies"),
+                (Sizes { dropout: 1.0, ..good }, "network.dropout: must be a number in [0, 1), got 1"),
+                (Sizes { dropout: -0.1, ..good }, "network.dropout"),
+                (Sizes { dropout: f64::NAN, ..good }, "network.dropout"),
                 (Sizes { dim: 1_000_000, width: 16_384, depth: 64, ..good }, "more than 1073741824 parameters"),
             ] {
                 let e = (kind.network)(sizes).unwrap_err();
@@ -226,6 +243,33 @@ mod tests {
             let count = |width| (kind.network)(Sizes { width, depth: 5, ..good }).unwrap().parameter_count() as f64;
             let second = (count(3000) - 2.0 * count(2000) + count(1000)) / 2e6;
             assert_eq!(second, (kind.squares)(5) as f64, "{}", kind.name);
+        }
+    }
+
+    /// Dropout takes no parameter and is recorded behind every hidden activation; a network without has the
+    /// operations that it always had.
+    #[test]
+    fn dropout_is_recorded_behind_the_activations() {
+        for (kind, inner) in [("mlp", vec!["linear silu"; 3]), ("residual", vec!["linear silu", "linear", "add"])] {
+            let kind = ARCHITECTURES.iter().find(|other| other.name == kind).unwrap();
+            let record = |dropout: f64| {
+                let net = (kind.network)(Sizes { dropout, ..SIZES[0] }).unwrap();
+                let mut r = Recorder::<f32>::new();
+                let x = r.input("x", &[5, net.inputs()]).unwrap();
+                net.record(&mut r, x).unwrap();
+                let rows = r.finish().table().rows;
+                let ops: Vec<String> =
+                    rows.into_iter().map(|row| row.op).filter(|op| !op.contains(' ') || !op.contains("parameter")).collect();
+                (ops, net.parameters(), net.init::<f32>(0))
+            };
+            let ((ops, parameters, start), (dropped, same, again)) = (record(0.0), record(0.25));
+            assert!(parameters == same && start == again, "{}", kind.name);
+            let without: Vec<&String> = dropped.iter().filter(|op| *op != "dropout 0.25").collect();
+            assert_eq!(without, ops.iter().collect::<Vec<_>>(), "{}", kind.name);
+            assert_eq!(dropped.len() - ops.len(), 3, "{}", kind.name);
+            for (i, _) in dropped.iter().enumerate().filter(|(_, op)| *op == "dropout 0.25") {
+                assert!(dropped[i - 1] == inner[0] && dropped[i + 1].starts_with("linear"), "{}: {dropped:?}", kind.name);
+            }
         }
     }
 

@@ -8,31 +8,39 @@ use crate::tape::Activation;
 
 /// Rows [x/std, features of the time] -> `depth` hidden layers of `width` units with SiLU -> `dim` outputs.
 ///
+/// Behind each SiLU stands the dropout of the network's [`Sizes`], if any.
+///
 /// The last layer starts at zero, so the output does. Parameters: `layers.0.weight` [inputs, width],
 /// `layers.0.bias` `[width]`, ...
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Mlp {
     dim: usize,
     depth: usize,
     frequencies: usize,
+    dropout: f64,
     layers: Layers,
 }
 
 impl Mlp {
     /// `network.kind` = "mlp".
-    pub const KIND: Kind = Kind {
-        name: "mlp",
-        squares: |depth| depth.saturating_sub(1),
-        network: |s| ScoreNet::of(Mlp::new(s.dim, s.width, s.depth, s.frequencies)?),
-    };
+    pub const KIND: Kind = Kind { name: "mlp", squares: |depth| depth.saturating_sub(1), network: |s| ScoreNet::of(Mlp::of(s)?) };
 
-    /// A network for points in R^`dim`.
+    /// A network for points in R^`dim`, without dropout.
     ///
     /// # Errors
     /// If `dim` is not in 1..=1,000,000, `width` in 1..=16,384, `depth` in 1..=64, `frequencies` in 0..=256,
     /// or there would be more than 2^30 parameters. Nothing is allocated for these before that is known.
     pub fn new(dim: usize, width: usize, depth: usize, frequencies: usize) -> Result<Self> {
-        check_sizes(Sizes { dim, width, depth, frequencies })?;
+        Self::of(Sizes { dim, width, depth, frequencies, dropout: 0.0 })
+    }
+
+    /// A network of these sizes.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; if `dropout` is not in [0, 1).
+    pub fn of(sizes: Sizes) -> Result<Self> {
+        check_sizes(sizes)?;
+        let Sizes { dim, width, depth, frequencies, dropout } = sizes;
         let mut layers = Layers::default();
         layers.linear("layers.0", dim + 2 * frequencies, width, Start::After(Activation::Identity));
         for k in 1..depth {
@@ -40,7 +48,7 @@ impl Mlp {
         }
         layers.linear(format!("layers.{depth}"), width, dim, Start::Zero);
         layers.count()?;
-        Ok(Mlp { dim, depth, frequencies, layers })
+        Ok(Mlp { dim, depth, frequencies, dropout, layers })
     }
 }
 
@@ -55,7 +63,11 @@ impl Architecture for Mlp {
         &self.layers
     }
     fn formula(&self, on: &mut dyn Operations, row: Value) -> Result<Value> {
-        let h = (0..self.depth).try_fold(row, |h, k| on.linear(&format!("layers.{k}"), h, Activation::Silu))?;
+        let mut h = row;
+        for k in 0..self.depth {
+            let units = on.linear(&format!("layers.{k}"), h, Activation::Silu)?;
+            h = on.dropout(units, self.dropout)?;
+        }
         on.linear(&format!("layers.{}", self.depth), h, Activation::Identity)
     }
 }

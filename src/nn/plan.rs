@@ -240,6 +240,9 @@ impl Operations for Planner {
     fn concat(&mut self, x: Value, y: Value) -> Result<Value> {
         self.put(What::Concat, [x, y], self.widths[x.0] + self.widths[y.0])
     }
+    fn dropout(&mut self, x: Value, _p: f64) -> Result<Value> {
+        Ok(x)
+    }
 }
 
 #[cfg(test)]
@@ -252,7 +255,7 @@ mod tests {
     fn values_share_their_memory() {
         let slots = |kind: &str, depth| {
             let kind = crate::nn::ARCHITECTURES.iter().find(|k| k.name == kind).unwrap();
-            let net = (kind.network)(crate::nn::Sizes { dim: 2, width: 8, depth, frequencies: 1 }).unwrap();
+            let net = (kind.network)(crate::nn::Sizes { dim: 2, width: 8, depth, frequencies: 1, dropout: 0.0 }).unwrap();
             Plan::new(&net).unwrap().slots
         };
         assert_eq!(slots("mlp", 9), [8, 8]);

@@ -9,10 +9,10 @@ use crate::tape::Activation;
 /// A multilayer perceptron of pre-norm residual blocks on rows [x, e], x the point over its standard
 /// deviation, e the features of the time:
 ///
-/// h = in(x, e);  h <- h + `b{k}.1`(silu(`b{k}.0`(norm(h), e))), k = 0..depth;  y = out(norm(h)).
+/// h = in(x, e);  h <- h + `b{k}.1`(drop(silu(`b{k}.0`(norm(h), e)))), k = 0..depth;  y = out(norm(h)).
 ///
-/// norm is a layer normalisation. The second layer of each block and the last start at zero, so the output
-/// does.
+/// norm is a layer normalisation, drop the dropout of the network's [`Sizes`], if any. The second layer of
+/// each block and the last start at zero, so the output does.
 ///
 /// ```
 /// use ndsm::nn::{ResidualMlp, ScoreNet};
@@ -21,29 +21,35 @@ use crate::tape::Activation;
 /// assert_eq!(net.parameter_count(), (3 + 12 + 1) * 64 + 4 * block + 2 * 64 + 65 * 3);
 /// # Ok::<(), ndsm::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ResidualMlp {
     dim: usize,
     depth: usize,
     frequencies: usize,
+    dropout: f64,
     layers: Layers,
 }
 
 impl ResidualMlp {
     /// `network.kind` = "residual": `network.depth` blocks.
-    pub const KIND: Kind = Kind {
-        name: "residual",
-        squares: |depth| 2 * depth,
-        network: |s| ScoreNet::of(ResidualMlp::new(s.dim, s.width, s.depth, s.frequencies)?),
-    };
+    pub const KIND: Kind = Kind { name: "residual", squares: |depth| 2 * depth, network: |s| ScoreNet::of(ResidualMlp::of(s)?) };
 
-    /// A network of `depth` blocks of `width` units for points in R^`dim`.
+    /// A network of `depth` blocks of `width` units for points in R^`dim`, without dropout.
     ///
     /// # Errors
     /// If `dim` is not in 1..=1,000,000, `width` in 1..=16,384, `depth` in 1..=64, `frequencies` in 0..=256,
     /// or there would be more than 2^30 parameters.
     pub fn new(dim: usize, width: usize, depth: usize, frequencies: usize) -> Result<Self> {
-        check_sizes(Sizes { dim, width, depth, frequencies })?;
+        Self::of(Sizes { dim, width, depth, frequencies, dropout: 0.0 })
+    }
+
+    /// A network of these sizes.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; if `dropout` is not in [0, 1).
+    pub fn of(sizes: Sizes) -> Result<Self> {
+        check_sizes(sizes)?;
+        let Sizes { dim, width, depth, frequencies, dropout } = sizes;
         let (time, unit) = (2 * frequencies, Start::After(Activation::Identity));
         let mut layers = Layers::default();
         layers.linear("in", dim + time, width, unit);
@@ -55,7 +61,7 @@ impl ResidualMlp {
         layers.norm("norm", width);
         layers.linear("out", width, dim, Start::Zero);
         layers.count()?;
-        Ok(ResidualMlp { dim, depth, frequencies, layers })
+        Ok(ResidualMlp { dim, depth, frequencies, dropout, layers })
     }
 }
 
@@ -78,8 +84,9 @@ impl Architecture for ResidualMlp {
             if let Some(time) = time {
                 inner = on.concat(inner, time)?;
             }
-            let inner = on.linear(&format!("b{k}.0"), inner, Activation::Silu)?;
-            let inner = on.linear(&format!("b{k}.1"), inner, Activation::Identity)?;
+            let units = on.linear(&format!("b{k}.0"), inner, Activation::Silu)?;
+            let units = on.dropout(units, self.dropout)?;
+            let inner = on.linear(&format!("b{k}.1"), units, Activation::Identity)?;
             h = on.add(h, inner)?;
         }
         let h = on.layer_norm("norm", h)?;

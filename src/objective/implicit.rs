@@ -166,6 +166,7 @@ impl<R: Real> Implicit<R> {
             for row in 0..block {
                 inputs.row(vars, index * block + row, row, ws)?;
             }
+            ws.set_noise(batch.dropout(index * block, probes))?;
             program.forward(params, ws)?;
             program.backward(params, ws, &[(vars.q, q), (vars.l, l)], grad)
         })?;

@@ -2,6 +2,7 @@
 
 use super::{ControlState, Implicit, Loss, ScoreModel};
 use crate::sde::Paths;
+use crate::tape::Noise;
 use crate::transition::Draws;
 use crate::{Real, Result};
 
@@ -12,8 +13,16 @@ pub struct Batch<'a, R> {
     pub draws: &'a Draws<R>,
     /// lambda/sbar^2 of each draw, `[n]`: [`Weights`](super::Weights).
     pub weights: &'a [f64],
-    /// The streams of random probes, for an objective that has them.
+    /// The streams of random probes, for an objective that has them, and the seed and step of the network's
+    /// dropout.
     pub noise: Paths,
+}
+
+impl<R> Batch<'_, R> {
+    /// The dropout of the rows from `first` on, of which a draw has `share`: a draw sees one network.
+    pub(super) fn dropout(&self, first: usize, share: usize) -> Option<Noise> {
+        Some(Noise { seed: self.noise.seed, step: self.noise.step, first, share })
+    }
 }
 
 /// Where an objective leaves what it comes to.

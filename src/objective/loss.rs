@@ -8,6 +8,9 @@
 //! that S = sbar s and Y = sbar y are of order one at every time. The estimators differ in the table
 //! [`TERMS`](super::TERMS) of these evaluations and in nothing else; what the factors of the controls that
 //! learn are, and how they learn, stands in `variate.rs`.
+//!
+//! Where the network has dropout, the evaluations of a draw share its mask: they are of one network, whose
+//! errors cancel in the difference that a control takes, as they would without.
 
 use super::estimator::{DrawPoint, LossTerm, terms};
 use super::variate::{ControlState, Variate};
@@ -170,6 +173,7 @@ impl<R: Real> Loss<R> {
             for row in 0..block {
                 inputs.row(first + row, row, ws)?;
             }
+            ws.set_noise(batch.dropout(first, inputs.terms.len()))?;
             program.forward(params, ws)?;
             program.backward(params, ws, &[(value, seed)], grad)
         })?;

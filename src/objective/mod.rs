@@ -18,6 +18,8 @@ mod kinds;
 mod loss;
 mod model;
 mod steps;
+#[cfg(test)]
+mod tests;
 mod variate;
 mod weights;
 

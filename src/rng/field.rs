@@ -1,4 +1,4 @@
-//! Normals by address, for what is drawn in no order, such as the nodes of a tree.
+//! Numbers by address, for what is drawn in no order, such as the nodes of a tree.
 
 use super::normal::box_muller;
 use super::philox::{philox, philox_lanes};
@@ -8,8 +8,8 @@ use crate::simd::W;
 /// Lanes that share a Philox block: its words (0, 1) are one lane's radius and angle, (2, 3) another's.
 const HALF: usize = W / 2;
 
-/// Pairs of standard normals of [`W`] lanes, each a function of its address (row, column) and of the field's
-/// name.
+/// Pairs of standard normals, or words, of [`W`] lanes, each a function of its address (row, column) and of
+/// the field's name.
 ///
 /// A [`super::Stream`] counts in 32 bits; a field has an address of 92. To make room, the name is not part of
 /// the counter: it is put through Philox, and what comes out is the key (64 bits) and one word of the
@@ -79,6 +79,17 @@ impl Field {
             }
         }
         z
+    }
+
+    /// Four words of each of the [`W`] lanes at (`row`, `column`), column < 2^60: those that [`Self::pair`]
+    /// makes its normals of, and the others of the same address. A field is asked for one of the two.
+    #[inline(always)]
+    pub fn words(&self, row: u32, column: u64) -> [[u32; W]; 4] {
+        let mut counter = [(column << 4) as u32, (column >> 28) as u32, row, self.tag].map(|word| [word; W]);
+        for i in 0..W {
+            counter[0][i] |= i as u32;
+        }
+        philox_lanes(self.key, counter)
     }
 }
 

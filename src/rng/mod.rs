@@ -132,6 +132,8 @@ purposes! {
     Brownian = 22,
     /// The component k of the component-wise steps of a noising path before its last.
     PathComponent = 23,
+    /// Which units of a network dropout drops.
+    Dropout = 27,
 }
 
 impl Purpose {
@@ -191,7 +193,7 @@ impl Stream {
         NormalLanes::new(self.key, self.counter)
     }
 
-    /// Normals that are found by their address, in any order: field number `j` of this name, whatever was
+    /// Numbers that are found by their address, in any order: field number `j` of this name, whatever was
     /// drawn before.
     pub fn field(&self, j: u32) -> Field {
         Field::new(philox::philox(self.key, [j, self.counter[1], self.counter[2], self.counter[3]]))
@@ -336,9 +338,10 @@ mod tests {
                 }
             }
         }
-        for (i, purpose) in Purpose::CRATE.iter().enumerate() {
+        // 24 to 26 are the users'.
+        for (i, purpose) in (0u32..24).chain(27..).zip(Purpose::CRATE) {
             let s = Stream::new(5 << 32 | 7, *purpose, 3 << 32 | 2, 9);
-            assert_eq!((s.key, s.counter), ([7, 5], [0, 9, 2, 3 << 8 | (i as u32) << 1]), "{purpose:?}");
+            assert_eq!((s.key, s.counter), ([7, 5], [0, 9, 2, 3 << 8 | i << 1]), "{purpose:?}");
         }
         let (area, component) = (Purpose::User(3).area(), Purpose::User(3).component());
         assert_eq!((area, component), (Purpose::UserArea(3), Purpose::UserComponent(3)));

@@ -38,7 +38,7 @@
 //! ```
 
 use super::op::elements;
-use super::{Program, Recorder, Var, Workspace};
+use super::{Noise, Program, Recorder, Var, Workspace};
 use crate::kernels::memory::zeros;
 use crate::real::{Dual, Real};
 use crate::{Error, Result};
@@ -101,6 +101,14 @@ impl<R: Real> SecondOrder<R> {
         length(&format!("input {name}: direction"), x.len(), direction.len())?;
         x.iter_mut().zip(values.iter().zip(direction)).for_each(|(x, (v, d))| *x = Dual::new(*v, *d));
         Ok(())
+    }
+
+    /// The noise of the products from now on; None at the start.
+    ///
+    /// # Errors
+    /// As [`Workspace::set_noise`].
+    pub fn set_noise(&mut self, noise: Option<Noise>) -> Result<()> {
+        self.ws.set_noise(noise)
     }
 
     fn slot(&mut self, name: &str, len: usize) -> Result<&mut [Dual<R>]> {

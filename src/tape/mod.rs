@@ -50,6 +50,12 @@
 //! Every sum has an order that is a function of the shapes alone ([`kernels`](crate::kernels)): replays are
 //! equal to the last bit on a given [level](crate::simd::Level), on any number of threads.
 //!
+//! # Noise
+//! [Dropout](Recorder::dropout) is the one operation whose value is random. A replay's masks have a name,
+//! the [`Noise`] that the workspace carries: the same name gives the same masks in every kind of numbers,
+//! forward and backward, on any number of threads and however a batch is cut into blocks. Without a name
+//! nothing is dropped.
+//!
 //! # An operation
 //! is one struct in one file under `ops/`: what shapes it takes, which loops of the [kernels](crate::kernels)
 //! compute its value and its vector-Jacobian product, the samples that it is checked on, and a method of the
@@ -64,6 +70,7 @@ mod blocks;
 mod compare;
 mod fuse;
 mod hvp;
+mod noise;
 mod op;
 mod ops;
 mod plan;
@@ -77,6 +84,7 @@ pub use crate::kernels::Activation;
 pub use blocks::Blocks;
 pub use compare::{Comparison, Rounding, compare};
 pub use hvp::{Record, SecondOrder};
+pub use noise::Noise;
 pub use op::{Adjoints, MAX_RANK, Op, Operands, Output, Point, Reads, Registered};
 #[cfg(test)]
 pub(crate) use ops::ops;

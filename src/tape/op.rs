@@ -1,5 +1,6 @@
 //! What an operation is: its shape rule, its value and its vector-Jacobian product.
 
+use super::noise::Noise;
 use super::program::Node;
 use crate::Real;
 use crate::kernels::Gradients;
@@ -63,6 +64,7 @@ pub struct Operands<'a, R: Real> {
     pub(super) values: Around<'a, R>,
     pub(super) params: &'a [R],
     pub(super) out: &'a [usize],
+    pub(super) noise: Option<Noise>,
 }
 
 /// The memory of the values, but for the place that is being written to: what lies before it and what lies
@@ -97,6 +99,10 @@ impl<'a, R: Real> Operands<'a, R> {
     /// Shape of the result.
     pub fn out_shape(&self) -> &'a [usize] {
         self.out
+    }
+    /// The noise of this replay: in the backward pass, that of the forward pass.
+    pub fn noise(&self) -> Option<Noise> {
+        self.noise
     }
 }
 

@@ -109,12 +109,14 @@ impl<R: Real> Program<R> {
     /// [`Self::forward`], with every operation's value shown to `see` as soon as it is there.
     pub(super) fn forward_seen(&self, params: &[R], ws: &mut Workspace<R>, mut see: impl FnMut(usize, &[R])) -> Result<()> {
         self.own("forward", params, ws)?;
+        ws.replayed = ws.noise;
+        let noise = ws.replayed;
         for (index, node) in self.inner.nodes.iter().enumerate() {
             let Some(op) = &node.op else { continue };
             let (before, rest) = ws.values.split_at_mut(node.value.start);
             let (y, behind) = rest.split_at_mut(node.value.len());
             let values = Around { before, behind, resume: node.value.end };
-            let x = Operands { nodes: &self.inner.nodes, inputs: &node.inputs, values, params, out: &node.shape };
+            let x = Operands { nodes: &self.inner.nodes, inputs: &node.inputs, values, params, out: &node.shape, noise };
             op.forward(x, Output { y: &mut *y, kept: &mut ws.kept[node.kept.clone()], scratch: &mut ws.scratch });
             see(index, y);
         }
@@ -174,7 +176,8 @@ impl<R: Real> Program<R> {
             see(index, dy);
             let Some(op) = &node.op else { continue };
             let values = Around { before: &ws.values, behind: &[], resume: 0 };
-            let x = Operands { nodes: &self.inner.nodes, inputs: &node.inputs, values, params, out: &node.shape };
+            let noise = ws.replayed;
+            let x = Operands { nodes: &self.inner.nodes, inputs: &node.inputs, values, params, out: &node.shape, noise };
             let (y, kept) = (&ws.values[node.value.clone()], &ws.kept[node.kept.clone()]);
             let mut dx = Adjoints {
                 nodes: &self.inner.nodes,

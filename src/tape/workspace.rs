@@ -1,6 +1,7 @@
 //! The memory of one replay.
 
 use super::Var;
+use super::noise::Noise;
 use super::program::{Inner, Program, fused};
 use crate::kernels::memory::Buffer;
 use crate::{Error, Real, Result};
@@ -15,6 +16,9 @@ pub struct Workspace<R> {
     pub(super) scratch: Buffer<R>,
     /// Which nodes' adjoints the backward sweep has written to.
     pub(super) touched: Vec<bool>,
+    /// Of the next forward pass, and of the last one.
+    pub(super) noise: Option<Noise>,
+    pub(super) replayed: Option<Noise>,
 }
 
 impl<R: Real> Workspace<R> {
@@ -26,6 +30,8 @@ impl<R: Real> Workspace<R> {
             kept: Buffer::zeros(p.memory.kept)?,
             scratch: Buffer::zeros(p.memory.scratch)?,
             touched: vec![false; p.nodes.len()],
+            noise: None,
+            replayed: None,
             program: Arc::clone(p),
         })
     }

@@ -37,7 +37,7 @@ pub struct System<R: Real> {
 /// Sizes out of range.
 pub fn network(config: &Config, dim: usize) -> Result<ScoreNet> {
     let n = &config.network;
-    (n.kind.architecture().network)(Sizes { dim, width: n.width, depth: n.depth, frequencies: FREQUENCIES })
+    (n.kind.architecture().network)(Sizes { dim, width: n.width, depth: n.depth, frequencies: FREQUENCIES, dropout: n.dropout })
 }
 
 impl<R: Real> System<R> {

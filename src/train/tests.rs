@@ -83,3 +83,46 @@ fn a_batch_is_that_of_its_draws() {
         }
     }
 }
+
+/// Dropout's masks have the name of the step: the same training on any number of threads and after a resume,
+/// for every kind of objective; another one than without. What a generator makes has none.
+#[test]
+fn dropout_is_that_of_the_step() {
+    let (reference, x) = (Reference::from_mixture(&oblique(), 0.0).unwrap(), points(100));
+    for (kind, control) in [("ndsm", "antithetic"), ("ndsm", "gated"), ("dsm", "none"), ("sliced", "none"), ("implicit", "none")] {
+        for network in ["mlp", "residual"] {
+            let name = format!("{network} {kind} {control}");
+            let config = |dropout: f64| {
+                let text = [("objective.kind", kind), ("objective.control", control), ("network.kind", network)];
+                let mut settings: Vec<(&str, Value)> = text.map(|(key, value)| (key, value.into())).to_vec();
+                // Several blocks of rows, the last one not full.
+                settings.extend([("train.batch", 270usize.into()), ("network.depth", 2usize.into()), ("network.dropout", dropout.into())]);
+                settled(&settings, &reference)
+            };
+            let dropped = config(0.2);
+            let run = |config: &Settled, threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| {
+                    let mut trainer = Trainer::<f32>::new(config, &reference, x.view()).unwrap();
+                    (0..4).for_each(|_| drop(trainer.step().unwrap()));
+                    trainer.state().clone()
+                })
+            };
+            let state = run(&dropped, 1);
+            assert!(state == run(&dropped, 2) && state == run(&dropped, 3), "{name}: threads");
+            let mut killed = Trainer::<f32>::new(&dropped, &reference, x.view()).unwrap();
+            (0..2).for_each(|_| drop(killed.step().unwrap()));
+            let mut resumed = Trainer::resume(&dropped, &reference, x.view(), killed.state().clone()).unwrap();
+            (0..2).for_each(|_| drop(resumed.step().unwrap()));
+            assert!(state == *resumed.state(), "{name}: resume");
+            let plain = run(&config(0.0), 1);
+            assert!(state.params != plain.params, "{name}");
+            // The gradient of a step is its own, and the same when asked again.
+            let first = resumed.gradient(7).unwrap().to_vec();
+            assert!(resumed.gradient(8).unwrap() != first && resumed.gradient(7).unwrap() == first, "{name}");
+            let samples =
+                |config: &Settled| Generator::new(config, &reference, &state).unwrap().sample(8, 0, Method::Ode, Some(4)).unwrap();
+            assert_eq!(samples(&dropped), samples(&config(0.0)), "{name}");
+        }
+    }
+}

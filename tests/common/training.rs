@@ -4,7 +4,7 @@
 use ndsm::Result;
 use ndsm::nn::{Autoencoder, ScoreNet, UNet};
 use ndsm::optim::{Adam, Decay, Schedule, State};
-use ndsm::tape::{Blocks, Program, Recorder, Var};
+use ndsm::tape::{Blocks, Noise, Program, Recorder, Var};
 
 /// A loss recorded for one block of rows.
 pub struct Recorded {
@@ -67,25 +67,34 @@ pub struct Training {
     state: State<f32>,
     pub params: Vec<f32>,
     grad: Vec<f32>,
+    /// The rows of a block, where steps have dropout.
+    dropout: Option<usize>,
 }
 
 impl Training {
     /// `batch`: the rows of all `blocks` blocks, one vector for each of the recorded inputs.
     pub fn new(recorded: Recorded, batch: Vec<Vec<f32>>, blocks: usize, params: Vec<f32>, adam: Adam) -> Result<Self> {
         let (state, grad) = (adam.start(&params)?, vec![0.0; params.len()]);
-        Ok(Training { blocks: Blocks::new(&recorded.program, blocks)?, recorded, batch, adam, state, params, grad })
+        Ok(Training { blocks: Blocks::new(&recorded.program, blocks)?, recorded, batch, adam, state, params, grad, dropout: None })
+    }
+
+    /// Turns the network's dropout on, for blocks of `rows` rows.
+    pub fn with_dropout(self, rows: usize) -> Self {
+        Training { dropout: Some(rows), ..self }
     }
 
     /// One step; returns the loss before it.
     pub fn step(&mut self) -> Result<f64> {
         let Recorded { program, inputs, loss } = &self.recorded;
         let (batch, count) = (&self.batch, self.blocks.count());
+        let (dropout, step) = (self.dropout, self.state.step);
         let seed = [1.0 / count as f32];
         self.blocks.run(&self.params, &mut self.grad, |block, params, ws, grad| {
             for (var, all) in inputs.iter().zip(batch) {
                 let to = ws.input_mut(*var)?;
                 to.copy_from_slice(&all[block * to.len()..][..to.len()]);
             }
+            ws.set_noise(dropout.map(|rows| Noise { seed: 0, step, first: block * rows, share: 1 }))?;
             program.forward(params, ws)?;
             program.backward(params, ws, &[(*loss, &seed)], grad)
         })?;

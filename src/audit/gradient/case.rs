@@ -1,9 +1,10 @@
 //! One sample, recorded and ready to be replayed.
 
-use crate::tape::{Entry, Program, Recorder, Sample, Var, Workspace};
+use crate::tape::{Entry, Noise, Program, Recorder, Sample, Var, Workspace};
 use crate::{Real, Result};
 
-/// One sample recorded: the program, its inputs and its result. All memory but the inputs' is NaN.
+/// One sample recorded: the program, its inputs and its result. All memory but the inputs' is NaN; the noise
+/// is on, with a first row in the midst of those that share a mask.
 pub struct Case<R: Real> {
     pub program: Program<R>,
     pub ws: Workspace<R>,
@@ -28,6 +29,7 @@ impl<R: Real> Case<R> {
         let program = r.finish();
         let mut ws = program.workspace()?;
         ws.poison();
+        ws.set_noise(Some(Noise { seed: 7, step: 5, first: 3, share: 2 }))?;
         let mut case = Case { program, ws, x, y, shape, params: vec![] };
         if parameters {
             case.params = samples.iter().flat_map(|s| s.values.iter().map(|v| R::of(*v))).collect();

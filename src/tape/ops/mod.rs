@@ -5,6 +5,7 @@ mod chain;
 mod concat;
 mod conv;
 mod cross_entropy;
+mod dropout;
 mod flip;
 mod gather;
 mod linear;
@@ -82,6 +83,7 @@ ops![
     Map<Gelu>,
     Map<GeluTanh>,
     stop::Stop,
+    dropout::Dropout,
     reduce::Reduce,
     row_dot::RowDot,
     softmax::Softmax,
