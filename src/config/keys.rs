@@ -204,4 +204,9 @@ tables! {
         /// Log the variance of the loss in eight groups of times.
         diagnose: bool = |_| false, ANY;
     }
+    /// What is mended after training.
+    calibration: CalibrationConfig {
+        /// Moments of the noised law that samplers keep at every step, eq. (21).
+        moments: MomentMatching = |_| MomentMatching::None, ANY;
+    }
 }

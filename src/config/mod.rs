@@ -23,7 +23,7 @@ mod keys;
 mod value;
 
 pub use choices::*;
-pub use keys::{Config, DataConfig, KEYS, Key, NetworkConfig, ObjectiveConfig, ReferenceConfig, SdeConfig, TrainConfig};
+pub use keys::{CalibrationConfig, Config, DataConfig, KEYS, Key, NetworkConfig, ObjectiveConfig, ReferenceConfig, SdeConfig, TrainConfig};
 pub use value::Value;
 
 use crate::{Error, Result};

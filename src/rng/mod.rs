@@ -132,6 +132,8 @@ purposes! {
     Brownian = 22,
     /// The component k of the component-wise steps of a noising path before its last.
     PathComponent = 23,
+    /// Seeds of the draws and runs from which moments are taken.
+    Moments = 27,
 }
 
 impl Purpose {
@@ -338,7 +340,9 @@ mod tests {
         }
         for (i, purpose) in Purpose::CRATE.iter().enumerate() {
             let s = Stream::new(5 << 32 | 7, *purpose, 3 << 32 | 2, 9);
-            assert_eq!((s.key, s.counter), ([7, 5], [0, 9, 2, 3 << 8 | (i as u32) << 1]), "{purpose:?}");
+            // 24 to 26 are the users'.
+            let code = if i < 24 { i as u32 } else { i as u32 + 3 };
+            assert_eq!((s.key, s.counter), ([7, 5], [0, 9, 2, 3 << 8 | code << 1]), "{purpose:?}");
         }
         let (area, component) = (Purpose::User(3).area(), Purpose::User(3).component());
         assert_eq!((area, component), (Purpose::UserArea(3), Purpose::UserComponent(3)));

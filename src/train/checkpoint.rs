@@ -13,13 +13,16 @@
 //! | `mixture.loadings` | those of a low rank, whose noise is then `.covariances` |
 //! | `whitening.mean`, `.factor`, `.inverse` | whitened coordinates: x = mean + factor u |
 //! | `pca.mean`, `.components`, `.variance`, `.total` | the latent space, where there is one |
+//! | `moments.times`, `.means`, `.covariances`, `.points` | those of the noised law, where samplers keep them |
+//! | `moments.held_out.mean`, `.covariance` | those of the points held out |
 //!
 //! Metadata: `format`, `step`, `seed`, `covariance`, `data` (a hash of the data). Random numbers need none:
 //! they are named by the step.
 
+use super::system::noise_scale;
 use super::tensors::{Reader, Tensors, bytes};
-use super::{Generator, Prepared, Prices, Reference, Settled, State, Trainer, network};
-use crate::config::{Config, file};
+use super::{DataMoments, Generator, Prepared, Prices, Reference, Settled, State, Trainer, network};
+use crate::config::{Config, MomentMatching, file};
 use crate::control::Running;
 use crate::data::{Encoder, write_whole};
 use crate::nn::ScoreNet;
@@ -28,6 +31,7 @@ use crate::optim;
 use crate::{Error, Real, Result};
 use ndarray::Array2;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The files of a run that a model is read from.
 pub(crate) const CONFIG: &str = "config.toml";
@@ -80,6 +84,8 @@ pub struct Checkpoint<R> {
     pub encoder: Encoder,
     /// [Hash](crate::data::Dataset::hash) of the data that it was trained on.
     pub data: u64,
+    /// The moments that samples are to have, where `calibration.moments` asks for them.
+    pub moments: Option<Arc<DataMoments>>,
 }
 
 impl<R: Real> Checkpoint<R> {
@@ -87,7 +93,7 @@ impl<R: Real> Checkpoint<R> {
     pub fn of(prepared: &Prepared, trainer: &Trainer<R>) -> Self {
         let (config, state) = (prepared.config.clone(), trainer.state().clone());
         let (reference, encoder) = (prepared.reference.clone(), prepared.encoder.clone());
-        Checkpoint { config, state, reference, encoder, data: prepared.data.hash() }
+        Checkpoint { config, state, reference, encoder, data: prepared.data.hash(), moments: prepared.moments.clone() }
     }
 
     /// Writes configuration and checkpoint into the directory `dir`, made where it is not there: what
@@ -120,7 +126,7 @@ impl<R: Real> Checkpoint<R> {
     /// # Errors
     /// A state of another network than the configuration's.
     pub fn generator(self) -> Result<Generator<R>> {
-        Ok(Generator::new(&self.config, &self.reference, &self.state)?.through(self.encoder))
+        Ok(Generator::new(&self.config, &self.reference, &self.state)?.keeping(self.moments).through(self.encoder))
     }
 
     /// Writes the file, whole or not at all.
@@ -157,6 +163,7 @@ impl<R: Real> Checkpoint<R> {
         }
         t.reference(&self.reference);
         t.encoder(&self.encoder);
+        t.moments(self.moments.as_deref());
         t.fact("step", o.step);
         t.fact("seed", self.config.train.seed);
         t.fact("data", self.data);
@@ -188,7 +195,11 @@ impl<R: Real> Checkpoint<R> {
         let weights = if file.has("weights") { weights(&file)? } else { Seen::default() };
         let state = State { params, optimiser, control, weights, prices };
         let config = Settled::new(config, &reference)?;
-        Ok(Checkpoint { config, state, reference, encoder: file.encoder()?, data: file.number("data")? })
+        let moments = match config.calibration.moments {
+            MomentMatching::None => None,
+            _ => Some(Arc::new(file.moments(noise_scale(&config), reference.whitening.dim())?)),
+        };
+        Ok(Checkpoint { config, state, reference, encoder: file.encoder()?, data: file.number("data")?, moments })
     }
 }
 
