@@ -298,7 +298,7 @@ mod tests {
         Checkpoint::of(&prepared, &trainer).save(dir.path()).unwrap();
         let read = Checkpoint::<R>::load(dir.path()).unwrap();
         assert!(read.state == *trainer.state() && *read.config == *prepared.config, "{settings:?}");
-        assert!(read.encoder == prepared.encoder && read.data == prepared.data.hash(), "{settings:?}");
+        assert!(read.encoder == prepared.encoder && read.data == prepared.data.hash() && read.moments == prepared.moments, "{settings:?}");
 
         let written = prepared.generator(&trainer).unwrap().sample(20, 5, Method::Ode, None);
         let samples = Generator::<R>::load(dir.path()).unwrap().sample(20, 5, Method::Ode, None).unwrap();
@@ -316,6 +316,10 @@ mod tests {
             round_trip::<f32>(&[("data.name", "moons"), ("network.kind", kind)], 2);
             round_trip::<f64>(&[("data.latent", "5"), ("network.kind", kind)], 64);
         }
+        for moments in ["full", "auto"] {
+            round_trip::<f32>(&[("data.name", "moons"), ("calibration.moments", moments)], 2);
+        }
+        round_trip::<f64>(&[("data.latent", "5"), ("sde.kind", "vp"), ("reference.components", "1"), ("calibration.moments", "auto")], 64);
     }
 
     #[test]

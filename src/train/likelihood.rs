@@ -127,6 +127,7 @@ mod tests {
     use crate::config::{Config, Setting};
     use crate::data::{Request, load};
     use crate::mixture::Covariances;
+    use crate::sample::Method;
     use crate::train::Trainer;
     use ndarray::{Array2, array};
 
@@ -179,6 +180,14 @@ mod tests {
         let p = likelihood.log_density(grid.view(), 24).unwrap().mapv(f64::exp);
         let total = p.sum() * 0.0625;
         assert!((total - 1.0).abs() <= 0.01, "{total}");
+        let mapped = [("calibration.moments", "full"), ("network.parametrisation", "scaled")];
+        let (config, reference, trainer) = trained(&mapped, 30);
+        let maps = trainer.generator(&reference).unwrap().maps(Method::Ode, None).unwrap();
+        let mut mapped = Likelihood::new(&config, &reference, trainer.state()).unwrap().through(maps.as_deref()).unwrap();
+        let (p, plain) =
+            (mapped.log_density(grid.view(), 24).unwrap(), mapped.through(None).unwrap().log_density(grid.view(), 24).unwrap());
+        let total = p.mapv(f64::exp).sum() * 0.0625;
+        assert!((total - 1.0).abs() <= 0.01 && (p - plain).iter().all(|e| e.is_finite()), "with maps: {total}");
         assert!(likelihood.log_density(grid.view(), 0).is_err() && likelihood.log_density(array![[1.0]].view(), 3).is_err());
         let flow = Config::resolve(&[Setting::new("objective.kind", "component-flow")]).unwrap();
         let flow = Settled::new(&flow, &reference).unwrap();
