@@ -12,11 +12,12 @@ use crate::metrics::{self, ModeSpace, nearest};
 use crate::rng::Purpose;
 use crate::sample::Method;
 use crate::sde::{Clock, ComponentStep, Linear, LinearLaw, Paths, SubVariancePreserving, VarianceExploding};
-use crate::train::{Checkpoint, Generator, Likelihood, Prepared, Reference, Settled, State, Trainer, prepare, read_data};
+use crate::train::{Checkpoint, DataMoments, Generator, Likelihood, Prepared, Reference, Settled, State, Trainer, prepare, read_data};
 use crate::{Error, Real, Result};
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
 use std::cell::OnceCell;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Images shown, and pairs a row.
 const IMAGES: usize = 40;
@@ -77,20 +78,22 @@ struct Run<R: Real> {
     data: OnceCell<Dataset>,
     /// Hash of the data of the checkpoint.
     hash: Option<u64>,
+    moments: Option<Arc<DataMoments>>,
 }
 
 impl<R: Real> Run<R> {
     fn begin(config: &Config) -> Result<Self> {
         let prepared = prepare(config)?;
         let trainer = Some(prepared.trainer()?);
-        let Prepared { config, data, encoder, reference, .. } = prepared;
+        let Prepared { config, data, encoder, reference, moments, .. } = prepared;
         let hash = Some(data.hash());
-        Ok(Run { config, encoder, reference, state: None, trainer, data: OnceCell::from(data), hash })
+        Ok(Run { config, encoder, reference, state: None, trainer, data: OnceCell::from(data), hash, moments })
     }
 
     fn load(config: &Config, checkpoint: &Path) -> Result<Self> {
-        let Checkpoint { config, state, reference, encoder, data } = Checkpoint::read(checkpoint, config)?;
-        let run = Run { config, encoder, reference, state: Some(state), trainer: None, data: OnceCell::new(), hash: Some(data) };
+        let Checkpoint { config, state, reference, encoder, data, moments } = Checkpoint::read(checkpoint, config)?;
+        let (state, hash) = (Some(state), Some(data));
+        let run = Run { config, encoder, reference, state, trainer: None, data: OnceCell::new(), hash, moments };
         run.generator()?; // what does not fit the configuration is refused now
         Ok(run)
     }
@@ -123,7 +126,8 @@ impl<R: Real> Run<R> {
     }
 
     fn generator(&self) -> Result<Generator<R>> {
-        Ok(Generator::new(&self.config, &self.reference, self.current()?)?.through(self.encoder.clone()))
+        let generator = Generator::new(&self.config, &self.reference, self.current()?)?;
+        Ok(generator.keeping(self.moments.clone()).through(self.encoder.clone()))
     }
 
     fn images(&self, samples: ArrayView2<f64>, data: &Dataset, shape: data::ImageShape) -> Result<Canvas> {
@@ -203,7 +207,8 @@ impl<R: Real> Model for Run<R> {
             None => self.data()?.hash(),
         };
         let (config, state) = (self.config.clone(), self.current()?.clone());
-        Checkpoint { config, state, reference: self.reference.clone(), encoder: self.encoder.clone(), data }.write(checkpoint)
+        let (reference, encoder, moments) = (self.reference.clone(), self.encoder.clone(), self.moments.clone());
+        Checkpoint { config, state, reference, encoder, data, moments }.write(checkpoint)
     }
 
     fn sample(&self, how: Sampling) -> Result<Array2<f64>> {
@@ -251,7 +256,8 @@ impl<R: Real> Model for Run<R> {
 
     fn likelihood(&self, seed: u64) -> Result<Metric> {
         let data = self.data()?;
-        let mut model = Likelihood::new(&self.config, &self.reference, self.current()?)?;
+        let model = Likelihood::new(&self.config, &self.reference, self.current()?)?;
+        let mut model = model.through(self.generator()?.maps(Method::Ode, None)?.as_deref())?;
         let mut nll = |x: ArrayView2<f64>, which| -> Result<(f64, f64)> {
             let x = metrics::subset(x, LIKELIHOOD_POINTS, seed, which);
             let p = -model.log_density(self.encoder.encode(x.view())?.view(), LIKELIHOOD_STEPS)?;

@@ -325,6 +325,22 @@ choice! {
 }
 
 choice! {
+    /// Which moments of the noised law samplers keep at every step.
+    MomentMatching {
+        /// None.
+        None = "none",
+        /// Mean and total variance.
+        Scalar = "scalar",
+        /// Mean, and the variance of each whitened coordinate.
+        Diagonal = "diagonal",
+        /// Mean and covariance.
+        Full = "full",
+        /// Those with which samples are likeliest to be the held-out points, as Gaussians.
+        Auto = "auto",
+    } later []
+}
+
+choice! {
     /// The learning rate over the run, after the warm-up.
     Schedule {
         /// Falls to zero like half a cosine.

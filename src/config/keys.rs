@@ -216,5 +216,7 @@ tables! {
     calibration: CalibrationConfig {
         /// Correct the network by regression on itself, the point and the guide, eq. (20).
         score: bool = |c| c.train.evaluate_every > 0, ANY;
+        /// Moments of the noised law that samplers keep at every step, eq. (21).
+        moments: MomentMatching = |_| MomentMatching::None, ANY;
     }
 }

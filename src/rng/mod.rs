@@ -134,6 +134,8 @@ purposes! {
     PathComponent = 23,
     /// Which units of a network dropout drops.
     Dropout = 27,
+    /// Seeds of the draws and runs from which moments are taken.
+    Moments = 28,
 }
 
 impl Purpose {

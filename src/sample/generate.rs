@@ -45,7 +45,7 @@ pub struct Generation {
 }
 
 /// Moves `u` [n, d], drawn from the law at the horizon, back to data, in place. `seen(t, u)` sees the points
-/// at the start, after each step and at the end, t = 0.
+/// at the start, after each step and at the end, t = 0: steps + 2 times. What it changes there goes on so.
 ///
 /// # Errors
 /// Steps or times out of range; shapes that do not fit; `NonFinite` with the step at which a point became NaN
@@ -55,7 +55,7 @@ pub fn generate<R: Real>(
     field: &mut dyn Field<R>,
     how: Generation,
     u: &mut [R],
-    seen: &mut dyn FnMut(f64, &[R]),
+    seen: &mut dyn FnMut(f64, &mut [R]),
 ) -> Result<()> {
     check_rows("generate", u, process.dim())?;
     if how.steps == 0 || how.steps > 1_000_000 {
@@ -66,11 +66,13 @@ pub fn generate<R: Real>(
     }
     let times = process.scale().generation_times(how.horizon, how.t_min, how.steps);
     let d = process.dim();
+    seen(how.horizon, u);
     if how.method == Method::Ode {
-        let flow = &mut Flow { process, field: &mut *field };
-        how.flow.solve(flow, d, u, &times, &mut |i, u| seen(times[i], u)).map_err(|e| advise(e, 0))?;
+        for (i, t) in times.windows(2).enumerate() {
+            how.flow.solve(&mut Flow { process, field: &mut *field }, d, u, t, &mut |_, _| ()).map_err(|e| advise(e, i))?;
+            seen(t[1], u);
+        }
     } else {
-        seen(how.horizon, u);
         backward(process, field, how, &times, u, seen)?;
     }
     // Explicit Euler looks at the field only where the step begins.
@@ -100,7 +102,7 @@ fn backward<R: Real>(
     how: Generation,
     times: &[f64],
     u: &mut [R],
-    seen: &mut dyn FnMut(f64, &[R]),
+    seen: &mut dyn FnMut(f64, &mut [R]),
 ) -> Result<()> {
     let mut residual = vec![R::zero(); u.len()];
     for (i, t) in times.windows(2).enumerate() {

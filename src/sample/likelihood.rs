@@ -146,6 +146,20 @@ pub fn flow_log_density(
     x: ArrayView2<f64>,
     last: impl FnOnce(ArrayView2<f64>) -> Result<Array1<f64>>,
 ) -> Result<Array1<f64>> {
+    flow_log_density_through(field, method, &[times], x, &mut |_, _| (), last)
+}
+
+/// [`flow_log_density`] along pieces of a way, each with times of its own: `between(i, paths)` may change the
+/// points before piece i, and after the last one, [n, d + 1], ln of what it does to volumes in the last
+/// column, which is added up.
+pub(crate) fn flow_log_density_through(
+    field: &mut dyn DivergenceField,
+    method: Explicit,
+    pieces: &[&[f64]],
+    x: ArrayView2<f64>,
+    between: &mut dyn FnMut(usize, &mut [f64]),
+    last: impl FnOnce(ArrayView2<f64>) -> Result<Array1<f64>>,
+) -> Result<Array1<f64>> {
     let (n, d) = x.dim();
     if d == 0 {
         return Err(Error::shape("flow likelihood", "points [n, d], d >= 1", &[x.shape()]));
@@ -155,7 +169,11 @@ pub fn flow_log_density(
         path.iter_mut().zip(x).for_each(|(p, x)| *p = *x);
     }
     let mut flow = Augmented { field, dim: d, x: vec![0.0; n * d], v: vec![0.0; n * d], div: vec![0.0; n] };
-    method.solve(&mut flow, d + 1, &mut paths, times, &mut |_, _| ())?;
+    for (i, times) in pieces.iter().enumerate() {
+        between(i, &mut paths);
+        method.solve(&mut flow, d + 1, &mut paths, times, &mut |_, _| ())?;
+    }
+    between(pieces.len(), &mut paths);
     let ends = Array2::from_shape_fn((n, d), |(i, j)| paths[i * (d + 1) + j]);
     let last = last(ends.view())?;
     if last.len() != n {

@@ -13,14 +13,20 @@
 //! the field at t_min: the last step denoises and, other than the posterior mean E[X_0 | X_t], does not
 //! shrink the law.
 //!
+//! The points may be changed on their way: [`Maps`] give them the moments of the noised law (21).
+//!
 //! [`flow_log_density`] goes the other way: the likelihood of points, by the flow of any process and score.
 
 mod generate;
 mod likelihood;
+mod moments;
 mod reverse;
 #[cfg(test)]
 mod tests;
 
 pub use generate::{Field, Generation, Method, generate};
+pub(crate) use likelihood::flow_log_density_through;
 pub use likelihood::{ByDuals, DivergenceField, ScoreFlow, flow_log_density};
+pub(crate) use moments::Sums;
+pub use moments::{AffineMap, Gaussian, Maps, MomentKind, Moments};
 pub use reverse::{Reverse, ReverseIsotropic, ReverseLangevin};

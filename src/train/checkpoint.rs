@@ -17,13 +17,16 @@
 //! | `mixture.loadings` | those of a low rank, whose noise is then `.covariances` |
 //! | `whitening.mean`, `.factor`, `.inverse` | whitened coordinates: x = mean + factor u |
 //! | `pca.mean`, `.components`, `.variance`, `.total` | the latent space, where there is one |
+//! | `moments.times`, `.means`, `.covariances`, `.points` | those of the noised law, where samplers keep them |
+//! | `moments.held_out.mean`, `.covariance` | those of the points held out |
 //!
 //! Metadata: `format`, `step`, `best` (the step of the best), `seed`, `covariance`, `data` (a hash of the data). Random numbers need none:
 //! they are named by the step.
 
+use super::system::noise_scale;
 use super::tensors::{Reader, Tensors, bytes};
-use super::{Best, Calibration, Generator, Mean, Prepared, Prices, Reference, Settled, State, Trainer, network};
-use crate::config::{Config, file};
+use super::{Best, Calibration, DataMoments, Generator, Mean, Prepared, Prices, Reference, Settled, State, Trainer, network};
+use crate::config::{Config, MomentMatching, file};
 use crate::control::Running;
 use crate::data::{Encoder, write_whole};
 use crate::nn::ScoreNet;
@@ -32,6 +35,7 @@ use crate::optim;
 use crate::{Error, Real, Result};
 use ndarray::Array2;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The files of a run that a model is read from.
 pub(crate) const CONFIG: &str = "config.toml";
@@ -84,6 +88,8 @@ pub struct Checkpoint<R> {
     pub encoder: Encoder,
     /// [Hash](crate::data::Dataset::hash) of the data that it was trained on.
     pub data: u64,
+    /// The moments that samples are to have, where `calibration.moments` asks for them.
+    pub moments: Option<Arc<DataMoments>>,
 }
 
 impl<R: Real> Checkpoint<R> {
@@ -91,7 +97,7 @@ impl<R: Real> Checkpoint<R> {
     pub fn of(prepared: &Prepared, trainer: &Trainer<R>) -> Self {
         let (config, state) = (prepared.config.clone(), trainer.state().clone());
         let (reference, encoder) = (prepared.reference.clone(), prepared.encoder.clone());
-        Checkpoint { config, state, reference, encoder, data: prepared.data.hash() }
+        Checkpoint { config, state, reference, encoder, data: prepared.data.hash(), moments: prepared.moments.clone() }
     }
 
     /// Writes configuration and checkpoint into the directory `dir`, made where it is not there: what
@@ -124,7 +130,7 @@ impl<R: Real> Checkpoint<R> {
     /// # Errors
     /// A state of another network than the configuration's.
     pub fn generator(self) -> Result<Generator<R>> {
-        Ok(Generator::new(&self.config, &self.reference, &self.state)?.through(self.encoder))
+        Ok(Generator::new(&self.config, &self.reference, &self.state)?.keeping(self.moments).through(self.encoder))
     }
 
     /// Writes the file, whole or not at all.
@@ -172,6 +178,7 @@ impl<R: Real> Checkpoint<R> {
         }
         t.reference(&self.reference);
         t.encoder(&self.encoder);
+        t.moments(self.moments.as_deref());
         t.fact("step", o.step);
         t.fact("seed", self.config.train.seed);
         t.fact("data", self.data);
@@ -205,7 +212,11 @@ impl<R: Real> Checkpoint<R> {
         let weights = if file.has("weights") { weights(&file)? } else { Seen::default() };
         let state = State { params, optimiser, control, weights, prices, best, calibration };
         let config = Settled::new(config, &reference)?;
-        Ok(Checkpoint { config, state, reference, encoder: file.encoder()?, data: file.number("data")? })
+        let moments = match config.calibration.moments {
+            MomentMatching::None => None,
+            _ => Some(Arc::new(file.moments(noise_scale(&config), reference.whitening.dim())?)),
+        };
+        Ok(Checkpoint { config, state, reference, encoder: file.encoder()?, data: file.number("data")?, moments })
     }
 }
 
@@ -326,7 +337,7 @@ mod tests {
         Checkpoint::of(&prepared, &trainer).save(dir.path()).unwrap();
         let read = Checkpoint::<R>::load(dir.path()).unwrap();
         assert!(read.state == *trainer.state() && *read.config == *prepared.config, "{settings:?}");
-        assert!(read.encoder == prepared.encoder && read.data == prepared.data.hash(), "{settings:?}");
+        assert!(read.encoder == prepared.encoder && read.data == prepared.data.hash() && read.moments == prepared.moments, "{settings:?}");
 
         let written = prepared.generator(&trainer).unwrap().sample(20, 5, Method::Ode, None);
         let samples = Generator::<R>::load(dir.path()).unwrap().sample(20, 5, Method::Ode, None).unwrap();
@@ -346,6 +357,10 @@ mod tests {
             round_trip::<f32>(&[("data.name", "moons"), ("network.kind", kind)], 2);
             round_trip::<f64>(&[("data.latent", "5"), ("network.kind", kind)], 64);
         }
+        for moments in ["full", "auto"] {
+            round_trip::<f32>(&[("data.name", "moons"), ("calibration.moments", moments)], 2);
+        }
+        round_trip::<f64>(&[("data.latent", "5"), ("sde.kind", "vp"), ("reference.components", "1"), ("calibration.moments", "auto")], 64);
     }
 
     #[test]

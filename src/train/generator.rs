@@ -1,7 +1,8 @@
 //! Samples from a trained model.
 
+use super::moments;
 use super::system::start_std;
-use super::{Calibration, Reference, Settled, State, System};
+use super::{Calibration, DataMoments, Reference, Settled, State, System};
 use crate::config::{ObjectiveKind, Parametrisation, SdeKind};
 use crate::data::Encoder;
 use crate::mixture::{Draw, Mixture, RowMemory};
@@ -9,11 +10,12 @@ use crate::nn::Inference;
 use crate::objective::{Guide, Regression, ScoreModel};
 use crate::par;
 use crate::rng::Purpose;
-use crate::sample::{Field, Generation, Method, Reverse, generate};
+use crate::sample::{Field, Gaussian, Generation, Maps, Method, MomentKind, Reverse, generate};
 use crate::sde::Whitening;
 use crate::sde::ode::Explicit;
 use crate::{Error, Real, Result};
 use ndarray::{Array2, ArrayView1, ArrayView2};
+use std::sync::Arc;
 
 /// Heun steps when none are asked for: mixture references were done at 4; linear processes need more.
 const STEPS_MIXTURE: usize = 16;
@@ -22,6 +24,8 @@ const STEPS_LINEAR: usize = 32;
 const STEPS_STOCHASTIC: usize = 100;
 /// Rows of a parallel chunk; as many stay on the thread that asks.
 const ROWS: usize = 512;
+/// Points of the run that the maps of (21) are taken from: so many, and at least so many a dimension.
+const CALIBRATING: [usize; 2] = [16_384, 20];
 
 /// A score model, its parameters, and the way from its coordinates to the data's.
 pub struct Generator<R: Real> {
@@ -33,6 +37,9 @@ pub struct Generator<R: Real> {
     field: ScoreField<R>,
     /// Whitened points and the residual of their score: memory of [`Generator::score_into`].
     whitened: [Vec<R>; 2],
+    moments: Option<Arc<DataMoments>>,
+    /// The maps of each method and number of steps that was asked for.
+    maps: Vec<((Method, usize), Arc<Maps>)>,
 }
 
 /// The residual field of a trained network, with memory for the points of a call.
@@ -82,7 +89,15 @@ impl<R: Real> Generator<R> {
         let field = ScoreField::new(system.model, system.regression, state.generating(), state.calibration.as_ref())?;
         let (config, whitening, start) = (config.clone(), reference.whitening.clone(), reference.mixture.clone());
         let (encoder, whitened) = (Encoder::Identity, Default::default());
-        Ok(Generator { config, encoder, whitening, start, reverse: system.reverse, field, whitened })
+        Ok(Generator { config, encoder, whitening, start, reverse: system.reverse, field, whitened, moments: None, maps: Vec::new() })
+    }
+
+    /// The same, whose samples have the moments of the noised law that `calibration.moments` names at every
+    /// step (21).
+    pub fn keeping(mut self, moments: Option<Arc<DataMoments>>) -> Self {
+        self.moments = moments;
+        self.maps.clear();
+        self
     }
 
     /// The same in the latent space of `encoder`: what it generates is decoded.
@@ -105,16 +120,67 @@ impl<R: Real> Generator<R> {
         if self.config.objective.kind == ObjectiveKind::ComponentFlow && method != Method::Ode {
             return Err(Error::refused("--method", "objective.kind = \"component-flow\" learns a velocity, not a score; use ode"));
         }
-        let (d, sde) = (self.whitening.dim(), &self.config.sde);
-        let mut u = self.start(n, seed)?;
-        let steps = steps.unwrap_or(match (method, sde.kind) {
+        let (d, mut u) = (self.whitening.dim(), self.start(n, seed)?);
+        self.generate(method, self.steps(method, steps), seed, &mut u, &mut |_| {})?;
+        self.in_data_units(&u, n, d)
+    }
+
+    fn steps(&self, method: Method, steps: Option<usize>) -> usize {
+        steps.unwrap_or(match (method, self.config.sde.kind) {
             (Method::Ode, SdeKind::Langevin) => STEPS_MIXTURE,
             (Method::Ode, _) => STEPS_LINEAR,
             _ => STEPS_STOCHASTIC,
-        });
-        let how = Generation { method, flow: Explicit::HEUN, steps, horizon: sde.horizon, t_min: sde.t_min, seed };
-        generate(self.reverse.as_ref(), &mut self.field, how, &mut u, &mut |_, _| {})?;
-        self.in_data_units(&u, n, d)
+        })
+    }
+
+    fn how(&self, method: Method, steps: usize, seed: u64) -> Generation {
+        let sde = &self.config.sde;
+        Generation { method, flow: Explicit::HEUN, steps, horizon: sde.horizon, t_min: sde.t_min, seed }
+    }
+
+    /// Moves `u` from its start to data by the maps, if there are any; `seen` sees it wherever they change it.
+    fn generate(&mut self, method: Method, steps: usize, seed: u64, u: &mut [R], seen: &mut dyn FnMut(&[R])) -> Result<()> {
+        let (maps, how, mut at) = (self.maps(method, Some(steps))?, self.how(method, steps, seed), 0);
+        generate(self.reverse.as_ref(), &mut self.field, how, u, &mut |_, u| {
+            if let Some(maps) = &maps {
+                maps.apply(at, u);
+            }
+            at += 1;
+            seen(u);
+        })
+    }
+
+    /// The maps (21) of a method with so many steps (`None`: the default), if the model has them. They come
+    /// from one run of 16,384 points or more, made when they are first asked for: what they do to a point
+    /// depends on that point alone.
+    ///
+    /// # Errors
+    /// As [`Generator::sample`].
+    pub fn maps(&mut self, method: Method, steps: Option<usize>) -> Result<Option<Arc<Maps>>> {
+        let (Some(moments), key) = (self.moments.clone(), (method, self.steps(method, steps))) else { return Ok(None) };
+        if let Some((_, maps)) = self.maps.iter().find(|(known, _)| *known == key) {
+            return Ok(Some(maps.clone()));
+        }
+        let how = self.how(key.0, key.1, moments::seed(self.config.train.seed, 1));
+        let d = self.whitening.dim();
+        let starts = self.start(CALIBRATING[0].max(CALIBRATING[1] * d), how.seed)?;
+        let kind = moments.kind(self.config.calibration.moments, || {
+            let mut u = starts.clone();
+            generate(self.reverse.as_ref(), &mut self.field, how, &mut u, &mut |_, _| {})?;
+            Gaussian::of_rows(&u, d)
+        })?;
+        let (mut u, mut maps, mut failed) = (starts, Maps::none(), None);
+        if kind != MomentKind::None {
+            generate(self.reverse.as_ref(), &mut self.field, how, &mut u, &mut |t, u| {
+                failed = failed.take().or(maps.learn(kind, t, &moments.noised.at(t), u).err());
+            })?;
+        }
+        if let Some(e) = failed {
+            return Err(e);
+        }
+        let maps = Arc::new(maps);
+        self.maps.push((key, maps.clone()));
+        Ok(Some(maps))
     }
 
     /// Samples straight from the reference law, without the network, [n, d] in the units of the data.
@@ -195,12 +261,10 @@ impl<R: Real> Generator<R> {
     /// # Errors
     /// As [`Generator::sample`].
     pub fn trajectories(&mut self, n: usize, seed: u64, steps: usize) -> Result<Vec<Array2<f64>>> {
-        let sde = &self.config.sde;
         let mut u = self.start(n, seed)?;
         let method = if self.config.objective.kind == ObjectiveKind::ComponentFlow { Method::Ode } else { Method::Sde };
-        let how = Generation { method, flow: Explicit::HEUN, steps, horizon: sde.horizon, t_min: sde.t_min, seed };
         let mut positions = Vec::with_capacity(steps + 2);
-        generate(self.reverse.as_ref(), &mut self.field, how, &mut u, &mut |_, u| positions.push(u.to_vec()))?;
+        self.generate(method, steps, seed, &mut u, &mut |u| positions.push(u.to_vec()))?;
         positions.iter().map(|u| self.in_data_units(u, n, self.whitening.dim())).collect()
     }
 

@@ -1,6 +1,6 @@
 //! The likelihood of points under a trained model, by its probability flow
 //! ([`crate::sample::flow_log_density`]) from t_min to the horizon, where p_T is the law that generation
-//! starts from. The divergence is exact, one derivative of the network a dimension on dual numbers.
+//! starts from. Where the sampler maps its points (21), so does the flow. The divergence is exact, one derivative of the network a dimension on dual numbers.
 
 use super::generator::ScoreField;
 use super::system::{model, start_std};
@@ -9,7 +9,7 @@ use crate::config::ObjectiveKind;
 use crate::mixture::Mixture;
 use crate::objective::Regression;
 use crate::real::Dual;
-use crate::sample::{ByDuals, Field, Reverse, flow_log_density};
+use crate::sample::{AffineMap, ByDuals, Field, Maps, Reverse, flow_log_density_through};
 use crate::sde::ode::{Explicit, Velocity};
 use crate::sde::{NoiseScale, Whitening};
 use crate::{Error, Real, Result};
@@ -31,6 +31,8 @@ pub struct Likelihood {
     t_min: f64,
     scale: NoiseScale,
     flow: ByDuals<Flow>,
+    /// The maps of the sampler backwards, from t_min to the horizon: times, maps back, ln |det A| of each.
+    maps: Vec<(f64, AffineMap, f64)>,
 }
 
 impl Likelihood {
@@ -58,11 +60,23 @@ impl Likelihood {
         let flow =
             ByDuals::new(d, Flow { field: ScoreField::new(score, Regression::Score, &params, state.calibration.as_ref())?, reverse });
         let (whitening, start) = (reference.whitening.clone(), reference.mixture.clone());
-        Ok(Likelihood { whitening, start, widen, horizon: config.sde.horizon, t_min: config.sde.t_min, scale, flow })
+        Ok(Likelihood { whitening, start, widen, horizon: config.sde.horizon, t_min: config.sde.t_min, scale, flow, maps: Vec::new() })
+    }
+
+    /// The likelihood of the flow with the maps (21) of a sampler by the probability flow
+    /// ([`crate::train::Generator::maps`]): a jump at each of its times.
+    ///
+    /// # Errors
+    /// An eigendecomposition that does not converge.
+    pub fn through(mut self, maps: Option<&Maps>) -> Result<Self> {
+        let steps = maps.map_or(&[][..], Maps::steps).iter().rev().filter(|(t, _)| *t > 0.0);
+        let back = |(t, map): &(f64, AffineMap)| map.inverse().map(|(back, log_det)| (*t, back, log_det));
+        self.maps = steps.map(back).collect::<Result<_>>()?;
+        Ok(self)
     }
 
     /// ln p at the rows of `x` [n, d], in the units of the data, by `steps` steps of the classical
-    /// Runge-Kutta method. What p is the law of is the flow's end at t_min: samples have one more step behind
+    /// Runge-Kutta method, or with maps the next multiple of the sampler's. What p is the law of is the flow's end at t_min: samples have one more step behind
     /// them, over t_min, which takes that much noise away.
     ///
     /// # Errors
@@ -72,10 +86,22 @@ impl Likelihood {
             return Err(Error::invalid("likelihood: steps", ">= 1", 0));
         }
         let (u, d) = (self.whitening.whiten(x)?, self.whitening.dim());
-        let mut times = self.scale.generation_times(self.horizon, self.t_min, steps);
+        let pieces = self.maps.len().saturating_sub(1).max(1);
+        let each = steps.div_ceil(pieces);
+        let mut times = self.scale.generation_times(self.horizon, self.t_min, pieces * each);
         times.reverse();
         let last = |ends: ArrayView2<f64>| self.start.log_density((&ends / self.widen).view());
-        let density = flow_log_density(&mut self.flow, Explicit::RK4, &times, u.view(), last)?;
+        let pieces: Vec<&[f64]> = (0..pieces).map(|i| &times[i * each..=(i + 1) * each]).collect();
+        let mut back = |i: usize, paths: &mut [f64]| {
+            let Some((_, map, log_det)) = self.maps.get(i) else { return };
+            let mut x: Vec<f64> = paths.chunks_exact(d + 1).flat_map(|path| path[..d].to_vec()).collect();
+            map.apply(&mut x);
+            for (path, x) in paths.chunks_exact_mut(d + 1).zip(x.chunks_exact(d)) {
+                path[..d].copy_from_slice(x);
+                path[d] -= log_det;
+            }
+        };
+        let density = flow_log_density_through(&mut self.flow, Explicit::RK4, &pieces, u.view(), &mut back, last)?;
         // du/dx = A^-1, triangular; the start is the reference, widened.
         let volume = self.whitening.inverse().diag().iter().map(|v| v.abs().ln()).sum::<f64>() - d as f64 * self.widen.ln();
         Ok(density + volume)
@@ -102,6 +128,7 @@ mod tests {
     use crate::config::{Config, Setting};
     use crate::data::{Request, load};
     use crate::mixture::Covariances;
+    use crate::sample::Method;
     use crate::train::Trainer;
     use ndarray::{Array2, array};
 
@@ -154,6 +181,14 @@ mod tests {
         let p = likelihood.log_density(grid.view(), 24).unwrap().mapv(f64::exp);
         let total = p.sum() * 0.0625;
         assert!((total - 1.0).abs() <= 0.01, "{total}");
+        let mapped = [("calibration.moments", "full"), ("network.parametrisation", "scaled")];
+        let (config, reference, trainer) = trained(&mapped, 30);
+        let maps = trainer.generator(&reference).unwrap().maps(Method::Ode, None).unwrap();
+        let mut mapped = Likelihood::new(&config, &reference, trainer.state()).unwrap().through(maps.as_deref()).unwrap();
+        let (p, plain) =
+            (mapped.log_density(grid.view(), 24).unwrap(), mapped.through(None).unwrap().log_density(grid.view(), 24).unwrap());
+        let total = p.mapv(f64::exp).sum() * 0.0625;
+        assert!((total - 1.0).abs() <= 0.01 && (p - plain).iter().all(|e| e.is_finite()), "with maps: {total}");
         assert!(likelihood.log_density(grid.view(), 0).is_err() && likelihood.log_density(array![[1.0]].view(), 3).is_err());
         let flow = Config::resolve(&[Setting::new("objective.kind", "component-flow")]).unwrap();
         let flow = Settled::new(&flow, &reference).unwrap();

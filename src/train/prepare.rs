@@ -1,13 +1,14 @@
 //! What comes before training: the data, their latent space, the reference, and the choices that follow from
 //! it.
 
-use super::{Generator, Reference, Settled, Trainer};
+use super::{DataMoments, Generator, Reference, Settled, Trainer};
 use crate::config::{Config, DataName, ReferenceKind};
 use crate::data::{self, Dataset, Encoder, Request};
 use crate::mixture::{Covariances, Mixture};
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Everything that a run knows before its first step.
 ///
@@ -41,6 +42,8 @@ pub struct Prepared {
     pub x: Array2<f64>,
     /// The reference.
     pub reference: Reference,
+    /// The moments that samples are to have, where `calibration.moments` asks for them.
+    pub moments: Option<Arc<DataMoments>>,
 }
 
 impl Prepared {
@@ -65,7 +68,7 @@ impl Prepared {
     /// # Errors
     /// A trainer of another configuration.
     pub fn generator<R: Real>(&self, trainer: &Trainer<R>) -> Result<Generator<R>> {
-        Ok(trainer.generator(&self.reference)?.through(self.encoder.clone()))
+        Ok(trainer.uncalibrated(&self.reference)?.keeping(self.moments.clone()).through(self.encoder.clone()))
     }
 }
 
@@ -89,7 +92,9 @@ pub fn prepare(config: &Config) -> Result<Prepared> {
         }
     };
     let config = Settled::new(config, &reference)?;
-    Ok(Prepared { config, data, encoder, x, reference })
+    let held_out = encoder.encode(data.held_out.view())?;
+    let moments = DataMoments::new(&config, &reference, x.view(), Some(held_out.view()))?.map(Arc::new);
+    Ok(Prepared { config, data, encoder, x, reference, moments })
 }
 
 /// The reference of a file: in whitened coordinates where it has them, as `ndsm fit` and `ndsm train` write

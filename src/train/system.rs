@@ -76,22 +76,26 @@ impl<R: Real> System<R> {
 /// Sizes out of range.
 pub(super) fn model<R: Real>(config: &Settled, reference: &Reference) -> Result<(ScoreModel<R>, Box<dyn Reverse<R>>)> {
     let (s, d) = (&config.sde, reference.whitening.dim());
-    let (scale, guide, reverse): (_, _, Box<dyn Reverse<R>>) = match s.kind {
+    let scale = noise_scale(config);
+    let (guide, reverse): (_, Box<dyn Reverse<R>>) = match s.kind {
         SdeKind::Langevin | SdeKind::Vp => {
             let step = ComponentStep::new(&reference.mixture, s.beta)?;
-            let guide = Guide::Reference(Evaluator::new(&reference.mixture));
-            (NoiseScale::Preserving { beta: s.beta }, guide, Box::new(ReverseLangevin(step)))
+            (Guide::Reference(Evaluator::new(&reference.mixture)), Box::new(ReverseLangevin(step)))
         }
-        SdeKind::Ve | SdeKind::SubVp => {
-            let scale = match s.kind {
-                SdeKind::Ve => NoiseScale::Exploding { beta: s.beta },
-                _ => NoiseScale::SubPreserving { beta: s.beta },
-            };
-            (scale, Guide::Standard, Box::new(ReverseIsotropic::new(d, scale)))
-        }
+        SdeKind::Ve | SdeKind::SubVp => (Guide::Standard, Box::new(ReverseIsotropic::new(d, scale))),
     };
     let net = network(config, d)?;
     Ok((ScoreModel::new(net, config.network.parametrisation, scale, guide, &reference.std.to_vec())?, reverse))
+}
+
+/// The noise level of the process.
+pub(super) fn noise_scale(config: &Config) -> NoiseScale {
+    let beta = config.sde.beta;
+    match config.sde.kind {
+        SdeKind::Langevin | SdeKind::Vp => NoiseScale::Preserving { beta },
+        SdeKind::Ve => NoiseScale::Exploding { beta },
+        SdeKind::SubVp => NoiseScale::SubPreserving { beta },
+    }
 }
 
 /// Standard deviations of the law that generation starts from, in those of the reference.

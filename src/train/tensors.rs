@@ -1,9 +1,10 @@
 //! Named arrays in one safetensors file: what checkpoints and reference files are made of.
 
-use super::Reference;
+use super::{DataMoments, Reference};
 use crate::data::{Encoder, Pca, write_whole};
 use crate::mixture::{Covariances, Mixture};
-use crate::sde::Whitening;
+use crate::sample::{Gaussian, Moments};
+use crate::sde::{NoiseScale, Whitening};
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2, ArrayBase, ArrayD, Data, Dimension, IxDyn};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -74,6 +75,20 @@ impl Tensors {
         self.array("pca.components", &pca.components);
         self.array("pca.variance", &pca.variance);
         self.put("pca.total".to_owned(), &[1], [pca.total_variance]);
+    }
+
+    /// `moments.*`, where samplers keep them.
+    pub fn moments(&mut self, moments: Option<&DataMoments>) {
+        let Some(moments) = moments else { return };
+        let times = moments.noised.times();
+        self.put("moments.times".to_owned(), &[times.len()], times.iter().copied());
+        self.array("moments.means", &moments.noised.means());
+        self.array("moments.covariances", &moments.noised.covariances());
+        self.put("moments.points".to_owned(), &[1], [moments.points as f64]);
+        if let Some(held_out) = &moments.held_out {
+            self.array("moments.held_out.mean", &held_out.mean);
+            self.array("moments.held_out.covariance", &held_out.covariance);
+        }
     }
 
     /// Writes the file, whole or not at all.
@@ -201,5 +216,23 @@ impl<'a> Reader<'a> {
             return Err(self.bad("the shapes of the `pca.*` tensors do not fit each other"));
         }
         Ok(Encoder::Pca(Pca { mean, components, variance, total_variance: total[0] }))
+    }
+
+    /// What [`Tensors::moments`] wrote, of a process with the noise level `scale` in `d` dimensions.
+    pub fn moments(&self, scale: NoiseScale, d: usize) -> Result<DataMoments> {
+        let (times, points): (Array1<f64>, Array1<f64>) = (self.of("moments.times")?, self.of("moments.points")?);
+        let noised = Moments::new(scale, times.to_vec(), self.of("moments.means")?, self.of("moments.covariances")?);
+        let noised = noised.map_err(|e| self.bad(e))?;
+        let held_out = match self.has("moments.held_out.mean") {
+            true => Some(Gaussian { mean: self.of("moments.held_out.mean")?, covariance: self.of("moments.held_out.covariance")? }),
+            false => None,
+        };
+        if points.len() != 1
+            || noised.means().ncols() != d
+            || held_out.as_ref().is_some_and(|g| g.mean.len() != d || g.covariance.dim() != (d, d))
+        {
+            return Err(self.bad("the shapes of the `moments.*` tensors do not fit each other"));
+        }
+        Ok(DataMoments { noised, held_out, points: points[0] as usize })
     }
 }

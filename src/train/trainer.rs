@@ -6,7 +6,7 @@ use super::choice::{AT, BATCHES, CANDIDATES, Prices};
 use super::diagnosis::{Diagnosis, Group, due, micro};
 use super::held_out::{Gains, Mean, Watch};
 use super::order::DataOrder;
-use super::{Generator, Reference, Settled, System};
+use super::{DataMoments, Generator, Reference, Settled, System};
 use crate::config::{Config, Control, Keep, ObjectiveKind, Schedule as ScheduleKey};
 use crate::objective::{Batch, ControlState, Divergence, Implicit, Loss, Objective, Out, Seen, Weights, points_per_draw};
 use crate::optim::{self, Adam, Decay, Schedule};
@@ -15,6 +15,7 @@ use crate::sde::Paths;
 use crate::transition::{Draws, Starts, stratified};
 use crate::{Error, Real, Result};
 use ndarray::{Array2, ArrayView2};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Everything that training changes: what a checkpoint holds.
@@ -426,11 +427,20 @@ impl<R: Real> Trainer<R> {
         Ok(&b.grad)
     }
 
-    /// A generator with the parameters that [`State::generating`] names.
+    /// A generator with the parameters that [`State::generating`] names, and with the moments of the noised law
+    /// where `calibration.moments` asks for them.
     ///
     /// # Errors
     /// None that a trainer can meet.
     pub fn generator(&self, reference: &Reference) -> Result<Generator<R>> {
+        let d = self.system.model.dim();
+        let u = Array2::from_shape_fn((self.data.len() / d, d), |(i, j)| self.data[i * d + j].f64());
+        let moments = DataMoments::of_whitened(&self.config, reference, u.view(), None)?;
+        Ok(self.uncalibrated(reference)?.keeping(moments.map(Arc::new)))
+    }
+
+    /// The same without the moments.
+    pub(super) fn uncalibrated(&self, reference: &Reference) -> Result<Generator<R>> {
         Generator::new(&self.config, reference, &self.state)
     }
 }
