@@ -148,6 +148,9 @@ pub struct SampleArgs {
     /// Steps from the horizon to t_min [default: what the process needs]
     #[arg(long, allow_negative_numbers = true)]
     pub steps: Option<i64>,
+    /// Less than 1: samples nearer to the middle of their modes, whose weights stay; more: farther
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    pub temperature: f64,
     /// Where the samples go
     #[arg(long, value_name = "FILE.npy")]
     pub out: PathBuf,

@@ -25,7 +25,11 @@ pub fn sample(args: &SampleArgs, engine: &dyn Engine) -> Result<String> {
         seed: count("--seed", args.seed, 0, 1 << 53)?,
         method: args.method,
         steps: args.steps.map(|s| count("--steps", s, 1, MAX_STEPS)).transpose()?.map(|s| s as usize),
+        temperature: args.temperature,
     };
+    if !(how.temperature > 0.0 && how.temperature <= 100.0) {
+        return Err(Error::invalid("--temperature", "in (0, 100]", how.temperature));
+    }
     let run = RunDir::open(&args.dir)?;
     writable(&args.out)?;
     let (_, model) = trained(&run, engine)?;
@@ -41,7 +45,7 @@ pub fn eval(args: &EvalArgs, engine: &dyn Engine) -> Result<String> {
     let (_, model) = trained(&run, engine)?;
     let started = Instant::now();
     let steps = args.steps.map(|s| count("--steps", s, 1, MAX_STEPS)).transpose()?.map(|s| s as usize);
-    let samples = model.sample(Sampling { n, seed, method: args.method, steps })?;
+    let samples = model.sample(Sampling { n, seed, method: args.method, steps, temperature: 1.0 })?;
     let mut metrics = model.evaluate(samples.view(), seed, RESAMPLES)?;
     if args.likelihood {
         metrics.push(model.likelihood(seed)?);

@@ -11,7 +11,7 @@ use ndarray::{Array2, ArrayView2};
 use std::path::Path;
 
 /// How samples are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
     /// How many.
     pub n: usize,
@@ -21,6 +21,8 @@ pub struct Sampling {
     pub method: Method,
     /// Steps; `None`: what the process needs.
     pub steps: Option<usize>,
+    /// Of the modes' covariances; 1: as they were learned.
+    pub temperature: f64,
 }
 
 /// Makes models.

@@ -221,7 +221,7 @@ impl<R: Real> Model for Run<R> {
         if how.n > MAX_NUMBERS / d {
             return Err(Error::invalid("--n", format!("at most {} for samples of {d} numbers", MAX_NUMBERS / d), how.n));
         }
-        self.generator()?.sample(how.n, how.seed, method, how.steps)
+        self.generator()?.at_temperature(how.temperature)?.sample(how.n, how.seed, method, how.steps)
     }
 
     fn evaluate(&self, samples: ArrayView2<f64>, seed: u64, resamples: usize) -> Result<Vec<Metric>> {

@@ -125,7 +125,7 @@ fn steps(model: &mut dyn Model, config: &Config, run: &RunDir) -> Result<()> {
 /// Samples, metrics, pictures, report.
 fn finish(model: &dyn Model, config: &Config, run: &RunDir, timings: &mut Vec<(String, f64)>) -> Result<String> {
     let started = Instant::now();
-    let how = Sampling { n: SAMPLES, seed: config.train.seed, method: Method::default(), steps: None };
+    let how = Sampling { n: SAMPLES, seed: config.train.seed, method: Method::default(), steps: None, temperature: 1.0 };
     let samples = model.sample(how)?;
     write_samples(&run.samples(), &samples)?;
     timings.push((format!("drawing {SAMPLES} samples"), started.elapsed().as_secs_f64()));
