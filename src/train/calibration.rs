@@ -202,3 +202,94 @@ impl Form {
         factor.solve_vec(b.view())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, Stream};
+    use crate::train::watch::tests::prepared;
+    use ndarray::s;
+
+    /// Linear in ln t between the knots, constant beyond.
+    #[test]
+    fn coefficients_are_interpolated() {
+        let mean = Mean { value: 0.0, error: 0.0 };
+        let coefficients = vec![[1.0, 0.0, 0.5], [0.0, 2.0, 0.5], [4.0, 0.0, 0.5]];
+        let c = Calibration { times: vec![0.1, 1.0, 10.0], coefficients, plain: mean, calibrated: mean };
+        let half = 10f64.sqrt();
+        for (t, expected) in [(0.01, [1.0, 0.0]), (0.1, [1.0, 0.0]), (0.1 * half, [0.5, 1.0]), (half, [2.0, 1.0]), (50.0, [4.0, 0.0])] {
+            let got = c.at(t);
+            assert!((got[0] - expected[0]).abs() + (got[1] - expected[1]).abs() <= 1e-12 && got[2] == 0.5, "{t}: {got:?}");
+        }
+        assert!(!c.is_identity() && Calibration { coefficients: vec![[1.0, 0.0, 0.0]; 3], ..c }.is_identity());
+    }
+
+    /// The quadratic form is the gain of what the coefficients make, row by row, and its minimum has no slope.
+    #[test]
+    fn the_form_is_the_gain() {
+        let times = [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 3.0, 4.0];
+        let (mut form, mut stream) = (Form::default(), Stream::new(1, Purpose::Test, 0, 0));
+        let mut rows = Vec::new();
+        for i in 0..200 {
+            let mut row = [[0.0; 3]; 4];
+            stream.fill_normal(row.as_flattened_mut());
+            let (t, sbar) = (0.05 * 1.025f64.powi(i), 0.7);
+            form.add(&Hats::new(&times, t), [&row[0], &row[1], &row[2]], sbar, &row[3]);
+            rows.push((t, sbar, row));
+        }
+        let gain = |c: &Array1<f64>| -> f64 {
+            let coefficients = (0..KNOTS).map(|k| std::array::from_fn(|j| c[3 * k + j])).collect();
+            let mean = Mean { value: 0.0, error: 0.0 };
+            let c = Calibration { times: times.to_vec(), coefficients, plain: mean, calibrated: mean };
+            let of = |(t, sbar, row): &(f64, f64, [[f64; 3]; 4])| {
+                let [c1, c2, c3] = c.at(*t);
+                (0..3)
+                    .map(|j| (c1 * row[0][j] + c2 * sbar * row[1][j] + c3 * row[2][j], row[3][j]))
+                    .map(|(r, y)| r * (r - 2.0 * y))
+                    .sum::<f64>()
+            };
+            rows.iter().map(of).sum()
+        };
+        let best = form.solve(0.0).unwrap();
+        assert!((form.gain(best.view()) - gain(&best)).abs() <= 1e-9 * gain(&best).abs());
+        for i in 0..SIZE {
+            let moved = |h: f64| {
+                let mut c = best.clone();
+                c[i] += h;
+                gain(&c)
+            };
+            assert!(moved(1e-3) > gain(&best) && (moved(1e-3) - moved(-1e-3)).abs() <= 1e-7 * gain(&best).abs(), "coefficient {i}");
+        }
+    }
+
+    /// A network of pure noise ends as no network, one that is right stays as it is, and neither is made worse:
+    /// over the draws of the fit never, and on other points not beyond three standard errors.
+    #[test]
+    fn noise_is_turned_off_and_a_right_network_stays() {
+        let prepared = prepared(&[]);
+        let mut trainer = prepared.trainer::<f64>().unwrap();
+        (0..40).for_each(|_| drop(trainer.step().unwrap()));
+        let u = prepared.reference.whitening.whiten(prepared.held_out().unwrap().slice(s![..2000, ..])).unwrap();
+        let (first, second) = u.view().split_at(ndarray::Axis(0), 1000);
+        let system = trainer.system();
+        let mut noise = trainer.state().params.clone();
+        Stream::new(4, Purpose::Test, 0, 0).fill_normal(&mut noise);
+        let trained = trainer.state().generating().to_vec();
+        for (params, is_noise) in [(&noise, true), (&trained, false)] {
+            let c = Calibration::fit(system, first, params, 5).unwrap();
+            let (low, high) = c.coefficients.iter().fold((f64::MAX, f64::MIN), |(low, high), c| (low.min(c[0]), high.max(c[0])));
+            assert!(c.calibrated.value <= c.plain.value && c.calibrated.value <= 3.0 * c.calibrated.error, "{c:?}");
+            if is_noise {
+                assert!(c.plain.value > 1.0 && low.abs().max(high.abs()) <= 0.1, "{c:?}");
+            } else {
+                assert!(c.plain.value < 0.0 && low > 0.4 && high < 1.6, "{c:?}");
+            }
+            // On points that the fit has not seen.
+            let mut other = HeldOut::new(system, second, 4000, (6, 0)).unwrap();
+            let added = other.added(params).unwrap();
+            let calibrated = apply(&other, &added, 2, |_, t| c.at(t), |t| system.model.scale.sbar(t));
+            let (plain, calibrated) = (other.gain(&added).whole, other.gain(&calibrated).whole);
+            assert!(calibrated.value <= plain.value.min(0.0) + 3.0 * calibrated.error, "{plain:?} {calibrated:?}");
+        }
+    }
+}

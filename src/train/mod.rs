@@ -50,6 +50,7 @@ mod tensors;
 #[cfg(test)]
 mod tests;
 mod trainer;
+mod watch;
 
 pub use calibration::Calibration;
 #[cfg(feature = "files")]
@@ -59,11 +60,12 @@ pub(crate) use checkpoint::{CHECKPOINT, CONFIG, check_run};
 pub use choice::{CANDIDATES, Prices};
 pub use diagnosis::Group;
 pub use generator::Generator;
-pub use held_out::{Gain, Gains, Mean};
+pub use held_out::{Gain, Mean};
 pub use horizon::Settled;
 pub use likelihood::Likelihood;
 pub use moments::DataMoments;
 pub use prepare::{Prepared, prepare, read_data};
 pub use reference::Reference;
 pub use system::{System, network};
-pub use trainer::{Best, State, StepReport, Trainer};
+pub use trainer::{State, StepReport, Trainer};
+pub use watch::{Best, Gains};

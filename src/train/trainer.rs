@@ -4,10 +4,10 @@ use super::bank::Bank;
 use super::calibration::Calibration;
 use super::choice::{AT, BATCHES, CANDIDATES, Prices};
 use super::diagnosis::{Diagnosis, Group, due, micro};
-use super::held_out::{Gains, Mean, Watch};
 use super::order::DataOrder;
+use super::watch::{Best, Gains, Watch};
 use super::{DataMoments, Generator, Reference, Settled, System};
-use crate::config::{Config, Control, Keep, ObjectiveKind, Schedule as ScheduleKey};
+use crate::config::{Config, Control, ObjectiveKind, Schedule as ScheduleKey};
 use crate::objective::{Batch, ControlState, Divergence, Implicit, Loss, Objective, Out, Seen, Weights, points_per_draw};
 use crate::optim::{self, Adam, Decay, Schedule};
 use crate::rng::{Purpose, Stream};
@@ -35,17 +35,6 @@ pub struct State<R> {
     pub best: Option<Best<R>>,
     /// What the generating parameters are corrected with, once training has ended.
     pub calibration: Option<Calibration>,
-}
-
-/// The parameters with the least held-out gain so far.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Best<R> {
-    /// The number of steps after which they were the averaged ones.
-    pub step: u64,
-    /// Their held-out gain (19).
-    pub gain: Mean,
-    /// The parameters.
-    pub params: Vec<R>,
 }
 
 impl<R> State<R> {
@@ -83,20 +72,20 @@ pub struct StepReport {
 
 /// A model in training.
 pub struct Trainer<R: Real> {
-    config: Settled,
-    system: System<R>,
-    state: State<R>,
+    pub(super) config: Settled,
+    pub(super) system: System<R>,
+    pub(super) state: State<R>,
     adam: Adam,
     loss: Objective<R>,
     weights: Weights,
     /// Data in whitened coordinates, row-major.
-    data: Vec<R>,
+    pub(super) data: Vec<R>,
     order: DataOrder,
     bank: Bank<R>,
     batch: Buffers<R>,
-    watch: Option<Watch<R>>,
+    pub(super) watch: Option<Watch<R>>,
     /// Spent on draws, on whole steps, and on held-out points.
-    spent: [Duration; 3],
+    pub(super) spent: [Duration; 3],
 }
 
 /// Buffers of a step, made once.
@@ -175,63 +164,6 @@ impl<R: Real> Trainer<R> {
         let bank = Bank::new(n, d, t.reuse);
         let spent = Default::default();
         Ok(Trainer { adam, config: config.clone(), system, state, loss, weights, data, order, bank, batch, watch: None, spent })
-    }
-
-    /// Watches the held-out gain (19) of the rows of `x` [m, d], in the units of the reference: without it
-    /// nothing is evaluated, and the last parameters are kept.
-    ///
-    /// # Errors
-    /// Points that do not fit the reference.
-    pub fn watching(mut self, reference: &Reference, x: ArrayView2<f64>) -> Result<Self> {
-        let u = reference.whitening.whiten(x)?;
-        let d = self.system.model.dim();
-        let training = Array2::from_shape_fn((self.data.len() / d, d), |(i, j)| self.data[i * d + j].f64());
-        self.watch = Some(Watch::new(&self.system, u.view(), training.view(), self.config.train.seed)?);
-        if self.state.optimiser.step == 0 {
-            self.evaluate()?;
-        }
-        Ok(self)
-    }
-
-    /// The held-out gain of the averaged parameters; the best so far are kept.
-    fn evaluate(&mut self) -> Result<Option<Gains>> {
-        let Some(watch) = &mut self.watch else { return Ok(None) };
-        let began = Instant::now();
-        let gains = watch.gains(self.state.averaged())?;
-        let gain = &gains.held_out;
-        let better = self.state.best.as_ref().is_none_or(|best| gain.whole.value < best.gain.value);
-        if self.config.train.keep == Keep::Best && better {
-            let params = self.state.averaged().to_vec();
-            self.state.best = Some(Best { step: self.state.optimiser.step, gain: gain.whole, params });
-        }
-        self.spent[2] += began.elapsed();
-        Ok(Some(gains))
-    }
-
-    /// Calibrates the generating parameters on the held-out points (20), where `calibration.score` asks for it
-    /// and there are such points: what the end of training does. Another step takes it back.
-    ///
-    /// # Errors
-    /// As the noising.
-    pub fn calibrate(&mut self) -> Result<Option<&Calibration>> {
-        self.state.calibration = match &self.watch {
-            Some(watch) if self.config.calibration.score => {
-                Some(Calibration::fit(&self.system, watch.points.view(), self.state.generating(), self.config.train.seed)?)
-            }
-            _ => None,
-        };
-        Ok(self.state.calibration.as_ref())
-    }
-
-    /// Whether `train.patience` steps have gone by without a better held-out gain: no step follows.
-    pub fn exhausted(&self) -> bool {
-        let patience = self.config.train.patience as u64;
-        patience > 0 && self.state.best.as_ref().is_some_and(|best| self.state.optimiser.step - best.step >= patience)
-    }
-
-    /// The time that held-out points took, in that of all steps. NaN before the first step.
-    pub fn watching_share(&self) -> f64 {
-        self.spent[2].as_secs_f64() / self.spent[1].as_secs_f64()
     }
 
     /// A model as `state` left it.

@@ -1,0 +1,176 @@
+//! A run that is watched while it trains: the held-out gain every so many steps, the best parameters kept, an
+//! end where nothing is won any more, and the calibration that follows.
+
+use super::calibration::Calibration;
+use super::held_out::{Gain, HeldOut, Mean};
+use super::{Reference, System, Trainer};
+use crate::config::Keep;
+use crate::{Real, Result};
+use ndarray::{Array2, ArrayView2};
+use std::time::Instant;
+
+/// Draws, each a pair, of held-out points, and half as many of training points: several of each point where
+/// the points are fewer, one of as many points otherwise.
+const DRAWS: usize = 1024;
+/// (19) on held-out points, and the same on training points.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gains {
+    /// On points that training does not see.
+    pub held_out: Gain,
+    /// On points that it sees: what is below the other is learned by heart.
+    pub training: Gain,
+}
+
+/// The parameters with the least held-out gain so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Best<R> {
+    /// The number of steps after which they were the averaged ones.
+    pub step: u64,
+    /// Their held-out gain (19).
+    pub gain: Mean,
+    /// The parameters.
+    pub params: Vec<R>,
+}
+
+/// What a run is watched on: held-out points, and training points, for what the network knows by heart.
+pub(super) struct Watch<R> {
+    /// Held-out points, whitened.
+    pub points: Array2<f64>,
+    held_out: HeldOut<R>,
+    training: HeldOut<R>,
+}
+
+impl<R: Real> Watch<R> {
+    /// `held_out` and `training`: rows, whitened.
+    ///
+    /// # Errors
+    /// As [`HeldOut::new`].
+    pub fn new(system: &System<R>, held_out: ArrayView2<f64>, training: ArrayView2<f64>, seed: u64) -> Result<Self> {
+        let points = held_out.to_owned();
+        let held_out = HeldOut::new(system, held_out, DRAWS, (seed, 0))?;
+        Ok(Watch { points, held_out, training: HeldOut::new(system, training, DRAWS / 2, (seed, 1))? })
+    }
+
+    /// The gain of the network with the parameters `params` on held-out points and on training points.
+    ///
+    /// # Errors
+    /// Parameters of another network.
+    pub fn gains(&mut self, params: &[R]) -> Result<Gains> {
+        let gain = |of: &mut HeldOut<R>| of.added(params).map(|added| of.gain(&added));
+        Ok(Gains { held_out: gain(&mut self.held_out)?, training: gain(&mut self.training)? })
+    }
+}
+
+impl<R: Real> Trainer<R> {
+    /// Watches the held-out gain (19) of the rows of `x` [m, d], in the units of the reference: without it
+    /// nothing is evaluated, and the last parameters are kept.
+    ///
+    /// # Errors
+    /// Points that do not fit the reference.
+    pub fn watching(mut self, reference: &Reference, x: ArrayView2<f64>) -> Result<Self> {
+        let u = reference.whitening.whiten(x)?;
+        let d = self.system.model.dim();
+        let training = Array2::from_shape_fn((self.data.len() / d, d), |(i, j)| self.data[i * d + j].f64());
+        self.watch = Some(Watch::new(&self.system, u.view(), training.view(), self.config.train.seed)?);
+        if self.state.optimiser.step == 0 {
+            self.evaluate()?;
+        }
+        Ok(self)
+    }
+
+    /// The held-out gain of the averaged parameters; the best so far are kept.
+    pub(super) fn evaluate(&mut self) -> Result<Option<Gains>> {
+        let Some(watch) = &mut self.watch else { return Ok(None) };
+        let began = Instant::now();
+        let gains = watch.gains(self.state.averaged())?;
+        let gain = &gains.held_out;
+        let better = self.state.best.as_ref().is_none_or(|best| gain.whole.value < best.gain.value);
+        if self.config.train.keep == Keep::Best && better {
+            let params = self.state.averaged().to_vec();
+            self.state.best = Some(Best { step: self.state.optimiser.step, gain: gain.whole, params });
+        }
+        self.spent[2] += began.elapsed();
+        Ok(Some(gains))
+    }
+
+    /// Calibrates the generating parameters on the held-out points (20), where `calibration.score` asks for it
+    /// and there are such points: what the end of training does. Another step takes it back.
+    ///
+    /// # Errors
+    /// As the noising.
+    pub fn calibrate(&mut self) -> Result<Option<&Calibration>> {
+        self.state.calibration = match &self.watch {
+            Some(watch) if self.config.calibration.score => {
+                Some(Calibration::fit(&self.system, watch.points.view(), self.state.generating(), self.config.train.seed)?)
+            }
+            _ => None,
+        };
+        Ok(self.state.calibration.as_ref())
+    }
+
+    /// Whether `train.patience` steps have gone by without a better held-out gain: no step follows.
+    pub fn exhausted(&self) -> bool {
+        let patience = self.config.train.patience as u64;
+        patience > 0 && self.state.best.as_ref().is_some_and(|best| self.state.optimiser.step - best.step >= patience)
+    }
+
+    /// The time that held-out points took, in that of all steps. NaN before the first step.
+    pub fn watching_share(&self) -> f64 {
+        self.spent[2].as_secs_f64() / self.spent[1].as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use crate::config::{Config, Setting};
+    use crate::train::{Prepared, prepare};
+
+    /// A small run in f64, evaluated every ten steps.
+    pub fn prepared(settings: &[(&str, &str)]) -> Prepared {
+        let mut all = vec![Setting::new("data.name", "moons"), Setting::new("data.n", 60usize), Setting::new("train.precision", "f64")];
+        all.extend(
+            [("network.width", 16usize), ("train.batch", 64), ("train.steps", 40), ("train.evaluate_every", 10)]
+                .map(|(k, v)| Setting::new(k, v)),
+        );
+        all.push(Setting::new("reference.components", 3usize));
+        all.extend(settings.iter().map(|(k, v)| match v.parse::<usize>() {
+            Ok(number) => Setting::new(k, number),
+            Err(_) => Setting::new(k, *v),
+        }));
+        prepare(&Config::resolve(&all).unwrap()).unwrap()
+    }
+
+    /// A network that learns its few points by heart: the best is neither the first nor the last, generation
+    /// takes it, patience ends the run, and without evaluation nothing is kept.
+    #[test]
+    fn the_best_parameters_are_kept() {
+        let run = |settings: &[(&str, &str)]| {
+            let fixed = [
+                ("data.n", "20"),
+                ("train.steps", "400"),
+                ("network.width", "64"),
+                ("train.schedule", "constant"),
+                ("train.evaluate_every", "20"),
+            ];
+            let mut trainer = prepared(&[&fixed[..], settings].concat()).trainer::<f64>().unwrap();
+            let mut gains = vec![(0, 0.0)];
+            while trainer.state().optimiser.step < 400 && !trainer.exhausted() {
+                let report = trainer.step().unwrap();
+                gains.extend(report.gains.map(|g| (report.step, g.held_out.whole.value)));
+            }
+            (gains, trainer.state().clone())
+        };
+        let (gains, state) = run(&[]);
+        let best = gains.iter().fold((0, 0.0), |best, g| if g.1 < best.1 { *g } else { best });
+        let kept = state.best.as_ref().unwrap();
+        assert!(gains.len() == 21 && (kept.step, kept.gain.value) == best && state.generating() == kept.params, "{gains:?}");
+        assert!(kept.step > 0 && kept.step < 400 && kept.params != state.averaged(), "{gains:?}");
+        let (patient, stopped) = run(&[("train.patience", "100")]);
+        assert!(patient[..] == gains[..patient.len()] && stopped.best == state.best, "{patient:?}");
+        assert_eq!(stopped.optimiser.step, kept.step + 100);
+        let (_, last) = run(&[("train.keep", "last")]);
+        assert!(last.best.is_none() && last.generating() == state.averaged());
+        let (none, unseen) = run(&[("train.evaluate_every", "0")]);
+        assert!(none.len() == 1 && unseen.params == state.params && unseen.generating() == last.generating());
+    }
+}
