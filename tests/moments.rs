@@ -155,7 +155,7 @@ fn an_exact_field_needs_no_maps() {
                 worst = (&a - &Array2::<f64>::eye(a.nrows())).iter().fold(worst, |m, e| m.max(e.abs()));
             }
             println!("{kind} {method:?}: entries of A - 1 up to {worst:.4}");
-            // Half the relative error of a variance, from 16,384 points of each; the solver's own comes to it.
+            // Half the relative error of a variance, from 16,384 points of each; and the solver's own.
             assert!(worst <= 0.04, "{kind} {method:?}: {worst}");
         }
     }

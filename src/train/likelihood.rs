@@ -1,6 +1,7 @@
 //! The likelihood of points under a trained model, by its probability flow
 //! ([`crate::sample::flow_log_density`]) from t_min to the horizon, where p_T is the law that generation
-//! starts from. Where the sampler maps its points (21), so does the flow. The divergence is exact, one derivative of the network a dimension on dual numbers.
+//! starts from. Where the sampler maps its points (21), so does the flow. The divergence is exact, one
+//! derivative of the network a dimension on dual numbers.
 
 use super::generator::ScoreField;
 use super::system::{model, start_std};
@@ -75,8 +76,9 @@ impl Likelihood {
     }
 
     /// ln p at the rows of `x` [n, d], in the units of the data, by `steps` steps of the classical
-    /// Runge-Kutta method, or with maps the next multiple of the sampler's. What p is the law of is the flow's end at t_min: samples have one more step behind
-    /// them, over t_min, which takes that much noise away.
+    /// Runge-Kutta method, or with maps the next multiple of the sampler's. What p is the law of is the flow's
+    /// end at t_min: samples have one more step behind them, over t_min, which takes that much noise away, and
+    /// with maps the one at time 0.
     ///
     /// # Errors
     /// Points that do not fit; no steps; points that become NaN or infinite.
@@ -187,8 +189,8 @@ mod tests {
         assert!(Likelihood::new(&flow, &reference, trainer.state()).is_err());
     }
 
-    /// With the maps (21) of a sampler, too, each of which changes volumes: of a network with other parameters
-    /// than those it has learned.
+    /// With the maps (21) of a sampler, too, each of which changes volumes: of a network whose parameters are
+    /// not those it has learned.
     #[test]
     fn a_density_with_maps_integrates_to_one() {
         let (config, reference, trainer) = trained(&[("calibration.moments", "full")], 300);
