@@ -17,6 +17,7 @@
 //!
 //! [`flow_log_density`] goes the other way: the likelihood of points, by the flow of any process and score.
 
+mod affine;
 mod generate;
 mod likelihood;
 mod moments;
@@ -24,9 +25,10 @@ mod reverse;
 #[cfg(test)]
 mod tests;
 
+pub use affine::{AffineMap, Maps, MomentKind};
 pub use generate::{Field, Generation, Method, generate};
 pub(crate) use likelihood::flow_log_density_through;
 pub use likelihood::{ByDuals, DivergenceField, ScoreFlow, flow_log_density};
 pub(crate) use moments::Sums;
-pub use moments::{AffineMap, Gaussian, Maps, MomentKind, Moments};
+pub use moments::{Gaussian, Moments};
 pub use reverse::{Reverse, ReverseIsotropic, ReverseLangevin};

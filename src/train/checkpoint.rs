@@ -17,7 +17,7 @@
 //! | `mixture.loadings` | those of a low rank, whose noise is then `.covariances` |
 //! | `whitening.mean`, `.factor`, `.inverse` | whitened coordinates: x = mean + factor u |
 //! | `pca.mean`, `.components`, `.variance`, `.total` | the latent space, where there is one |
-//! | `moments.times`, `.means`, `.covariances`, `.points` | those of the noised law, where samplers keep them |
+//! | `moments.times`, `.means`, `.covariances`, `.points` | those of the noised law, if samplers keep them |
 //! | `moments.held_out.mean`, `.covariance` | those of the points held out |
 //!
 //! Metadata: `format`, `step`, `best` (the step of the best), `seed`, `covariance`, `data` (a hash of the data). Random numbers need none:

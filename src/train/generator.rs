@@ -166,7 +166,7 @@ impl<R: Real> Generator<R> {
         Generation { method, flow: Explicit::HEUN, steps, horizon: sde.horizon, t_min: sde.t_min, seed }
     }
 
-    /// Moves `u` from its start to data by the maps, if there are any; `seen` sees it wherever they change it.
+    /// Moves `u` from its start to data by the maps, if there are any; `seen` sees it where they change it.
     fn generate(&mut self, method: Method, steps: usize, seed: u64, u: &mut [R], seen: &mut dyn FnMut(&[R])) -> Result<()> {
         let (maps, how, mut at) = (self.maps(method, Some(steps))?, self.how(method, steps, seed), 0);
         generate(self.reverse.as_ref(), &mut self.field, how, u, &mut |_, u| {

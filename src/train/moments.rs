@@ -58,7 +58,7 @@ impl DataMoments {
     }
 
     /// The kind of maps that `matching` asks for. "auto" asks for the one with which a Gaussian, with the
-    /// moments that samples then have, is likeliest on the points held out; `has` are those they have without.
+    /// moments that samples then have, makes the points held out likeliest; `has` are those without maps.
     ///
     /// # Errors
     /// Shapes that do not fit.
