@@ -3,7 +3,7 @@
 //! starts from. Where the sampler maps its points (21), so does the flow. The divergence is exact, one
 //! derivative of the network a dimension on dual numbers.
 
-use super::generator::ScoreField;
+use super::field::ScoreField;
 use super::system::{model, start_std};
 use super::{Reference, Settled, State};
 use crate::config::ObjectiveKind;

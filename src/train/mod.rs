@@ -36,6 +36,7 @@ mod calibration;
 mod checkpoint;
 mod choice;
 mod diagnosis;
+mod field;
 mod generator;
 mod held_out;
 mod horizon;

@@ -1,0 +1,111 @@
+//! What samplers and likelihoods see of a trained network: the residual of its score over the guide's.
+
+use super::Calibration;
+use crate::config::Parametrisation;
+use crate::mixture::RowMemory;
+use crate::nn::Inference;
+use crate::objective::{Guide, Regression, ScoreModel};
+use crate::par;
+use crate::sample::Field;
+use crate::sde::NoiseScale;
+use crate::{Real, Result};
+
+/// Rows of a parallel chunk; as many stay on the thread that asks.
+const ROWS: usize = 512;
+
+/// The residual field of a trained network, with memory for the points of a call.
+pub(super) struct ScoreField<R: Real> {
+    model: ScoreModel<R>,
+    pub regression: Regression,
+    inference: Inference<R>,
+    calibration: Option<Calibration>,
+    /// See [`tempering`].
+    pub temperature: f64,
+    rows: Vec<R>,
+    times: Vec<f64>,
+    /// The guide's score where it was last evaluated.
+    pub guide: Vec<R>,
+    /// Of a guide that is a mixture.
+    lanes: Option<RowMemory<R>>,
+}
+
+impl<R: Real> ScoreField<R> {
+    /// The field of a network with the parameters `params`, corrected by `calibration` (20).
+    ///
+    /// # Errors
+    /// Parameters of another network.
+    pub fn new(model: ScoreModel<R>, regression: Regression, params: &[R], calibration: Option<&Calibration>) -> Result<Self> {
+        let inference = Inference::new(&model.net, params)?;
+        let lanes = if let Guide::Reference(pi) = &model.guide { Some(pi.row_memory()) } else { None };
+        let calibration = calibration.filter(|c| !c.is_identity()).cloned();
+        Ok(ScoreField {
+            model,
+            regression,
+            inference,
+            calibration,
+            temperature: 1.0,
+            rows: Vec::new(),
+            times: Vec::new(),
+            guide: Vec::new(),
+            lanes,
+        })
+    }
+
+    /// The guide's score at the rows of `u` and time `t`, into `self.guide`.
+    pub fn evaluate_guide(&mut self, t: f64, u: &[R]) -> Result<()> {
+        self.guide.resize(u.len(), R::zero());
+        if let (Guide::Reference(pi), Some(lanes), true) = (&self.model.guide, &mut self.lanes, u.len() <= ROWS * self.model.dim()) {
+            return pi.score_in(u, &mut self.guide, lanes);
+        }
+        self.times.clear();
+        self.times.resize(u.len() / self.model.dim(), t);
+        self.model.guide(&self.times, u, &mut self.guide)
+    }
+}
+
+impl<R: Real> Field<R> for ScoreField<R> {
+    fn residual(&mut self, t: f64, u: &[R], out: &mut [R]) -> Result<()> {
+        let (model, d, inputs) = (&self.model, self.model.dim(), self.model.net.inputs());
+        let n = u.len() / d;
+        self.rows.resize(n * inputs, R::zero());
+        let fill = |(rows, u): (&mut [R], &[R])| {
+            rows.chunks_exact_mut(inputs).zip(u.chunks_exact(d)).try_for_each(|(row, u)| model.input(t, u, row))
+        };
+        par::try_each((par::chunks_mut(&mut self.rows, ROWS * inputs), par::chunks(u, ROWS * d)), |_, share| fill(share))?;
+        self.inference.run(&self.rows, out)?;
+        let form = model.parametrisation;
+        if form != Parametrisation::Plain {
+            let inverse = R::of(1.0 / model.scale.sbar(t));
+            out.iter_mut().for_each(|o| *o *= inverse);
+        }
+        let whole = self.regression == Regression::Score && form != Parametrisation::Residual;
+        if whole || self.calibration.is_some() || self.temperature != 1.0 {
+            self.evaluate_guide(t, u)?;
+        }
+        if whole {
+            // The network is the whole score: the residual is what it adds to the guide.
+            out.iter_mut().zip(&self.guide).for_each(|(o, g)| *o -= *g);
+        }
+        if let Some(calibration) = &self.calibration {
+            // (20), over sbar.
+            let [c1, c2, c3] = calibration.at(t).map(R::of);
+            out.iter_mut().zip(u).zip(&self.guide).for_each(|((o, u), g)| *o = c1 * *o + c2 * *u + c3 * *g);
+        }
+        if self.temperature != 1.0 {
+            // The whole score, g + r, times the factor.
+            let factor = R::of(tempering(self.model.scale, self.temperature, t));
+            out.iter_mut().zip(&self.guide).for_each(|(o, g)| *o = factor * (*o + *g) - *g);
+        }
+        Ok(())
+    }
+}
+
+/// What the score at time t is multiplied with so that modes of variance v come out with the variance
+/// `temperature` v (arXiv:2510.01184). Of a mode with unit variance in whitened coordinates the noised law has
+/// the variance V = alpha^2 + sbar^2, and V - alpha^2 (1 - temperature) if its own were `temperature`: the
+/// factor is the ratio of the two, 1 where all is noise. Weights of modes that lie apart stay what they are.
+fn tempering(scale: NoiseScale, temperature: f64, t: f64) -> f64 {
+    let alpha2 = scale.alpha(t).powi(2);
+    let whole = alpha2 + scale.sbar(t).powi(2);
+    whole / (whole - alpha2 * (1.0 - temperature))
+}
