@@ -82,6 +82,9 @@ tables! {
         n: usize = |c| if c.data.name.is_law() { 10_000 } else { 0 }, from_to(0.0, MAX_POINTS);
         /// Seed of the draw, of the order and of the split of the data.
         seed: u64 = |_| 0, SEED;
+        /// Share of a file's rows, of every label alike, that is held out for evaluation (0: a fifth, at most
+        /// 2,000 rows); a law's held-out points are a draw of their own.
+        held_out: f64 = |_| 0.0, from_below(0.0, 1.0);
         /// Principal components to work in (0: the data as they are).
         latent: usize = |c| match c.data.name { DataName::Digits => 24, DataName::Idx => 32, _ => 0 }, from_to(0.0, 4096.0);
         /// Weights of the law `mixture` (left out: equal).

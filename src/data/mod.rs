@@ -39,6 +39,7 @@ use crate::mixture::Mixture;
 use crate::rng::{Purpose, Stream};
 use crate::{Error, Result};
 use ndarray::{Array2, Axis};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,8 +47,10 @@ use std::sync::Arc;
 pub const LAW_POINTS: usize = 10_000;
 /// Points of the held-out draw from a law.
 pub const LAW_HELD_OUT: usize = 10_000;
-/// Largest held-out part of a file, in rows; it is a fifth of the rows otherwise.
-pub const FILE_HELD_OUT: usize = 2_000;
+/// Share of a file's rows that is held out when none is given.
+pub const FILE_HELD_OUT: f64 = 0.2;
+/// Largest held-out part of a file when no share is given, in rows.
+pub const MOST_HELD_OUT: usize = 2_000;
 
 /// Which data, as the configuration's table `data` says it.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +61,9 @@ pub struct Request {
     pub path: Option<PathBuf>,
     /// Training points. `None` or 0: [`LAW_POINTS`] of a law, all that a file has beside its held-out part.
     pub n: Option<usize>,
+    /// Share of a file's rows that is held out, in (0, 1). `None`: [`FILE_HELD_OUT`], at most
+    /// [`MOST_HELD_OUT`] rows. Of a law nothing is: its held-out points are a draw of their own.
+    pub held_out: Option<f64>,
     /// Seed of draws and splits.
     pub seed: u64,
     /// The parameters of `mixture`.
@@ -72,8 +78,8 @@ pub struct Dataset {
     /// Training points, [n, d].
     pub points: Array2<f64>,
     /// Points to compare with, [m, d], none of them in `points`. A law's are a fresh draw of
-    /// [`LAW_HELD_OUT`]; a file's are a fifth of its rows, at least 2 and at most [`FILE_HELD_OUT`], chosen
-    /// by the seed and the same for every `n`.
+    /// [`LAW_HELD_OUT`]; a file's are a share of its rows, at least 2, of every label the same where there are
+    /// labels, chosen by the seed and the same for every `n`.
     pub held_out: Array2<f64>,
     /// How a row is a picture, if it is one.
     pub images: Option<ImageShape>,
@@ -144,14 +150,18 @@ fn draw(request: &Request, law: Arc<dyn Law>, n: Option<usize>) -> Result<Datase
     })
 }
 
-/// The rows in an order that depends on the seed alone; the first of them are held out, the next `n` are for
-/// training.
+/// The rows in an order that depends on the seed alone; the first of them, or the first with each label, are
+/// held out, the next `n` are for training.
 fn split(request: &Request, table: Table, path: &str, n: Option<usize>) -> Result<Dataset> {
     let rows = table.values.nrows();
     if rows < 4 {
         return Err(Error::bad_file(path, format!("must hold at least 4 rows (2 to train on, 2 held out), got {rows}")));
     }
-    let held_out = (rows / 5).clamp(2, FILE_HELD_OUT);
+    let held_out = match request.held_out {
+        Some(share) if share > 0.0 && share < 1.0 => ((rows as f64 * share).round() as usize).clamp(2, rows - 2),
+        Some(share) => return Err(Error::invalid("data.held_out", "in (0, 1)", share)),
+        None => ((rows as f64 * FILE_HELD_OUT) as usize).clamp(2, MOST_HELD_OUT),
+    };
     let n = n.unwrap_or(rows - held_out);
     if n > rows - held_out {
         let problem = format!("must be at most {}, got {n}: {path} has {rows} rows, of which {held_out} are held out", rows - held_out);
@@ -159,15 +169,38 @@ fn split(request: &Request, table: Table, path: &str, n: Option<usize>) -> Resul
     }
     let mut order: Vec<usize> = (0..rows).collect();
     Stream::new(request.seed, Purpose::Split, 0, 0).shuffle(&mut order);
-    let (held, rest) = order.split_at(held_out);
+    let (held, rest) = match &table.labels {
+        Some(labels) => stratified(&order, labels, held_out),
+        None => (order[..held_out].to_vec(), order[held_out..].to_vec()),
+    };
     let train = &rest[..n];
     Ok(Dataset {
         name: request.name.clone(),
         points: table.values.select(Axis(0), train),
-        held_out: table.values.select(Axis(0), held),
+        held_out: table.values.select(Axis(0), &held),
         images: table.images,
         labels: table.labels.map(|labels| train.iter().map(|i| labels[*i]).collect()),
         law: None,
+    })
+}
+
+/// `count` of the rows in `order`, of each label its share, and the others, both in that order. What the shares
+/// leave over goes to the labels with the largest remainders.
+fn stratified(order: &[usize], labels: &[u32], count: usize) -> (Vec<usize>, Vec<usize>) {
+    let mut strata = BTreeMap::<u32, usize>::new();
+    labels.iter().for_each(|label| *strata.entry(*label).or_default() += 1);
+    // In whole numbers: size * count = quota * rows + remainder.
+    let share = |size: usize| (size as u128 * count as u128 / labels.len() as u128, size as u128 * count as u128 % labels.len() as u128);
+    let mut quotas: BTreeMap<u32, usize> = strata.iter().map(|(label, size)| (*label, share(*size).0 as usize)).collect();
+    let mut by_remainder: Vec<u32> = strata.keys().copied().collect();
+    by_remainder.sort_by_key(|label| std::cmp::Reverse(share(strata[label]).1));
+    let left = count - quotas.values().sum::<usize>();
+    by_remainder.iter().take(left).for_each(|label| *quotas.entry(*label).or_default() += 1);
+    order.iter().partition(|row| {
+        let quota = quotas.entry(labels[**row]).or_default();
+        let takes = *quota > 0;
+        *quota -= usize::from(takes);
+        takes
     })
 }
 

@@ -62,3 +62,25 @@ fn bad_requests_are_refused_with_the_key_they_concern() {
         assert_eq!(e.exit_code(), 2);
     }
 }
+
+/// Every label has its share among the points held out, to less than a row, and a share that is asked for is
+/// the one that is taken.
+#[test]
+fn the_split_is_stratified_by_label() {
+    let table = digits::table();
+    let labels = table.labels.unwrap();
+    for share in [None, Some(0.1), Some(0.5)] {
+        let data = load(&Request { held_out: share, ..request("digits", None, 4) }).unwrap();
+        let total = data.held_out.nrows() as f64;
+        assert_eq!(data.held_out.nrows(), share.map_or(359, |s| (1797.0 * s).round() as usize));
+        for label in 0..10 {
+            let all = labels.iter().filter(|l| **l == label).count() as f64;
+            let training = data.labels.as_ref().unwrap().iter().filter(|l| **l == label).count() as f64;
+            assert!((all - training - all * total / 1797.0).abs() < 1.0, "{share:?}, label {label}: {training} of {all}");
+        }
+    }
+    for share in [0.0, 1.0, -0.5, f64::NAN] {
+        let e = load(&Request { held_out: Some(share), ..request("digits", None, 0) }).unwrap_err().to_string();
+        assert!(e.contains("data.held_out: must be in (0, 1)"), "{e}");
+    }
+}

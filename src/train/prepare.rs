@@ -141,7 +141,10 @@ fn from_file(path: &Path, _: &Config, _: &Dataset) -> Result<(Encoder, Array2<f6
 pub fn read_data(config: &Config) -> Result<Dataset> {
     let d = &config.data;
     let mixture = if d.name == DataName::Mixture { Some(mixture(config)?) } else { None };
-    data::load(&Request { name: d.name.name().to_owned(), path: d.path.as_ref().map(Into::into), n: Some(d.n), seed: d.seed, mixture })
+    let (name, path) = (d.name.name().to_owned(), d.path.as_ref().map(Into::into));
+    // A law's held-out points are a draw of their own.
+    let held_out = (d.held_out > 0.0 && !d.name.is_law()).then_some(d.held_out);
+    data::load(&Request { name, path, n: Some(d.n), held_out, seed: d.seed, mixture })
 }
 
 /// The law `mixture`: spherical components from `data.weights`, `data.means`, `data.std`.
