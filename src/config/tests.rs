@@ -80,6 +80,7 @@ fn numbers_out_of_range_are_refused_by_every_key() {
     assert_eq!(refusal(&[("train.steps", "many".into())]), "train.steps: must be an integer, got \"many\"");
     assert_eq!(refusal(&[("train.steps", 2.5.into())]), "train.steps: must be an integer, got 2.5");
     assert_eq!(refusal(&[("train.ema", 1.into())]), "train.ema: must be < 1, got 1");
+    assert_eq!(refusal(&[("network.dropout", 1.into())]), "network.dropout: must be < 1, got 1");
     assert_eq!(refusal(&[("train.lr", f64::NAN.into())]), "train.lr: must be a finite number, got nan");
     for k in KEYS {
         let accepts = (k.accepts)();

@@ -68,37 +68,29 @@ impl<R: Real> Kernel for Apply<'_, R> {
         let (rows, mut row) = (x.len() / columns, 0);
         while row < rows {
             // The rows of one mask.
-            let (mask, next) = ((first + row) / share, (row + share - (first + row) % share).min(rows));
+            let (mask, next) = ((first + row) / share, row.saturating_add(share - (first + row) % share).min(rows));
             for (group, from) in (0..columns).step_by(GROUP).enumerate() {
-                let factors = factors(field.words(mask as u32, group as u64), rate, scale);
+                let words = field.words(mask as u32, group as u64);
                 let width = GROUP.min(columns - from);
                 for row in row..next {
                     let at = row * columns + from;
-                    let terms = y[at..][..width].iter_mut().zip(x[at..][..width].iter().zip(&factors));
-                    if add {
-                        terms.for_each(|(y, (x, m))| *y += *x * *m);
-                    } else {
-                        terms.for_each(|(y, (x, m))| *y = *x * *m);
+                    let lanes = y[at..][..width].chunks_mut(W).zip(x[at..][..width].chunks(W));
+                    for (part, (y, x)) in lanes.enumerate() {
+                        // 16 columns by the lower halves of the first words, 16 by the upper ones, then by
+                        // those of the second.
+                        let (words, shift) = (&words[part / 2], 16 * (part as u32 % 2));
+                        // Zipped: over arrays of W it is compiled to gathers, at a third of the speed.
+                        for ((y, x), word) in y.iter_mut().zip(x).zip(words) {
+                            let number = (word >> shift) & (STEPS - 1);
+                            let kept = if number < rate.0 { R::zero() } else { *x * scale };
+                            *y = if add { *y + kept } else { kept };
+                        }
                     }
                 }
             }
             row = next;
         }
     }
-}
-
-/// m/(1 - p) of a group: 16 columns by the lower halves of the first words, 16 by the upper ones, then by
-/// those of the second.
-#[inline(always)]
-fn factors<R: Real>(words: [[u32; W]; 4], rate: Rate, scale: R) -> [R; GROUP] {
-    let mut factors = [R::zero(); GROUP];
-    for (part, factors) in factors.as_chunks_mut::<W>().0.iter_mut().enumerate() {
-        for i in 0..W {
-            let number = words[part / 2][i] >> (16 * (part % 2)) & (STEPS - 1);
-            factors[i] = if number < rate.0 { R::zero() } else { scale };
-        }
-    }
-    factors
 }
 
 #[cfg(test)]

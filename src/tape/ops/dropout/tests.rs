@@ -101,6 +101,7 @@ fn a_mask_is_that_of_its_name() {
     let row = |y: &[f64], i: usize| y[i * d..][..d].to_vec();
     let paired = mask(&[rows, d], 0.5, Noise { share: 2, ..NOISE });
     let three = mask(&[rows, d], 0.5, Noise { share: 3, ..NOISE });
+    assert_eq!(mask(&[rows, d], 0.5, Noise { share: usize::MAX, ..NOISE }), row(&whole, 0).repeat(rows));
     for i in 0..rows {
         assert!(row(&paired, i) == row(&whole, i / 2) && row(&three, i) == row(&whole, i / 3), "row {i}");
         assert!((0..i).all(|j| row(&whole, i) != row(&whole, j)), "row {i}");
