@@ -67,6 +67,12 @@ fn given<T>(c: &Config, default: impl Fn(&Config) -> T) -> T {
     default(c)
 }
 
+/// Whether the data have so many directions that a network learns its points by heart: those that are worked
+/// with in a latent space. In the plane dropout and weight decay only cost (CHANGELOG, "Held-out gain").
+fn many_directions(c: &Config) -> bool {
+    c.data.latent > 0
+}
+
 /// Largest data set, in points.
 const MAX_POINTS: f64 = 1e8;
 
@@ -172,7 +178,7 @@ tables! {
         /// Hidden layers, or blocks of two of a "residual" network.
         depth: usize = |_| 3, from_to(1.0, 64.0);
         /// Share of the hidden units that a training step drops at random (0: none).
-        dropout: f64 = |_| 0.0, from_below(0.0, 1.0);
+        dropout: f64 = |c| if many_directions(c) { 0.1 } else { 0.0 }, from_below(0.0, 1.0);
         /// How the output becomes a score.
         parametrisation: Parametrisation = |c| if c.sde.kind == SdeKind::Ve { Parametrisation::Scaled } else { Parametrisation::Residual }, ANY;
     }
@@ -197,7 +203,7 @@ tables! {
         /// Decay of the averaged weights, which are those that generate (0: no averaging).
         ema: f64 = |_| 0.99, from_below(0.0, 1.0);
         /// Weight decay of AdamW.
-        weight_decay: f64 = |_| 0.0, from_to(0.0, 100.0);
+        weight_decay: f64 = |c| if many_directions(c) { 0.9 } else { 0.0 }, from_to(0.0, 100.0);
         /// Largest norm of the gradient; longer ones are shortened to it (0: no clipping).
         clip: f64 = |_| 1.0, from_to(0.0, 1e12);
         /// Which parameters generate: the best of the averaged ones on held-out points, or the last of them.
@@ -220,6 +226,6 @@ tables! {
         /// Correct the network by regression on itself, the point and the guide, eq. (20).
         score: bool = |c| c.train.evaluate_every > 0, ANY;
         /// Moments of the noised law that samplers keep at every step, eq. (21).
-        moments: MomentMatching = |_| MomentMatching::None, ANY;
+        moments: MomentMatching = |_| MomentMatching::Auto, ANY;
     }
 }
