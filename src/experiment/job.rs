@@ -68,6 +68,8 @@ impl Job {
             Setting::new("network.depth", DEPTH),
             Setting::new("train.steps", self.case.steps),
             Setting::new("train.seed", self.seed),
+            // The methods as published: nothing is corrected after training.
+            Setting::new("calibration.moments", "none"),
         ];
         settings.extend(self.method.settings());
         if self.method.tuned_as == Some("ndsm") || !self.method.network {
