@@ -58,6 +58,11 @@ fn run(task: &Task, control: Control, steps: usize, seed: u64) -> Result<[f64; 3
         Setting::new("train.steps", steps),
         Setting::new("train.seed", seed),
         Setting::new("data.seed", seed),
+        // What the control does, and nothing else: the last parameters as they are.
+        Setting::new("train.evaluate_every", 0usize),
+        Setting::new("train.weight_decay", 0.0),
+        Setting::new("network.dropout", 0.0),
+        Setting::new("calibration.moments", "none"),
     ]);
     let prepared = prepare(&Config::resolve(&settings)?)?;
     let mut trainer = prepared.trainer::<f32>()?;
