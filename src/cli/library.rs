@@ -8,11 +8,14 @@ use super::plot::{self, Canvas};
 use super::summary::Metric;
 use crate::config::{Config, ObjectiveKind, Precision, SdeKind};
 use crate::data::{self, Dataset, Encoder, MAX_NUMBERS};
-use crate::metrics::{self, ModeSpace, nearest};
+use crate::metrics::{self, Measure, ModeSpace, nearest};
+use crate::mixture::{Draw, Mixture};
 use crate::rng::Purpose;
 use crate::sample::Method;
 use crate::sde::{Clock, ComponentStep, Linear, LinearLaw, Paths, SubVariancePreserving, VarianceExploding};
-use crate::train::{Checkpoint, DataMoments, Generator, Likelihood, Prepared, Reference, Settled, State, Trainer, prepare, read_data};
+use crate::train::{
+    Checkpoint, DataMoments, Generator, Likelihood, Prepared, Reference, Settled, State, Trainer, prepare, read_data, smoothed_points,
+};
 use crate::{Error, Real, Result};
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
 use std::cell::OnceCell;
@@ -25,19 +28,29 @@ const COLUMNS: usize = 8;
 /// Points of each set whose likelihood is computed, and the steps it takes.
 const LIKELIHOOD_POINTS: usize = 1000;
 const LIKELIHOOD_STEPS: usize = 24;
+/// Training points that are smoothed, and held-out points that judge the width.
+const SMOOTHED: [usize; 2] = [10_000, 1000];
 /// Paths shown, and the steps they are shown at.
 const PATHS: usize = 60;
 const FRAMES: usize = 60;
 /// Arrows a side.
 const ARROWS: usize = 26;
 
-/// The metrics of samples, each beside that of the reference alone.
-fn beside(samples: Vec<metrics::Measure>, reference: Vec<metrics::Measure>) -> Vec<Metric> {
-    let metric = |(m, alone): (metrics::Measure, metrics::Measure)| {
-        let (name, meaning) = (m.name.to_owned(), m.meaning.to_owned());
-        Metric { name, value: m.value, reference: alone.value, floor: m.floor, decoded: None, interval: m.interval, meaning }
+/// The metrics of samples, each beside those of the reference alone and of the training points with noise, as
+/// many as there are.
+fn beside(all: Vec<Vec<Measure>>) -> Vec<Metric> {
+    let value = |set: usize, i: usize| all.get(set).and_then(|measures| measures[i].value);
+    let metric = |(i, m): (usize, &Measure)| Metric {
+        name: m.name.to_owned(),
+        value: m.value,
+        reference: value(1, i),
+        smoothed: value(2, i),
+        floor: m.floor,
+        decoded: None,
+        interval: m.interval,
+        meaning: m.meaning.to_owned(),
     };
-    samples.into_iter().zip(reference).map(metric).collect()
+    all.first().into_iter().flatten().enumerate().map(metric).collect()
 }
 
 /// Makes models of the precision that the configuration asks for.
@@ -128,6 +141,18 @@ impl<R: Real> Run<R> {
     fn generator(&self) -> Result<Generator<R>> {
         let generator = Generator::new(&self.config, &self.reference, self.current()?)?;
         Ok(generator.keeping(self.moments.clone()).through(self.encoder.clone()))
+    }
+
+    /// `n` of the training points with Gaussian noise of the width with which held-out points are likeliest.
+    fn smoothed(&self, n: usize, seed: u64) -> Result<Array2<f64>> {
+        let (data, whitening) = (self.data()?, &self.reference.whitening);
+        let whitened = |x: ArrayView2<f64>, most, which| -> Result<Array2<f64>> {
+            whitening.whiten(self.encoder.encode(metrics::subset(x, most, seed, which).view())?.view())
+        };
+        let [most, judges] = SMOOTHED;
+        let law = smoothed_points(whitened(data.points.view(), most, 3)?.view(), whitened(data.held_out.view(), judges, 4)?.view())?;
+        let u = law.sample(n, seed, Purpose::Start, Draw::Systematic)?.0;
+        self.encoder.decode(whitening.unwhiten(u.view())?)
     }
 
     fn images(&self, samples: ArrayView2<f64>, data: &Dataset, shape: data::ImageShape) -> Result<Canvas> {
@@ -225,27 +250,32 @@ impl<R: Real> Model for Run<R> {
     }
 
     fn evaluate(&self, samples: ArrayView2<f64>, seed: u64, resamples: usize) -> Result<Vec<Metric>> {
-        let (modes, data) = (self.reference.in_data_units()?, self.data()?);
-        let reference = self.generator()?.sample_reference(samples.nrows(), seed)?;
-        let latent = |x: ArrayView2<f64>| self.encoder.encode(x);
-        let (inside, inside_reference) = (latent(samples)?, latent(reference.view())?);
-        let of = |x| ModeSpace { mixture: &modes, samples: x };
-        let mut all = beside(
-            metrics::evaluate(samples, data, Some(of(inside.view())), seed, resamples)?.measures,
-            metrics::evaluate(reference.view(), data, Some(of(inside_reference.view())), seed, 0)?.measures,
-        );
+        let (modes, data, n) = (self.reference.in_data_units()?, self.data()?, samples.nrows());
+        let reference = self.generator()?.sample_reference(n, seed)?;
+        // Where intervals are asked for time matters less.
+        let smoothed = if resamples > 0 { Some(self.smoothed(n, seed)?) } else { None };
+        let sets = [Some(samples), Some(reference.view()), smoothed.as_ref().map(|x| x.view())];
+        let inside: Vec<Array2<f64>> = sets.iter().flatten().map(|x| self.encoder.encode(*x)).collect::<Result<_>>()?;
+        let measures = |x: &ArrayView2<f64>, inside: &Array2<f64>, data: &Dataset, modes: Option<&Mixture>, resamples: usize| {
+            let modes = modes.map(|mixture| ModeSpace { mixture, samples: inside.view() });
+            Ok(metrics::evaluate(x.view(), data, modes, seed, resamples)?.measures)
+        };
+        let table = |sets: &[ArrayView2<f64>], data: &Dataset, modes: Option<&Mixture>| -> Result<Vec<Metric>> {
+            let each = sets.iter().zip(&inside).enumerate();
+            let all: Vec<Vec<Measure>> =
+                each.map(|(i, (x, inside))| measures(x, inside, data, modes, if i == 0 { resamples } else { 0 })).collect::<Result<_>>()?;
+            Ok(beside(all))
+        };
+        let mut all = table(&sets.into_iter().flatten().collect::<Vec<_>>(), data, Some(&modes))?;
         if self.encoder != Encoder::Identity {
-            let [points, held_out] = [&data.points, &data.held_out].map(|x| latent(x.view()));
+            let [points, held_out] = [&data.points, &data.held_out].map(|x| self.encoder.encode(x.view()));
             let (points, held_out) = (points?, held_out?);
             let decoded = metrics::evaluate(self.encoder.decode(points.clone())?.view(), data, None, seed, 0)?.measures;
             // Its modes are those of no data.
             all.iter_mut().zip(decoded).skip(1).for_each(|(metric, m)| metric.decoded = m.value);
             let data = Dataset { points, held_out, images: None, labels: None, law: None, name: data.name.clone() };
-            let within = beside(
-                metrics::evaluate(inside.view(), &data, None, seed, resamples)?.measures,
-                metrics::evaluate(inside_reference.view(), &data, None, seed, 0)?.measures,
-            );
-            all.extend(within.into_iter().filter(|m| m.value.is_some()).map(|m| Metric {
+            let views: Vec<ArrayView2<f64>> = inside.iter().map(|x| x.view()).collect();
+            all.extend(table(&views, &data, None)?.into_iter().filter(|m| m.value.is_some()).map(|m| Metric {
                 name: format!("latent_{}", m.name),
                 meaning: format!("in the latent space: {}", m.meaning),
                 ..m
@@ -271,6 +301,7 @@ impl<R: Real> Model for Run<R> {
             value: Some(value),
             reference: alone.mean().map(|p| -p),
             floor: Some(training),
+            smoothed: None,
             decoded: None,
             interval: Some([value - 1.96 * error, value + 1.96 * error]),
             meaning: "mean negative log-likelihood of held-out points under the model's flow; floor: of training points".to_owned(),

@@ -14,6 +14,8 @@ pub struct Metric {
     pub value: Option<f64>,
     /// That of as many samples of the reference alone, without the network.
     pub reference: Option<f64>,
+    /// That of as many training points with Gaussian noise of the likeliest width, where it was asked for.
+    pub smoothed: Option<f64>,
     /// What the training data themselves score against held-out data: differences below it mean nothing.
     /// `None` where there is none.
     pub floor: Option<f64>,
@@ -70,6 +72,7 @@ impl Summary {
                 name: text(m, "name")?,
                 value: m.get("value")?.as_f64(),
                 reference: m.get("reference").and_then(Value::as_f64),
+                smoothed: None,
                 floor: m.get("floor")?.as_f64(),
                 decoded: m.get("decoded_floor").and_then(Value::as_f64),
                 interval: None,
@@ -86,13 +89,16 @@ impl Summary {
 
 /// The metrics as one JSON object, with more entries behind them: what `eval --json` prints. Each metric
 /// stands under its name and, where it has them, its value for the reference alone under `<name>_reference`,
-/// its floors under `<name>_floor` and `<name>_decoded_floor`, its interval under `<name>_low` and
+/// for training points with noise under `<name>_smoothed`, its floors under `<name>_floor` and `<name>_decoded_floor`, its interval under `<name>_low` and
 /// `<name>_high`; null for what is not defined or infinite.
 pub fn json_object(metrics: &[Metric], more: &[(&str, Value)]) -> Value {
     let mut all: Map<String, Value> = metrics.iter().map(|m| (m.name.clone(), m.value.into())).collect();
-    for (suffix, of) in
-        [("reference", (|m| m.reference) as fn(&Metric) -> Option<f64>), ("floor", |m| m.floor), ("decoded_floor", |m| m.decoded)]
-    {
+    for (suffix, of) in [
+        ("reference", (|m| m.reference) as fn(&Metric) -> Option<f64>),
+        ("smoothed", |m| m.smoothed),
+        ("floor", |m| m.floor),
+        ("decoded_floor", |m| m.decoded),
+    ] {
         all.extend(metrics.iter().filter_map(|m| Some((format!("{}_{suffix}", m.name), of(m)?.into()))));
     }
     for (m, [low, high]) in metrics.iter().filter_map(|m| Some((m, m.interval?))) {

@@ -153,8 +153,13 @@ pub fn write_samples(path: &Path, samples: &Array2<f64>) -> Result<()> {
 /// is left out.
 pub fn metrics_text(metrics: &[Metric]) -> String {
     type Column = (&'static str, fn(&Metric) -> Option<f64>);
-    const COLUMNS: [Column; 4] =
-        [("samples", |m| m.value), ("reference", |m| m.reference), ("floor", |m| m.floor), ("decoded", |m| m.decoded)];
+    const COLUMNS: [Column; 5] = [
+        ("samples", |m| m.value),
+        ("reference", |m| m.reference),
+        ("smoothed", |m| m.smoothed),
+        ("floor", |m| m.floor),
+        ("decoded", |m| m.decoded),
+    ];
     let shown: Vec<Column> = COLUMNS.into_iter().filter(|(_, of)| metrics.iter().any(|m| of(m).is_some())).collect();
     let between =
         |m: &Metric| m.interval.map_or(String::new(), |[low, high]| format!("  {} .. {}", report::number(low), report::number(high)));

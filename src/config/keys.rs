@@ -203,7 +203,7 @@ tables! {
         /// Decay of the averaged weights, which are those that generate (0: no averaging).
         ema: f64 = |_| 0.99, from_below(0.0, 1.0);
         /// Weight decay of AdamW.
-        weight_decay: f64 = |c| if many_directions(c) { 0.9 } else { 0.0 }, from_to(0.0, 100.0);
+        weight_decay: f64 = |c| if many_directions(c) { 0.5 } else { 0.0 }, from_to(0.0, 100.0);
         /// Largest norm of the gradient; longer ones are shortened to it (0: no clipping).
         clip: f64 = |_| 1.0, from_to(0.0, 1e12);
         /// Which parameters generate: the best of the averaged ones on held-out points, or the last of them.

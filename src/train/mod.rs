@@ -45,6 +45,7 @@ mod moments;
 mod order;
 mod prepare;
 mod reference;
+mod rival;
 mod system;
 #[cfg(feature = "files")]
 mod tensors;
@@ -67,6 +68,7 @@ pub use likelihood::Likelihood;
 pub use moments::DataMoments;
 pub use prepare::{Prepared, prepare, read_data};
 pub use reference::Reference;
+pub use rival::smoothed_points;
 pub use system::{System, network};
 pub use trainer::{State, StepReport, Trainer};
 pub use watch::{Best, Gains};
