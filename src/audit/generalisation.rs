@@ -20,7 +20,8 @@ memorising   mixture of four Gaussians in 50 dimensions, N points: the share M*/
              in the mean over t uniform in (0, 1), x_t = (1 - t^2)^(1/2) x + t z, where it is to be about 4/5
 calibration  (20): error of the score to that of the noised law at 4,000 fresh draws, with over without, for a network that overfits 150 points, and the
              largest increase in eight groups of times in its standard errors (3.3: one such group in 2,000); with 20,000 points the
-             coefficients (1, 0, 0); a network of random numbers becomes none: c_1 near 0, the gain not above 0 by 3.3 standard errors
+             coefficients (1, 0, 0), as the part of the network that they change; a network of random numbers becomes none where the reference is the
+             law, c_1 near 0 and the gain within 3.3 standard errors of 0, and the exact score where that is linear in the point
 moments      (21): maps of an exact sampler against the identity, as displacements of the unit points; samples of a Gaussian law by networks of random
              numbers against its mean and covariance, in its standard deviations. 16,384 points have errors near .01, bounds are four and more
 keep         held-out gains of a run that overfits: the kept parameters have the least of all, are neither the first nor the last, and have it again
@@ -29,9 +30,8 @@ dropout      held-out gains, scores and samples of one network with network.drop
 /// Checks them all.
 pub fn table(effort: Effort) -> Table {
     let mut rows = vec![];
-    let sets = if effort == Effort::Quick { 3 } else { 12 };
     for (name, part) in [
-        ("memorising", memorising::rows(sets)),
+        ("memorising", memorising::rows(effort)),
         ("calibration", calibration::rows(effort)),
         ("moments", moments::rows()),
         ("keep", keeping::rows()),
@@ -122,6 +122,6 @@ mod tests {
     fn generalisation_is_what_it_should_be() {
         let table = table(Effort::Quick);
         let failed: Vec<&Row> = table.rows.iter().filter(|row| !row.pass).collect();
-        assert!(failed.is_empty() && table.rows.len() == 14, "{} rows, of which {failed:#?}", table.rows.len());
+        assert!(failed.is_empty() && table.rows.len() == 15, "{} rows, of which {failed:#?}", table.rows.len());
     }
 }
