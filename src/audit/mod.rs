@@ -8,6 +8,7 @@
 //! ```
 
 mod control;
+mod generalisation;
 pub mod gradient;
 mod integrators;
 mod scores;
@@ -31,6 +32,8 @@ pub enum Subject {
     Scores,
     /// Control variates: means, minimisers, variances.
     Control,
+    /// When memorising pays, and what is done against it.
+    Generalisation,
 }
 
 /// How much work an audit may be.
@@ -44,7 +47,7 @@ pub enum Effort {
 
 impl Subject {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Tape, Self::Integrators, Self::Transitions, Self::Scores, Self::Control];
+    pub const ALL: &[Self] = &[Self::Tape, Self::Integrators, Self::Transitions, Self::Scores, Self::Control, Self::Generalisation];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -54,6 +57,7 @@ impl Subject {
             Self::Transitions => "transitions",
             Self::Scores => "scores",
             Self::Control => "control",
+            Self::Generalisation => "generalisation",
         }
     }
 
@@ -163,6 +167,7 @@ pub fn audit(subjects: &[Subject], effort: Effort) -> Report {
         Subject::Transitions => transitions::table(),
         Subject::Scores => scores::table(effort),
         Subject::Control => control::table(effort),
+        Subject::Generalisation => generalisation::table(effort),
     });
     Report { tables: tables.collect(), seconds: started.elapsed().as_secs_f64() }
 }
@@ -307,6 +312,6 @@ mod tests {
     fn names_are_parsed() {
         assert_eq!((Subject::parse("tape").unwrap(), Subject::parse("all").unwrap()), (vec![Subject::Tape], Subject::ALL.to_vec()));
         let e = Subject::parse("tap").unwrap_err();
-        assert!(e.exit_code() == 2 && e.to_string().contains("\"scores\", \"control\", \"all\", got \"tap\""), "{e}");
+        assert!(e.exit_code() == 2 && e.to_string().contains("\"control\", \"generalisation\", \"all\", got \"tap\""), "{e}");
     }
 }

@@ -219,9 +219,10 @@ integrators: the strong and weak orders of every method for stochastic different
 transitions: one-step laws, exact laws, Fokker-Planck and Chapman-Kolmogorov against each other.
 scores: the chain's score against the equation's, trained networks against both, and what the samplers make of it.
 control: every control variate's mean, gradient and minimiser.
+generalisation: when memorising pays, the corrections of a trained network on held-out points, what a run keeps, dropout.
 Takes a few minutes. Exit code: 0 if every row keeps its bound, 1 if one does not.")]
 pub struct AuditArgs {
-    /// What to check: tape, integrators, transitions, scores, control, or all
+    /// What to check: tape, integrators, transitions, scores, control, generalisation, or all
     #[arg(default_value = "all")]
     pub what: String,
     /// Fewer paths and step sizes: seconds
