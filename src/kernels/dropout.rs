@@ -3,8 +3,9 @@
 //!
 //! A mask is a function of its row's number and the column. One Philox block gives eight numbers of 16 bits,
 //! of which those below 65536 p are dropped; sixteen blocks, a group of 128 columns, are computed at once,
-//! and rows that share a mask share the work. Measured (one core of an AVX-512 machine, f32, rows of 256,
-//! every second row with a mask of its own): SPEED.
+//! and rows that share a mask share the work. Philox is what it costs. Measured (one core of a busy AVX-512
+//! machine, f32, 256 rows of 256): 0.7 ns an element where each row has its own mask and 0.4 ns for pairs, by
+//! AVX2 0.5 and 0.3. The last group of a row is computed whole, however narrow it is.
 
 use crate::Real;
 use crate::rng::Field;
