@@ -105,7 +105,10 @@ fn steps_with_dropout_allocate_nothing() {
 fn the_score_of_a_point_allocates_nothing() {
     for (kind, sde, form) in [("mlp", "langevin", "residual"), ("residual", "langevin", "scaled"), ("mlp", "ve", "plain")] {
         let mut settings = vec![Setting::new("data.name", "moons"), Setting::new("data.n", 300usize)];
-        settings.extend([("network.kind", kind), ("sde.kind", sde), ("network.parametrisation", form)].map(|(k, v)| Setting::new(k, v)));
+        settings.extend(
+            [("network.kind", kind), ("sde.kind", sde), ("network.parametrisation", form), ("train.keep", "last")]
+                .map(|(k, v)| Setting::new(k, v)),
+        );
         let prepared = prepare(&Config::resolve(&settings).unwrap()).unwrap();
         let mut trainer = prepared.trainer::<f32>().unwrap();
         // Before its first step the network is zero, and so is a score without a guide.

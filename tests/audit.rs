@@ -25,7 +25,7 @@ fn json_is_one_object() {
     assert!(json["audit"] == "all" && json["pass"] == true && json["seconds"].is_number(), "{json}");
     let of = |subject: &str| json["tables"][subject].as_array().unwrap();
     let (tape, integrators) = (of("tape"), of("integrators"));
-    let all = ["tape", "integrators", "transitions", "scores", "control"].iter().map(|s| of(s).len()).sum::<usize>();
+    let all = ["tape", "integrators", "transitions", "scores", "control", "generalisation"].iter().map(|s| of(s).len()).sum::<usize>();
     assert_eq!(json["rows"], all);
     for row in tape {
         let (error, bound) = (row["error"].as_f64().unwrap(), row["bound"].as_f64().unwrap());
@@ -60,6 +60,6 @@ fn other_names_are_refused() {
     let output = ndsm(&["audit", "tapes"]);
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(2) && output.stdout.is_empty(), "{text}");
-    let names = "\"tape\", \"integrators\", \"transitions\", \"scores\", \"control\", \"all\"";
+    let names = "\"tape\", \"integrators\", \"transitions\", \"scores\", \"control\", \"generalisation\", \"all\"";
     assert!(text.contains("must be one of") && text.contains(names) && text.lines().count() == 1, "{text}");
 }

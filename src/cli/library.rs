@@ -256,21 +256,24 @@ impl<R: Real> Model for Run<R> {
         let smoothed = if resamples > 0 { Some(self.smoothed(n, seed)?) } else { None };
         let sets = [Some(samples), Some(reference.view()), smoothed.as_ref().map(|x| x.view())];
         let inside: Vec<Array2<f64>> = sets.iter().flatten().map(|x| self.encoder.encode(*x)).collect::<Result<_>>()?;
-        let measures = |x: &ArrayView2<f64>, inside: &Array2<f64>, data: &Dataset, modes: Option<&Mixture>, resamples: usize| {
-            let modes = modes.map(|mixture| ModeSpace { mixture, samples: inside.view() });
-            Ok(metrics::evaluate(x.view(), data, modes, seed, resamples)?.measures)
-        };
         let table = |sets: &[ArrayView2<f64>], data: &Dataset, modes: Option<&Mixture>| -> Result<Vec<Metric>> {
-            let each = sets.iter().zip(&inside).enumerate();
-            let all: Vec<Vec<Measure>> =
-                each.map(|(i, (x, inside))| measures(x, inside, data, modes, if i == 0 { resamples } else { 0 })).collect::<Result<_>>()?;
+            let measures = |(i, (x, inside)): (usize, (&ArrayView2<f64>, &Array2<f64>))| {
+                let modes = modes.map(|mixture| ModeSpace { mixture, samples: inside.view() });
+                let all = if i == 0 {
+                    metrics::evaluate(x.view(), data, modes, seed, resamples)
+                } else {
+                    metrics::evaluate_beside(x.view(), data, modes, seed)
+                };
+                Ok(all?.measures)
+            };
+            let all: Vec<Vec<Measure>> = sets.iter().zip(&inside).enumerate().map(measures).collect::<Result<_>>()?;
             Ok(beside(all))
         };
         let mut all = table(&sets.into_iter().flatten().collect::<Vec<_>>(), data, Some(&modes))?;
         if self.encoder != Encoder::Identity {
             let [points, held_out] = [&data.points, &data.held_out].map(|x| self.encoder.encode(x.view()));
             let (points, held_out) = (points?, held_out?);
-            let decoded = metrics::evaluate(self.encoder.decode(points.clone())?.view(), data, None, seed, 0)?.measures;
+            let decoded = metrics::evaluate_beside(self.encoder.decode(points.clone())?.view(), data, None, seed)?.measures;
             // Its modes are those of no data.
             all.iter_mut().zip(decoded).skip(1).for_each(|(metric, m)| metric.decoded = m.value);
             let data = Dataset { points, held_out, images: None, labels: None, law: None, name: data.name.clone() };

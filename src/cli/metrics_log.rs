@@ -112,27 +112,37 @@ pub fn losses(path: &Path) -> Result<(Vec<f64>, Vec<f64>)> {
 /// A curve of gains: (step, gain, standard error).
 pub type GainCurve = Vec<[f64; 3]>;
 
-/// The gains of a log on held-out points, on training points, and on held-out points by group of times (the
-/// group's mean time before its curve).
+/// The gains of a log.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GainCurves {
+    /// On held-out points.
+    pub held_out: GainCurve,
+    /// On training points.
+    pub training: GainCurve,
+    /// On held-out points, by group of times: the group's mean time, and its curve.
+    pub times: Vec<(f64, GainCurve)>,
+}
+
+/// The gains of a log.
 /// # Errors
 /// `File` where reading fails.
-pub fn gains(path: &Path) -> Result<(GainCurve, GainCurve, Vec<(f64, GainCurve)>)> {
+pub fn gains(path: &Path) -> Result<GainCurves> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "cannot be read", &e))?;
     let number = |v: &Value, name: &str| v.get(name).and_then(Value::as_f64);
-    let (mut held_out, mut training, mut groups) = (Vec::new(), Vec::new(), Vec::<(f64, GainCurve)>::new());
+    let GainCurves { mut held_out, mut training, mut times } = GainCurves::default();
     for line in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
         let Some(step) = number(&line, "step") else { continue };
         let point = |v: &Value| Some([step, number(v, "gain")?, number(v, "error")?]);
         held_out.extend(line.get(HELD_OUT).and_then(point));
         training.extend(line.get(TRAINING).and_then(point));
         for (i, group) in line.get(HELD_OUT).and_then(|v| v.get("times")?.as_array()).into_iter().flatten().enumerate() {
-            if groups.len() == i {
-                groups.push((number(group, "time").unwrap_or(f64::NAN), Vec::new()));
+            if times.len() == i {
+                times.push((number(group, "time").unwrap_or(f64::NAN), Vec::new()));
             }
-            groups[i].1.extend(point(group));
+            times[i].1.extend(point(group));
         }
     }
-    Ok((held_out, training, groups))
+    Ok(GainCurves { held_out, training, times })
 }
 
 /// The mean of each group of draws over the second half of the diagnoses of a log; none where there is no
@@ -157,6 +167,7 @@ pub fn groups(path: &Path) -> Result<Vec<Group>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Mean;
 
     #[test]
     fn a_resumed_log_is_the_log_of_an_unbroken_run() {
@@ -199,5 +210,24 @@ mod tests {
         // What is not known stays so.
         assert!(seen.len() == 2 && seen[0].plain[1].is_nan());
         assert_eq!((seen[0].time, seen[0].loss, seen[0].gradient, seen[0].plain[0], seen[1].time), (1.5, 3.0, 3.0, 1.5, 4.0));
+    }
+
+    #[test]
+    fn gains_come_back_as_they_were_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        let mut log = MetricsLog::open(&path, 0).unwrap();
+        let mean = |value: f64| Mean { value, error: 0.25 };
+        let gain = |x: f64| Gain { whole: mean(x), groups: vec![(0.1, mean(2.0 * x)), (3.0, mean(0.0))] };
+        for step in 1..=4 {
+            let x = -(step as f64);
+            let gains = (step % 2 == 0).then(|| Gains { held_out: gain(x), training: gain(3.0 * x) });
+            log.append(&Step { step, loss: 0.0, more: vec![], groups: vec![], gains }).unwrap();
+        }
+        log.flush().unwrap();
+        let got = gains(&path).unwrap();
+        assert_eq!(got.held_out, [[2.0, -2.0, 0.25], [4.0, -4.0, 0.25]]);
+        assert_eq!(got.training, [[2.0, -6.0, 0.25], [4.0, -12.0, 0.25]]);
+        assert_eq!(got.times, [(0.1, vec![[2.0, -4.0, 0.25], [4.0, -8.0, 0.25]]), (3.0, vec![[2.0, 0.0, 0.25], [4.0, 0.0, 0.25]])]);
     }
 }

@@ -44,7 +44,7 @@ pub fn write(run: &RunDir) -> Result<()> {
     if !steps.is_empty() {
         std::fs::create_dir_all(run.path().join("pictures")).map_err(io)?;
         plot::loss_curve(&steps, &losses).save(&run.picture("loss"))?;
-        let (held_out, training, times) = metrics_log::gains(&run.metrics())?;
+        let metrics_log::GainCurves { held_out, training, times } = metrics_log::gains(&run.metrics())?;
         if held_out.len() > 1 {
             let curve = |name: &str, points: &[[f64; 3]]| plot::Gains { name: name.to_owned(), points: points.to_vec() };
             let both = [curve("held-out points", &held_out), curve("training points", &training)];

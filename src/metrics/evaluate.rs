@@ -111,6 +111,19 @@ pub fn evaluate<'a>(
     seed: u64,
     resamples: usize,
 ) -> Result<Metrics> {
+    run(samples, data, fitted, Resampling { seed, count: resamples, floors: true })
+}
+
+/// The values of [`evaluate`] alone, without floors and intervals: of other samples, to stand beside.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_beside<'a>(samples: ArrayView2<'a, f64>, data: &'a Dataset, fitted: Option<ModeSpace<'a>>, seed: u64) -> Result<Metrics> {
+    run(samples, data, fitted, Resampling { seed, count: 0, floors: false })
+}
+
+fn run<'a>(samples: ArrayView2<'a, f64>, data: &'a Dataset, fitted: Option<ModeSpace<'a>>, how: Resampling) -> Result<Metrics> {
+    let seed = how.seed;
     let start = Instant::now();
     if let Some(((row, column), x)) = samples.indexed_iter().find(|(_, x)| !x.is_finite()) {
         return Err(Error::invalid(format!("evaluate: sample {row}, coordinate {column}"), "finite", x));
@@ -125,7 +138,6 @@ pub fn evaluate<'a>(
     let law = data.law.as_deref();
     let own = law.and_then(|law| law.mixture()).map(|mixture| ModeSpace { mixture, samples });
     let modes = own.or(fitted);
-    let how = Resampling { seed, count: resamples };
     let mut measures = Vec::new();
     let mut add = |names: &[(&'static str, &'static str)], sets: Option<&Sets>, f: Function<'_>| -> Result<()> {
         match sets {
@@ -235,12 +247,13 @@ impl<'a> Sets<'a> {
 struct Resampling {
     seed: u64,
     count: usize,
+    floors: bool,
 }
 
 impl Resampling {
     fn measure(&self, names: &[Named], sets: &Sets, f: Function<'_>) -> Result<Vec<Measure>> {
         let values = f(sets.samples.view(), sets.held_out.view())?;
-        let floors = sets.floor.as_ref().map(|x| f(x.view(), sets.held_out.view())).transpose()?;
+        let floors = sets.floor.as_ref().filter(|_| self.floors).map(|x| f(x.view(), sets.held_out.view())).transpose()?;
         // Halves with fewer points than a neighbour's number say nothing.
         let enough = sets.samples.nrows().min(sets.held_out.nrows()) > 4 * NEIGHBOUR;
         let mut halves = Vec::new();

@@ -20,7 +20,7 @@ mod support;
 mod transport;
 
 pub use assignment::w2_exact;
-pub use evaluate::{DIRECTIONS, Measure, Metrics, ModeSpace, OUTLIER_STDS, PAIR_POINTS, evaluate};
+pub use evaluate::{DIRECTIONS, Measure, Metrics, ModeSpace, OUTLIER_STDS, PAIR_POINTS, evaluate, evaluate_beside};
 pub use frechet::{frechet, gaussian_w2};
 pub use mixture_kernel::{mmd2_mixtures, mmd2_to_mixture};
 pub use modes::{mode_weights, negative_log_likelihood, outlier_share, total_variation};

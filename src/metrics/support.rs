@@ -178,13 +178,23 @@ mod tests {
         }
     }
 
-    /// Pixels are sixteenths: in integers, the density of the digits' training points against those held out
-    /// is 1.00083449.
+    /// Pixels are sixteenths: the density of the digits' training points against those held out, in integers.
     #[test]
     fn digits_have_their_exact_density() {
         let digits = crate::data::load(&crate::data::Request { name: "digits".into(), ..crate::data::Request::default() }).unwrap();
+        let integers = |x: ArrayView2<f64>| x.map(|x| (16.0 * x).round() as i64);
+        let (samples, data) = (integers(digits.points.view()), integers(digits.held_out.view()));
+        assert!(samples.iter().zip(&digits.points).all(|(i, x)| *i as f64 == 16.0 * x));
+        let square = |a: ArrayView1<i64>, b: ArrayView1<i64>| a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<i64>();
+        let mut inside = 0;
+        for (i, x) in data.outer_iter().enumerate() {
+            let mut all: Vec<i64> = data.outer_iter().enumerate().filter(|(j, _)| *j != i).map(|(_, y)| square(x, y)).collect();
+            all.sort_unstable();
+            inside += samples.outer_iter().filter(|y| square(x, *y) <= all[4]).count();
+        }
+        let exact = inside as f64 / (5 * samples.nrows()) as f64;
         let found = support(digits.points.view(), digits.held_out.view(), 5).unwrap();
-        assert!((found.density - 1.000_834_49).abs() <= 5e-9, "{found:?}");
+        assert!((found.density - exact).abs() <= 1e-12, "{found:?} {exact}");
     }
 
     /// The same pair has the same distance from either side, so that a set has all of itself in its balls,

@@ -173,7 +173,7 @@ fn intervals_cover_the_value_of_fresh_draws() {
 fn samples_of_the_law_score_like_the_floor() {
     let data = small(400);
     let got = evaluate(data.law.as_ref().unwrap().sample(400, 9, 1).view(), &data, None, 0, 20).unwrap();
-    assert_eq!(got.measures.len(), 15);
+    assert_eq!(got.measures.len(), 16);
     for m in &got.measures {
         let (Some(value), Some([low, high])) = (m.value, m.interval) else { panic!("{m:?}") };
         assert!(value.is_finite() && low <= value && value <= high, "{m:?}");

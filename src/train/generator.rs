@@ -22,7 +22,9 @@ const STEPS_LINEAR: usize = 32;
 /// Steps of the stochastic methods when none are asked for: they are of order one.
 const STEPS_STOCHASTIC: usize = 100;
 /// Points of the run that the maps of (21) are taken from: so many, and at least so many a dimension.
-const CALIBRATING: [usize; 2] = [16_384, 20];
+const CALIBRATING: [usize; 2] = [8192, 20];
+/// Points of the run that tells which kind of maps is needed.
+const JUDGED: usize = 4096;
 
 /// A score model, its parameters, and the way from its coordinates to the data's.
 pub struct Generator<R: Real> {
@@ -128,7 +130,7 @@ impl<R: Real> Generator<R> {
     }
 
     /// The maps (21) of a method with so many steps (`None`: the default), if the model has them. They come
-    /// from one run of 16,384 points or more, made when they are first asked for: what they do to a point
+    /// from one run of 8,192 points or more, made when they are first asked for: what they do to a point
     /// depends on that point alone.
     ///
     /// # Errors
@@ -152,7 +154,8 @@ impl<R: Real> Generator<R> {
         let d = self.whitening.dim();
         let starts = self.start(CALIBRATING[0].max(CALIBRATING[1] * d), how.seed)?;
         let kind = moments.kind(self.config.calibration.moments, || {
-            let mut u = starts.clone();
+            // The choice between kinds needs no more.
+            let mut u = starts[..starts.len().min(JUDGED * d)].to_vec();
             generate(self.reverse.as_ref(), &mut self.field, how, &mut u, &mut |_, _| {})?;
             Gaussian::of_rows(&u, d)
         })?;
@@ -313,7 +316,8 @@ mod tests {
     #[test]
     fn a_temperature_scales_the_covariance_of_every_mode() {
         for (kind, modes) in [("langevin", true), ("vp", false), ("ve", false), ("sub-vp", false)] {
-            let settings = [("data.name", "four-modes"), ("sde.kind", kind), ("network.parametrisation", "residual")];
+            let settings =
+                [("data.name", "four-modes"), ("sde.kind", kind), ("network.parametrisation", "residual"), ("calibration.moments", "none")];
             let settings: Vec<Setting> = settings.iter().map(|(k, v)| Setting::new(k, *v)).collect();
             let k = if modes { 2 } else { 1 };
             let means = Array2::from_shape_fn((k, 2), |(k, j)| 12.0 * (k * (1 - j)) as f64);

@@ -14,7 +14,7 @@ use ndarray::{Array2, Array3, ArrayView2, Axis};
 const LEVELS: usize = 30;
 /// Points that are noised to each time: at least so many, all training points equally often, and at most so
 /// many where there are more.
-const POINTS: [usize; 2] = [8_192, 32_768];
+const POINTS: [usize; 2] = [4096, 32_768];
 /// Numbers of a batch of points.
 const NUMBERS: usize = 1 << 18;
 /// Training points a dimension from which a covariance is trusted where nothing is held out.

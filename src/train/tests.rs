@@ -42,7 +42,7 @@ fn scores_are_those_of_the_data_units() {
 #[test]
 fn generation_is_by_the_averaged_parameters() {
     let reference = Reference::from_mixture(&oblique(), 0.0).unwrap();
-    let config = settled(&[], &reference);
+    let config = settled(&[("calibration.moments", "none".into())], &reference);
     let mut trainer = Trainer::<f32>::new(&config, &reference, points(100).view()).unwrap();
     (0..5).for_each(|_| drop(trainer.step().unwrap()));
     let state = trainer.state();

@@ -132,7 +132,7 @@ pub(super) mod tests {
             [("network.width", 16usize), ("train.batch", 64), ("train.steps", 40), ("train.evaluate_every", 10)]
                 .map(|(k, v)| Setting::new(k, v)),
         );
-        all.push(Setting::new("reference.components", 3usize));
+        all.push(Setting::new("reference.components", 1usize));
         all.extend(settings.iter().map(|(k, v)| match v.parse::<usize>() {
             Ok(number) => Setting::new(k, number),
             Err(_) => Setting::new(k, *v),
@@ -146,7 +146,7 @@ pub(super) mod tests {
     fn the_best_parameters_are_kept() {
         let run = |settings: &[(&str, &str)]| {
             let fixed = [
-                ("data.n", "20"),
+                ("data.n", "40"),
                 ("train.steps", "400"),
                 ("network.width", "64"),
                 ("train.schedule", "constant"),

@@ -36,7 +36,7 @@ pub fn gains(title: &str, curves: &[Gains]) -> Canvas {
             canvas.line(&[axes.at(*step, inside(gain - 2.0 * error)), axes.at(*step, inside(gain + 2.0 * error))], 2.0, color(i), 0.5);
         }
         let line: Vec<[f64; 2]> = points.iter().map(|p| axes.at(p[0], inside(p[1]))).collect();
-        canvas.line(&line, 3.5, color(i), 0.9);
+        canvas.line(&line, 3.5, color(i), 1.0);
         entry(&mut canvas, i, &curve.name);
     }
     canvas
