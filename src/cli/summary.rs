@@ -89,8 +89,9 @@ impl Summary {
 
 /// The metrics as one JSON object, with more entries behind them: what `eval --json` prints. Each metric
 /// stands under its name and, where it has them, its value for the reference alone under `<name>_reference`,
-/// for training points with noise under `<name>_smoothed`, its floors under `<name>_floor` and `<name>_decoded_floor`, its interval under `<name>_low` and
-/// `<name>_high`; null for what is not defined or infinite.
+/// for training points with noise under `<name>_smoothed`, its floors under `<name>_floor` and
+/// `<name>_decoded_floor`, its interval under `<name>_low` and `<name>_high`; null for what is not defined or
+/// infinite.
 pub fn json_object(metrics: &[Metric], more: &[(&str, Value)]) -> Value {
     let mut all: Map<String, Value> = metrics.iter().map(|m| (m.name.clone(), m.value.into())).collect();
     for (suffix, of) in [

@@ -68,7 +68,8 @@ fn given<T>(c: &Config, default: impl Fn(&Config) -> T) -> T {
 }
 
 /// Whether the data have so many directions that a network learns its points by heart: those that are worked
-/// with in a latent space. In the plane dropout and weight decay only cost (CHANGELOG, "Held-out gain").
+/// with in a latent space. In the plane dropout and weight decay only cost (README, "Is the network worth
+/// having?").
 fn many_directions(c: &Config) -> bool {
     c.data.latent > 0
 }

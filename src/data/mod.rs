@@ -78,8 +78,8 @@ pub struct Dataset {
     /// Training points, [n, d].
     pub points: Array2<f64>,
     /// Points to compare with, [m, d], none of them in `points`. A law's are a fresh draw of
-    /// [`LAW_HELD_OUT`]; a file's are a share of its rows, at least 2, of every label the same where there are
-    /// labels, chosen by the seed and the same for every `n`.
+    /// [`LAW_HELD_OUT`]; a file's are a share of its rows, at least 2, of every label the same where there
+    /// are labels, chosen by the seed and the same for every `n`.
     pub held_out: Array2<f64>,
     /// How a row is a picture, if it is one.
     pub images: Option<ImageShape>,
@@ -184,8 +184,8 @@ fn split(request: &Request, table: Table, path: &str, n: Option<usize>) -> Resul
     })
 }
 
-/// `count` of the rows in `order`, of each label its share, and the others, both in that order. What the shares
-/// leave over goes to the labels with the largest remainders.
+/// `count` of the rows in `order`, of each label its share, and the others, both in that order. What the
+/// shares leave over goes to the labels with the largest remainders.
 fn stratified(order: &[usize], labels: &[u32], count: usize) -> (Vec<usize>, Vec<usize>) {
     let mut strata = BTreeMap::<u32, usize>::new();
     labels.iter().for_each(|label| *strata.entry(*label).or_default() += 1);

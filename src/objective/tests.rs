@@ -53,8 +53,8 @@ fn regression(control: Control) -> impl Fn(&ScoreModel<f64>) -> Objective<f64> {
     move |model| Objective::Regression(Box::new(Loss::new(model, Regression::Score, control, N).unwrap()))
 }
 
-/// Where the points of a draw are one and the target is zero, every estimator is |S|^2 of one network, if all its
-/// evaluations are of the same one.
+/// Where the points of a draw are one and the target is zero, every estimator is |S|^2 of one network, if all
+/// its evaluations are of the same one.
 #[test]
 fn the_points_of_a_draw_see_one_network() {
     let (points, none) = (draws([0.0; 2], [0.0; 2]), regression(Control::None));

@@ -2,11 +2,11 @@
 //!
 //! net* = c_1(t) net + c_2(t) sbar u + c_3(t) sbar g(u), u the whitened point, g the guide's score; c is
 //! piecewise linear in ln t and chosen by least squares of the target on the three regressors over noised
-//! held-out points. The uncalibrated network, c = (1, 0, 0), and none at all, c = 0, are among the candidates:
-//! over the draws of the fit the gain (19) of net* is not above that of either, but for the ridge; and what is
-//! left of the target is orthogonal to u, so that the samples' variance is right to first order. Few
-//! coefficients need few points. Whether they are an improvement is decided on points that they were not
-//! fitted to: fold by fold, the coefficients of the other folds.
+//! held-out points. The uncalibrated network, c = (1, 0, 0), and none at all, c = 0, are among the
+//! candidates: over the draws of the fit the gain (19) of net* is not above that of either, but for the
+//! ridge; and what is left of the target is orthogonal to u, so that the samples' variance is right to first
+//! order. Few coefficients need few points. Whether they are an improvement is decided on points that they
+//! were not fitted to: fold by fold, the coefficients of the other folds.
 
 use super::System;
 use super::held_out::{HeldOut, Mean};
@@ -41,8 +41,8 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// Whether it leaves the network as it is: no coefficients were better on points that they were not fitted
-    /// to.
+    /// Whether it leaves the network as it is: no coefficients were better on points that they were not
+    /// fitted to.
     pub fn is_identity(&self) -> bool {
         self.coefficients.iter().all(|c| *c == [1.0, 0.0, 0.0])
     }
@@ -224,7 +224,8 @@ mod tests {
         assert!(!c.is_identity() && Calibration { coefficients: vec![[1.0, 0.0, 0.0]; 3], ..c }.is_identity());
     }
 
-    /// The quadratic form is the gain of what the coefficients make, row by row, and its minimum has no slope.
+    /// The quadratic form is the gain of what the coefficients make, row by row, and its minimum has no
+    /// slope.
     #[test]
     fn the_form_is_the_gain() {
         let times = [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 3.0, 4.0];
@@ -262,8 +263,8 @@ mod tests {
         }
     }
 
-    /// A network of pure noise ends as no network, one that is right stays as it is, and neither is made worse:
-    /// over the draws of the fit never, and on other points not beyond three standard errors.
+    /// A network of pure noise ends as no network, one that is right stays as it is, and neither is made
+    /// worse: over the draws of the fit never, and on other points not beyond three standard errors.
     #[test]
     fn noise_is_turned_off_and_a_right_network_stays() {
         let prepared = prepared(&[("data.n", "3000"), ("train.steps", "400"), ("network.width", "32")]);

@@ -20,8 +20,8 @@
 //! | `moments.times`, `.means`, `.covariances`, `.points` | those of the noised law, if samplers keep them |
 //! | `moments.held_out.mean`, `.covariance` | those of the points held out |
 //!
-//! Metadata: `format`, `step`, `best` (the step of the best), `seed`, `covariance`, `data` (a hash of the data). Random numbers need none:
-//! they are named by the step.
+//! Metadata: `format`, `step`, `best` (the step of the best), `seed`, `covariance`, `data` (a hash of the
+//! data). Random numbers need none: they are named by the step.
 
 use super::system::noise_scale;
 use super::tensors::{Reader, Tensors, bytes};

@@ -101,9 +101,10 @@ impl<R: Real> Field<R> for ScoreField<R> {
 }
 
 /// What the score at time t is multiplied with so that modes of variance v come out with the variance
-/// `temperature` v (arXiv:2510.01184). Of a mode with unit variance in whitened coordinates the noised law has
-/// the variance V = alpha^2 + sbar^2, and V - alpha^2 (1 - temperature) if its own were `temperature`: the
-/// factor is the ratio of the two, 1 where all is noise. Weights of modes that lie apart stay what they are.
+/// `temperature` v (arXiv:2510.01184). Of a mode with unit variance in whitened coordinates the noised law
+/// has the variance V = alpha^2 + sbar^2, and V - alpha^2 (1 - temperature) if its own were `temperature`:
+/// the factor is the ratio of the two, 1 where all is noise. Weights of modes that lie apart stay what they
+/// are.
 fn tempering(scale: NoiseScale, temperature: f64, t: f64) -> f64 {
     let alpha2 = scale.alpha(t).powi(2);
     let whole = alpha2 + scale.sbar(t).powi(2);

@@ -312,7 +312,8 @@ mod tests {
     }
 
     /// The exact answer: a Gaussian law, and modes that lie apart, with the covariances times the temperature
-    /// and the weights as they were. 20,000 samples: a variance is right to 1 %, so 4 % are four of its errors.
+    /// and the weights as they were. 20,000 samples: a variance is right to 1 %, so 4 % are four of its
+    /// errors.
     #[test]
     fn a_temperature_scales_the_covariance_of_every_mode() {
         for (kind, modes) in [("langevin", true), ("vp", false), ("ve", false), ("sub-vp", false)] {

@@ -1,13 +1,13 @@
 //! The held-out gain (19): whether the network is better than none.
 //!
-//! On draws of held-out points, always the same ones, the loss of (7) less that of the guide alone, which is a
-//! network whose output is zero. With r = S - S_0 what the network adds, times sbar, and y the target less
+//! On draws of held-out points, always the same ones, the loss of (7) less that of the guide alone, which is
+//! a network whose output is zero. With r = S - S_0 what the network adds, times sbar, and y the target less
 //! S_0, both scores times sbar,
 //!
 //! G = E [ (|S|^2 - 2 S . Y) - (|S_0|^2 - 2 S_0 . Y) ] = E [ |r|^2 - 2 r . y ],
 //!
-//! over antithetic pairs +-z at the times of training. 0 is "no network", below is better, above is worse than
-//! not training at all. Of the component flow, whose network is regressed on y by itself, the same form.
+//! over antithetic pairs +-z at the times of training. 0 is "no network", below is better, above is worse
+//! than not training at all. Of the component flow, whose network is regressed on y by itself, the same form.
 
 use super::System;
 use crate::config::Parametrisation;

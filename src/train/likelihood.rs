@@ -77,9 +77,9 @@ impl Likelihood {
     }
 
     /// ln p at the rows of `x` [n, d], in the units of the data, by `steps` steps of the classical
-    /// Runge-Kutta method, or with maps the next multiple of the sampler's. What p is the law of is the flow's
-    /// end at t_min: samples have one more step behind them, over t_min, which takes that much noise away, and
-    /// with maps the one at time 0.
+    /// Runge-Kutta method, or with maps the next multiple of the sampler's. What p is the law of is the
+    /// flow's end at t_min: samples have one more step behind them, over t_min, which takes that much noise
+    /// away, and with maps the one at time 0.
     ///
     /// # Errors
     /// Points that do not fit; no steps; points that become NaN or infinite.

@@ -359,8 +359,8 @@ impl<R: Real> Trainer<R> {
         Ok(&b.grad)
     }
 
-    /// A generator with the parameters that [`State::generating`] names, and with the moments of the noised law
-    /// where `calibration.moments` asks for them.
+    /// A generator with the parameters that [`State::generating`] names, and with the moments of the noised
+    /// law where `calibration.moments` asks for them.
     ///
     /// # Errors
     /// None that a trainer can meet.

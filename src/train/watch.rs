@@ -93,8 +93,8 @@ impl<R: Real> Trainer<R> {
         Ok(Some(gains))
     }
 
-    /// Calibrates the generating parameters on the held-out points (20), where `calibration.score` asks for it
-    /// and there are such points: what the end of training does. Another step takes it back.
+    /// Calibrates the generating parameters on the held-out points (20), where `calibration.score` asks for
+    /// it and there are such points: what the end of training does. Another step takes it back.
     ///
     /// # Errors
     /// As the noising.

@@ -13,8 +13,8 @@ pub struct Gains {
     pub points: Vec<[f64; 3]>,
 }
 
-/// A line for each set, with bars of two standard errors either way, and a dark line at 0. The panel reaches as
-/// far up as it reaches down, at least: what a network spoils without bound is cut off.
+/// A line for each set, with bars of two standard errors either way, and a dark line at 0. The panel reaches
+/// as far up as it reaches down, at least: what a network spoils without bound is cut off.
 pub fn gains(title: &str, curves: &[Gains]) -> Canvas {
     let (width, height) = (1480.0, 640.0);
     let mut canvas = Canvas::new(width as usize, height as usize);
