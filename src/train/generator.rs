@@ -22,7 +22,7 @@ const STEPS_LINEAR: usize = 32;
 /// Steps of the stochastic methods when none are asked for: they are of order one.
 const STEPS_STOCHASTIC: usize = 100;
 /// Points of the run that the maps of (21) are taken from: so many, and at least so many a dimension.
-const CALIBRATING: [usize; 2] = [8192, 20];
+const CALIBRATING: [usize; 2] = [16_384, 20];
 /// Points of the run that tells which kind of maps is needed.
 const JUDGED: usize = 4096;
 
@@ -130,7 +130,7 @@ impl<R: Real> Generator<R> {
     }
 
     /// The maps (21) of a method with so many steps (`None`: the default), if the model has them. They come
-    /// from one run of 8,192 points or more, made when they are first asked for: what they do to a point
+    /// from one run of 16,384 points or more, made when they are first asked for: what they do to a point
     /// depends on that point alone.
     ///
     /// # Errors
@@ -312,14 +312,18 @@ mod tests {
     }
 
     /// The exact answer: a Gaussian law, and modes that lie apart, with the covariances times the temperature
-    /// and the weights as they were. 20,000 samples: a variance is right to 1 %, so 4 % are four of its
-    /// errors.
+    /// and the weights as they were. The least mode has 6,000 samples: their variance is right to 1.8 %, so
+    /// 8 % are four of its errors.
     #[test]
     fn a_temperature_scales_the_covariance_of_every_mode() {
         for (kind, modes) in [("langevin", true), ("vp", false), ("ve", false), ("sub-vp", false)] {
             let settings =
                 [("data.name", "four-modes"), ("sde.kind", kind), ("network.parametrisation", "residual"), ("calibration.moments", "none")];
-            let settings: Vec<Setting> = settings.iter().map(|(k, v)| Setting::new(k, *v)).collect();
+            let mut settings: Vec<Setting> = settings.iter().map(|(k, v)| Setting::new(k, *v)).collect();
+            if modes {
+                // The start is the reference, which is right where nothing is left of the data.
+                settings.push(Setting::new("sde.horizon", 8.0));
+            }
             let k = if modes { 2 } else { 1 };
             let means = Array2::from_shape_fn((k, 2), |(k, j)| 12.0 * (k * (1 - j)) as f64);
             let weights = if modes { array![0.3, 0.7] } else { array![1.0] };
@@ -338,7 +342,7 @@ mod tests {
                     let mode = x.select(ndarray::Axis(0), &rows);
                     for j in 0..2 {
                         let ratio = mode.column(j).var(1.0) / law.covariance(k)[[j, j]] / temperature;
-                        assert!((ratio - 1.0).abs() <= 0.04, "{kind} at {temperature}, mode {k}, coordinate {j}: {ratio}");
+                        assert!((ratio - 1.0).abs() <= 0.08, "{kind} at {temperature}, mode {k}, coordinate {j}: {ratio}");
                     }
                     let share = rows.len() as f64 / 20_000.0 - if modes { law.weights()[k] } else { 1.0 };
                     assert!(share.abs() <= 0.01, "{kind} at {temperature}: {share}");
