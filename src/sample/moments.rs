@@ -128,7 +128,7 @@ impl Moments {
         self.covariances.view()
     }
 
-    /// Mean and covariance at time `t`, between the table's times on a line in [`coordinate`]; after the last
+    /// Mean and covariance at time `t`, between the table's times on a line in `coordinate`; after the last
     /// time they are those of the last.
     pub fn at(&self, t: f64) -> Gaussian {
         let last = self.times.len() - 1;

@@ -23,13 +23,13 @@
 //! kappa -> 2 as d grows with ln n/d -> 0. The memorising loss (1 - M/N) kappa d v falls in M, the other is
 //! constant, and they cross at
 //!
-//! M*/N = 1 - <v/(1 + psi v)>/<kappa v>,
+//! M*/N = 1 - E[v/(1 + psi v)]/E[kappa v],
 //!
-//! < > the mean over the noise levels with the weights of the loss. It has no N but through n.
+//! E the mean over the noise levels with the weights of the loss. It has no N but through n.
 //!
 //! What that number is depends on the weights. At one level it is 1 - 1/(kappa (1 + psi v)), any share.
 //! In the process of the paper, x_t = (1 - t^2)^(1/2) x + t z with t uniform in (0, 1), for the loss of x and
-//! v = 1, <1/(1 + psi)> = <t^2> = 1/3: M*/N is 5/6 with kappa = 2, .77 to .78 with the kappa of d = 50, and
+//! v = 1, E[1/(1 + psi)] = E[t^2] = 1/3: M*/N is 5/6 with kappa = 2, .77 to .78 with the kappa of d = 50, and
 //! 2/3 with kappa = 1, which is the loss of points between centres that are all averaged. The measured .78 to
 //! .79 is the "about 4/5 N" of the paper, up to its weights: for the loss of the noise, where a level counts
 //! psi times as much, small t decide, and M*/N -> 1. So 4/5 is the number of this setting, and no constant.
