@@ -72,7 +72,7 @@ impl<R: Real> Trainer<R> {
         let d = self.system.model.dim();
         let training = Array2::from_shape_fn((self.data.len() / d, d), |(i, j)| self.data[i * d + j].f64());
         self.watch = Some(Watch::new(&self.system, u.view(), training.view(), self.config.train.seed)?);
-        if self.state.optimiser.step == 0 {
+        if self.state.optimiser.step == 0 && self.config.train.evaluate_every > 0 {
             self.evaluate()?;
         }
         Ok(self)
