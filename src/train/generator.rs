@@ -320,6 +320,7 @@ mod tests {
             let settings =
                 [("data.name", "four-modes"), ("sde.kind", kind), ("network.parametrisation", "residual"), ("calibration.moments", "none")];
             let mut settings: Vec<Setting> = settings.iter().map(|(k, v)| Setting::new(k, *v)).collect();
+            settings.push(Setting::new("network.width", 4usize));
             if modes {
                 // The start is the reference, which is right where nothing is left of the data.
                 settings.push(Setting::new("sde.horizon", 8.0));
