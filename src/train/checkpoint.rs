@@ -64,7 +64,7 @@ pub(crate) fn check_run(dir: &Path) -> Result<()> {
 /// let config = Config::resolve(&[
 ///     Setting::new("data.name", "moons"), Setting::new("data.n", 300usize),
 ///     Setting::new("reference.components", 3usize), Setting::new("network.kind", "residual"),
-///     Setting::new("train.steps", 5usize),
+///     Setting::new("train.steps", 5usize), Setting::new("network.width", 16usize),
 /// ])?;
 /// let prepared = prepare(&config)?;
 /// let mut trainer = prepared.trainer::<f32>()?;
