@@ -8,7 +8,7 @@ use super::run_dir::RunDir;
 use crate::config::{Config, file};
 use crate::data::write_whole;
 use crate::mixture::{self, Count, FitOptions, Mixture};
-use crate::train::{Prepared, prepare};
+use crate::train::{Prepared, prepare_reference};
 use crate::{Error, Result};
 use ndarray::Array1;
 use std::io::Write;
@@ -22,7 +22,7 @@ pub fn fit(args: &FitArgs) -> Result<String> {
     settings.extend(file::overrides(&args.keys.set)?);
     let given = Config::resolve(&settings)?;
     let run = RunDir::plan_reference(args.out.as_deref(), &given)?;
-    let prepared = prepare(&given)?;
+    let prepared = prepare_reference(&given)?;
     let law = prepared.reference.in_data_units()?;
     let facts = facts(&prepared, &law)?;
     run.create(&given)?;

@@ -335,7 +335,8 @@ choice! {
         Diagonal = "diagonal",
         /// Mean and covariance.
         Full = "full",
-        /// Those with which samples are likeliest to be the held-out points, as Gaussians.
+        /// Those with which samples are likeliest to be the held-out points, as Gaussians; none in more than
+        /// 128 dimensions.
         Auto = "auto",
     } later []
 }

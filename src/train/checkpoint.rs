@@ -214,6 +214,7 @@ impl<R: Real> Checkpoint<R> {
         let config = Settled::new(config, &reference)?;
         let moments = match config.calibration.moments {
             MomentMatching::None => None,
+            MomentMatching::Auto if !file.has("moments.times") => None,
             _ => Some(Arc::new(file.moments(noise_scale(&config), reference.whitening.dim())?)),
         };
         Ok(Checkpoint { config, state, reference, encoder: file.encoder()?, data: file.number("data")?, moments })

@@ -66,6 +66,8 @@ pub use held_out::{Gain, Mean};
 pub use horizon::Settled;
 pub use likelihood::Likelihood;
 pub use moments::DataMoments;
+#[cfg(feature = "cli")]
+pub(crate) use prepare::prepare_reference;
 pub use prepare::{Prepared, prepare, read_data};
 pub use reference::Reference;
 pub use rival::smoothed_points;

@@ -17,6 +17,9 @@ const LEVELS: usize = 30;
 const POINTS: [usize; 2] = [4096, 32_768];
 /// Numbers of a batch of points.
 const NUMBERS: usize = 1 << 18;
+/// Most dimensions in which "auto" matches moments: thirty covariances are kept, and a map takes two
+/// eigendecompositions.
+const MOST: usize = 128;
 /// Training points a dimension from which a covariance is trusted where nothing is held out.
 const TRUSTED: usize = 10;
 
@@ -33,7 +36,7 @@ pub struct DataMoments {
 
 impl DataMoments {
     /// From the training points `x` [n, d] and those held out, in the units of the reference; nothing where
-    /// `calibration.moments` is "none". A function of the configuration, the reference and the points.
+    /// `calibration.moments` is "none", or "auto" in more than 128 dimensions. A function of the configuration, the reference and the points.
     ///
     /// # Errors
     /// As [`System::new`]; points that do not fit the reference.
@@ -49,8 +52,10 @@ impl DataMoments {
         u: ArrayView2<f64>,
         held_out: Option<Array2<f64>>,
     ) -> Result<Option<Self>> {
-        if config.calibration.moments == MomentMatching::None {
-            return Ok(None);
+        match config.calibration.moments {
+            MomentMatching::None => return Ok(None),
+            MomentMatching::Auto if u.ncols() > MOST => return Ok(None),
+            _ => {}
         }
         let noised = noised(&System::new(config, reference)?, u, seed(config.train.seed, 0))?;
         let held_out = held_out.filter(|u| u.nrows() > 0).map(|u| Gaussian::of(u.view())).transpose()?;

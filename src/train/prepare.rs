@@ -79,6 +79,15 @@ impl Prepared {
 /// Data or a file that are not what they should be; a reference that does not fit the data; steps that would
 /// be unstable.
 pub fn prepare(config: &Config) -> Result<Prepared> {
+    let mut prepared = prepare_reference(config)?;
+    let held_out = prepared.held_out()?;
+    let Prepared { config, x, reference, .. } = &prepared;
+    prepared.moments = DataMoments::new(config, reference, x.view(), Some(held_out.view()))?.map(Arc::new);
+    Ok(prepared)
+}
+
+/// The same without the moments, which only samples need.
+pub(crate) fn prepare_reference(config: &Config) -> Result<Prepared> {
     let data = read_data(config)?;
     let (encoder, x, reference) = match (&config.reference.kind, &config.reference.path) {
         (ReferenceKind::File, Some(path)) => from_file(Path::new(path), config, &data)?,
@@ -92,9 +101,7 @@ pub fn prepare(config: &Config) -> Result<Prepared> {
         }
     };
     let config = Settled::new(config, &reference)?;
-    let held_out = encoder.encode(data.held_out.view())?;
-    let moments = DataMoments::new(&config, &reference, x.view(), Some(held_out.view()))?.map(Arc::new);
-    Ok(Prepared { config, data, encoder, x, reference, moments })
+    Ok(Prepared { config, data, encoder, x, reference, moments: None })
 }
 
 /// The reference of a file: in whitened coordinates where it has them, as `ndsm fit` and `ndsm train` write
