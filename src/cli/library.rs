@@ -9,7 +9,7 @@ use super::summary::Metric;
 use crate::config::{Config, ObjectiveKind, Precision, SdeKind};
 use crate::data::{self, Dataset, Encoder, MAX_NUMBERS};
 use crate::metrics::{self, Measure, ModeSpace, nearest};
-use crate::mixture::{Draw, Mixture};
+use crate::mixture::Mixture;
 use crate::rng::Purpose;
 use crate::sample::Method;
 use crate::sde::{Clock, ComponentStep, Linear, LinearLaw, Paths, SubVariancePreserving, VarianceExploding};
@@ -143,16 +143,14 @@ impl<R: Real> Run<R> {
         Ok(generator.keeping(self.moments.clone()).through(self.encoder.clone()))
     }
 
-    /// `n` of the training points with Gaussian noise of the width with which held-out points are likeliest.
-    fn smoothed(&self, n: usize, seed: u64) -> Result<Array2<f64>> {
+    /// Training points with Gaussian noise of the width with which held-out points are likeliest, whitened.
+    fn smoothed(&self, seed: u64) -> Result<Mixture> {
         let (data, whitening) = (self.data()?, &self.reference.whitening);
         let whitened = |x: ArrayView2<f64>, most, which| -> Result<Array2<f64>> {
             whitening.whiten(self.encoder.encode(metrics::subset(x, most, seed, which).view())?.view())
         };
         let [most, judges] = SMOOTHED;
-        let law = smoothed_points(whitened(data.points.view(), most, 3)?.view(), whitened(data.held_out.view(), judges, 4)?.view())?;
-        let u = law.sample(n, seed, Purpose::Start, Draw::Systematic)?.0;
-        self.encoder.decode(whitening.unwhiten(u.view())?)
+        smoothed_points(whitened(data.points.view(), most, 3)?.view(), whitened(data.held_out.view(), judges, 4)?.view())
     }
 
     fn images(&self, samples: ArrayView2<f64>, data: &Dataset, shape: data::ImageShape) -> Result<Canvas> {
@@ -251,9 +249,10 @@ impl<R: Real> Model for Run<R> {
 
     fn evaluate(&self, samples: ArrayView2<f64>, seed: u64, resamples: usize) -> Result<Vec<Metric>> {
         let (modes, data, n) = (self.reference.in_data_units()?, self.data()?, samples.nrows());
-        let reference = self.generator()?.sample_reference(n, seed)?;
+        let generator = self.generator()?;
+        let reference = generator.sample_reference(n, seed)?;
         // Where intervals are asked for time matters less.
-        let smoothed = if resamples > 0 { Some(self.smoothed(n, seed)?) } else { None };
+        let smoothed = if resamples > 0 { Some(generator.sample_law(&self.smoothed(seed)?, n, seed)?) } else { None };
         let sets = [Some(samples), Some(reference.view()), smoothed.as_ref().map(|x| x.view())];
         let inside: Vec<Array2<f64>> = sets.iter().flatten().map(|x| self.encoder.encode(*x)).collect::<Result<_>>()?;
         let table = |sets: &[ArrayView2<f64>], data: &Dataset, modes: Option<&Mixture>| -> Result<Vec<Metric>> {

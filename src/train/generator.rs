@@ -173,7 +173,12 @@ impl<R: Real> Generator<R> {
     /// # Errors
     /// More points than can be numbered.
     pub fn sample_reference(&self, n: usize, seed: u64) -> Result<Array2<f64>> {
-        self.encoder.decode(self.whitening.unwhiten(self.start.sample(n, seed, Purpose::Start, Draw::Systematic)?.0.view())?)
+        self.sample_law(&self.start, n, seed)
+    }
+
+    /// The same of another law in whitened coordinates.
+    pub(crate) fn sample_law(&self, law: &Mixture, n: usize, seed: u64) -> Result<Array2<f64>> {
+        self.encoder.decode(self.whitening.unwhiten(law.sample(n, seed, Purpose::Start, Draw::Systematic)?.0.view())?)
     }
 
     /// The learned score in the units of the data, s_x = A^-T s_u, at the rows of `x` [n, d] and time `t`. Of
