@@ -215,7 +215,7 @@ impl<R: Real> DualInputs<'_, R> {
         let row = &mut ws.input_mut(vars.input)?[at * inputs..][..inputs];
         row.iter_mut().zip(&self.points[i * d..]).take(d).enumerate().for_each(|(k, (row, x))| *row = Dual::new(*x, probe(k)));
         self.model.scale_input(t, row)?;
-        ws.input_mut(vars.factor)?[at] = constant(if self.model.parametrisation == Parametrisation::Plain { sbar } else { 1.0 });
+        ws.input_mut(vars.factor)?[at] = constant(self.model.factor(t));
         let offset = &mut ws.input_mut(vars.offset)?[at * d..][..d];
         offset.fill(Dual::default());
         if self.residual {

@@ -262,7 +262,7 @@ impl<R: Real> Inputs<'_, R> {
         let (draw, w) = (self.batch.draws.draw(i), term.w * self.batch.weights[i]);
         let s = R::of(model.scale.sbar(t));
         model.input(t, &self.points.x[index * d..][..d], &mut ws.input_mut(v.input)?[at * inputs..][..inputs])?;
-        ws.input_mut(v.factor)?[at] = if model.parametrisation == Parametrisation::Plain { s } else { R::one() };
+        ws.input_mut(v.factor)?[at] = R::of(model.factor(t));
         let offset = &mut ws.input_mut(v.offset)?[at * d..][..d];
         if self.guided {
             offset.iter_mut().zip(&self.points.guide[index * d..]).for_each(|(o, g)| *o = s * *g);

@@ -1,5 +1,6 @@
 //! The score model: a network, and what it is multiplied with and added to (method.md, "Parametrisations").
 
+use super::Regression;
 use crate::config::Parametrisation;
 use crate::mixture::Evaluator;
 use crate::nn::ScoreNet;
@@ -50,6 +51,18 @@ impl<R: Real> ScoreModel<R> {
     /// The dimension d.
     pub fn dim(&self) -> usize {
         self.net.dim()
+    }
+
+    /// What the network's output is multiplied with to be S = sbar s, or what it adds to that of the guide.
+    #[inline]
+    pub(crate) fn factor(&self, t: f64) -> f64 {
+        if self.parametrisation == Parametrisation::Plain { self.scale.sbar(t) } else { 1.0 }
+    }
+
+    /// Whether the network, regressed on `regression`, is a whole score, from which the guide's is to be taken
+    /// for what it adds.
+    pub(crate) fn is_whole(&self, regression: Regression) -> bool {
+        regression == Regression::Score && self.parametrisation != Parametrisation::Residual
     }
 
     /// The network's input row for `u` at time `t`: u over its standard deviation, then the features of

@@ -1,7 +1,6 @@
 //! What samplers and likelihoods see of a trained network: the residual of its score over the guide's.
 
 use super::Calibration;
-use crate::config::Parametrisation;
 use crate::mixture::RowMemory;
 use crate::nn::Inference;
 use crate::objective::{Guide, Regression, ScoreModel};
@@ -73,12 +72,9 @@ impl<R: Real> Field<R> for ScoreField<R> {
         };
         par::try_each((par::chunks_mut(&mut self.rows, ROWS * inputs), par::chunks(u, ROWS * d)), |_, share| fill(share))?;
         self.inference.run(&self.rows, out)?;
-        let form = model.parametrisation;
-        if form != Parametrisation::Plain {
-            let inverse = R::of(1.0 / model.scale.sbar(t));
-            out.iter_mut().for_each(|o| *o *= inverse);
-        }
-        let whole = self.regression == Regression::Score && form != Parametrisation::Residual;
+        let factor = R::of(model.factor(t) / model.scale.sbar(t));
+        out.iter_mut().for_each(|o| *o *= factor);
+        let whole = model.is_whole(self.regression);
         if whole || self.calibration.is_some() || self.temperature != 1.0 {
             self.evaluate_guide(t, u)?;
         }

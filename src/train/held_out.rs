@@ -10,7 +10,6 @@
 //! than not training at all. Of the component flow, whose network is regressed on y by itself, the same form.
 
 use super::System;
-use crate::config::Parametrisation;
 use crate::nn::Inference;
 use crate::objective::Regression;
 use crate::rng::{Purpose, Stream};
@@ -90,7 +89,7 @@ impl<R: Real> HeldOut<R> {
             guide: vec![R::zero(); 2 * n * d],
             targets: Vec::with_capacity(2 * n * d),
             factors: Vec::with_capacity(2 * n),
-            whole_score: system.regression == Regression::Score && model.parametrisation != Parametrisation::Residual,
+            whole_score: model.is_whole(system.regression),
             times: drawn.times().to_vec(),
             owners: (0..n).map(|i| i / (copies * per_path)).collect(),
             order: (0..n).collect(),
@@ -112,7 +111,7 @@ impl<R: Real> HeldOut<R> {
                 *g *= sbar;
                 *y = sbar * *y - score * *g;
             }
-            all.factors.push(if model.parametrisation == Parametrisation::Plain { sbar } else { R::one() });
+            all.factors.push(R::of(model.factor(*t)));
         }
         let times = &all.times;
         all.order.sort_by(|a, b| times[*a].total_cmp(&times[*b]));
