@@ -101,12 +101,14 @@ fn step_of(line: &str) -> Option<usize> {
 /// # Errors
 /// `File` where reading fails.
 pub fn losses(path: &Path) -> Result<(Vec<f64>, Vec<f64>)> {
+    let pair = |line: &Value| Some((line.get("step")?.as_f64()?, line.get("loss")?.as_f64()?));
+    Ok(lines(path)?.iter().filter_map(pair).unzip())
+}
+
+/// The lines of a log that are whole.
+fn lines(path: &Path) -> Result<Vec<Value>> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "cannot be read", &e))?;
-    let pair = |line: &str| {
-        let value: Value = serde_json::from_str(line).ok()?;
-        Some((value.get("step")?.as_f64()?, value.get("loss")?.as_f64()?))
-    };
-    Ok(text.lines().filter_map(pair).unzip())
+    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
 /// A curve of gains: (step, gain, standard error).
@@ -127,10 +129,9 @@ pub struct GainCurves {
 /// # Errors
 /// `File` where reading fails.
 pub fn gains(path: &Path) -> Result<GainCurves> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "cannot be read", &e))?;
     let number = |v: &Value, name: &str| v.get(name).and_then(Value::as_f64);
     let GainCurves { mut held_out, mut training, mut times } = GainCurves::default();
-    for line in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+    for line in lines(path)? {
         let Some(step) = number(&line, "step") else { continue };
         let point = |v: &Value| Some([step, number(v, "gain")?, number(v, "error")?]);
         held_out.extend(line.get(HELD_OUT).and_then(point));
@@ -150,13 +151,9 @@ pub fn gains(path: &Path) -> Result<GainCurves> {
 /// # Errors
 /// `File` where reading fails.
 pub fn groups(path: &Path) -> Result<Vec<Group>> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "cannot be read", &e))?;
     let numbers = |group: &Value| GROUP.map(|name| group.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN));
-    let of = |line: &str| {
-        let value: Value = serde_json::from_str(line).ok()?;
-        Some(value.get("groups")?.as_array()?.iter().map(numbers).collect::<Vec<_>>())
-    };
-    let all: Vec<Vec<[f64; 6]>> = text.lines().filter_map(of).collect();
+    let of = |line: &Value| Some(line.get("groups")?.as_array()?.iter().map(numbers).collect::<Vec<_>>());
+    let all: Vec<Vec<[f64; 6]>> = lines(path)?.iter().filter_map(of).collect();
     let late = &all[all.len() / 2..];
     let count = late.iter().map(Vec::len).min().unwrap_or(0);
     let mean = |k: usize, i: usize| late.iter().map(|groups| groups[k][i]).sum::<f64>() / late.len() as f64;
