@@ -84,15 +84,14 @@ impl Calibration {
         let mut best = unchanged;
         for ridge in RIDGES {
             let fitted: Vec<Array1<f64>> = others.iter().map(|form| form.solve(ridge)).collect::<Result<_>>()?;
-            let gain = |form: &Form, c: &Array1<f64>| form.gain(c.view());
-            let total: f64 = forms.iter().zip(&fitted).map(|(form, c)| gain(form, c)).sum();
+            let total: f64 = forms.iter().zip(&fitted).map(|(form, c)| form.gain(c.view())).sum();
             if total / (2 * held_out.times.len()) as f64 <= best.calibrated.value - 1e-12 {
                 // Knots beyond the last belong to no draw.
                 let knots = best.times.len();
                 let of = |c: &Array1<f64>| (0..knots).map(|k| std::array::from_fn(|j| c[k * TERMS + j])).collect::<Vec<_>>();
                 let fold = |i: usize| Calibration { coefficients: of(&fitted[i]), ..best.clone() };
                 let each: Vec<Calibration> = (0..folds).map(fold).collect();
-                let whole = apply(&held_out, &added, d, |owner, t| each[owner % folds].at(t), |t| system.model.scale.sbar(t));
+                let whole = apply(&held_out, &added, |owner, t| each[owner % folds].at(t), |t| system.model.scale.sbar(t));
                 best.calibrated = held_out.gain(&whole).whole;
                 best.coefficients = of(&all.solve(ridge)?);
             }
@@ -102,16 +101,22 @@ impl Calibration {
 }
 
 /// net* times sbar at the points of `held_out`, with the coefficients `c(owner, t)`.
-fn apply<R: Real>(held_out: &HeldOut<R>, added: &[R], d: usize, c: impl Fn(usize, f64) -> [f64; 3], sbar: impl Fn(f64) -> f64) -> Vec<R> {
+fn apply<R: Real>(held_out: &HeldOut<R>, added: &[R], c: impl Fn(usize, f64) -> [f64; 3], sbar: impl Fn(f64) -> f64) -> Vec<R> {
     let mut out = added.to_vec();
-    for (i, (owner, t)) in held_out.owners.iter().zip(&held_out.times).enumerate() {
+    // Both points of a pair.
+    let size = 2 * held_out.dim;
+    let rows = out.chunks_exact_mut(size).zip(held_out.points.chunks_exact(size).zip(held_out.guide.chunks_exact(size)));
+    for ((out, (u, g)), (owner, t)) in rows.zip(held_out.owners.iter().zip(&held_out.times)) {
         let [c1, c2, c3] = c(*owner, *t);
-        let [c1, c2, c3] = [c1, c2 * sbar(*t), c3].map(R::of);
-        for j in 2 * i * d..2 * (i + 1) * d {
-            out[j] = c1 * added[j] + c2 * held_out.points[j] + c3 * held_out.guide[j];
-        }
+        correct([c1, c2 * sbar(*t), c3], out, u, g);
     }
     out
+}
+
+/// (20) in place: c_1 net + c_2 u + c_3 g.
+pub(super) fn correct<R: Real>(c: [f64; 3], net: &mut [R], u: &[R], guide: &[R]) {
+    let [c1, c2, c3] = c.map(R::of);
+    net.iter_mut().zip(u).zip(guide).for_each(|((r, u), g)| *r = c1 * *r + c2 * *u + c3 * *g);
 }
 
 /// Times that as many draws lie between, the first and the last in the middle of their share; fewer where
@@ -289,7 +294,7 @@ mod tests {
             // On points that the fit has not seen.
             let mut other = HeldOut::new(system, second, 4000, (6, 0)).unwrap();
             let added = other.added(params).unwrap();
-            let calibrated = apply(&other, &added, 2, |_, t| c.at(t), |t| system.model.scale.sbar(t));
+            let calibrated = apply(&other, &added, |_, t| c.at(t), |t| system.model.scale.sbar(t));
             let (plain, calibrated) = (other.gain(&added).whole, other.gain(&calibrated).whole);
             assert!(calibrated.value <= plain.value.min(0.0) + 3.0 * calibrated.error, "{plain:?} {calibrated:?}");
         }

@@ -1,6 +1,7 @@
 //! What samplers and likelihoods see of a trained network: the residual of its score over the guide's.
 
 use super::Calibration;
+use super::calibration::correct;
 use crate::mixture::RowMemory;
 use crate::nn::Inference;
 use crate::objective::{Guide, Regression, ScoreModel};
@@ -84,8 +85,7 @@ impl<R: Real> Field<R> for ScoreField<R> {
         }
         if let Some(calibration) = &self.calibration {
             // (20), over sbar.
-            let [c1, c2, c3] = calibration.at(t).map(R::of);
-            out.iter_mut().zip(u).zip(&self.guide).for_each(|((o, u), g)| *o = c1 * *o + c2 * *u + c3 * *g);
+            correct(calibration.at(t), out, u, &self.guide);
         }
         if self.temperature != 1.0 {
             // The whole score, g + r, times the factor.

@@ -60,7 +60,7 @@ pub(super) struct HeldOut<R> {
     /// Pairs in the order of their times.
     order: Vec<usize>,
     inference: Inference<R>,
-    dim: usize,
+    pub dim: usize,
 }
 
 impl<R: Real> HeldOut<R> {
