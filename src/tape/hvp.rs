@@ -195,7 +195,7 @@ pub(super) fn length(place: &str, expected: usize, got: usize) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::rng::{Purpose, Stream};
     use crate::tape::Activation;
@@ -249,6 +249,40 @@ mod tests {
             }
             let square = r.square(x)?;
             r.mean(square)
+        }
+    }
+
+    /// A product (loss, gradient, H v) at (x, p, v) against the plain program in f64: its value and gradient to
+    /// the first bound, and differences of its gradient, of order 4, to the second.
+    pub fn check_product(
+        net: &impl Record,
+        noise: Option<Noise>,
+        [x, p, v]: [&[f64]; 3],
+        (loss, g, hv): (f64, &[f64], &[f64]),
+        bounds: [f64; 2],
+    ) {
+        let mut r = Recorder::<f64>::new();
+        let y = net.record(&mut r).unwrap();
+        let program = r.finish();
+        let mut ws = program.workspace().unwrap();
+        ws.input_mut(program.input("x").unwrap()).unwrap().copy_from_slice(x);
+        ws.set_noise(noise).unwrap();
+        let mut gradient = |shift: f64| {
+            let p: Vec<f64> = p.iter().zip(v).map(|(p, v)| p + shift * v).collect();
+            let mut g = vec![0.0; p.len()];
+            program.forward(&p, &mut ws).unwrap();
+            program.backward(&p, &mut ws, &[(y, &[1.0])], &mut g).unwrap();
+            (ws.value(y).unwrap()[0], g)
+        };
+        let (plain, plain_gradient) = gradient(0.0);
+        assert!((loss - plain).abs() <= bounds[0] * plain, "{loss} {plain}");
+        const H: f64 = 1.0 / 8192.0;
+        let (p1, m1, p2, m2) = (gradient(H).1, gradient(-H).1, gradient(2.0 * H).1, gradient(-2.0 * H).1);
+        let largest = hv.iter().fold(0.0, |m: f64, h| m.max(h.abs()));
+        for i in 0..p.len() {
+            assert!((g[i] - plain_gradient[i]).abs() <= bounds[0] * (1.0 + g[i].abs()), "{i}: {} {}", g[i], plain_gradient[i]);
+            let d = (8.0 * (p1[i] - m1[i]) - (p2[i] - m2[i])) / (12.0 * H);
+            assert!((hv[i] - d).abs() <= bounds[1] * largest, "{i}: {} {d}", hv[i]);
         }
     }
 
@@ -306,29 +340,7 @@ mod tests {
         let size = dot(&u, &u).sqrt() * dot(&hv, &hv).sqrt();
         assert!((dot(&u, &hv) - dot(&v, &hu)).abs() <= 1e-13 * size, "{} {}", dot(&u, &hv), dot(&v, &hu));
 
-        // Against the plain program in f64.
-        let mut r = Recorder::<f64>::new();
-        let y = Mlp { loss: true }.record(&mut r).unwrap();
-        let program = r.finish();
-        let mut ws = program.workspace().unwrap();
-        ws.input_mut(program.input("x").unwrap()).unwrap().copy_from_slice(&x);
-        let mut gradient = |shift: f64| {
-            let p: Vec<f64> = p.iter().zip(&v).map(|(p, v)| p + shift * v).collect();
-            let mut g = vec![0.0; n];
-            program.forward(&p, &mut ws).unwrap();
-            program.backward(&p, &mut ws, &[(y, &[1.0])], &mut g).unwrap();
-            (ws.value(y).unwrap()[0], g)
-        };
-        let (plain, plain_gradient) = gradient(0.0);
-        assert!((loss - plain).abs() <= 1e-14 * plain);
-        const H: f64 = 1.0 / 8192.0;
-        let (p1, m1, p2, m2) = (gradient(H).1, gradient(-H).1, gradient(2.0 * H).1, gradient(-2.0 * H).1);
-        let largest = hv.iter().fold(0.0, |m: f64, h| m.max(h.abs()));
-        for i in 0..n {
-            assert!((g[i] - plain_gradient[i]).abs() <= 1e-14 * (1.0 + g[i].abs()));
-            let d = (8.0 * (p1[i] - m1[i]) - (p2[i] - m2[i])) / (12.0 * H);
-            assert!((hv[i] - d).abs() <= 1e-10 * largest, "{i}: {} {d}", hv[i]);
-        }
+        check_product(&Mlp { loss: true }, None, [&x, &p, &v], (loss, &g, &hv), [1e-14, 1e-10]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The law of the masks, what they depend on, and what is computed with them.
 
 use crate::rng::{Purpose, Stream};
+use crate::tape::hvp::tests::check_product;
 use crate::tape::{Activation, Blocks, Noise, Program, Record, Recorder, SecondOrder, Var};
 use crate::{Real, Result};
 
@@ -203,27 +204,6 @@ fn second_derivatives_are_those_of_the_dropped_network() {
         (loss, g, hv)
     };
     let ((whole, ..), (loss, g, hv)) = (product(None), product(noise));
-    let mut r = Recorder::<f64>::new();
-    let y = Net.record(&mut r).unwrap();
-    let program = r.finish();
-    let mut ws = program.workspace().unwrap();
-    ws.input_mut(program.input("x").unwrap()).unwrap().copy_from_slice(&x);
-    ws.set_noise(noise).unwrap();
-    let mut gradient = |shift: f64| {
-        let p: Vec<f64> = p.iter().zip(&v).map(|(p, v)| p + shift * v).collect();
-        let mut g = vec![0.0; n];
-        program.forward(&p, &mut ws).unwrap();
-        program.backward(&p, &mut ws, &[(y, &[1.0])], &mut g).unwrap();
-        (ws.value(y).unwrap()[0], g)
-    };
-    let (value, plain) = gradient(0.0);
-    assert!((loss - value).abs() <= 1e-13 * value && (loss - whole).abs() > 1e-3 * value, "{loss} {value} {whole}");
-    const H: f64 = 1.0 / 8192.0;
-    let (p1, m1, p2, m2) = (gradient(H).1, gradient(-H).1, gradient(2.0 * H).1, gradient(-2.0 * H).1);
-    let largest = hv.iter().fold(0.0, |m: f64, h| m.max(h.abs()));
-    for i in 0..n {
-        assert!((g[i] - plain[i]).abs() <= 1e-13 * (1.0 + g[i].abs()), "{i}: {} {}", g[i], plain[i]);
-        let d = (8.0 * (p1[i] - m1[i]) - (p2[i] - m2[i])) / (12.0 * H);
-        assert!((hv[i] - d).abs() <= 1e-9 * largest, "{i}: {} {d}", hv[i]);
-    }
+    check_product(&Net, noise, [&x, &p, &v], (loss, &g, &hv), [1e-13, 1e-9]);
+    assert!((loss - whole).abs() > 1e-3 * loss, "{loss} {whole}");
 }
