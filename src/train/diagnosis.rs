@@ -2,7 +2,7 @@
 
 use crate::objective::{Batch, ControlState, Objective, Out, ScoreModel};
 use crate::sde::Paths;
-use crate::transition::{Draws, Noising};
+use crate::transition::{Draws, Noising, by_time};
 use crate::{Real, Result};
 
 /// Groups of draws in the order of their times.
@@ -56,8 +56,7 @@ impl<R: Real> Diagnosis<'_, R> {
             return Ok(Vec::new());
         }
         let times = self.draws.times();
-        let mut order: Vec<usize> = (0..times.len()).collect();
-        order.sort_by(|a, b| times[*a].total_cmp(&times[*b]));
+        let order = by_time(times);
         let (objective, learned) = run;
         let mut plain = plain;
         let mut groups = Vec::with_capacity(GROUPS);

@@ -14,7 +14,7 @@ use crate::nn::Inference;
 use crate::objective::Regression;
 use crate::rng::{Purpose, Stream};
 use crate::sde::Paths;
-use crate::transition::{Draws, stratified};
+use crate::transition::{Draws, by_time, stratified};
 use crate::{Error, Real, Result};
 use ndarray::ArrayView2;
 
@@ -92,7 +92,7 @@ impl<R: Real> HeldOut<R> {
             whole_score: model.is_whole(system.regression),
             times: drawn.times().to_vec(),
             owners: (0..n).map(|i| i / (copies * per_path)).collect(),
-            order: (0..n).collect(),
+            order: by_time(drawn.times()),
             inference: Inference::new(&model.net, &vec![R::zero(); model.net.parameter_count()])?,
             dim: d,
         };
@@ -113,8 +113,6 @@ impl<R: Real> HeldOut<R> {
             }
             all.factors.push(R::of(model.factor(*t)));
         }
-        let times = &all.times;
-        all.order.sort_by(|a, b| times[*a].total_cmp(&times[*b]));
         Ok(all)
     }
 

@@ -38,4 +38,5 @@ pub use grid::{ChapmanKolmogorov, Drift, FokkerPlanck, Line, Plane};
 pub use isotropic::IsotropicKernel;
 pub use law::{Factor, OneStep};
 pub use step::{Euler, ItoTaylor, LocalLinear};
+pub(crate) use time::by_time;
 pub use time::{TimeLaw, normal_quantile, stratified};

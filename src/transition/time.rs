@@ -117,6 +117,13 @@ pub fn stratified(stream: &mut Stream, per_path: usize, out: &mut [f64]) {
     }
 }
 
+/// The draws with these times, in their order.
+pub(crate) fn by_time(times: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..times.len()).collect();
+    order.sort_by(|a, b| times[*a].total_cmp(&times[*b]));
+    order
+}
+
 /// The quantile function of N(0, 1), u in (0, 1): algorithm AS 241 (Wichura 1988), relative error about
 /// 1e-16.
 pub fn normal_quantile(u: f64) -> f64 {

@@ -7,7 +7,7 @@ use crate::mixture::{Covariances, Draw, Mixture};
 use crate::rng::{Purpose, Stream};
 use crate::sde::Paths;
 use crate::train::{Calibration, Generator, State, Trainer};
-use crate::transition::{Draws, stratified};
+use crate::transition::{Draws, by_time, stratified};
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, array};
 
@@ -57,8 +57,7 @@ fn overfitted() -> Result<Row> {
     let (before, after) = (error(drawn), error(scores(&case, &trainer, &star)?));
     let sum = |e: &[f64]| e.iter().sum::<f64>();
     let ratio = sum(&after) / sum(&before);
-    let mut order: Vec<usize> = (0..times.len()).collect();
-    order.sort_by(|a, b| times[*a].total_cmp(&times[*b]));
+    let order = by_time(&times);
     let above = order.chunks(DRAWS / GROUPS).map(|group| {
         let change: Vec<f64> = group.iter().map(|i| after[*i] - before[*i]).collect();
         let (n, mean) = (change.len() as f64, sum(&change) / change.len() as f64);
