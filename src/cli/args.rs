@@ -241,8 +241,10 @@ pub struct AuditArgs {
 #[command(after_help = "Examples:
   ndsm reproduce low-dim --quick
   ndsm reproduce low-dim --out runs/low-dim
+  ndsm reproduce low-dim --group less-data --data mnist/
 
-low-dim: mixtures, rings and moons in 2 to 16 dimensions; every method with several seeds, each baseline tuned by the same search.
+low-dim: mixtures, rings and moons in 2 to 16 dimensions, principal components of digits and images; every method with several seeds,
+each baseline tuned by the same search.
 Takes under 45 minutes on two cores, with --quick under one. Stopped, it goes on where it was when called again.")]
 pub struct ReproduceArgs {
     /// Which group of experiments: low-dim
@@ -250,6 +252,13 @@ pub struct ReproduceArgs {
     /// One small case of each kind: shows that everything works, and no more
     #[arg(long)]
     pub quick: bool,
+    /// Only this group of cases: clusters, small-sets, few-sampling-steps, few-optimiser-steps, symmetry,
+    /// misfit or less-data
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
+    /// Images in IDX format (MNIST, say) for the group less-data
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
     /// Directory of results, tables, pictures and the page [default: runs/reproduce-low-dim, or with -quick
     /// at its end]
     #[arg(long, value_name = "DIR")]

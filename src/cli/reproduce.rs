@@ -6,7 +6,7 @@ use super::html::{document, escape, picture, table};
 use super::plot::{Canvas, Curve, sweep};
 use super::run_dir::probe;
 use crate::data::write_whole;
-use crate::experiment::{Experiment, GROUPS, Key, METRICS, Record, Row, cases, markdown, steps_to_reach, summarise};
+use crate::experiment::{Experiment, Factor, GROUPS, KL, Key, METRICS, Record, Row, factors, markdown, steps_to_reach, summarise};
 use crate::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::HashSet;
@@ -35,12 +35,19 @@ pub fn run(args: &ReproduceArgs) -> Result<String> {
         Some(n) => count("--threads", n, 1, MAX_THREADS)? as usize,
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
+    if let Some(group) = args.group.as_deref().filter(|group| GROUPS.iter().all(|(name, _)| name != group)) {
+        let names: Vec<&str> = GROUPS.iter().map(|(name, _)| *name).collect();
+        return Err(Error::invalid("--group", format!("one of {}", names.join(", ")), format!("\"{group}\"")));
+    }
+    let plan = if args.quick { Experiment::QUICK } else { Experiment::FULL };
+    let experiment = Experiment { data: args.data.clone(), ..plan };
+    // What cannot be read is known before anything is run.
+    experiment.cases().iter().find(|case| case.request.path.is_some()).map(|case| case.data(0)).transpose()?;
     let name = if args.quick { "runs/reproduce-low-dim-quick" } else { "runs/reproduce-low-dim" };
     let dir = args.out.clone().unwrap_or_else(|| PathBuf::from(name));
     let made = fs::create_dir_all(&dir).and_then(|()| probe(&dir));
     made.map_err(|e| Error::bad_file(&dir, format!("the directory cannot be made: {}", e.kind())))?;
-    let experiment = if args.quick { Experiment::QUICK } else { Experiment::FULL };
-    let records = complete(&dir.join(RESULTS), &experiment, threads)?;
+    let records = complete(&dir.join(RESULTS), &experiment, args.group.as_deref(), threads)?;
     write(&dir, &experiment, &records)
 }
 
@@ -49,9 +56,9 @@ fn plan(experiment: &Experiment) -> String {
     format!("# ndsm {} reproduce low-dim, {experiment:?}", env!("CARGO_PKG_VERSION"))
 }
 
-/// All records of the experiment: those of the file, and those that were missing, which are added to it one
-/// by one.
-fn complete(path: &Path, experiment: &Experiment, threads: usize) -> Result<Vec<Record>> {
+/// All records of the experiment: those of the file, and those that were missing of `group` or of all groups,
+/// which are added to it one by one.
+fn complete(path: &Path, experiment: &Experiment, group: Option<&str>, threads: usize) -> Result<Vec<Record>> {
     let mut records = read(path, experiment)?;
     let refuse = |e: std::io::Error| Error::io(path, "the results cannot be written", &e);
     if records.is_empty() {
@@ -64,7 +71,8 @@ fn complete(path: &Path, experiment: &Experiment, threads: usize) -> Result<Vec<
     }
     let mut file = OpenOptions::new().append(true).open(path).map_err(refuse)?;
     for phase in ["tuning", "running"] {
-        let jobs = if phase == "tuning" { experiment.tuning_jobs() } else { experiment.jobs(&records) };
+        let mut jobs = if phase == "tuning" { experiment.tuning_jobs() } else { experiment.jobs(&records) };
+        jobs.retain(|job| group.is_none_or(|group| job.case.group == group));
         let known: HashSet<Key> = records.iter().map(|r| r.key.clone()).collect();
         let bar = ProgressBar::new(jobs.len() as u64);
         let style =
@@ -102,7 +110,8 @@ fn read(path: &Path, experiment: &Experiment) -> Result<Vec<Record>> {
 
 /// The tables, the pictures and the page; returns the path of the page and the shortest summary.
 fn write(dir: &Path, experiment: &Experiment, records: &[Record]) -> Result<String> {
-    let rows = summarise(&cases(experiment.quick), records);
+    let cases = experiment.cases();
+    let rows = summarise(&cases, records);
     let save = |name: &str, bytes: &[u8]| {
         let path = dir.join(name);
         write_whole(&path, bytes).map_err(|e| Error::io(&path, "cannot be written", &e))
@@ -123,9 +132,14 @@ fn write(dir: &Path, experiment: &Experiment, records: &[Record]) -> Result<Stri
         }
         text += &format!("\n## {group}: {question}\n\n{}", markdown(&own));
         body += &format!("<h2>{}</h2>\n<p class=\"how\">{}</p>\n", escape(group), escape(question));
-        for (name, canvas) in pictures(group, &own) {
+        let factors = if group == "less-data" { factors(&cases, records) } else { Vec::new() };
+        for (name, canvas) in pictures(group, &own, &factors) {
             canvas.save(&dir.join(format!("{name}.png")))?;
             body += &picture(&canvas.png(), question);
+        }
+        for found in [gains(&own), fewer_points(&factors)].into_iter().filter(|found| !found.is_empty()) {
+            text += &format!("\n{found}\n");
+            body += &format!("<p>{}</p>\n", escape(&found));
         }
         if group == "few-optimiser-steps" {
             let found = reaching(&own);
@@ -163,13 +177,78 @@ fn reaching(rows: &[Row]) -> String {
     out.trim_end().to_owned()
 }
 
+/// Whether a network made the reference worse: held-out gains on fresh points, of all seeds.
+fn gains(rows: &[Row]) -> String {
+    let mut found = String::new();
+    for method in ["ndsm", "ndsm-kept", "linear-kept", "coloured-kept"] {
+        let own: Vec<&Row> = rows.iter().filter(|r| r.method == method && !r.sweep).collect();
+        let (worse, seeds) = own.iter().fold((0, 0), |(worse, seeds), r| (worse + r.worse, seeds + r.seeds));
+        if seeds > 0 {
+            found += &format!("{method}: a held-out gain above 0 by more than two standard errors in {worse} of {seeds} runs. ");
+        }
+    }
+    found.trim_end().to_owned()
+}
+
+/// How many times the points a linear process needs.
+fn fewer_points(factors: &[Factor]) -> String {
+    let one = |f: &Factor| {
+        let shown = |v: f64| if v.is_finite() { format!("{v:.1}") } else { format!("over {:.1}", f.most) };
+        format!(
+            "{}, {} points: {} times [{}, {}] as many for a linear process with all corrections. ",
+            f.data,
+            f.n,
+            shown(f.factor.median),
+            shown(f.factor.low),
+            shown(f.factor.high)
+        )
+    };
+    factors.iter().map(one).collect::<String>().trim_end().to_owned()
+}
+
+/// Likelihoods over the number of points, for each kind of data, and how many times the points a linear
+/// process needs.
+fn less_data(rows: &[Row], factors: &[Factor]) -> Vec<(String, Canvas)> {
+    let mut all = Vec::new();
+    for own in rows.chunk_by(|a, b| a.case.request.name == b.case.request.name) {
+        let data = &own[0].case.request.name;
+        let mut curves: Vec<Curve> = Vec::new();
+        for r in own {
+            let f = &r.figures[KL];
+            add(&mut curves, r.method, [r.case.at, f.low, f.median, f.high]);
+        }
+        all.push((
+            format!("less-data-{data}"),
+            sweep(&format!("{data}: KL divergence, or negative log-likelihood, of fresh points"), "data points", &curves),
+        ));
+    }
+    let mut curves: Vec<Curve> = Vec::new();
+    for f in factors {
+        let end = |v: f64| v.min(f.most);
+        add(&mut curves, &f.data, [f.n, end(f.factor.low), end(f.factor.median), end(f.factor.high)]);
+    }
+    all.push((
+        "less-data".to_owned(),
+        sweep("Times the points that a linear process needs for the same likelihood", "data points", &curves),
+    ));
+    all
+}
+
+fn add(curves: &mut Vec<Curve>, name: &str, point: [f64; 4]) {
+    match curves.iter_mut().find(|c| c.name == name) {
+        Some(curve) => curve.points.push(point),
+        None => curves.push(Curve { name: name.to_owned(), points: vec![point] }),
+    }
+}
+
 /// Sliced W2 over what a group varies, where it varies one thing.
-fn pictures(group: &str, rows: &[Row]) -> Vec<(String, Canvas)> {
+fn pictures(group: &str, rows: &[Row], factors: &[Factor]) -> Vec<(String, Canvas)> {
     let axis = match group {
         "clusters" => "modes (2-d)",
         "small-sets" => "data points",
         "few-sampling-steps" => "solver steps",
         "few-optimiser-steps" => "optimiser steps",
+        "less-data" => return less_data(rows, factors),
         _ => return Vec::new(),
     };
     let mut curves: Vec<Curve> = Vec::new();
@@ -180,11 +259,7 @@ fn pictures(group: &str, rows: &[Row]) -> Vec<(String, Canvas)> {
         }
         let at = if sweeping { r.solver as f64 } else { r.case.at };
         let f = &r.figures[0];
-        let point = [at, f.low, f.median, f.high];
-        match curves.iter_mut().find(|c| c.name == r.method) {
-            Some(curve) => curve.points.push(point),
-            None => curves.push(Curve { name: r.method.to_owned(), points: vec![point] }),
-        }
+        add(&mut curves, r.method, [at, f.low, f.median, f.high]);
     }
     vec![(group.to_owned(), sweep("Sliced W2 to the law, median and 95 % interval", axis, &curves))]
 }
@@ -212,7 +287,7 @@ fn html(rows: &[Row]) -> String {
     let mut lines = text.lines();
     let head = lines.next().map(cells).unwrap_or_default();
     let body: Vec<Vec<String>> = lines.skip(1).map(cells).collect();
-    table(&head.iter().map(String::as_str).collect::<Vec<_>>(), &body, &[2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+    table(&head.iter().map(String::as_str).collect::<Vec<_>>(), &body, &[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
 }
 
 #[cfg(test)]
@@ -220,7 +295,7 @@ mod tests {
     use super::*;
 
     fn args(what: &str, out: &Path) -> ReproduceArgs {
-        ReproduceArgs { what: what.to_owned(), quick: true, out: Some(out.to_owned()), threads: Some(2) }
+        ReproduceArgs { what: what.to_owned(), quick: true, group: None, data: None, out: Some(out.to_owned()), threads: Some(2) }
     }
 
     #[test]
@@ -233,6 +308,10 @@ mod tests {
         let e = run(&args("low-dim", place.path())).unwrap_err();
         assert!(e.to_string().contains("another plan") && e.exit_code() == 2, "{e}");
         assert_eq!(fs::read_to_string(place.path().join(RESULTS)).unwrap(), "# another plan\n");
+        let bad = ReproduceArgs { group: Some("cluster".to_owned()), ..args("low-dim", place.path()) };
+        assert!(run(&bad).unwrap_err().to_string().starts_with("--group: must be one of clusters, small-sets"));
+        let bad = ReproduceArgs { data: Some(place.path().join("none")), ..args("low-dim", place.path()) };
+        assert_eq!(run(&ReproduceArgs { quick: false, ..bad }).unwrap_err().exit_code(), 2);
         let bad = ReproduceArgs { threads: Some(0), ..args("low-dim", place.path()) };
         assert_eq!(run(&bad).unwrap_err().to_string(), "--threads: must be >= 1, got 0");
     }
@@ -255,14 +334,14 @@ mod tests {
         fs::write(&path, format!("{}\n{}\n{}\n{cut}", plan(&e), Record::header(), lines.join("\n"))).unwrap();
         let page = run(&args("low-dim", place.path())).unwrap();
         let html = fs::read_to_string(page).unwrap();
-        assert_eq!(html.matches("<img").count(), 4);
+        assert_eq!(html.matches("<img").count(), 6);
         assert!(html.contains("linear does not reach in 30") && html.contains("ndsm-c4-exact"), "{html}");
         let table = fs::read_to_string(place.path().join("table.md")).unwrap();
         assert!(table.contains("| 4 modes in 2-d | ndsm | 16 | 0.105 [0.100, 0.110] | -0.200 [-0.200, -0.200] | 0.500 |"), "{table}");
         let rows = fs::read_to_string(place.path().join("table.csv")).unwrap();
         let columns: HashSet<usize> = rows.lines().map(|l| l.split(';').count()).collect();
         assert_eq!(columns.len(), 1);
-        for name in ["clusters", "small-sets", "few-sampling-steps", "few-optimiser-steps"] {
+        for name in ["clusters", "small-sets", "few-sampling-steps", "few-optimiser-steps", "less-data", "less-data-four-modes"] {
             assert!(fs::read(place.path().join(format!("{name}.png"))).unwrap().starts_with(b"\x89PNG"), "{name}");
         }
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2 + lines.len());

@@ -1,12 +1,13 @@
 //! The cases: what is learned, from how much, and with which reference.
 
-use super::Method;
+use super::{Method, less_data};
 use crate::Result;
 use crate::config::Setting;
-use crate::data::Request;
+use crate::data::{Dataset, Encoder, Request, load};
 use crate::mixture::{Covariances, Mixture};
 use crate::rng::{Purpose, Stream};
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, s};
+use std::path::Path;
 
 /// One thing to learn.
 #[derive(Debug, Clone)]
@@ -17,8 +18,10 @@ pub struct Case {
     pub name: String,
     /// Where it stands in its group: what varies there.
     pub at: f64,
-    /// The law, by name or as a mixture.
+    /// The data, by name or as a mixture.
     pub request: Request,
+    /// Principal components that are the data (0: the data themselves).
+    pub latent: usize,
     /// Optimiser steps.
     pub steps: usize,
     /// Numbers of solver steps that samples are also drawn with.
@@ -30,20 +33,50 @@ pub struct Case {
     pub shift: f64,
     /// What is compared.
     pub methods: Vec<Method>,
+    /// The case whose search chooses the settings, where it is not its own.
+    pub tuned_on: Option<String>,
+}
+
+impl Case {
+    /// The points of a seed: as many as the case has for training, and fresh ones.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn data(&self, seed: u64) -> Result<Dataset> {
+        let request = Request { seed, ..self.request.clone() };
+        if self.latent == 0 {
+            return load(&request);
+        }
+        // The components of all points that are not held out: the same coordinates whatever the number.
+        let whole = load(&Request { n: None, ..request })?;
+        let encoder = Encoder::fit(&whole, self.latent)?;
+        let n = self.request.n.unwrap_or(whole.points.nrows()).min(whole.points.nrows());
+        let points = encoder.encode(whole.points.slice(s![..n, ..]))?;
+        Ok(Dataset { points, held_out: encoder.encode(whole.held_out.view())?, images: None, labels: None, ..whole })
+    }
+
+    /// The name of the case whose search chooses the settings.
+    pub fn tuned_on(&self) -> &str {
+        self.tuned_on.as_deref().unwrap_or(&self.name)
+    }
 }
 
 /// Names of the groups, with what they ask.
-pub const GROUPS: [(&str, &str); 6] = [
+pub const GROUPS: [(&str, &str); 7] = [
     ("clusters", "separated clusters with unequal weights: more of them, and more dimensions"),
     ("small-sets", "few data points"),
     ("few-sampling-steps", "few steps of the solver when generating"),
     ("few-optimiser-steps", "few steps of the optimiser"),
     ("symmetry", "approximate symmetry from 100 points: reference tied along orbits, untied, exactly symmetric"),
     ("misfit", "references that are wrong: too few components, shifted means, laws that no small mixture fits"),
+    (
+        "less-data",
+        "how many points a likelihood of held-out points takes; \"kept\": a fifth of them held out, and the corrections that this allows",
+    ),
 ];
 
-/// The cases of all groups; the small ones of a quick run.
-pub fn cases(quick: bool) -> Vec<Case> {
+/// The cases of all groups; the small ones of a quick run. With images at `data`, cases about them, too.
+pub fn cases(quick: bool, data: Option<&Path>) -> Vec<Case> {
     let mut all = Vec::new();
     let usual = Method::USUAL.to_vec();
     let named = |name: &str, n: usize| Request { name: name.to_owned(), n: Some(n), ..Request::default() };
@@ -53,11 +86,13 @@ pub fn cases(quick: bool) -> Vec<Case> {
         name,
         at,
         request,
+        latent: 0,
         steps,
         sampling: Vec::new(),
         settings: Vec::new(),
         shift: 0.0,
         methods: usual.clone(),
+        tuned_on: None,
     };
     let clusters: &[(usize, usize)] = if quick { &[(4, 2)] } else { &[(2, 2), (4, 2), (8, 2), (16, 2), (4, 4), (4, 8), (4, 16)] };
     for (k, d) in clusters {
@@ -80,7 +115,7 @@ pub fn cases(quick: bool) -> Vec<Case> {
         ("near-c2", vec![Method::TIED_C2, Method::EXACT_C2, Method::REFERENCE_C2]),
     ];
     for (i, (law, tied)) in symmetric.into_iter().enumerate().take(if quick { 1 } else { 2 }) {
-        let mut methods = vec![Method::LINEAR, Method::COLOURED, Method::REFERENCE, Method::NDSM];
+        let mut methods = vec![Method::LINEAR, Method::COLOURED, Method::REFERENCE, Method::NDSM, Method::NDSM_KEPT];
         methods.extend(tied);
         all.push(Case { methods, ..base("symmetry", format!("{law}, n = 100"), i as f64, named(law, 100)) });
     }
@@ -94,6 +129,7 @@ pub fn cases(quick: bool) -> Vec<Case> {
         all.push(base("misfit", "ring".to_owned(), 3.0, named("ring", points)));
         all.push(Case { settings: fixed(2), ..base("misfit", "moons, k = 2".to_owned(), 4.0, named("moons", points)) });
     }
+    all.extend(less_data::cases(quick, data));
     all
 }
 

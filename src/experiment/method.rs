@@ -24,6 +24,10 @@ pub struct Method {
     pub tuned_as: Option<&'static str>,
     /// Whether a network is trained; otherwise samples come straight from the reference.
     pub network: bool,
+    /// Whether a fifth of the points is held out, the parameters that are best on them are kept, and network
+    /// and samples are corrected (20), (21); otherwise all points are learned from, the last parameters
+    /// generate as they are, and nothing is regularised.
+    pub kept: bool,
     /// What it sets.
     settings: &'static [(&'static str, &'static str)],
 }
@@ -38,6 +42,7 @@ impl Method {
         space: Some(Space::White),
         tuned_as: Some("linear"),
         network: true,
+        kept: false,
         settings: &[("reference.covariance", "spherical"), PAIRS],
     };
     /// The linear baseline with coloured noise.
@@ -46,24 +51,43 @@ impl Method {
         space: Some(Space::Coloured),
         tuned_as: Some("coloured"),
         network: true,
+        kept: false,
         settings: &[("sde.kind", "vp"), PAIRS],
     };
     /// Nonlinear denoising score matching along the component-wise chain, antithetic pairs.
-    pub const NDSM: Method =
-        Method { name: "ndsm", space: Some(Space::Nonlinear), tuned_as: Some("ndsm"), network: true, settings: &[LANGEVIN, PAIRS] };
+    pub const NDSM: Method = Method {
+        name: "ndsm",
+        space: Some(Space::Nonlinear),
+        tuned_as: Some("ndsm"),
+        network: true,
+        kept: false,
+        settings: &[LANGEVIN, PAIRS],
+    };
+    /// The three with points held out.
+    pub const LINEAR_KEPT: Method = Method { name: "linear-kept", tuned_as: Some("linear-kept"), kept: true, ..Self::LINEAR };
+    /// See [`Method::LINEAR_KEPT`].
+    pub const COLOURED_KEPT: Method = Method { name: "coloured-kept", tuned_as: Some("coloured-kept"), kept: true, ..Self::COLOURED };
+    /// See [`Method::LINEAR_KEPT`].
+    pub const NDSM_KEPT: Method = Method { name: "ndsm-kept", tuned_as: Some("ndsm-kept"), kept: true, ..Self::NDSM };
     /// The same with the network as its own control variate.
     pub const SELF: Method = Method { name: "ndsm-self", space: None, settings: &[LANGEVIN, ("objective.control", "self")], ..Self::NDSM };
     /// The same without a control variate.
     pub const NONE: Method = Method { name: "ndsm-none", space: None, settings: &[LANGEVIN, ("objective.control", "none")], ..Self::NDSM };
     /// The component kernel.
     pub const KERNEL: Method =
-        Method { name: "kernel", space: None, settings: &[LANGEVIN, ("objective.kind", "dsm"), PAIRS], ..Self::NDSM };
+        Method { name: "kernel", tuned_as: Some("kernel"), settings: &[LANGEVIN, ("objective.kind", "dsm"), PAIRS], ..Self::NDSM };
     /// The component flow, eq. (18).
     pub const FLOW: Method =
-        Method { name: "flow", space: None, settings: &[LANGEVIN, ("objective.kind", "component-flow"), PAIRS], ..Self::NDSM };
+        Method { name: "flow", tuned_as: Some("flow"), settings: &[LANGEVIN, ("objective.kind", "component-flow"), PAIRS], ..Self::NDSM };
     /// Samples of the fitted reference, without a network.
-    pub const REFERENCE: Method =
-        Method { name: "reference", space: None, tuned_as: None, network: false, settings: &[LANGEVIN, ("reference.floor", "0")] };
+    pub const REFERENCE: Method = Method {
+        name: "reference",
+        space: None,
+        tuned_as: None,
+        network: false,
+        kept: false,
+        settings: &[LANGEVIN, ("reference.floor", "0")],
+    };
     /// The chain with its reference tied along quarter turns, weights free.
     pub const TIED_C4: Method =
         Method { name: "ndsm-c4", space: None, settings: &[LANGEVIN, PAIRS, ("reference.group", "c4")], ..Self::NDSM };
@@ -97,9 +121,22 @@ impl Method {
     pub const REFERENCE_C2: Method =
         Method { name: "reference-c2", settings: &[LANGEVIN, ("reference.floor", "0"), ("reference.group", "c2")], ..Self::REFERENCE };
 
-    /// The methods of every case.
-    pub const USUAL: [Method; 8] =
-        [Self::LINEAR, Self::COLOURED, Self::REFERENCE, Self::NONE, Self::SELF, Self::NDSM, Self::KERNEL, Self::FLOW];
+    /// The methods of most cases.
+    pub const USUAL: [Method; 9] =
+        [Self::LINEAR, Self::COLOURED, Self::REFERENCE, Self::NONE, Self::SELF, Self::NDSM, Self::NDSM_KEPT, Self::KERNEL, Self::FLOW];
+    /// Those with a search of their own.
+    pub const LEADERS: [Method; 8] =
+        [Self::LINEAR, Self::COLOURED, Self::NDSM, Self::LINEAR_KEPT, Self::COLOURED_KEPT, Self::NDSM_KEPT, Self::KERNEL, Self::FLOW];
+
+    /// Whether it learns the score of the mixture's dynamics, or is the mixture.
+    pub fn has_mixture(&self) -> bool {
+        !self.network || self.settings.contains(&LANGEVIN)
+    }
+
+    /// Whether its noise is a chain of steps: a kernel takes none.
+    pub fn has_chain(&self) -> bool {
+        !self.settings.iter().any(|(key, _)| *key == "objective.kind")
+    }
 
     /// What it sets, as a configuration takes it.
     pub fn settings(&self) -> Vec<Setting> {

@@ -8,6 +8,7 @@
 
 mod case;
 mod job;
+mod less_data;
 mod method;
 mod record;
 mod search;
@@ -16,22 +17,26 @@ mod table;
 
 pub use case::{Case, GROUPS, cases};
 pub use job::{Job, run_job};
+pub use less_data::{Factor, factors};
 pub use method::{Method, Space};
-pub use record::{Key, METRICS, Record};
+pub use record::{GAIN, KL, Key, METRICS, Record};
 pub use search::candidate;
 pub use statistics::{Interval, median, median_interval, paired};
 pub use table::{Row, markdown, steps_to_reach, summarise};
 
 use crate::Result;
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// How much of everything.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Experiment {
     /// Whether only one small case of each group is run.
     pub quick: bool,
+    /// IDX images that cases about images take; without them there are none.
+    pub data: Option<PathBuf>,
     /// Settings that the random search tries for each method and case.
     pub budget: usize,
     /// Seeds on which they are compared; they begin at [`TUNING`].
@@ -52,15 +57,20 @@ pub const TUNING: u64 = 1000;
 
 impl Experiment {
     /// What `ndsm reproduce low-dim` runs.
-    pub const FULL: Experiment = Experiment { quick: false, budget: 8, tuning_seeds: 2, seeds: 10, keys: 4, samples: 2500 };
+    pub const FULL: Experiment = Experiment { quick: false, data: None, budget: 8, tuning_seeds: 2, seeds: 10, keys: 4, samples: 2500 };
     /// What `--quick` runs: enough to see that everything works, too little for any conclusion.
-    pub const QUICK: Experiment = Experiment { quick: true, budget: 2, tuning_seeds: 1, seeds: 2, keys: 2, samples: 500 };
+    pub const QUICK: Experiment = Experiment { quick: true, data: None, budget: 2, tuning_seeds: 1, seeds: 2, keys: 2, samples: 500 };
+
+    /// Its cases.
+    pub fn cases(&self) -> Vec<Case> {
+        cases(self.quick, self.data.as_deref())
+    }
 
     /// The trainings whose figures choose the settings.
     pub fn tuning_jobs(&self) -> Vec<Job> {
         let mut jobs = Vec::new();
-        for case in cases(self.quick) {
-            for method in case.methods.iter().filter(|m| m.space.is_some()) {
+        for case in self.cases().into_iter().filter(|case| case.tuned_on() == case.name) {
+            for method in case.methods.iter().filter(|m| m.tuned_as == Some(m.name)) {
                 for candidate in 0..self.budget {
                     for seed in TUNING..TUNING + self.tuning_seeds {
                         jobs.push(Job { case: case.clone(), method: *method, candidate, seed, sweep: false });
@@ -74,27 +84,33 @@ impl Experiment {
     /// The trainings that are reported, each with the settings that did best on the tuning seeds: of those
     /// whose mean sliced W_2 is at most [`TIE`] times the least, the one with the least size of the NLL
     /// excess. Where modes lie apart, sliced W_2 hardly sees samples between them, because the modes' weights
-    /// dominate it. A method without a search of its own takes the settings of the method it follows.
+    /// dominate it. Where the likelihood of fresh points was measured it decides alone. A method without a
+    /// search of its own takes the settings of the method it follows.
     pub fn jobs(&self, tuned: &[Record]) -> Vec<Job> {
-        let mut sums: HashMap<(&str, &str, usize), [f64; 3]> = HashMap::new();
+        let mut sums: HashMap<(&str, &str, usize), [f64; 4]> = HashMap::new();
         for r in tuned.iter().filter(|r| r.key.seed >= TUNING && !r.key.sweep) {
             let sum = sums.entry((&r.key.case, &r.key.method, r.key.candidate)).or_default();
             // A run that failed is the worst.
             let worst = |v: f64| if v.is_finite() { v } else { f64::INFINITY };
             sum[0] += worst(r.values[0]);
             sum[1] += worst(r.values[3].abs());
-            sum[2] += 1.0;
+            sum[2] += worst(r.values[KL]);
+            sum[3] += 1.0;
         }
         let best = |case: &str, method: &str| {
-            let mean = |i: usize, j: usize| sums.get(&(case, method, i)).map_or(f64::INFINITY, |s| s[j] / s[2]);
+            let mean = |i: usize, j: usize| sums.get(&(case, method, i)).map_or(f64::INFINITY, |s| s[j] / s[3]);
+            let likeliest = (0..self.budget).min_by(|a, b| mean(*a, 2).total_cmp(&mean(*b, 2))).filter(|i| mean(*i, 2).is_finite());
+            if let Some(i) = likeliest {
+                return i;
+            }
             let least = (0..self.budget).map(|i| mean(i, 0)).fold(f64::INFINITY, f64::min);
             let good = (0..self.budget).filter(|i| mean(*i, 0) <= TIE * least);
             good.min_by(|a, b| mean(*a, 1).total_cmp(&mean(*b, 1))).unwrap_or(0)
         };
         let mut jobs = Vec::new();
-        for case in cases(self.quick) {
+        for case in self.cases() {
             for method in &case.methods {
-                let candidate = method.tuned_as.map_or(0, |leader| best(&case.name, leader));
+                let candidate = method.tuned_as.map_or(0, |leader| best(case.tuned_on(), leader));
                 for seed in 0..self.seeds {
                     jobs.push(Job { case: case.clone(), method: *method, candidate, seed, sweep: !case.sampling.is_empty() });
                 }

@@ -1,18 +1,26 @@
 //! The figures of one training, and how they are kept.
 
-/// Names of the figures, in the order of [`Record::values`]; the lower the better, but for the last two.
+/// Names of the figures, in the order of [`Record::values`]; the lower the better, but for `memorisation` and
+/// `seconds`.
 ///
 /// | name | |
 /// |---|---|
 /// | `sliced_w2` | sliced W_2 to 10,000 fresh points of the law |
-/// | `outliers` | share of samples farther than 4 standard deviations from every mode |
+/// | `outliers` | share of samples outside the balls that hold all but e^-8 of each mode |
 /// | `weights_tv` | total variation between the modes' weights and the law's |
 /// | `nll_excess` | mean -ln p of samples less that of fresh points: 0 for the law itself, negative for samples that crowd its middle |
-/// | `kl` | KL divergence of the law to the reference, of samples that come straight from one |
+/// | `kl` | KL divergence of the law to the model, by fresh points: of a reference that samples come straight from, or by the probability flow; of data whose law is unknown the negative log-likelihood |
 /// | `energy` | energy distance |
 /// | `memorisation` | distance to the nearest training point over that to the nearest fresh point; 1: none |
 /// | `seconds` | of training, while as many run beside it as there are threads |
-pub const METRICS: [&str; 8] = ["sliced_w2", "outliers", "weights_tv", "nll_excess", "kl", "energy", "memorisation", "seconds"];
+/// | `gain` | held-out gain (19) of the final model on fresh points |
+/// | `gain_error` | its standard error |
+pub const METRICS: [&str; 10] =
+    ["sliced_w2", "outliers", "weights_tv", "nll_excess", "kl", "energy", "memorisation", "seconds", "gain", "gain_error"];
+/// The place of `kl`.
+pub const KL: usize = 4;
+/// The place of `gain`; its error follows.
+pub const GAIN: usize = 8;
 
 /// What a record belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -49,6 +49,9 @@ pub fn candidate(space: Space, index: usize) -> (Vec<Setting>, usize) {
         .into(),
     );
     set("train.lr", between(7e-4, 1e-2).into());
-    let solver = if linear { [8, 16, 32, 64] } else { [4, 8, 16, 32] };
-    (settings, solver[stream.below(4)])
+    let solver = if linear { [8, 16, 32, 64] } else { [4, 8, 16, 32] }[stream.below(4)];
+    // In units of the reference, which for a linear process are those of all modes together.
+    let t_min = 10f64.powf(-1.5 - 2.0 * stream.uniform::<f64>());
+    settings.push(Setting::new("sde.t_min", t_min));
+    (settings, solver)
 }

@@ -1,6 +1,6 @@
 //! The table: medians over seeds, intervals, differences to the linear baseline.
 
-use super::record::{METRICS, Record};
+use super::record::{GAIN, KL, METRICS, Record};
 use super::statistics::{Interval, median_interval, paired};
 use super::{Case, Method, TUNING};
 
@@ -19,6 +19,8 @@ pub struct Row {
     pub sweep: bool,
     /// Number of seeds.
     pub seeds: usize,
+    /// How many of them have a held-out gain above 0 by more than two standard errors.
+    pub worse: usize,
     /// Every figure over the seeds, in the order of [`METRICS`].
     pub figures: [Interval; METRICS.len()],
     /// Sliced W_2 less the baseline's, paired by seed, and the P value of no difference.
@@ -65,6 +67,7 @@ pub fn summarise(cases: &[Case], records: &[Record]) -> Vec<Row> {
                     solver: first.key.solver,
                     sweep: first.key.sweep,
                     seeds: all.len(),
+                    worse: all.iter().filter(|r| r.values[GAIN] > 2.0 * r.values[GAIN + 1]).count(),
                     figures: std::array::from_fn(|j| median_interval(&column(j))),
                     difference: against(0),
                     nll_difference: against(3),
@@ -78,8 +81,8 @@ pub fn summarise(cases: &[Case], records: &[Record]) -> Vec<Row> {
 /// The rows of one group as a table in Markdown.
 pub fn markdown(rows: &[Row]) -> String {
     let mut out = String::from(
-        "| case | method | solver | sliced W2 [95 %] | less linear's [95 %] | P | outliers | weights TV | NLL excess | KL | memorisation | s |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| case | method | solver | sliced W2 [95 %] | less linear's [95 %] | P | outliers | weights TV | NLL excess | KL | gain | memorisation | s |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for r in rows {
         let f = &r.figures;
@@ -92,7 +95,7 @@ pub fn markdown(rows: &[Row]) -> String {
             (format!("{:+.3} [{:+.3}, {:+.3}]", d.median, d.low, d.high), shown(*p, 3))
         };
         out += &format!(
-            "| {} | {} | {} | {:.3} [{:.3}, {:.3}] | {difference} | {p} | {} | {} | {} | {} | {} | {} |\n",
+            "| {} | {} | {} | {:.3} [{:.3}, {:.3}] | {difference} | {p} | {} | {} | {} | {} | {} | {} | {} |\n",
             r.case.name,
             r.method,
             r.solver,
@@ -102,7 +105,8 @@ pub fn markdown(rows: &[Row]) -> String {
             percent(f[1].median),
             shown(f[2].median, 3),
             shown(f[3].median, 3),
-            shown(f[4].median, 3),
+            shown(f[KL].median, 3),
+            shown(f[GAIN].median, 3),
             shown(f[6].median, 2),
             shown(f[7].median, 2),
         );

@@ -2,7 +2,7 @@
 
 use super::{
     check_pair, energy_distance, frechet, median_distance, memorisation_ratio, mmd2, mmd2_to_mixture, mode_weights,
-    negative_log_likelihood, outlier_share, sinkhorn_divergence, sliced_w2, subset, support, total_variation, w2_exact,
+    negative_log_likelihood, outlier_radius, outlier_share, sinkhorn_divergence, sliced_w2, subset, support, total_variation, w2_exact,
 };
 use crate::data::Dataset;
 use crate::mixture::Mixture;
@@ -24,8 +24,6 @@ const TRANSPORT_POINTS: usize = 500;
 const SINKHORN: f64 = 0.2;
 /// Held-out points that set the bandwidth of MMD.
 const BANDWIDTH_POINTS: usize = 1_000;
-/// A point is an outlier if it is farther than this many standard deviations from every mode.
-pub const OUTLIER_STDS: f64 = 4.0;
 /// First draw of the half-samples; those below belong to the subsets.
 const HALVES: u64 = 1 << 32;
 /// 97.5 % of a standard normal lie below.
@@ -90,9 +88,8 @@ pub struct ModeSpace<'a> {
 /// All metrics of `samples`: [n, d], n >= 2, against `data`.
 ///
 /// Weights are counted by the law's own modes if `data.law` is a mixture; otherwise by those of `fitted`, if
-/// given, which then stands for the law. Outliers are counted only where the law is a mixture: a fitted
-/// mixture's modes are no truth about the data, and in many dimensions a distance of 4 standard deviations is
-/// no longer rare. Larger sets enter the metrics over pairs as random subsets of [`PAIR_POINTS`] points,
+/// given, which then stands for the law. Outliers ([`outlier_radius`]) are counted only where the law is a mixture: a
+/// fitted mixture's modes are no truth about the data. Larger sets enter the metrics over pairs as random subsets of [`PAIR_POINTS`] points,
 /// supports as 2,000 and transport plans as 500.
 ///
 /// With `resamples` > 0 every metric is computed again on so many random halves of samples and held-out
@@ -162,7 +159,7 @@ fn run<'a>(samples: ArrayView2<'a, f64>, data: &'a Dataset, fitted: Option<ModeS
     let h = bandwidth.unwrap_or(1.0);
     add(&[MMD], bandwidth.map(|_| &pairs), &|x, y| Ok(vec![mmd2(x, y, h)?]))?;
     add(&[OUTLIERS], own.map(|_| &against_law), &|x, _| {
-        Ok(vec![own.map_or_else(unknown, |m| outlier_share(x, m.mixture, OUTLIER_STDS))?])
+        Ok(vec![own.map_or_else(unknown, |m| outlier_share(x, m.mixture, outlier_radius(x.ncols())))?])
     })?;
     add(&[NLL], law.map(|_| &against_law), &|x, _| Ok(vec![law.map_or_else(unknown, |law| negative_log_likelihood(x, law))?]))?;
     let few_against_law = Sets { floor: Some(pairs.held_out.view().into()), ..sets(PAIR_POINTS) };
@@ -197,7 +194,10 @@ const MODE_WEIGHTS: Named = ("mode_weight_tv", "total variation between the mode
 const SLICED: Named = ("sliced_w2", "sliced Wasserstein-2 distance to held-out data");
 const ENERGY: Named = ("energy_distance", "energy distance to held-out data, unbiased");
 const MMD: Named = ("mmd2", "squared maximum mean discrepancy to held-out data, unbiased");
-const OUTLIERS: Named = ("outlier_share", "share farther than 4 standard deviations from every mode, where the law is a known mixture");
+const OUTLIERS: Named = (
+    "outlier_share",
+    "share outside the balls that hold all but e^-8 of each mode (in the plane 4 standard deviations), where the law is a known mixture",
+);
 const NLL: Named = ("nll_exact", "mean negative log-density under the exact law, where it is known");
 const MMD_EXACT: Named = ("mmd2_exact", "squared maximum mean discrepancy to the exact law, where it is a known mixture");
 const FRECHET: Named = ("frechet", "squared Wasserstein-2 distance between the Gaussians of samples and held-out data");

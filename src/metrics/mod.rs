@@ -20,10 +20,10 @@ mod support;
 mod transport;
 
 pub use assignment::w2_exact;
-pub use evaluate::{DIRECTIONS, Measure, Metrics, ModeSpace, OUTLIER_STDS, PAIR_POINTS, evaluate, evaluate_beside};
+pub use evaluate::{DIRECTIONS, Measure, Metrics, ModeSpace, PAIR_POINTS, evaluate, evaluate_beside};
 pub use frechet::{frechet, gaussian_w2};
 pub use mixture_kernel::{mmd2_mixtures, mmd2_to_mixture};
-pub use modes::{mode_weights, negative_log_likelihood, outlier_share, total_variation};
+pub use modes::{mode_weights, negative_log_likelihood, outlier_radius, outlier_share, total_variation};
 pub use neighbours::{memorisation_ratio, nearest};
 pub use pairs::{energy_distance, median_distance, mmd2};
 pub use sinkhorn::{Plan, sinkhorn_divergence, sinkhorn_plan};

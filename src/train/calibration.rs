@@ -53,6 +53,11 @@ impl Calibration {
         std::array::from_fn(|j| hats.0.iter().map(|(knot, weight)| weight * self.coefficients[*knot][j]).sum())
     }
 
+    /// What the network adds at the points of `held_out`, corrected.
+    pub(super) fn applied<R: Real>(&self, system: &System<R>, held_out: &HeldOut<R>, added: &[R]) -> Vec<R> {
+        apply(held_out, added, |_, t| self.at(t), |t| system.model.scale.sbar(t))
+    }
+
     /// Fits the coefficients of the network with the parameters `params` to the rows of `u` [m, d], whitened
     /// held-out points, noised by `seed`.
     ///

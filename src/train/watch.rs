@@ -12,6 +12,9 @@ use std::time::Instant;
 /// Draws, each a pair, of held-out points, and half as many of training points: several of each point where
 /// the points are fewer, one of as many points otherwise.
 const DRAWS: usize = 1024;
+/// Draws for the final model.
+const FINAL_DRAWS: usize = 4096;
+
 /// (19) on held-out points, and the same on training points.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gains {
@@ -106,6 +109,19 @@ impl<R: Real> Trainer<R> {
             _ => None,
         };
         Ok(self.state.calibration.as_ref())
+    }
+
+    /// The held-out gain (19) of what generates, with its calibration, on the rows of `x` [m, d], in the units
+    /// of the reference: of points that no part of the training saw, what the model is worth.
+    ///
+    /// # Errors
+    /// Points that do not fit the reference.
+    pub fn final_gain(&self, reference: &Reference, x: ArrayView2<f64>) -> Result<Mean> {
+        let u = reference.whitening.whiten(x)?;
+        let mut points = HeldOut::new(&self.system, u.view(), FINAL_DRAWS, (self.config.train.seed, 3))?;
+        let added = points.added(self.state.generating())?;
+        let corrected = self.state.calibration.as_ref().map(|c| c.applied(&self.system, &points, &added));
+        Ok(points.gain(corrected.as_deref().unwrap_or(&added)).whole)
     }
 
     /// Whether `train.patience` steps have gone by without a better held-out gain: no step follows.

@@ -4,6 +4,9 @@ use super::axes::Axes;
 use super::canvas::{Anchor, Canvas, MUTED};
 use super::legend::{LEGEND, color, entry};
 
+/// Room beyond the ends of a logarithmic axis.
+const ROOM: f64 = 1.15;
+
 /// The figures of one method.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
@@ -13,25 +16,31 @@ pub struct Curve {
     pub points: Vec<[f64; 4]>,
 }
 
-/// A line for each method through its medians, with bars for the intervals, in a panel with logarithmic axes.
-/// What is not positive and finite has no place there and is left out.
+/// A line for each method through its medians, with bars for the intervals, in a panel with logarithmic axes;
+/// the upright one is linear where a median is not positive. What has no place there is left out.
 pub fn sweep(title: &str, axis: &str, curves: &[Curve]) -> Canvas {
     let (width, height) = (1480.0, 860.0);
     let mut canvas = Canvas::new(width as usize, height as usize);
-    let ok = |v: f64| v > 0.0 && v.is_finite();
-    let shown = |c: &Curve| -> Vec<[f64; 4]> { c.points.iter().copied().filter(|p| ok(p[0]) && ok(p[2])).collect() };
+    let positive = |v: f64| v > 0.0 && v.is_finite();
+    let log_y = curves.iter().flat_map(|c| &c.points).all(|p| p[2] > 0.0 || !p[2].is_finite());
+    let ok = |v: f64| v.is_finite() && (v > 0.0 || !log_y);
+    let shown = |c: &Curve| -> Vec<[f64; 4]> { c.points.iter().copied().filter(|p| positive(p[0]) && ok(p[2])).collect() };
     let all: Vec<[f64; 4]> = curves.iter().flat_map(shown).collect();
-    let range = |values: Vec<f64>, room: f64| {
-        let [a, b] = values.into_iter().filter(|v| ok(*v)).fold([f64::INFINITY, 0.0f64], |[a, b], v| [a.min(v), b.max(v)]);
-        if a <= b { [a / room, b * room] } else { [0.1, 1.0] }
+    let range = |values: Vec<f64>, log: bool| {
+        let [a, b] = values.into_iter().filter(|v| ok(*v)).fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], v| [a.min(v), b.max(v)]);
+        match (a <= b, log) {
+            (false, _) => [0.1, 1.0],
+            (true, true) => [a / ROOM, b * ROOM],
+            (true, false) => [a - 0.05 * (b - a) - 1e-9, b + 0.05 * (b - a) + 1e-9],
+        }
     };
     let axes = Axes {
         low: [130.0, 72.0],
         high: [width - LEGEND, height - 120.0],
-        x: range(all.iter().map(|p| p[0]).collect(), 1.15),
-        y: range(all.iter().flat_map(|p| [p[1], p[2], p[3]]).collect(), 1.15),
+        x: range(all.iter().map(|p| p[0]).collect(), true),
+        y: range(all.iter().flat_map(|p| [p[1], p[2], p[3]]).collect(), log_y),
         log_x: true,
-        log_y: true,
+        log_y,
     };
     axes.frame(&mut canvas);
     axes.title(&mut canvas, title);
@@ -61,6 +70,10 @@ mod tests {
     fn curves_are_drawn_and_nothing_is_a_picture_too() {
         let curve = |points: Vec<[f64; 4]>| Curve { name: "a".into(), points };
         let canvas = sweep("t", "steps", &[curve(vec![[10.0, 0.1, 0.2, 0.3], [100.0, 0.05, 0.1, 0.2]])]);
+        let blue = (0..1480).flat_map(|x| (0..860).map(move |y| (x, y))).filter(|(x, y)| canvas.pixel(*x, *y) == BLUE).count();
+        assert!(blue > 300);
+        // With a median below 0 the axis is linear, and the line is there all the same.
+        let canvas = sweep("t", "steps", &[curve(vec![[10.0, -0.3, -0.2, 0.3], [100.0, 0.05, 0.1, 0.2]])]);
         let blue = (0..1480).flat_map(|x| (0..860).map(move |y| (x, y))).filter(|(x, y)| canvas.pixel(*x, *y) == BLUE).count();
         assert!(blue > 300);
         for points in
