@@ -26,9 +26,11 @@ const PAIRS: usize = 1500;
 /// Hidden units and layers of every network.
 const WIDTH: usize = 128;
 const DEPTH: usize = 3;
-/// Fresh points that a flow's likelihood is taken of, and the steps that it takes.
+/// Numbers of the fresh points that a flow's likelihood is taken of, at most so many points, and the steps that
+/// it takes.
+const FLOW_NUMBERS: usize = 4800;
 const FLOW_POINTS: usize = 400;
-const FLOW_STEPS: usize = 32;
+const FLOW_STEPS: usize = 16;
 
 /// One training of a case.
 #[derive(Debug, Clone)]
@@ -93,7 +95,13 @@ impl Job {
         if self.method.has_mixture() {
             settings.extend(self.case.settings.iter().cloned());
         }
-        settings.extend(searched.into_iter().filter(|s| self.method.has_chain() || s.key != "sde.steps"));
+        let wanted = |s: &Setting| match s.key.as_str() {
+            "sde.steps" => self.method.has_chain(),
+            // A likelihood is that of the law at t_min.
+            "sde.t_min" => self.case.group == LESS_DATA,
+            _ => true,
+        };
+        settings.extend(searched.into_iter().filter(wanted));
         (settings, solver)
     }
 }
@@ -224,7 +232,7 @@ impl Truth {
 
     /// The same of a flow, by fewer points.
     fn flow_divergence(&self, flow: &mut Likelihood) -> Result<f64> {
-        let x = self.fresh.slice(s![..self.fresh.nrows().min(FLOW_POINTS), ..]);
+        let x = self.fresh.slice(s![..self.fresh.nrows().min(FLOW_POINTS).min((FLOW_NUMBERS / self.fresh.ncols().max(1)).max(2)), ..]);
         let under = flow.log_density(x, FLOW_STEPS)?.mean().unwrap_or(f64::NAN);
         let own = self.law.as_deref().map_or(Ok(0.0), |law| negative_log_likelihood(x, law))?;
         Ok(-under - own)

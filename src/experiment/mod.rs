@@ -111,7 +111,8 @@ impl Experiment {
         for case in self.cases() {
             for method in &case.methods {
                 let candidate = method.tuned_as.map_or(0, |leader| best(case.tuned_on(), leader));
-                for seed in 0..self.seeds {
+                let seeds = if case.group == less_data::GROUP { self.seeds.min(less_data::SEEDS) } else { self.seeds };
+                for seed in 0..seeds {
                     jobs.push(Job { case: case.clone(), method: *method, candidate, seed, sweep: !case.sampling.is_empty() });
                 }
             }

@@ -96,7 +96,8 @@ pub struct ModeSpace<'a> {
 /// points, and the interval is its value +- 1.96 standard deviations over the halves: the bootstrap with
 /// weights 0 and 2 (Praestgaard and Wellner 1993), which, unlike that with repeated points, puts no pair at
 /// distance 0. It says how much the value owes to the draw, and nothing about a bias that a finite sample has
-/// by itself; that the floor shares.
+/// by itself; that the floor shares. Intervals end where the metric's range does; a value at that end has none,
+/// because halves that all have it say nothing.
 ///
 /// # Errors
 /// [`Error::Shape`] if the widths differ or a set has fewer than 2 points; [`Error::Invalid`] if a sample is
@@ -136,11 +137,11 @@ fn run<'a>(samples: ArrayView2<'a, f64>, data: &'a Dataset, fitted: Option<ModeS
     let own = law.and_then(|law| law.mixture()).map(|mixture| ModeSpace { mixture, samples });
     let modes = own.or(fitted);
     let mut measures = Vec::new();
-    let mut add = |names: &[(&'static str, &'static str)], sets: Option<&Sets>, f: Function<'_>| -> Result<()> {
+    let mut add = |names: &[Named], sets: Option<&Sets>, f: Function<'_>| -> Result<()> {
         match sets {
             Some(sets) => measures.extend(how.measure(names, sets, f)?),
             None => {
-                measures.extend(names.iter().map(|(name, meaning)| Measure { name, value: None, floor: None, interval: None, meaning }));
+                measures.extend(names.iter().map(|(name, _, meaning)| Measure { name, value: None, floor: None, interval: None, meaning }));
             }
         }
         Ok(())
@@ -189,29 +190,34 @@ fn run<'a>(samples: ArrayView2<'a, f64>, data: &'a Dataset, fitted: Option<ModeS
     Ok(Metrics { n: samples.nrows(), seed, measures, seconds: start.elapsed().as_secs_f64() })
 }
 
-type Named = (&'static str, &'static str);
-const MODE_WEIGHTS: Named = ("mode_weight_tv", "total variation between the modes' weights and the law's (or the reference's)");
-const SLICED: Named = ("sliced_w2", "sliced Wasserstein-2 distance to held-out data");
-const ENERGY: Named = ("energy_distance", "energy distance to held-out data, unbiased");
-const MMD: Named = ("mmd2", "squared maximum mean discrepancy to held-out data, unbiased");
+/// Name, least and largest value, meaning.
+type Named = (&'static str, [f64; 2], &'static str);
+const REAL: [f64; 2] = [f64::NEG_INFINITY, f64::INFINITY];
+const POSITIVE: [f64; 2] = [0.0, f64::INFINITY];
+const SHARE: [f64; 2] = [0.0, 1.0];
+const MODE_WEIGHTS: Named = ("mode_weight_tv", SHARE, "total variation between the modes' weights and the law's (or the reference's)");
+const SLICED: Named = ("sliced_w2", POSITIVE, "sliced Wasserstein-2 distance to held-out data");
+const ENERGY: Named = ("energy_distance", REAL, "energy distance to held-out data, unbiased");
+const MMD: Named = ("mmd2", REAL, "squared maximum mean discrepancy to held-out data, unbiased");
 const OUTLIERS: Named = (
     "outlier_share",
+    SHARE,
     "share outside the balls that hold all but e^-8 of each mode (in the plane 4 standard deviations), where the law is a known mixture",
 );
-const NLL: Named = ("nll_exact", "mean negative log-density under the exact law, where it is known");
-const MMD_EXACT: Named = ("mmd2_exact", "squared maximum mean discrepancy to the exact law, where it is a known mixture");
-const FRECHET: Named = ("frechet", "squared Wasserstein-2 distance between the Gaussians of samples and held-out data");
-const SINKHORN_DIVERGENCE: Named = ("sinkhorn", "Sinkhorn divergence to held-out data, 500 points");
-const W2: Named = ("w2", "exact Wasserstein-2 distance to held-out data, 500 points");
+const NLL: Named = ("nll_exact", REAL, "mean negative log-density under the exact law, where it is known");
+const MMD_EXACT: Named = ("mmd2_exact", REAL, "squared maximum mean discrepancy to the exact law, where it is a known mixture");
+const FRECHET: Named = ("frechet", POSITIVE, "squared Wasserstein-2 distance between the Gaussians of samples and held-out data");
+const SINKHORN_DIVERGENCE: Named = ("sinkhorn", REAL, "Sinkhorn divergence to held-out data, 500 points");
+const W2: Named = ("w2", POSITIVE, "exact Wasserstein-2 distance to held-out data, 500 points");
 const SUPPORT: [Named; 4] = [
-    ("precision", "share of the samples within reach of the data, 2,000 points"),
-    ("recall", "share of the held-out data within reach of the samples"),
-    ("density", "samples within reach of a held-out point, over the number expected; 1: as in the data"),
-    ("coverage", "share of the held-out data that have a sample in reach"),
+    ("precision", SHARE, "share of the samples within reach of the data, 2,000 points"),
+    ("recall", SHARE, "share of the held-out data within reach of the samples"),
+    ("density", POSITIVE, "samples within reach of a held-out point, over the number expected; 1: as in the data"),
+    ("coverage", SHARE, "share of the held-out data that have a sample in reach"),
 ];
-const VARIANCE: Named = ("variance_ratio", "total variance of the samples over that of the training points; 1: none lost");
+const VARIANCE: Named = ("variance_ratio", POSITIVE, "total variance of the samples over that of the training points; 1: none lost");
 const MEMORISATION: Named =
-    ("memorisation_ratio", "distance to the nearest training point over that to the nearest held-out point; 1: none");
+    ("memorisation_ratio", POSITIVE, "distance to the nearest training point over that to the nearest held-out point; 1: none");
 
 /// Values of (samples, held-out points).
 type Function<'f> = &'f dyn Fn(ArrayView2<f64>, ArrayView2<f64>) -> Result<Vec<f64>>;
@@ -265,10 +271,11 @@ impl Resampling {
             let all: Vec<f64> = halves.iter().map(|h| h[i]).collect();
             let mean = all.iter().sum::<f64>() / all.len() as f64;
             let variance = all.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (all.len() as f64 - 1.0);
-            let reach = NORMAL_975 * variance.sqrt();
-            (all.len() > 1 && reach.is_finite()).then(|| [values[i] - reach, values[i] + reach])
+            let (reach, [least, most]) = (NORMAL_975 * variance.sqrt(), names[i].1);
+            let inside = least < values[i] && values[i] < most;
+            (all.len() > 1 && reach.is_finite() && inside).then(|| [(values[i] - reach).max(least), (values[i] + reach).min(most)])
         };
-        let each = names.iter().enumerate().map(|(i, (name, meaning))| Measure {
+        let each = names.iter().enumerate().map(|(i, (name, _, meaning))| Measure {
             name,
             value: Some(values[i]).filter(|v| !v.is_nan()),
             floor: floors.as_ref().map(|f| f[i]).filter(|v| !v.is_nan()),
