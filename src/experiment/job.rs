@@ -26,10 +26,10 @@ const PAIRS: usize = 1500;
 /// Hidden units and layers of every network.
 const WIDTH: usize = 128;
 const DEPTH: usize = 3;
-/// Numbers of the fresh points that a flow's likelihood is taken of, at most so many points, and the steps that
-/// it takes.
+/// Numbers of the fresh points that a flow's likelihood is taken of, at most a point for so many samples, and
+/// the steps that it takes.
 const FLOW_NUMBERS: usize = 4800;
-const FLOW_POINTS: usize = 400;
+const FLOW_SHARE: usize = 6;
 const FLOW_STEPS: usize = 16;
 
 /// One training of a case.
@@ -160,7 +160,7 @@ pub fn run_job(job: &Job, experiment: &Experiment) -> Result<Vec<Record>> {
                 let maps = generator.maps(sample::Method::Ode, Some(key.solver))?;
                 let flow =
                     Likelihood::new(&prepared.config, &prepared.reference, trainer.state()).and_then(|flow| flow.through(maps.as_deref()));
-                values[KL] = match flow.and_then(|mut flow| truth.flow_divergence(&mut flow)) {
+                values[KL] = match flow.and_then(|mut flow| truth.flow_divergence(&mut flow, experiment.samples / FLOW_SHARE)) {
                     Err(Error::NonFinite { .. }) => f64::INFINITY,
                     value => value.map_err(|e| e.within(place()))?,
                 };
@@ -231,8 +231,9 @@ impl Truth {
     }
 
     /// The same of a flow, by fewer points.
-    fn flow_divergence(&self, flow: &mut Likelihood) -> Result<f64> {
-        let x = self.fresh.slice(s![..self.fresh.nrows().min(FLOW_POINTS).min((FLOW_NUMBERS / self.fresh.ncols().max(1)).max(2)), ..]);
+    fn flow_divergence(&self, flow: &mut Likelihood, most: usize) -> Result<f64> {
+        let (n, d) = self.fresh.dim();
+        let x = self.fresh.slice(s![..n.min(most).min(FLOW_NUMBERS / d.max(1)).max(1), ..]);
         let under = flow.log_density(x, FLOW_STEPS)?.mean().unwrap_or(f64::NAN);
         let own = self.law.as_deref().map_or(Ok(0.0), |law| negative_log_likelihood(x, law))?;
         Ok(-under - own)

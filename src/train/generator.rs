@@ -21,8 +21,11 @@ const STEPS_MIXTURE: usize = 16;
 const STEPS_LINEAR: usize = 32;
 /// Steps of the stochastic methods when none are asked for: they are of order one.
 const STEPS_STOCHASTIC: usize = 100;
-/// Points of the run that the maps of (21) are taken from: so many, and at least so many a dimension.
-const CALIBRATING: [usize; 2] = [16_384, 20];
+/// Points of the run that the maps of (21) are taken from: several for each point of the data, whose own error
+/// theirs is then well below, within limits, and at least so many a dimension.
+const CALIBRATING: usize = 4;
+const LIMITS: [usize; 2] = [4096, 16_384];
+const PER_DIMENSION: usize = 20;
 /// Points of the run that tells which kind of maps is needed.
 const JUDGED: usize = 4096;
 
@@ -152,7 +155,8 @@ impl<R: Real> Generator<R> {
     fn calibrated(&mut self, moments: &DataMoments, key: (Method, usize)) -> Result<Maps> {
         let how = self.how(key.0, key.1, moments::seed(self.config.train.seed, 1));
         let d = self.whitening.dim();
-        let starts = self.start(CALIBRATING[0].max(CALIBRATING[1] * d), how.seed)?;
+        let points = (CALIBRATING * moments.points).clamp(LIMITS[0], LIMITS[1]).max(PER_DIMENSION * d);
+        let starts = self.start(points, how.seed)?;
         let kind = moments.kind(self.config.calibration.moments, || {
             // The choice between kinds needs no more.
             let mut u = starts[..starts.len().min(JUDGED * d)].to_vec();
