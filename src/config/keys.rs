@@ -210,7 +210,10 @@ tables! {
         /// Which parameters generate: the best of the averaged ones on held-out points, or the last of them.
         keep: Keep = |_| Keep::Best, ANY;
         /// Steps between evaluations of the held-out gain (0: none, and the last parameters are kept).
-        evaluate_every: usize = |_| 50, from_to(0.0, 1e9);
+        evaluate_every: usize = |c| (c.train.steps / 20).max(50), from_to(0.0, 1e9);
+        /// Keep two averages over the whole run, too, a tenth and a quarter of it long: the best are chosen among
+        /// all.
+        averages: bool = |c| c.train.keep == Keep::Best && c.train.evaluate_every > 0, ANY;
         /// Steps without a better held-out gain after which training ends (0: it goes on to its last step).
         patience: usize = |_| 0, from_to(0.0, 1e9);
         /// Seed of the fit, the weights and the noise.

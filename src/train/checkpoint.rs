@@ -4,6 +4,7 @@
 //! | tensors | what |
 //! |---|---|
 //! | `model.*`, `ema.*` | parameters of the network, and their average |
+//! | `average.0.*`, `average.1.*` | averages over the whole run, of `train.averages` |
 //! | `best.*` | the best averaged parameters on held-out points, of `train.keep = "best"` |
 //! | `best.gain` | their held-out gain and its standard error |
 //! | `calibration.times`, `.coefficients` | knots and coefficients of the calibration (20), once training has ended |
@@ -143,7 +144,16 @@ impl<R: Real> Checkpoint<R> {
         let o = &self.state.optimiser;
         let (best, none) = (&self.state.best, Vec::new());
         let kept = best.as_ref().map_or(&none, |best| &best.params);
-        for (group, values) in [("model", &self.state.params), ("ema", &o.ema), ("best", kept), ("adam.m", &o.m), ("adam.v", &o.v)] {
+        let [short, long] = self.state.averages.as_ref().map_or([&none; 2], |all| all.each_ref());
+        for (group, values) in [
+            ("model", &self.state.params),
+            ("ema", &o.ema),
+            ("average.0", short),
+            ("average.1", long),
+            ("best", kept),
+            ("adam.m", &o.m),
+            ("adam.v", &o.v),
+        ] {
             for p in net.parameters().iter().filter(|_| !values.is_empty()) {
                 t.put(format!("{group}.{}", p.name), &p.shape, values[p.range()].iter().copied());
             }
@@ -203,6 +213,10 @@ impl<R: Real> Checkpoint<R> {
         }
         let params = parameters(&file, "model", &net)?;
         let ema = if file.has(&format!("ema.{first}")) { parameters(&file, "ema", &net)? } else { Vec::new() };
+        let averages = match file.has(&format!("average.0.{first}")) {
+            true => Some([parameters(&file, "average.0", &net)?, parameters(&file, "average.1", &net)?]),
+            false => None,
+        };
         let best = if file.has("best.gain") { Some(best(&file, &net)?) } else { None };
         let calibration = if file.has("calibration.times") { Some(calibration(&file)?) } else { None };
         let (m, v) = (parameters(&file, "adam.m", &net)?, parameters(&file, "adam.v", &net)?);
@@ -210,7 +224,7 @@ impl<R: Real> Checkpoint<R> {
         let control = control(&file, optimiser.step)?;
         let prices = if file.has("control.prices") { Some(prices(&file)?) } else { None };
         let weights = if file.has("weights") { weights(&file)? } else { Seen::default() };
-        let state = State { params, optimiser, control, weights, prices, best, calibration };
+        let state = State { params, optimiser, averages, control, weights, prices, best, calibration };
         let config = Settled::new(config, &reference)?;
         let moments = match config.calibration.moments {
             MomentMatching::None => None,

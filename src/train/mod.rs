@@ -30,6 +30,7 @@
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 
+mod averages;
 mod bank;
 mod calibration;
 #[cfg(feature = "files")]

@@ -1,5 +1,6 @@
 //! The optimiser's loop, one step at a time.
 
+use super::averages;
 use super::bank::Bank;
 use super::calibration::Calibration;
 use super::choice::{AT, BATCHES, CANDIDATES, Prices};
@@ -25,6 +26,8 @@ pub struct State<R> {
     pub params: Vec<R>,
     /// Adam's moments, the averaged parameters and the number of steps done.
     pub optimiser: optim::State<R>,
+    /// With `train.averages`, averages over the whole run: a shorter and a longer one.
+    pub averages: Option<[Vec<R>; 2]>,
     /// What the control variate has learned.
     pub control: ControlState<R>,
     /// What a weighting that learns has seen.
@@ -156,6 +159,7 @@ impl<R: Real> Trainer<R> {
             optimiser: adam.start(&params)?,
             control: loss.start(t.seed)?,
             weights: Seen::start(weighting),
+            averages: t.averages.then(|| averages::start(&params)),
             params,
             prices: None,
             best: None,
@@ -178,6 +182,10 @@ impl<R: Real> Trainer<R> {
         }
         if state.weights.numbers().len() != fresh.state.weights.numbers().len() {
             return Err(Error::refused("training state", "the weights' state is not that of objective.weighting"));
+        }
+        let averages = |state: &State<R>| state.averages.as_ref().map(|all| all.each_ref().map(Vec::len));
+        if averages(&state) != averages(&fresh.state) {
+            return Err(Error::refused("training state", "the averages are not those of train.averages"));
         }
         if !state.control.fits(&fresh.state.control) {
             return Err(Error::refused("training state", "the control variate's state is not that of objective.control"));
@@ -279,6 +287,9 @@ impl<R: Real> Trainer<R> {
             let net = &self.system.model.net;
             let bad = net.parameters().into_iter().find(|p| b.grad[p.range()].iter().any(|g| !g.is_finite()));
             return Err(non_finite(&format!("the gradient of {}", bad.map_or("the parameters".into(), |p| p.name)), step));
+        }
+        if let Some(averages) = &mut self.state.averages {
+            averages::follow(averages, &self.state.params, step + 1);
         }
         self.loss.learn(&self.system.model, &mut self.state.control, &b.draws, &b.values)?;
         self.weights.learn(&mut self.state.weights, b.draws.times(), &b.values);

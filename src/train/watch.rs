@@ -1,6 +1,7 @@
 //! A run that is watched while it trains: the held-out gain every so many steps, the best parameters kept, an
 //! end where nothing is won any more, and the calibration that follows.
 
+use super::averages;
 use super::calibration::Calibration;
 use super::held_out::{Gain, HeldOut, Mean};
 use super::{Reference, System, Trainer};
@@ -9,9 +10,10 @@ use crate::{Real, Result};
 use ndarray::{Array2, ArrayView2};
 use std::time::Instant;
 
-/// Draws, each a pair, of held-out points, and half as many of training points: several of each point where
-/// the points are fewer, one of as many points otherwise.
+/// Draws, each a pair, of held-out points, and fewer of training points, which decide nothing: several of each
+/// point where the points are fewer, one of as many points otherwise.
 const DRAWS: usize = 1024;
+const TRAINING_DRAWS: usize = 256;
 /// Draws for the final model.
 const FINAL_DRAWS: usize = 4096;
 
@@ -51,7 +53,7 @@ impl<R: Real> Watch<R> {
     pub fn new(system: &System<R>, held_out: ArrayView2<f64>, training: ArrayView2<f64>, seed: u64) -> Result<Self> {
         let points = held_out.to_owned();
         let held_out = HeldOut::new(system, held_out, DRAWS, (seed, 0))?;
-        Ok(Watch { points, held_out, training: HeldOut::new(system, training, DRAWS / 2, (seed, 1))? })
+        Ok(Watch { points, held_out, training: HeldOut::new(system, training, TRAINING_DRAWS, (seed, 1))? })
     }
 
     /// The gain of the network with the parameters `params` on held-out points and on training points.
@@ -59,9 +61,12 @@ impl<R: Real> Watch<R> {
     /// # Errors
     /// Parameters of another network.
     pub fn gains(&mut self, params: &[R]) -> Result<Gains> {
-        let gain = |of: &mut HeldOut<R>| of.added(params).map(|added| of.gain(&added));
-        Ok(Gains { held_out: gain(&mut self.held_out)?, training: gain(&mut self.training)? })
+        Ok(Gains { held_out: gain(&mut self.held_out, params)?, training: gain(&mut self.training, params)? })
     }
+}
+
+fn gain<R: Real>(of: &mut HeldOut<R>, params: &[R]) -> Result<Gain> {
+    of.added(params).map(|added| of.gain(&added))
 }
 
 impl<R: Real> Trainer<R> {
@@ -81,16 +86,31 @@ impl<R: Real> Trainer<R> {
         Ok(self)
     }
 
-    /// The held-out gain of the averaged parameters; the best so far are kept.
+    /// The held-out gain of the averaged parameters; the best so far are kept, of all averages that there
+    /// are: after the last step of their combinations too.
     pub(super) fn evaluate(&mut self) -> Result<Option<Gains>> {
         let Some(watch) = &mut self.watch else { return Ok(None) };
-        let began = Instant::now();
+        let (began, step) = (Instant::now(), self.state.optimiser.step);
         let gains = watch.gains(self.state.averaged())?;
-        let gain = &gains.held_out;
-        let better = self.state.best.as_ref().is_none_or(|best| gain.whole.value < best.gain.value);
-        if self.config.train.keep == Keep::Best && better {
-            let params = self.state.averaged().to_vec();
-            self.state.best = Some(Best { step: self.state.optimiser.step, gain: gain.whole, params });
+        if self.config.train.keep == Keep::Best {
+            let mut best = self.state.best.take();
+            let mut consider = |params: &[R], gain: Mean| {
+                if best.as_ref().is_none_or(|best| gain.value < best.gain.value) {
+                    best = Some(Best { step, gain, params: params.to_vec() });
+                }
+            };
+            consider(self.state.averaged(), gains.held_out.whole);
+            if let Some(averages) = self.state.averages.as_ref().filter(|_| step > 0) {
+                for params in averages {
+                    consider(params, gain(&mut watch.held_out, params)?.whole);
+                }
+                let ended = step == self.config.train.steps as u64;
+                for length in averages::TRIED.iter().filter(|_| ended) {
+                    let params = averages::combination(averages, *length);
+                    consider(&params, gain(&mut watch.held_out, &params)?.whole);
+                }
+            }
+            self.state.best = best;
         }
         self.spent[2] += began.elapsed();
         Ok(Some(gains))
@@ -149,9 +169,10 @@ pub(super) mod tests {
                 .map(|(k, v)| Setting::new(k, v)),
         );
         all.push(Setting::new("reference.components", 1usize));
-        all.extend(settings.iter().map(|(k, v)| match v.parse::<usize>() {
-            Ok(number) => Setting::new(k, number),
-            Err(_) => Setting::new(k, *v),
+        all.extend(settings.iter().map(|(k, v)| match (v.parse::<usize>(), v.parse::<bool>()) {
+            (Ok(number), _) => Setting::new(k, number),
+            (_, Ok(switch)) => Setting::new(k, switch),
+            _ => Setting::new(k, *v),
         }));
         prepare(&Config::resolve(&all).unwrap()).unwrap()
     }
@@ -167,6 +188,7 @@ pub(super) mod tests {
                 ("network.width", "64"),
                 ("train.schedule", "constant"),
                 ("train.evaluate_every", "20"),
+                ("train.averages", "false"),
             ];
             let mut trainer = prepared(&[&fixed[..], settings].concat()).trainer::<f64>().unwrap();
             let mut gains = vec![(0, 0.0)];
@@ -189,6 +211,10 @@ pub(super) mod tests {
         assert_eq!(stopped.best.as_ref().unwrap().step, best_until(end).0);
         let (_, last) = run(&[("train.keep", "last")]);
         assert!(last.best.is_none() && last.generating() == state.averaged());
+        // Of more averages a better one is kept: the longest of a run that learns its points by heart.
+        let (same, averaged) = run(&[("train.averages", "true")]);
+        let longer = averaged.best.unwrap();
+        assert!(same == gains && longer.gain.value < kept.gain.value, "{} {}", longer.gain.value, kept.gain.value);
         let (none, unseen) = run(&[("train.evaluate_every", "0")]);
         assert!(none.len() == 1 && unseen.params == state.params && unseen.generating() == last.generating());
     }
