@@ -48,7 +48,7 @@ pub fn eval(args: &EvalArgs, engine: &dyn Engine) -> Result<String> {
     let samples = model.sample(Sampling { n, seed, method: args.method, steps, temperature: 1.0 })?;
     let mut metrics = model.evaluate(samples.view(), seed, RESAMPLES)?;
     if args.likelihood {
-        metrics.push(model.likelihood(seed)?);
+        metrics.extend(model.likelihood(seed)?);
     }
     let seconds = started.elapsed().as_secs_f64();
     if args.json {

@@ -58,8 +58,8 @@ pub trait Model {
     /// Samples against the data's law or held-out data; with intervals from so many half-samples.
     fn evaluate(&self, samples: ArrayView2<f64>, seed: u64, resamples: usize) -> Result<Vec<Metric>>;
     /// The mean negative log-likelihood of held-out points under the model, with its interval, beside that of
-    /// the training points.
-    fn likelihood(&self, seed: u64) -> Result<Metric>;
+    /// the training points; of images in their own pixels in bits, too.
+    fn likelihood(&self, seed: u64) -> Result<Vec<Metric>>;
     /// Whether the network is better than the reference alone, in words, where that was measured.
     fn verdict(&self) -> Option<String> {
         None

@@ -3,6 +3,7 @@
 
 use super::args::Method as MethodArg;
 use super::engine::{Engine, Model, Sampling};
+use super::likelihood;
 use super::metrics_log::Step;
 use super::plot::{self, Canvas};
 use super::summary::Metric;
@@ -25,9 +26,6 @@ use std::sync::Arc;
 /// Images shown, and pairs a row.
 const IMAGES: usize = 40;
 const COLUMNS: usize = 8;
-/// Points of each set whose likelihood is computed, and the steps it takes.
-const LIKELIHOOD_POINTS: usize = 1000;
-const LIKELIHOOD_STEPS: usize = 24;
 /// Training points that are smoothed, and held-out points that judge the width.
 const SMOOTHED: [usize; 2] = [10_000, 1000];
 /// Paths shown, and the steps they are shown at.
@@ -286,28 +284,10 @@ impl<R: Real> Model for Run<R> {
         Ok(all)
     }
 
-    fn likelihood(&self, seed: u64) -> Result<Metric> {
-        let data = self.data()?;
+    fn likelihood(&self, seed: u64) -> Result<Vec<Metric>> {
         let model = Likelihood::new(&self.config, &self.reference, self.current()?)?;
         let mut model = model.through(self.generator()?.maps(Method::Ode, None)?.as_deref())?;
-        let mut nll = |x: ArrayView2<f64>, which| -> Result<(f64, f64)> {
-            let x = metrics::subset(x, LIKELIHOOD_POINTS, seed, which);
-            let p = -model.log_density(self.encoder.encode(x.view())?.view(), LIKELIHOOD_STEPS)?;
-            Ok((p.mean().unwrap_or(f64::NAN), p.std(1.0) / (p.len() as f64).sqrt()))
-        };
-        let ((value, error), (training, _)) = (nll(data.held_out.view(), 1)?, nll(data.points.view(), 2)?);
-        let x = metrics::subset(data.held_out.view(), LIKELIHOOD_POINTS, seed, 1);
-        let alone = self.reference.in_data_units()?.log_density(self.encoder.encode(x.view())?.view())?;
-        Ok(Metric {
-            name: "nll_held_out".to_owned(),
-            value: Some(value),
-            reference: alone.mean().map(|p| -p),
-            floor: Some(training),
-            smoothed: None,
-            decoded: None,
-            interval: Some([value - 1.96 * error, value + 1.96 * error]),
-            meaning: "mean negative log-likelihood of held-out points under the model's flow; floor: of training points".to_owned(),
-        })
+        likelihood::metrics(&mut model, &self.reference.in_data_units()?, (self.data()?, &self.encoder), seed)
     }
 
     fn pictures(&self, samples: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>> {

@@ -11,6 +11,7 @@ mod engine;
 mod fit;
 mod html;
 mod library;
+mod likelihood;
 mod metrics_log;
 pub mod plot;
 mod progress;

@@ -65,8 +65,10 @@ impl Model for Halving {
             ..Metric::default()
         }])
     }
-    fn likelihood(&self, _: u64) -> Result<Metric> {
-        Ok(Metric { name: "nll_held_out".into(), value: Some(2.0), floor: Some(1.0), meaning: "likelihood".into(), ..Metric::default() })
+    fn likelihood(&self, _: u64) -> Result<Vec<Metric>> {
+        let nll =
+            Metric { name: "nll_held_out".into(), value: Some(2.0), floor: Some(1.0), meaning: "likelihood".into(), ..Metric::default() };
+        Ok(vec![nll])
     }
     fn pictures(&self, _: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>> {
         Ok(vec![("samples", Canvas::new(10, 10))])

@@ -18,6 +18,15 @@ pub struct ImageShape {
     pub width: usize,
     /// The values that stand for no ink and full ink.
     pub range: [f64; 2],
+    /// How many values a pixel can have, evenly from the one to the other, where that is known.
+    pub levels: Option<u32>,
+}
+
+impl ImageShape {
+    /// The distance of neighbouring values of a pixel.
+    pub fn step(&self) -> Option<f64> {
+        self.levels.filter(|levels| *levels > 1).map(|levels| (self.range[1] - self.range[0]) / f64::from(levels - 1))
+    }
 }
 
 /// What a file holds.

@@ -44,7 +44,7 @@ pub fn read(path: &Path) -> Result<Table> {
     };
     let values = pixels.into_iter().map(|p| f64::from(p) / 255.0).collect();
     let values = Array2::from_shape_vec((n, d), values).map_err(|e| Error::bad_file(&images, e.to_string()))?;
-    Ok(Table { values, images: Some(ImageShape { height, width, range: [0.0, 1.0] }), labels })
+    Ok(Table { values, images: Some(ImageShape { height, width, range: [0.0, 1.0], levels: Some(256) }), labels })
 }
 
 /// The images file of a folder: the only one, or that which starts with `train`; a plain file before its gzip

@@ -52,7 +52,11 @@ pub fn read(path: &Path) -> Result<Table> {
         _ => [values.iter().copied().fold(f64::INFINITY, f64::min), values.iter().copied().fold(f64::NEG_INFINITY, f64::max)],
     };
     let values = Array2::from_shape_vec((n, d), values).map_err(|e| Error::bad_file(path, e.to_string()))?;
-    Ok(Table { values, images: images.map(|(height, width)| ImageShape { height, width, range }), labels: None })
+    Ok(Table {
+        values,
+        images: images.map(|(height, width)| ImageShape { height, width, range, levels: (name == "|u1").then_some(256) }),
+        labels: None,
+    })
 }
 
 /// An array of any shape and of the types that [`read`] takes; bytes keep their values.

@@ -98,6 +98,8 @@ purposes! {
     Dropout = 27,
     /// Seeds of the draws and runs from which moments are taken.
     Moments = 28,
+    /// Noise that makes pixels continuous.
+    Dequantisation = 29,
 }
 
 impl Purpose {

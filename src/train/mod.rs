@@ -65,7 +65,7 @@ pub use diagnosis::Group;
 pub use generator::Generator;
 pub use held_out::{Gain, Mean};
 pub use horizon::Settled;
-pub use likelihood::Likelihood;
+pub use likelihood::{Likelihood, bits_per_dimension, dequantised};
 pub use moments::DataMoments;
 #[cfg(feature = "cli")]
 pub(crate) use prepare::prepare_reference;

@@ -47,7 +47,7 @@ fn samples_stand_beside_data_on_the_same_axes() {
 
 #[test]
 fn image_tiles_show_each_pixel_as_a_square() {
-    let shape = ImageShape { height: 2, width: 2, range: [0.0, 16.0] };
+    let shape = ImageShape { height: 2, width: 2, range: [0.0, 16.0], levels: None };
     let image = array![[0.0, 16.0, 8.0, f64::NAN]];
     let picture = image_grid(image.view(), image.view(), shape, 4);
     // Two tiles of 96 pixels: one quarter of each is black, one grey.
