@@ -166,7 +166,7 @@ mod tests {
     /// stay in their cells.
     #[test]
     fn bits_of_even_cells() {
-        let step = 0.25;
+        let step = 0.25f64;
         assert!((bits_per_dimension((8.0 * step).ln() * 3.0, 3, step) - 3.0).abs() <= 1e-12);
         let x = Array2::from_shape_fn((50, 3), |(i, j)| step * ((i + j) % 8) as f64);
         let moved = dequantised(x.view(), step, 1) - &x;
