@@ -62,6 +62,11 @@ fn a_run_leaves_everything_and_the_other_commands_take_it_from_there() {
     for key in ["n", "seed", "mode_weight_tv", "sliced_w2", "energy_distance", "mmd2", "outlier_share", "nll_exact", "seconds"] {
         assert!(json[key].is_number(), "{key} in {json}");
     }
+    for key in ["recall", "memorisation_ratio"] {
+        for rival in ["smoothed", "closed_form", "bridge"] {
+            assert!(json[format!("{key}_{rival}")].is_number(), "{key} of {rival} in {json}");
+        }
+    }
     fs::remove_file(run.join("report.html")).unwrap();
     ok(dir.path(), &["report", "run"]);
     assert!(run.join("report.html").is_file());

@@ -10,12 +10,13 @@ use super::summary::Metric;
 use crate::config::{Config, ObjectiveKind, Precision, SdeKind};
 use crate::data::{self, Dataset, Encoder, MAX_NUMBERS};
 use crate::metrics::{self, Measure, ModeSpace, nearest};
-use crate::mixture::Mixture;
+use crate::mixture::{Draw, Mixture};
 use crate::rng::Purpose;
 use crate::sample::Method;
 use crate::sde::{Clock, ComponentStep, Linear, LinearLaw, Paths, SubVariancePreserving, VarianceExploding};
 use crate::train::{
-    Checkpoint, DataMoments, Generator, Likelihood, Prepared, Reference, Settled, State, Trainer, prepare, read_data, smoothed_points,
+    Bridge, Checkpoint, ClosedForm, DataMoments, Generator, Likelihood, Prepared, Reference, Settled, State, Trainer, prepare, read_data,
+    smoothed_points,
 };
 use crate::{Error, Real, Result};
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
@@ -26,23 +27,22 @@ use std::sync::Arc;
 /// Images shown, and pairs a row.
 const IMAGES: usize = 40;
 const COLUMNS: usize = 8;
-/// Training points that are smoothed, and held-out points that judge the width.
-const SMOOTHED: [usize; 2] = [10_000, 1000];
+/// Training points that rivals know, and held-out points that judge their parameters.
+const RIVAL_POINTS: [usize; 2] = [10_000, 1000];
 /// Paths shown, and the steps they are shown at.
 const PATHS: usize = 60;
 const FRAMES: usize = 60;
 /// Arrows a side.
 const ARROWS: usize = 26;
 
-/// The metrics of samples, each beside those of the reference alone and of the training points with noise, as
-/// many as there are.
+/// The metrics of samples, each beside those of the reference alone and of the rivals, as many as there are.
 fn beside(all: Vec<Vec<Measure>>) -> Vec<Metric> {
     let value = |set: usize, i: usize| all.get(set).and_then(|measures| measures[i].value);
     let metric = |(i, m): (usize, &Measure)| Metric {
         name: m.name.to_owned(),
         value: m.value,
         reference: value(1, i),
-        smoothed: value(2, i),
+        rivals: std::array::from_fn(|rival| value(2 + rival, i)),
         floor: m.floor,
         decoded: None,
         interval: m.interval,
@@ -141,14 +141,22 @@ impl<R: Real> Run<R> {
         Ok(generator.keeping(self.moments.clone()).through(self.encoder.clone()))
     }
 
-    /// Training points with Gaussian noise of the width with which held-out points are likeliest, whitened.
-    fn smoothed(&self, seed: u64) -> Result<Mixture> {
-        let (data, whitening) = (self.data()?, &self.reference.whitening);
+    /// `n` samples of each of the [`RIVALS`](super::summary::RIVALS), in the units of the data. They are made in
+    /// whitened coordinates; the bridge has as many components as the reference.
+    fn rivals(&self, generator: &Generator<R>, n: usize, seed: u64) -> Result<Vec<Array2<f64>>> {
+        let (data, Reference { whitening, mixture, .. }) = (self.data()?, &self.reference);
         let whitened = |x: ArrayView2<f64>, most, which| -> Result<Array2<f64>> {
             whitening.whiten(self.encoder.encode(metrics::subset(x, most, seed, which).view())?.view())
         };
-        let [most, judges] = SMOOTHED;
-        smoothed_points(whitened(data.points.view(), most, 3)?.view(), whitened(data.held_out.view(), judges, 4)?.view())
+        let [most, judges] = RIVAL_POINTS;
+        let (points, held_out) = (whitened(data.points.view(), most, 3)?, whitened(data.held_out.view(), judges, 4)?);
+        let (points, held_out) = (points.view(), held_out.view());
+        let all = [
+            smoothed_points(points, held_out)?.sample(n, seed, Purpose::Start, Draw::Systematic)?.0,
+            ClosedForm::fit(points, held_out, seed)?.sample(n, seed)?,
+            Bridge::fit(points, held_out, mixture.components(), seed)?.sample(n, seed)?,
+        ];
+        all.iter().map(|u| generator.unwhitened(u.view())).collect()
     }
 
     fn images(&self, samples: ArrayView2<f64>, data: &Dataset, shape: data::ImageShape) -> Result<Canvas> {
@@ -250,9 +258,9 @@ impl<R: Real> Model for Run<R> {
         let generator = self.generator()?;
         let reference = generator.sample_reference(n, seed)?;
         // Where intervals are asked for time matters less.
-        let smoothed = if resamples > 0 { Some(generator.sample_law(&self.smoothed(seed)?, n, seed)?) } else { None };
-        let sets = [Some(samples), Some(reference.view()), smoothed.as_ref().map(|x| x.view())];
-        let inside: Vec<Array2<f64>> = sets.iter().flatten().map(|x| self.encoder.encode(*x)).collect::<Result<_>>()?;
+        let rivals = if resamples > 0 { self.rivals(&generator, n, seed)? } else { Vec::new() };
+        let sets: Vec<ArrayView2<f64>> = [samples, reference.view()].into_iter().chain(rivals.iter().map(|x| x.view())).collect();
+        let inside: Vec<Array2<f64>> = sets.iter().map(|x| self.encoder.encode(*x)).collect::<Result<_>>()?;
         let table = |sets: &[ArrayView2<f64>], data: &Dataset, modes: Option<&Mixture>| -> Result<Vec<Metric>> {
             let measures = |(i, (x, inside)): (usize, (&ArrayView2<f64>, &Array2<f64>))| {
                 let modes = modes.map(|mixture| ModeSpace { mixture, samples: inside.view() });
@@ -266,7 +274,7 @@ impl<R: Real> Model for Run<R> {
             let all: Vec<Vec<Measure>> = sets.iter().zip(&inside).enumerate().map(measures).collect::<Result<_>>()?;
             Ok(beside(all))
         };
-        let mut all = table(&sets.into_iter().flatten().collect::<Vec<_>>(), data, Some(&modes))?;
+        let mut all = table(&sets, data, Some(&modes))?;
         if self.encoder != Encoder::Identity {
             let [points, held_out] = [&data.points, &data.held_out].map(|x| self.encoder.encode(x.view()));
             let (points, held_out) = (points?, held_out?);

@@ -5,6 +5,9 @@ use crate::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
+/// Generators without a network whose samples are measured, too.
+pub const RIVALS: [&str; 3] = ["smoothed", "closed-form", "bridge"];
+
 /// One measured number.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Metric {
@@ -14,8 +17,8 @@ pub struct Metric {
     pub value: Option<f64>,
     /// That of as many samples of the reference alone, without the network.
     pub reference: Option<f64>,
-    /// That of as many training points with Gaussian noise of the likeliest width, where it was asked for.
-    pub smoothed: Option<f64>,
+    /// Those of as many samples of the [`RIVALS`], where they were asked for.
+    pub rivals: [Option<f64>; RIVALS.len()],
     /// What the training data themselves score against held-out data: differences below it mean nothing.
     /// `None` where there is none.
     pub floor: Option<f64>,
@@ -72,7 +75,7 @@ impl Summary {
                 name: text(m, "name")?,
                 value: m.get("value")?.as_f64(),
                 reference: m.get("reference").and_then(Value::as_f64),
-                smoothed: None,
+                rivals: Default::default(),
                 floor: m.get("floor")?.as_f64(),
                 decoded: m.get("decoded_floor").and_then(Value::as_f64),
                 interval: None,
@@ -89,18 +92,18 @@ impl Summary {
 
 /// The metrics as one JSON object, with more entries behind them: what `eval --json` prints. Each metric
 /// stands under its name and, where it has them, its value for the reference alone under `<name>_reference`,
-/// for training points with noise under `<name>_smoothed`, its floors under `<name>_floor` and
-/// `<name>_decoded_floor`, its interval under `<name>_low` and `<name>_high`; null for what is not defined or
-/// infinite.
+/// for the [`RIVALS`] under `<name>_smoothed`, `<name>_closed_form` and `<name>_bridge`, its floors under
+/// `<name>_floor` and `<name>_decoded_floor`, its interval under `<name>_low` and `<name>_high`; null for what
+/// is not defined or infinite.
 pub fn json_object(metrics: &[Metric], more: &[(&str, Value)]) -> Value {
     let mut all: Map<String, Value> = metrics.iter().map(|m| (m.name.clone(), m.value.into())).collect();
-    for (suffix, of) in [
-        ("reference", (|m| m.reference) as fn(&Metric) -> Option<f64>),
-        ("smoothed", |m| m.smoothed),
-        ("floor", |m| m.floor),
-        ("decoded_floor", |m| m.decoded),
-    ] {
+    for (suffix, of) in
+        [("reference", (|m| m.reference) as fn(&Metric) -> Option<f64>), ("floor", |m| m.floor), ("decoded_floor", |m| m.decoded)]
+    {
         all.extend(metrics.iter().filter_map(|m| Some((format!("{}_{suffix}", m.name), of(m)?.into()))));
+    }
+    for (i, rival) in RIVALS.iter().enumerate() {
+        all.extend(metrics.iter().filter_map(|m| Some((format!("{}_{}", m.name, rival.replace('-', "_")), m.rivals[i]?.into()))));
     }
     for (m, [low, high]) in metrics.iter().filter_map(|m| Some((m, m.interval?))) {
         all.insert(format!("{}_low", m.name), low.into());
@@ -129,5 +132,7 @@ mod tests {
         std::fs::write(&path, "{}").unwrap();
         assert_eq!(Summary::read(&path).unwrap_err().exit_code(), 2);
         assert_eq!(json_object(&s.metrics, &[("n", 5.into())]).to_string(), "{\"mmd2\":-1e-17,\"n\":5}");
+        let rivals = Metric { name: "w2".into(), rivals: [None, Some(2.0), Some(3.0)], ..Metric::default() };
+        assert_eq!(json_object(&[rivals], &[]).to_string(), "{\"w2\":null,\"w2_bridge\":3.0,\"w2_closed_form\":2.0}");
     }
 }

@@ -6,7 +6,7 @@ use super::metrics_log::MetricsLog;
 use super::progress::Progress;
 use super::report;
 use super::run_dir::RunDir;
-use super::summary::{Metric, Summary};
+use super::summary::{Metric, RIVALS, Summary};
 use crate::config::{Config, KEYS, Setting, Value, file};
 use crate::data::npy;
 use crate::{Error, Result};
@@ -149,30 +149,46 @@ pub fn write_samples(path: &Path, samples: &Array2<f64>) -> Result<()> {
     npy::write(path, samples.mapv(|x| x as f32).view())
 }
 
+/// Metrics by which the samples are compared with those of the rivals, and the memory that came with them.
+const COMPARED: [&str; 5] = ["sliced_w2", "energy_distance", "frechet", "recall", "memorisation_ratio"];
+
 /// The metrics as lines of text, each beside those of the reference alone and its floors; what is not defined
-/// is left out.
+/// is left out. Behind them, where there are rivals, a second table compares with those.
 pub fn metrics_text(metrics: &[Metric]) -> String {
-    type Column = (&'static str, fn(&Metric) -> Option<f64>);
-    const COLUMNS: [Column; 5] = [
-        ("samples", |m| m.value),
-        ("reference", |m| m.reference),
-        ("smoothed", |m| m.smoothed),
-        ("floor", |m| m.floor),
-        ("decoded", |m| m.decoded),
-    ];
-    let shown: Vec<Column> = COLUMNS.into_iter().filter(|(_, of)| metrics.iter().any(|m| of(m).is_some())).collect();
-    let between =
-        |m: &Metric| m.interval.map_or(String::new(), |[low, high]| format!("  {} .. {}", report::number(low), report::number(high)));
-    let head = if metrics.iter().any(|m| m.interval.is_some()) { "  95 % interval" } else { "" };
-    let row = |name: &str, cells: Vec<String>| cells.iter().fold(format!("{name:<26}"), |row, cell| row + &format!(" {cell:>10}"));
-    let mut lines = vec![row("", shown.iter().map(|(name, _)| (*name).to_owned()).collect()) + head];
-    lines.extend(
-        metrics
-            .iter()
-            .filter(|m| m.value.is_some())
-            .map(|m| row(&m.name, shown.iter().map(|(_, of)| of(m).map_or("-".to_owned(), report::number)).collect()) + &between(m)),
-    );
+    let main: [Column; 4] =
+        [("samples", &|m| m.value), ("reference", &|m| m.reference), ("floor", &|m| m.floor), ("decoded", &|m| m.decoded)];
+    let known: Vec<&Metric> = metrics.iter().filter(|m| m.value.is_some()).collect();
+    let mut lines = table("", &main, &known);
+    if known.iter().any(|m| m.interval.is_some()) {
+        lines[0] += "  95 % interval";
+    }
+    for (line, m) in lines.iter_mut().skip(1).zip(&known) {
+        *line += &m.interval.map_or(String::new(), |[low, high]| format!("  {} .. {}", report::number(low), report::number(high)));
+    }
+    let compared = |m: &&Metric| COMPARED.contains(&m.name.trim_start_matches("latent_")) && m.rivals.iter().any(Option::is_some);
+    let rows: Vec<&Metric> = known.into_iter().filter(compared).collect();
+    if !rows.is_empty() {
+        let of: [&dyn Fn(&Metric) -> Option<f64>; RIVALS.len()] = [&|m| m.rivals[0], &|m| m.rivals[1], &|m| m.rivals[2]];
+        let rivals = RIVALS.into_iter().zip(of);
+        let all: Vec<Column> = main[..1].iter().copied().chain(rivals).chain(main[2..3].iter().copied()).collect();
+        lines.push(String::new());
+        lines.extend(table("rivals without a network", &all, &rows));
+    }
     lines.join("\n")
+}
+
+/// Its head and what it shows.
+type Column<'a> = (&'static str, &'a dyn Fn(&Metric) -> Option<f64>);
+
+/// A head and a line for each metric, of the columns that any of them has.
+fn table(title: &str, columns: &[Column], metrics: &[&Metric]) -> Vec<String> {
+    let shown: Vec<&Column> = columns.iter().filter(|(_, of)| metrics.iter().any(|m| of(m).is_some())).collect();
+    let row = |name: &str, cell: &dyn Fn(&Column) -> String| {
+        shown.iter().fold(format!("{name:<26}"), |row, column| row + &format!(" {:>1$}", cell(column), column.0.len().max(10)))
+    };
+    let head = row(title, &|(name, _)| (*name).to_owned());
+    let line = |m: &&Metric| row(&m.name, &|(_, of)| of(m).map_or("-".to_owned(), report::number));
+    [head].into_iter().chain(metrics.iter().map(line)).collect()
 }
 
 /// The model in a run directory, for the commands that use it.
@@ -183,4 +199,36 @@ pub fn trained(run: &RunDir, engine: &dyn Engine) -> Result<(Config, Box<dyn Mod
     }
     let model = engine.load(&config, &run.checkpoint())?;
     Ok((config, model))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two tables that a terminal of 100 columns holds; the second has what rivals are compared by, in the
+    /// data's space and in the latent one, and is left out where there are none.
+    #[test]
+    fn rivals_stand_in_a_table_of_their_own() {
+        let metric = |name: &str| Metric {
+            name: name.to_owned(),
+            value: Some(-1.234e-5),
+            reference: Some(-1.234e-5),
+            rivals: [Some(1.0), Some(20.0), None],
+            floor: Some(-1.234e-5),
+            decoded: Some(-1.234e-5),
+            interval: Some([-1.234e-5, -1.234e-5]),
+            meaning: String::new(),
+        };
+        let mut all = ["sliced_w2", "mmd2", "memorisation_ratio", "latent_recall"].map(metric);
+        let text = metrics_text(&all);
+        assert!(text.lines().all(|line| line.len() <= 100), "{text}");
+        let (main, rivals) = text.split_once("\n\n").unwrap();
+        assert!(main.lines().count() == 5 && main.contains("mmd2") && !main.contains("smoothed"), "{text}");
+        let rows: Vec<Vec<&str>> = rivals.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(rows[0], ["rivals", "without", "a", "network", "samples", "smoothed", "closed-form", "floor"]);
+        assert_eq!(rows[1], ["sliced_w2", "-1.234e-5", "1.000", "20.00", "-1.234e-5"]);
+        assert_eq!(rows[2..].iter().map(|row| row[0]).collect::<Vec<_>>(), ["memorisation_ratio", "latent_recall"]);
+        all.iter_mut().for_each(|m| m.rivals = Default::default());
+        assert_eq!(metrics_text(&all), main);
+    }
 }

@@ -98,8 +98,14 @@ purposes! {
     Dropout = 27,
     /// Seeds of the draws and runs from which moments are taken.
     Moments = 28,
+    /// Starts and perturbations of closed-form diffusion.
+    ClosedForm = 29,
+    /// Draws of the light bridge.
+    Bridge = 30,
+    /// Batches that it learns from.
+    BridgeBatch = 31,
     /// Noise that makes pixels continuous.
-    Dequantisation = 29,
+    Dequantisation = 32,
 }
 
 impl Purpose {

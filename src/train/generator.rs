@@ -177,12 +177,12 @@ impl<R: Real> Generator<R> {
     /// # Errors
     /// More points than can be numbered.
     pub fn sample_reference(&self, n: usize, seed: u64) -> Result<Array2<f64>> {
-        self.sample_law(&self.start, n, seed)
+        self.unwhitened(self.start.sample(n, seed, Purpose::Start, Draw::Systematic)?.0.view())
     }
 
-    /// The same of another law in whitened coordinates.
-    pub(crate) fn sample_law(&self, law: &Mixture, n: usize, seed: u64) -> Result<Array2<f64>> {
-        self.encoder.decode(self.whitening.unwhiten(law.sample(n, seed, Purpose::Start, Draw::Systematic)?.0.view())?)
+    /// Points in whitened coordinates, wherever they come from, in the units of the data.
+    pub(crate) fn unwhitened(&self, u: ArrayView2<f64>) -> Result<Array2<f64>> {
+        self.encoder.decode(self.whitening.unwhiten(u)?)
     }
 
     /// The learned score in the units of the data, s_x = A^-T s_u, at the rows of `x` [n, d] and time `t`. Of
@@ -271,7 +271,7 @@ impl<R: Real> Generator<R> {
     }
 
     fn in_data_units(&self, u: &[R], n: usize, d: usize) -> Result<Array2<f64>> {
-        self.encoder.decode(self.whitening.unwhiten(array(u.iter().map(|v| v.f64()).collect(), n, d)?.view())?)
+        self.unwhitened(array(u.iter().map(|v| v.f64()).collect(), n, d)?.view())
     }
 }
 

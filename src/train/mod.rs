@@ -71,7 +71,7 @@ pub use moments::DataMoments;
 pub(crate) use prepare::prepare_reference;
 pub use prepare::{Prepared, prepare, read_data};
 pub use reference::Reference;
-pub use rival::smoothed_points;
+pub use rival::{Bridge, ClosedForm, smoothed_points};
 pub use system::{System, network};
 pub use trainer::{State, StepReport, Trainer};
 pub use watch::{Best, Gains};
