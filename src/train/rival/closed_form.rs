@@ -284,10 +284,11 @@ mod tests {
         assert!(y.rows().into_iter().all(|y| (y[0] - 3.0).abs() <= 1e-12 && (y[1] + 1.0).abs() <= 1e-12));
     }
 
-    /// Of the points -1 and 1 m = (1/M) sum_j sign(z + sigma u_j) in the end: M = 2 ends at -1, 0 or 1. For
-    /// large M it is erf(z/(sigma sqrt 2)), so that the ends are where z is that: at 0 alone for sigma >
-    /// sqrt(2/pi), the slope of the function at 0, and at +-z(sigma) below. The mean of 400 ends is right
-    /// within 4.5 of its standard errors (99.999 %).
+    /// Of the points -1 and 1 the flow ends at m = (1/M) sum_j sign(z + sigma u_j): for M = 2 at -1, 0 or 1. For
+    /// large M that is erf(z/(sigma sqrt 2)), and the ends are where z is the same: at 0 alone for sigma >
+    /// sqrt(2/pi), one over the slope there, and on either side below. What starts near 0 is slow to leave it,
+    /// so that there the upper quartile of 400 ends is looked at, else all three; their standard errors are
+    /// below .003 and .01.
     #[test]
     fn ends_are_barycentres() {
         let x = array![[-1.0], [1.0]];
@@ -295,21 +296,63 @@ mod tests {
         let near = |to: f64| y.iter().filter(|y| (*y - to).abs() <= 1e-6).count();
         let ends = [near(-1.0), near(0.0), near(1.0)];
         assert!(ends.iter().sum::<usize>() >= 395 && ends[1] >= 20, "{ends:?}");
-        for sigma in [0.4f64, 0.6, 1.0] {
-            let mut fixed = 1.0;
-            for _ in 0..2000 {
-                fixed = (fixed / (sigma * 2f64.sqrt())).erf_lane::<false>();
-            }
+        let ends = |sigma: f64, of: fn(f64) -> f64| {
             let y = ClosedForm::perturbed(x.view(), sigma, 1000).unwrap().sample(400, 3).unwrap();
-            let ends = if sigma < 0.7 { y.mapv(f64::abs) } else { y };
-            let error = (ends.mean().unwrap() - fixed).abs();
-            assert!(error <= 4.5 * ends.std(1.0) / 20.0, "sigma = {sigma}: {} +- {}, {fixed}", ends.mean().unwrap(), ends.std(1.0) / 20.0);
-            assert!(ends.std(1.0) <= 0.25, "sigma = {sigma}: {}", ends.std(1.0));
+            let mut ends: Vec<f64> = y.iter().map(|y| of(*y)).collect();
+            ends.sort_by(f64::total_cmp);
+            [ends[100], ends[200], ends[300]]
+        };
+        for sigma in [0.4f64, 0.5] {
+            let fixed = (0..1000).fold(1.0f64, |z, _| (z / (sigma * 2f64.sqrt())).erf_lane::<false>());
+            let upper = ends(sigma, f64::abs)[2];
+            assert!((upper - fixed).abs() <= 0.01, "sigma = {sigma}: {upper} against {fixed}");
+        }
+        let quartiles = ends(2.0, |y| y);
+        assert!(quartiles[1].abs() <= 0.03 && quartiles[0] >= -0.12 && quartiles[2] <= 0.12, "{quartiles:?}");
+    }
+
+    /// The same ways from the same starts with the same perturbations, by 2,000 steps of Euler's on the formulas
+    /// as they are written down: among 64 points of a line the ends are all over it.
+    #[test]
+    fn steps_follow_the_flow() {
+        let x = Array2::from_shape_fn((64, 1), |(i, _)| i as f64 / 32.0 - 1.0);
+        let (model, n) = (ClosedForm::new(x.view(), 0.2).unwrap(), ROWS);
+        let ends = model.sample(n, 4).unwrap();
+        let (mut starts, mut eps, mut u): (Vec<usize>, _, _) = ((0..64).collect(), vec![0.0; n], vec![0.0; 2 * n]);
+        Stream::new(4, Purpose::ClosedForm, 0, 0).shuffle(&mut starts);
+        Stream::new(4, Purpose::ClosedForm, 1, 0).fill_normal(&mut eps);
+        Stream::new(4, Purpose::ClosedForm, 2, 0).fill_normal(&mut u);
+        let time = |i: usize| 1.0 / (1.0 + 0.8 * (0.01f64 / 0.8).powf(i as f64 / 2000.0));
+        let mean = |z: f64, t: f64, u: f64| {
+            let weights = x.mapv(|x| (-(z + 0.2 * u - t * x).powi(2) / (2.0 * (1.0 - t).powi(2))).exp());
+            (&weights * &x).sum() / weights.sum()
+        };
+        for k in 0..n {
+            let mut z = time(0) * x[[starts[k], 0]] + (1.0 - time(0)) * eps[k];
+            for i in 0..=2000 {
+                let (t, next) = (time(i), if i < 2000 { time(i + 1) } else { 1.0 });
+                let m = 0.5 * (mean(z, t, u[2 * k]) + mean(z, t, u[2 * k + 1]));
+                z += (next - t) * (m - z) / (1.0 - t);
+            }
+            assert!((ends[[k, 0]] - z).abs() <= 0.02, "{k}: {} against {z}", ends[[k, 0]]);
         }
     }
 
-    /// The same bits on any number of threads; points that are told from copies by nothing are copied, and
-    /// those of a smooth law are not; nonsense is refused.
+    /// The largest sigma whose samples are near enough: twice of it is too far. Where no held-out point is new
+    /// there are copies.
+    #[test]
+    fn sigma_is_the_largest_that_is_near_enough() {
+        let (x, held_out) = (normals(300, 2, 7), normals(200, 2, 8));
+        let sigma = ClosedForm::fit(x.view(), held_out.view(), 0).unwrap().sigma();
+        let energy = |sigma| {
+            let y = ClosedForm::new(x.view(), sigma).unwrap().sample(JUDGED, 0).unwrap();
+            energy_distance(y.view(), held_out.view()).unwrap()
+        };
+        let near = [energy(sigma), energy(2.0 * sigma)];
+        assert!(near[0] <= 0.0 && near[1] > 0.0, "sigma = {sigma}: {near:?}");
+        assert_eq!(ClosedForm::fit(x.view(), x.view(), 0).unwrap().sigma(), 0.0);
+    }
+
     #[test]
     fn threads_change_nothing_and_bad_input_is_refused() {
         let x = normals(50, 3, 5);
@@ -319,8 +362,6 @@ mod tests {
             pool.install(|| model.sample(100, 7)).unwrap()
         };
         assert_eq!(draw(1), draw(3));
-        assert_eq!(ClosedForm::fit(x.view(), x.view(), 0).unwrap().sigma(), 0.0);
-        assert!(ClosedForm::fit(x.view(), normals(50, 3, 6).view(), 0).unwrap().sigma() > 0.0);
         for sigma in [-1.0, f64::NAN, f64::INFINITY] {
             assert!(ClosedForm::new(x.view(), sigma).is_err());
         }
