@@ -149,7 +149,7 @@ pub fn write_samples(path: &Path, samples: &Array2<f64>) -> Result<()> {
     npy::write(path, samples.mapv(|x| x as f32).view())
 }
 
-/// Metrics by which the samples are compared with those of the rivals, and the memory that came with them.
+/// Metrics by which the samples are compared with those of the rivals; the last shows who copies.
 const COMPARED: [&str; 5] = ["sliced_w2", "energy_distance", "frechet", "recall", "memorisation_ratio"];
 
 /// The metrics as lines of text, each beside those of the reference alone and its floors; what is not defined
@@ -168,8 +168,8 @@ pub fn metrics_text(metrics: &[Metric]) -> String {
     let compared = |m: &&Metric| COMPARED.contains(&m.name.trim_start_matches("latent_")) && m.rivals.iter().any(Option::is_some);
     let rows: Vec<&Metric> = known.into_iter().filter(compared).collect();
     if !rows.is_empty() {
-        let of: [&dyn Fn(&Metric) -> Option<f64>; RIVALS.len()] = [&|m| m.rivals[0], &|m| m.rivals[1], &|m| m.rivals[2]];
-        let rivals = RIVALS.into_iter().zip(of);
+        let of = [0, 1, 2].map(|rival| move |m: &Metric| m.rivals[rival]);
+        let rivals = RIVALS.into_iter().zip(&of).map(|(name, of)| -> Column { (name, of) });
         let all: Vec<Column> = main[..1].iter().copied().chain(rivals).chain(main[2..3].iter().copied()).collect();
         lines.push(String::new());
         lines.extend(table("rivals without a network", &all, &rows));

@@ -39,8 +39,8 @@ const JUDGED: usize = 4000;
 ///
 /// L = E_x ln c(x) - E_y ln v(y),
 ///
-/// y the training points, by 1,000 steps of Adam on minibatches. It starts with the clusters of the points, at
-/// S_k^2 + epsilon S_k = C_k: then component k has mean m_k and covariance C_k where all x are its own.
+/// y the training points, by 1,000 steps of Adam on minibatches. It starts with the clusters of the points,
+/// at S_k^2 + epsilon S_k = C_k: then component k has mean m_k and covariance C_k where all x are its own.
 ///
 /// ```
 /// use ndarray::{Axis, array};
@@ -58,8 +58,8 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// To the points `points` [n, d], of the regularisation `epsilon` > 0, their unit times that of x, with so
-    /// many components. A function of these and of `seed`.
+    /// To the points `points` [n, d], of the regularisation `epsilon` > 0, their unit times that of x, with
+    /// so many components. A function of these and of `seed`.
     ///
     /// # Errors
     /// No points, or points that are not finite, or all equal; another epsilon; no components, or more than
@@ -147,14 +147,14 @@ impl Bridge {
 #[derive(Debug, Clone)]
 struct Potential {
     epsilon: f64,
-    /// min(1, epsilon) ln alpha_k, r_k and ln S_k, below each other, [1 + 2 d, k]: ln alpha is of the order of
-    /// 1/epsilon, and Adam's steps are of one size.
+    /// min(1, epsilon) ln alpha_k, r_k and ln S_k, below each other, [1 + 2 d, k]: ln alpha is of the order
+    /// of 1/epsilon, and Adam's steps are of one size.
     params: Array2<f64>,
 }
 
 impl Potential {
-    /// From a few iterations of expectation-maximisation. A component is to have the x that are nearest to its
-    /// mean: alpha_k = w_k exp( -|r_k|^2/2 epsilon ).
+    /// From a few iterations of expectation-maximisation. A component is to have the x that are nearest to
+    /// its mean: alpha_k = w_k exp( -|r_k|^2/2 epsilon ).
     fn start(points: ArrayView2<f64>, epsilon: f64, components: usize, seed: u64) -> Result<Self> {
         let (kind, components) = (CovarianceKind::Diagonal, Count::Fixed(components));
         let options = FitOptions { kind, components, restarts: 1, max_iterations: ITERATIONS, seed, ..FitOptions::default() };
@@ -179,8 +179,8 @@ impl Potential {
         (&self.params.row(0) / self.epsilon.min(1.0), r, log_s.mapv(f64::exp))
     }
 
-    /// L of the points `x` and `y`, [n, d], and its gradient, shaped as the parameters. With p_k(x) the shares
-    /// of the terms of c, q_k(y) those of v, and means over the points:
+    /// L of the points `x` and `y`, [n, d], and its gradient, shaped as the parameters. With p_k(x) the
+    /// shares of the terms of c, q_k(y) those of v, and means over the points:
     ///
     /// dL/d ln alpha_k = E p_k - E q_k,
     /// dL/d r_k = E p_k x/epsilon - E q_k (y - r_k)/epsilon S_k,
@@ -265,10 +265,10 @@ mod tests {
         }
     }
 
-    /// From N(0, I) to N(m, diag C) the plan of entropic transport is y | x ~ N(m + S x, epsilon S) with S the
-    /// root of S^2 + epsilon S = C: there the gradient vanishes, on points that have just these moments, and
-    /// learning gets there. Its samples have the mean and the variances of the points, within 4.5 standard
-    /// errors (99.99 % of six) and what learning leaves.
+    /// From N(0, I) to N(m, diag C) the plan of entropic transport is y | x ~ N(m + S x, epsilon S) with S
+    /// the root of S^2 + epsilon S = C: there the gradient vanishes, on points that have just these moments,
+    /// and learning gets there. Its samples have the mean and the variances of the points, within 4.5
+    /// standard errors (99.99 % of six) and what learning leaves.
     #[test]
     fn between_gaussians_the_bridge_is_the_entropic_plan() {
         let corners = |scale: [f64; 3], shift: [f64; 3]| {
@@ -300,8 +300,8 @@ mod tests {
         }
     }
 
-    /// Two clusters of unequal weights are reached with their weights; the same bits on any number of threads;
-    /// nonsense is refused.
+    /// Two clusters of unequal weights are reached with their weights; the same bits on any number of
+    /// threads; nonsense is refused.
     #[test]
     fn clusters_keep_their_weights_and_bad_input_is_refused() {
         let law = Covariances::Spherical(array![0.3, 0.3]);

@@ -26,8 +26,8 @@ const SIGMAS: [f64; 5] = [4.0, 2.0, 1.0, 0.5, 0.25];
 const JUDGED: usize = 1000;
 
 /// A smoothed closed-form diffusion model, sigma-CFDM (Scarvelis, Borde and Solomon, arXiv:2310.12395). On
-/// the straight paths z_t = t x + (1 - t) eps from noise eps ~ N(0, I) to a training point x, t in [0, 1], the
-/// law of z_t is the mixture of the N(t x_i, (1 - t)^2 I). Its score and the velocity that carries it are
+/// the straight paths z_t = t x + (1 - t) eps from noise eps ~ N(0, I) to a training point x, t in [0, 1],
+/// the law of z_t is the mixture of the N(t x_i, (1 - t)^2 I). Its score and the velocity that carries it are
 ///
 /// s_t(z) = (t m_t(z) - z)/(1 - t)^2,   v_t(z) = (z + (1 - t) s_t(z))/t = (m_t(z) - z)/(1 - t),
 /// m_t(z) = sum_i softmax_i( -|z - t x_i|^2 / 2 (1 - t)^2 ) x_i.
@@ -36,8 +36,8 @@ const JUDGED: usize = 1000;
 ///
 /// m_t(z) <- (1/M) sum_j m_t(z + sigma u_j),   u_j ~ N(0, I), a sample's own all the way,
 ///
-/// it ends at barycentres: z = (1/M) sum_j x_i(j), x_i(j) the training point that is nearest to z + sigma u_j.
-/// The larger sigma, the farther apart are the points that are joined; 0 copies. Here M = 2.
+/// it ends at barycentres: z = (1/M) sum_j x_i(j), x_i(j) the training point that is nearest to z + sigma
+/// u_j. The larger sigma, the farther apart are the points that are joined; 0 copies. Here M = 2.
 ///
 /// While (1 - t)/t is large beside sigma the perturbations change nothing, so that the flow starts at
 /// (1 - t)/t = 4 sigma with the law that the points have there, each as often as the others. Steps go down by
@@ -94,10 +94,10 @@ impl ClosedForm {
         Ok(ClosedForm { points, squares, n, sigma, perturbations })
     }
 
-    /// With the largest sigma, of five around the gaps between the points, whose samples have an energy distance
-    /// to the points `held_out` [m, d], m >= 2, that is not above 0, the mean of its unbiased estimate for fresh
-    /// points of the same law; or else the one with the least. The least of all would not do: copies of the
-    /// training points have it.
+    /// With the largest sigma, of five around the gaps between the points, whose samples have an energy
+    /// distance to the points `held_out` [m, d], m >= 2, that is not above 0, the mean of its unbiased
+    /// estimate for fresh points of the same law; or else the one with the least. The least of all would not
+    /// do: copies of the training points have it.
     ///
     /// # Errors
     /// As [`ClosedForm::new`]; widths that differ; fewer than two held-out points.
@@ -270,8 +270,8 @@ mod tests {
         }
     }
 
-    /// Copies without perturbations, and with those that are far smaller than the gaps; one point is where all
-    /// ends.
+    /// Copies without perturbations, and with those that are far smaller than the gaps; one point is where
+    /// all ends.
     #[test]
     fn little_smoothing_copies() {
         let x = normals(40, 8, 3);
@@ -284,11 +284,11 @@ mod tests {
         assert!(y.rows().into_iter().all(|y| (y[0] - 3.0).abs() <= 1e-12 && (y[1] + 1.0).abs() <= 1e-12));
     }
 
-    /// Of the points -1 and 1 the flow ends at m = (1/M) sum_j sign(z + sigma u_j): for M = 2 at -1, 0 or 1. For
-    /// large M that is erf(z/(sigma sqrt 2)), and the ends are where z is the same: at 0 alone for sigma >
-    /// sqrt(2/pi), one over the slope there, and on either side below. What starts near 0 is slow to leave it,
-    /// so that there the upper quartile of 400 ends is looked at, else all three; their standard errors are
-    /// below .003 and .01.
+    /// Of the points -1 and 1 the flow ends at m = (1/M) sum_j sign(z + sigma u_j): for M = 2 at -1, 0 or 1.
+    /// For large M that is erf(z/(sigma sqrt 2)), and the ends are where z is the same: at 0 alone if the slope
+    /// there, sqrt(2/pi)/sigma, is below 1, and on either side else. What starts near 0 is slow to leave it, so
+    /// that then the upper quartile of 400 ends is looked at, and all three otherwise; their standard errors
+    /// are below .003 and .01.
     #[test]
     fn ends_are_barycentres() {
         let x = array![[-1.0], [1.0]];
@@ -311,8 +311,8 @@ mod tests {
         assert!(quartiles[1].abs() <= 0.03 && quartiles[0] >= -0.12 && quartiles[2] <= 0.12, "{quartiles:?}");
     }
 
-    /// The same ways from the same starts with the same perturbations, by 2,000 steps of Euler's on the formulas
-    /// as they are written down: among 64 points of a line the ends are all over it.
+    /// The same ways from the same starts with the same perturbations, by 2,000 steps of Euler's on the
+    /// formulas as they are written down: among 64 points of a line the ends are all over it.
     #[test]
     fn steps_follow_the_flow() {
         let x = Array2::from_shape_fn((64, 1), |(i, _)| i as f64 / 32.0 - 1.0);
@@ -338,8 +338,8 @@ mod tests {
         }
     }
 
-    /// The largest sigma whose samples are near enough: twice of it is too far. Where no held-out point is new
-    /// there are copies.
+    /// The largest sigma whose samples are near enough: twice of it is too far. Where no held-out point is
+    /// new there are copies.
     #[test]
     fn sigma_is_the_largest_that_is_near_enough() {
         let (x, held_out) = (normals(300, 2, 7), normals(200, 2, 8));
