@@ -224,6 +224,7 @@ mod tests {
         assert!(text.lines().all(|line| line.len() <= 100), "{text}");
         let (main, rivals) = text.split_once("\n\n").unwrap();
         assert!(main.lines().count() == 5 && main.contains("mmd2") && !main.contains("smoothed"), "{text}");
+        assert!(rivals.lines().all(|line| line.len() == rivals.lines().next().unwrap().len()), "{text}");
         let rows: Vec<Vec<&str>> = rivals.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(rows[0], ["rivals", "without", "a", "network", "samples", "smoothed", "closed-form", "floor"]);
         assert_eq!(rows[1], ["sliced_w2", "-1.234e-5", "1.000", "20.00", "-1.234e-5"]);
