@@ -47,8 +47,18 @@ pub fn cases(quick: bool, data: Option<&Path>) -> Vec<Case> {
 }
 
 /// Each process as published, and with all that held-out points allow.
-const METHODS: [Method; 7] =
-    [Method::LINEAR, Method::COLOURED, Method::REFERENCE, Method::NDSM, Method::LINEAR_KEPT, Method::COLOURED_KEPT, Method::NDSM_KEPT];
+const METHODS: [Method; 10] = [
+    Method::LINEAR,
+    Method::COLOURED,
+    Method::REFERENCE,
+    Method::SMOOTHED,
+    Method::CLOSED_FORM,
+    Method::BRIDGE,
+    Method::NDSM,
+    Method::LINEAR_KEPT,
+    Method::COLOURED_KEPT,
+    Method::NDSM_KEPT,
+];
 
 /// How many times the points a linear process needs for the likelihood of the method.
 #[derive(Debug, Clone, PartialEq)]

@@ -13,6 +13,17 @@ pub enum Space {
     Nonlinear,
 }
 
+/// A generator without a network or a reference, whose one parameter is chosen on points held out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rival {
+    /// Training points with Gaussian noise ([`crate::train::smoothed_points`]).
+    Smoothed,
+    /// Closed-form diffusion with a smoothed score ([`crate::train::ClosedForm`]).
+    ClosedForm,
+    /// A light Schroedinger bridge ([`crate::train::Bridge`]).
+    Bridge,
+}
+
 /// One way from data to samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Method {
@@ -22,8 +33,10 @@ pub struct Method {
     pub space: Option<Space>,
     /// The method whose search chooses its settings: itself, or one with the same process.
     pub tuned_as: Option<&'static str>,
-    /// Whether a network is trained; otherwise samples come straight from the reference.
+    /// Whether a network is trained; otherwise samples come straight from the reference, or from a rival.
     pub network: bool,
+    /// What they come from instead of the reference.
+    pub rival: Option<Rival>,
     /// Whether a fifth of the points is held out, the parameters that are best on them are kept, and network
     /// and samples are corrected (20), (21); otherwise all points are learned from, the last parameters
     /// generate as they are, and nothing is regularised.
@@ -42,6 +55,7 @@ impl Method {
         space: Some(Space::White),
         tuned_as: Some("linear"),
         network: true,
+        rival: None,
         kept: false,
         settings: &[("reference.covariance", "spherical"), PAIRS],
     };
@@ -51,6 +65,7 @@ impl Method {
         space: Some(Space::Coloured),
         tuned_as: Some("coloured"),
         network: true,
+        rival: None,
         kept: false,
         settings: &[("sde.kind", "vp"), PAIRS],
     };
@@ -60,6 +75,7 @@ impl Method {
         space: Some(Space::Nonlinear),
         tuned_as: Some("ndsm"),
         network: true,
+        rival: None,
         kept: false,
         settings: &[LANGEVIN, PAIRS],
     };
@@ -85,9 +101,16 @@ impl Method {
         space: None,
         tuned_as: None,
         network: false,
+        rival: None,
         kept: false,
         settings: &[LANGEVIN, ("reference.floor", "0")],
     };
+    /// The rivals without a network.
+    pub const SMOOTHED: Method = Method { name: "smoothed", rival: Some(Rival::Smoothed), kept: true, ..Self::REFERENCE };
+    /// See [`Method::SMOOTHED`].
+    pub const CLOSED_FORM: Method = Method { name: "closed-form", rival: Some(Rival::ClosedForm), ..Self::SMOOTHED };
+    /// See [`Method::SMOOTHED`].
+    pub const BRIDGE: Method = Method { name: "bridge", rival: Some(Rival::Bridge), ..Self::SMOOTHED };
     /// The chain with its reference tied along quarter turns, weights free.
     pub const TIED_C4: Method =
         Method { name: "ndsm-c4", space: None, settings: &[LANGEVIN, PAIRS, ("reference.group", "c4")], ..Self::NDSM };
@@ -122,8 +145,20 @@ impl Method {
         Method { name: "reference-c2", settings: &[LANGEVIN, ("reference.floor", "0"), ("reference.group", "c2")], ..Self::REFERENCE };
 
     /// The methods of most cases.
-    pub const USUAL: [Method; 9] =
-        [Self::LINEAR, Self::COLOURED, Self::REFERENCE, Self::NONE, Self::SELF, Self::NDSM, Self::NDSM_KEPT, Self::KERNEL, Self::FLOW];
+    pub const USUAL: [Method; 12] = [
+        Self::LINEAR,
+        Self::COLOURED,
+        Self::REFERENCE,
+        Self::SMOOTHED,
+        Self::CLOSED_FORM,
+        Self::BRIDGE,
+        Self::NONE,
+        Self::SELF,
+        Self::NDSM,
+        Self::NDSM_KEPT,
+        Self::KERNEL,
+        Self::FLOW,
+    ];
     /// Those with a search of their own.
     pub const LEADERS: [Method; 8] =
         [Self::LINEAR, Self::COLOURED, Self::NDSM, Self::LINEAR_KEPT, Self::COLOURED_KEPT, Self::NDSM_KEPT, Self::KERNEL, Self::FLOW];
