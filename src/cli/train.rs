@@ -135,9 +135,11 @@ fn finish(model: &dyn Model, config: &Config, run: &RunDir, timings: &mut Vec<(S
     for (name, picture) in model.pictures(samples.view())? {
         picture.save(&run.picture(name))?;
     }
-    let verdict = model.verdict();
-    let end = [Some(metrics_text(&metrics)), verdict.clone()].into_iter().flatten().collect::<Vec<_>>().join("\n");
-    let mut facts = model.facts();
+    let (verdict, mut facts) = (model.verdict(), model.facts());
+    // What was chosen on the way, as the choices before it were said at the start.
+    let chosen = facts.iter().filter(|(name, _)| ["control chosen", "calibration"].contains(&name.as_str()));
+    let lines = [metrics_text(&metrics)].into_iter().chain(chosen.map(|(name, text)| format!("{name}: {text}")));
+    let end = lines.chain(verdict.clone()).collect::<Vec<_>>().join("\n");
     facts.splice(0..0, verdict.map(|verdict| ("verdict".to_owned(), verdict)));
     Summary { metrics, timings: timings.clone(), facts }.write(&run.summary())?;
     report::write(run)?;
