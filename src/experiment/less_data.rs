@@ -172,6 +172,20 @@ mod tests {
         assert!(factors(&cases, &records[..3]).iter().all(|f| f.n == 100.0 || !f.factor.median.is_finite()));
     }
 
+    /// More points of the digits are the same ones and others, in the same coordinates; what is held out of a
+    /// case is fresh.
+    #[test]
+    fn numbers_of_points_share_their_coordinates() {
+        let data = |n: usize| {
+            let case = cases(false, None).into_iter().find(|c| c.name == format!("digits, {n} points")).unwrap();
+            case.data(3).unwrap()
+        };
+        let (few, many) = (data(100), data(500));
+        assert!(few.points == many.points.slice(ndarray::s![..100, ..]) && few.points.ncols() == DIGITS);
+        assert!(few.held_out == many.held_out && few.held_out.nrows() == 359);
+        assert!(many.points.rows().into_iter().all(|x| few.held_out.rows().into_iter().all(|y| x != y)));
+    }
+
     #[test]
     fn curves_that_rise_or_start_low() {
         let n = [10.0, 100.0, 1000.0];
