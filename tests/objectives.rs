@@ -91,6 +91,19 @@ fn by_formula(
                     Control::SelfControl | Control::Regression => controlled(&|j| factor[j] * at_mean[j]),
                     Control::Gated => controlled(&|j| (1.0 + factor[j]) * at_mean[j]),
                     Control::Network => controlled(&|j| factor[j] / sbar),
+                    Control::Blend => {
+                        let mut g = [d.plus, d.minus].map(|x| {
+                            let mut g = vec![0.0; 2];
+                            model.guide(&[t], x, &mut g).unwrap();
+                            g
+                        });
+                        if regression == Regression::Residual {
+                            g = [vec![0.0; 2], vec![0.0; 2]];
+                        }
+                        let odd = |a: &[f64], b: &[f64], j: usize| (a[j] - b[j]) / 2.0;
+                        let control = |j: usize| odd(d.target_plus, d.target_minus, j) - odd(&g[0], &g[1], j);
+                        plus + (0..2).map(|j| 2.0 * at_mean[j] * control(j)).sum::<f64>()
+                    }
                     Control::Antithetic => 0.5 * (plus + one(&s(d.minus), d.target_minus)),
                 }
         })

@@ -9,6 +9,7 @@ use super::transitions::{failed, row};
 use super::{Effort, Row, Subject, Table};
 use crate::Result;
 use crate::config::Control;
+use crate::objective::points_per_draw;
 
 const HOW: &str = "\
 bias       each control on draws of each process and one-step law, at random parameters of the score network and of the control: the difference to
@@ -46,7 +47,12 @@ fn scores(effort: Effort) -> Result<Vec<Row>> {
         let tried = format!("{}, {evaluations} evaluations; error {error:.4}, without control {none:.4}", control.name());
         Ok(row("score", &tried, &[("none's error", error / none, bound)]))
     };
-    [Control::SelfControl, Control::Gated, Control::Regression, Control::Antithetic].into_iter().map(one).collect()
+    of_the_gradient().map(one).collect()
+}
+
+/// The controls that act on the gradient: those that evaluate the network twice.
+fn of_the_gradient() -> impl Iterator<Item = Control> {
+    Control::ALL.iter().copied().filter(|c| *c != Control::Auto && points_per_draw(*c) > 1)
 }
 
 #[cfg(test)]

@@ -214,6 +214,9 @@ choice! {
         Regression = "regression",
         /// A small network of its own, eq. (10): it steadies the loss that is reported, not the gradient.
         Network = "network",
+        /// The network as its own control with the coefficient that blends the denoising and the target score
+        /// identity best where the data are the reference (eq. 12 and below).
+        Blend = "blend",
     } later []
 }
 

@@ -25,6 +25,8 @@ pub enum TargetPart {
     Minus,
     /// The odd part (y(z) - y(-z)) / 2, for a score all of y(z), times the control's factor A.
     Odd,
+    /// The odd part of y(z) - g(mu + L z), g the guide's score.
+    Blend,
 }
 
 /// A point's part of the loss: w (a |s(x)|^2 - 2 b s(x) . y).
@@ -62,10 +64,12 @@ const fn term(control: Control, point: DrawPoint, w: f64, [a, b]: [f64; 2], targ
 /// | regression | mu + L z | 1 | 1 | 1 | y(z) |
 /// | regression | mu | 1 | 0 | -1 | A (y(z) - y(-z)) / 2 |
 /// | network | mu + L z | 1 | 1 | 1 | y(z) |
+/// | blend | mu + L z | 1 | 1 | 1 | y(z) |
+/// | blend | mu | 1 | 0 | -1 | (y(z) - y(-z)) / 2 - (g(mu + L z) - g(mu - L z)) / 2 |
 ///
 /// The factor A is 1 for `self`, the gate's A_j(mu, t) for coordinate j, the coefficient of the time's bin
-/// for `regression`. To the value of `network` the term 2 w psi . y is added, which has no part in the
-/// gradient. [`Control::Auto`] stands for another one.
+/// for `regression`; g is the guide's score, 0 for the component flow. To the value of `network` the term
+/// 2 w psi . y is added, which has no part in the gradient. [`Control::Auto`] stands for another one.
 pub const TERMS: &[LossTerm] = &[
     term(Control::None, DrawPoint::Plus, 1.0, [1.0, 1.0], TargetPart::Plus),
     term(Control::Antithetic, DrawPoint::Plus, 0.5, [1.0, 1.0], TargetPart::Plus),
@@ -77,6 +81,8 @@ pub const TERMS: &[LossTerm] = &[
     term(Control::Regression, DrawPoint::Plus, 1.0, [1.0, 1.0], TargetPart::Plus),
     term(Control::Regression, DrawPoint::Mean, 1.0, [0.0, -1.0], TargetPart::Odd),
     term(Control::Network, DrawPoint::Plus, 1.0, [1.0, 1.0], TargetPart::Plus),
+    term(Control::Blend, DrawPoint::Plus, 1.0, [1.0, 1.0], TargetPart::Plus),
+    term(Control::Blend, DrawPoint::Mean, 1.0, [0.0, -1.0], TargetPart::Blend),
 ];
 
 /// The terms of `control`: its rows of [`TERMS`].
@@ -93,7 +99,7 @@ pub fn points_per_draw(control: Control) -> usize {
 impl DrawPoint {
     /// Its coordinates in `draw`.
     #[inline]
-    pub(super) fn of<'a, R>(self, draw: &Draw<'a, R>) -> &'a [R] {
+    pub(crate) fn of<'a, R>(self, draw: &Draw<'a, R>) -> &'a [R] {
         match self {
             DrawPoint::Plus => draw.plus,
             DrawPoint::Mean => draw.mean,
@@ -103,13 +109,21 @@ impl DrawPoint {
 }
 
 impl TargetPart {
-    /// Coordinate `j` of the target times `scale`; `factor`: A_j.
+    /// Coordinate `j` of the target times `scale`. `factor`: A_j; `guide`: the odd part of g_j.
     #[inline]
-    pub(super) fn scaled<R: Real>(self, draw: &Draw<'_, R>, j: usize, scale: R, factor: impl Fn(usize) -> R) -> R {
+    pub(crate) fn scaled<R: Real>(
+        self,
+        draw: &Draw<'_, R>,
+        j: usize,
+        scale: R,
+        factor: impl Fn(usize) -> R,
+        guide: impl Fn(usize) -> R,
+    ) -> R {
         match self {
             TargetPart::Plus => scale * draw.target_plus[j],
             TargetPart::Minus => scale * draw.target_minus[j],
             TargetPart::Odd => scale * draw.odd(j) * factor(j),
+            TargetPart::Blend => scale * (draw.odd(j) - guide(j)),
         }
     }
 }
@@ -130,6 +144,7 @@ mod tests {
             TargetPart::Plus => "y(z)",
             TargetPart::Minus => "y(-z)",
             TargetPart::Odd => "A (y(z) - y(-z)) / 2",
+            TargetPart::Blend => "(y(z) - y(-z)) / 2 - (g(mu + L z) - g(mu - L z)) / 2",
         };
         let row = |t: &LossTerm| {
             let [x, y] = [point(t.point), part(t.target)];
@@ -144,9 +159,11 @@ mod tests {
     #[test]
     fn every_control_weighs_the_loss_once() {
         for control in Control::ALL.iter().copied().filter(|c| *c != Control::Auto) {
-            let [squares, products]: [f64; 2] =
-                [|t: LossTerm| t.w * t.a, |t: LossTerm| if t.target == TargetPart::Odd { 0.0 } else { t.w * t.b }]
-                    .map(|part| terms(control).map(part).sum());
+            let [squares, products]: [f64; 2] = [
+                |t: LossTerm| t.w * t.a,
+                |t: LossTerm| if matches!(t.target, TargetPart::Odd | TargetPart::Blend) { 0.0 } else { t.w * t.b },
+            ]
+            .map(|part| terms(control).map(part).sum());
             assert_eq!([squares, products], [1.0, 1.0], "{control:?}");
         }
         assert_eq!(points_per_draw(Control::Auto), 2);

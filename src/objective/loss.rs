@@ -12,7 +12,7 @@
 //! Where the network has dropout, the evaluations of a draw share its mask: they are of one network, whose
 //! errors cancel in the difference that a control takes, as they would without.
 
-use super::estimator::{DrawPoint, LossTerm, terms};
+use super::estimator::{DrawPoint, LossTerm, TargetPart, terms};
 use super::variate::{ControlState, Variate};
 use super::{Batch, Out, ScoreModel};
 use crate::config::{Control, Parametrisation};
@@ -59,6 +59,9 @@ struct Points<R> {
     times: Vec<f64>,
     x: Vec<R>,
     guide: Vec<R>,
+    /// Of a blend alone, [n, d]: mu - L z, and the odd part of the guide's score in z.
+    minus: Vec<R>,
+    odd: Vec<R>,
 }
 
 #[derive(Clone, Copy)]
@@ -111,7 +114,8 @@ impl<R: Real> Loss<R> {
         let vars = Vars { input, factor, offset, target, square, linear, score: s, value };
         let parts = vec![R::zero(); if variate.is_some() { draws * d } else { 0 }];
         let zero = vec![R::zero(); rows * d];
-        let points = Points { times: vec![0.0; rows], x: zero.clone(), guide: zero };
+        let blended = vec![R::zero(); if terms.iter().any(|t| t.target == TargetPart::Blend) { draws * d } else { 0 }];
+        let points = Points { times: vec![0.0; rows], x: zero.clone(), guide: zero, minus: blended.clone(), odd: blended };
         let seed = vec![R::of(1.0 / draws as f64); block];
         Ok(Loss { regression, terms, draws, points, program, vars, blocks, variate, parts, seed })
     }
@@ -155,6 +159,7 @@ impl<R: Real> Loss<R> {
         }
         if self.regression == Regression::Score {
             model.guide(&self.points.times, &self.points.x, &mut self.points.guide)?;
+            self.fill_odd(model, draws)?;
         }
         let residual = self.regression == Regression::Score && model.parametrisation == Parametrisation::Residual;
         let inputs = Inputs {
@@ -235,6 +240,21 @@ impl<R: Real> Loss<R> {
             }
         });
     }
+
+    /// (g(mu + L z) - g(mu - L z)) / 2 for a blend, g the guide's score.
+    fn fill_odd(&mut self, model: &ScoreModel<R>, draws: &Draws<R>) -> Result<()> {
+        let (d, terms, points) = (draws.dim(), self.terms.len(), &mut self.points);
+        if points.odd.is_empty() {
+            return Ok(());
+        }
+        points.minus.chunks_exact_mut(d).enumerate().for_each(|(i, row)| row.copy_from_slice(draws.draw(i).minus));
+        model.guide(draws.times(), &points.minus, &mut points.odd)?;
+        let plus = self.terms.iter().position(|term| term.point == DrawPoint::Plus).unwrap_or(0);
+        for (odd, rows) in points.odd.chunks_exact_mut(d).zip(points.guide.chunks_exact(terms * d)) {
+            odd.iter_mut().zip(&rows[plus * d..]).for_each(|(odd, plus)| *odd = R::of(0.5) * (*plus - *odd));
+        }
+        Ok(())
+    }
 }
 
 /// What the tape's inputs are made from.
@@ -270,8 +290,9 @@ impl<R: Real> Inputs<'_, R> {
             offset.fill(R::zero());
         }
         let factor = |j: usize| self.variate.map_or(R::one(), |v| v.factor(i, j, d));
+        let guide = |j: usize| self.points.odd[i * d + j];
         let target = &mut ws.input_mut(v.target)?[at * d..][..d];
-        target.iter_mut().enumerate().for_each(|(j, y)| *y = term.target.scaled(&draw, j, s, factor));
+        target.iter_mut().enumerate().for_each(|(j, y)| *y = term.target.scaled(&draw, j, s, factor, guide));
         ws.input_mut(v.square)?[at] = R::of(w * term.a);
         ws.input_mut(v.linear)?[at] = R::of(2.0 * w * term.b);
         Ok(())

@@ -196,7 +196,7 @@ mod tests {
                 draw.copy_within(d..2 * d, 0);
             }
         };
-        let controls = [Control::SelfControl, Control::Gated, Control::Regression].map(Rival::Control);
+        let controls = [Control::SelfControl, Control::Gated, Control::Regression, Control::Blend].map(Rival::Control);
         for source in sources.iter().filter(|s| ["langevin, euler", "langevin, component"].contains(&s.name)) {
             let z = deviations(source, &controls, 40, &wrong).unwrap();
             assert!(z.iter().all(|z| *z > 2.0 * BOUND), "{}: {z:?}", source.name);

@@ -2,10 +2,12 @@
 //! optimiser, but the normal equations of least squares, A theta = b. Controls change b alone, and must not
 //! change its mean.
 
+use super::of_the_gradient;
 use crate::audit::transitions::{row, three_modes};
 use crate::audit::{Effort, Row};
+use crate::config::Control;
 use crate::linalg::Cholesky;
-use crate::objective::GaussianChain;
+use crate::objective::{GaussianChain, terms};
 use crate::rng::{Purpose, Stream};
 use crate::sde::{DoubleWell, Grid, Langevin, NoiseScale, Paths};
 use crate::transition::{ChapmanKolmogorov, Draw, Draws, Euler, Line, Noising, OneStep, TimeLaw};
@@ -39,16 +41,22 @@ fn functions(x: f64) -> [f64; M] {
 }
 
 /// The part of E |s|^2 - 2 E s y that is linear in theta, from one draw: f(X) y, less the control.
-fn linear(control: &str, draw: &Draw<'_, f64>) -> [f64; M] {
-    let (plus, minus, mean) = (functions(draw.plus[0]), functions(draw.minus[0]), functions(draw.mean[0]));
-    let (y, z) = (draw.target_plus[0], draw.target_minus[0]);
-    std::array::from_fn(|j| match control {
-        "self" => (plus[j] - mean[j]) * y,
-        // A gate of mu alone.
-        "gated" => (plus[j] - (0.5 + 0.4 * draw.mean[0].sin()) * mean[j]) * y,
-        "antithetic" => 0.5 * (plus[j] * y + minus[j] * z),
-        _ => plus[j] * y,
-    })
+fn linear(control: Control, draw: &Draw<'_, f64>) -> [f64; M] {
+    // A gate of mu alone, and a coefficient.
+    let factor = |_| match control {
+        Control::Gated => 0.5 + 0.4 * draw.mean[0].sin(),
+        Control::Regression => 0.7,
+        _ => 1.0,
+    };
+    // A guide that belongs to neither process: it may be any function.
+    let g = |x: &[f64]| (1.5 * x[0]).cos() - x[0];
+    let guide = |_| 0.5 * (g(draw.plus) - g(draw.minus));
+    let mut sum = [0.0; M];
+    for term in terms(control) {
+        let y = term.w * term.b * term.target.scaled(draw, 0, 1.0, factor, guide);
+        sum.iter_mut().zip(functions(term.point.of(draw)[0])).for_each(|(sum, f)| *sum += f * y);
+    }
+    sum
 }
 
 fn on<T: OneStep<f64> + Send + Clone>(name: &str, law: T, batches: u64) -> Result<Vec<Row>> {
@@ -68,7 +76,7 @@ fn on<T: OneStep<f64> + Send + Clone>(name: &str, law: T, batches: u64) -> Resul
     let scale = NoiseScale::Preserving { beta: 1.0 };
     let noising = GaussianChain::fixed(law, grid, TimeLaw::uniform(scale, 0.0, (STEP + 1) as f64 * H)?, 1)?;
     let u = vec![1.0 - 1e-9; BATCH];
-    let controls = ["none", "self", "gated", "antithetic"];
+    let controls: Vec<Control> = [Control::None].into_iter().chain(of_the_gradient()).collect();
     let mut fits = vec![Vec::with_capacity(batches as usize); controls.len()];
     let mut draws = Draws::new(BATCH, 1);
     let mut starts = vec![0.0; BATCH];
@@ -81,7 +89,7 @@ fn on<T: OneStep<f64> + Send + Clone>(name: &str, law: T, batches: u64) -> Resul
             for i in 0..BATCH {
                 let draw = draws.draw(i);
                 let f = functions(draw.plus[0]);
-                add(&mut a, &mut b, &f, &linear(control, &draw), 1.0 / BATCH as f64);
+                add(&mut a, &mut b, &f, &linear(*control, &draw), 1.0 / BATCH as f64);
             }
             fits.push(residual(&a, &b, &truth));
         }
@@ -105,7 +113,7 @@ fn on<T: OneStep<f64> + Send + Clone>(name: &str, law: T, batches: u64) -> Resul
             if c > 0 {
                 errors.push(("no control", z(&|i| std::array::from_fn(|j| fits[c][i][j] - fits[0][i][j])), 4.0));
             }
-            row("minimiser", &format!("{control}, {name}"), &errors)
+            row("minimiser", &format!("{}, {name}", control.name()), &errors)
         })
         .collect())
 }

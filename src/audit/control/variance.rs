@@ -1,5 +1,6 @@
 //! The gradient's variance over the number of steps of the chain.
 
+use super::of_the_gradient;
 use crate::Result;
 use crate::audit::transitions::{order, row};
 use crate::audit::{Curve, Effort, Row};
@@ -21,7 +22,7 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
     // Orders are in h = 1/N: a growth like N is the order -1.
     let curve = Curve { h: counts.iter().rev().map(|n| 1.0 / *n as f64).collect(), error: none.iter().rev().copied().collect() };
     let mut rows = vec![order("variance", "none, over h = 1/N", -1.0, 0.1, curve)];
-    for control in [Control::SelfControl, Control::Gated, Control::Regression, Control::Antithetic] {
+    for control in of_the_gradient() {
         let traces = over(control)?;
         let largest = traces.iter().copied().fold(0.0, f64::max) / traces[0];
         rows.push(row("variance", &format!("{}, N up to 1,000", control.name()), &[("that at N = 20", largest, 1.5)]));
