@@ -4,7 +4,7 @@ pub(super) mod trained;
 
 use super::transitions::{failed, order, row, three_modes};
 use super::{Curve, Effort, Row, Subject, Table};
-use crate::config::{Config, Setting};
+use crate::config::{Config, Setting, Spacing};
 use crate::mixture::{Covariances, Draw, Mixture};
 use crate::rng::Purpose;
 use crate::sample::{Field, Generation, Method, ReverseLangevin, generate};
@@ -158,7 +158,7 @@ fn reverse(effort: Effort) -> Result<Vec<Row>> {
     let mut rows = vec![];
     for (name, method, steps) in [("ode", Method::Ode, 100), ("sde", Method::Sde, 2000), ("pc", Method::Pc, 1200)] {
         let mut u: Vec<f64> = standard.sample(n, 1, Purpose::Start, Draw::Independent)?.0.iter().copied().collect();
-        let how = Generation { method, flow: Explicit::HEUN, steps, horizon: 12.0, t_min: 1e-3, seed: 5 };
+        let how = Generation { method, flow: Explicit::HEUN, steps, horizon: 12.0, t_min: 1e-3, spacing: Spacing::Karras, seed: 5 };
         generate(&process, &mut Exact(&data), how, &mut u, &mut |_, _| {})?;
         rows.push(row("reverse", &format!("{name}, {steps} steps"), &[("Kolmogorov-Smirnov", distance(&mut u, &data)?, 1.0)]));
     }

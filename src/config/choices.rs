@@ -171,6 +171,17 @@ choice! {
 }
 
 choice! {
+    /// Where a sampler's times lie.
+    Spacing {
+        /// Evenly in (noise / signal)^(1/7).
+        Karras = "karras",
+        /// By the error that Heun's method makes on a Gaussian of each eigenvalue of a spectrum without a
+        /// scale.
+        Spectral = "spectral",
+    } later []
+}
+
+choice! {
     /// What the network is trained to minimise.
     ObjectiveKind {
         /// Nonlinear denoising score matching along the chain, eq. (7).

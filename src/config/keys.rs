@@ -153,6 +153,8 @@ tables! {
                 || (c.has_chain() && c.objective.transition != Transition::Component);
             if fixed { Grid::Uniform } else { Grid::PerPath }
         }, ANY;
+        /// Where samplers' times lie.
+        spacing: Spacing = |_| Spacing::Karras, ANY;
     }
     /// What is minimised.
     objective: ObjectiveConfig {

@@ -1,9 +1,10 @@
 //! The three samplers.
 
 use super::reverse::{Reverse, paths};
+use crate::config::Spacing;
 use crate::rng::Purpose;
-use crate::sde::check_rows;
 use crate::sde::ode::{Explicit, Velocity};
+use crate::sde::{NoiseScale, check_rows};
 use crate::{Error, Real, Result};
 
 /// The residual r(u, t) = s(u, t) - g(u, t) of a score over its guide.
@@ -40,6 +41,8 @@ pub struct Generation {
     pub horizon: f64,
     /// Where the last step to 0 begins.
     pub t_min: f64,
+    /// How the times between them are placed.
+    pub spacing: Spacing,
     /// Seed of the noise.
     pub seed: u64,
 }
@@ -64,7 +67,7 @@ pub fn generate<R: Real>(
     if !(how.t_min > 0.0 && how.t_min < how.horizon && how.horizon.is_finite()) {
         return Err(Error::invalid("generate: t_min", format!("in (0, horizon = {})", how.horizon), how.t_min));
     }
-    let times = process.scale().generation_times(how.horizon, how.t_min, how.steps);
+    let times = sampling_times(how.spacing, process.scale(), how.horizon, how.t_min, how.steps)?;
     let d = process.dim();
     seen(how.horizon, u);
     if how.method == Method::Ode {
@@ -79,6 +82,18 @@ pub fn generate<R: Real>(
     Explicit::EULER.solve(&mut Flow { process, field }, d, u, &[how.t_min, 0.0], &mut |_, _| ()).map_err(|e| advise(e, how.steps))?;
     seen(0.0, u);
     Ok(())
+}
+
+/// Times from the horizon down to t_min, `steps` steps; with a multiple of the steps they are among the new
+/// ones.
+///
+/// # Errors
+/// As [`NoiseScale::spectral_times`].
+pub(crate) fn sampling_times(spacing: Spacing, scale: NoiseScale, horizon: f64, t_min: f64, steps: usize) -> Result<Vec<f64>> {
+    match spacing {
+        Spacing::Karras => Ok(scale.generation_times(horizon, t_min, steps)),
+        Spacing::Spectral => scale.spectral_times(&scale.scale_free_spectrum(t_min), horizon, t_min, steps),
+    }
 }
 
 /// dx/dt of the probability flow.

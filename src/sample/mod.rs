@@ -26,6 +26,7 @@ mod reverse;
 mod tests;
 
 pub use affine::{AffineMap, Maps, MomentKind};
+pub(crate) use generate::sampling_times;
 pub use generate::{Field, Generation, Method, generate};
 pub(crate) use likelihood::flow_log_density_through;
 pub use likelihood::{ByDuals, DivergenceField, ScoreFlow, flow_log_density};

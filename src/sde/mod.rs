@@ -45,6 +45,7 @@ mod process;
 mod scale;
 mod simulate;
 pub mod smooth;
+mod spectral;
 mod surd;
 pub mod tableau;
 mod time;

@@ -117,7 +117,7 @@ impl<R: Real> Generator<R> {
 
     fn how(&self, method: Method, steps: usize, seed: u64) -> Generation {
         let sde = &self.config.sde;
-        Generation { method, flow: Explicit::HEUN, steps, horizon: sde.horizon, t_min: sde.t_min, seed }
+        Generation { method, flow: Explicit::HEUN, steps, horizon: sde.horizon, t_min: sde.t_min, spacing: sde.spacing, seed }
     }
 
     /// Moves `u` from its start to data by the maps, if there are any; `seen` sees it where they change it.

@@ -6,12 +6,12 @@
 use super::field::ScoreField;
 use super::system::{model, start_std};
 use super::{Reference, Settled, State};
-use crate::config::ObjectiveKind;
+use crate::config::{ObjectiveKind, Spacing};
 use crate::mixture::Mixture;
 use crate::objective::Regression;
 use crate::real::Dual;
 use crate::rng::{Purpose, Stream};
-use crate::sample::{AffineMap, ByDuals, Field, Maps, Reverse, flow_log_density_through};
+use crate::sample::{AffineMap, ByDuals, Field, Maps, Reverse, flow_log_density_through, sampling_times};
 use crate::sde::ode::{Explicit, Velocity};
 use crate::sde::{NoiseScale, Whitening};
 use crate::{Error, Real, Result};
@@ -31,6 +31,7 @@ pub struct Likelihood {
     widen: f64,
     horizon: f64,
     t_min: f64,
+    spacing: Spacing,
     scale: NoiseScale,
     flow: ByDuals<Flow>,
     /// The maps of the sampler backwards, from t_min to the horizon: times, maps back, ln |det A| of each.
@@ -62,7 +63,8 @@ impl Likelihood {
         let flow =
             ByDuals::new(d, Flow { field: ScoreField::new(score, Regression::Score, &params, state.calibration.as_ref())?, reverse });
         let (whitening, start) = (reference.whitening.clone(), reference.mixture.clone());
-        Ok(Likelihood { whitening, start, widen, horizon: config.sde.horizon, t_min: config.sde.t_min, scale, flow, maps: Vec::new() })
+        let (horizon, t_min, spacing) = (config.sde.horizon, config.sde.t_min, config.sde.spacing);
+        Ok(Likelihood { whitening, start, widen, horizon, t_min, spacing, scale, flow, maps: Vec::new() })
     }
 
     /// The likelihood of the flow with the maps (21) of a sampler by the probability flow
@@ -91,7 +93,7 @@ impl Likelihood {
         let (u, d) = (self.whitening.whiten(x)?, self.whitening.dim());
         let pieces = self.maps.len().saturating_sub(1).max(1);
         let each = steps.div_ceil(pieces);
-        let mut times = self.scale.generation_times(self.horizon, self.t_min, pieces * each);
+        let mut times = sampling_times(self.spacing, self.scale, self.horizon, self.t_min, pieces * each)?;
         times.reverse();
         let last = |ends: ArrayView2<f64>| self.start.log_density((&ends / self.widen).view());
         let pieces: Vec<&[f64]> = (0..pieces).map(|i| &times[i * each..=(i + 1) * each]).collect();
