@@ -16,8 +16,8 @@ use ndsm::train::prepare;
 use ndsm::{Error, Result};
 use std::time::Instant;
 
-const CONTROLS: [Control; 6] =
-    [Control::None, Control::SelfControl, Control::Gated, Control::Regression, Control::Network, Control::Antithetic];
+const CONTROLS: [Control; 7] =
+    [Control::None, Control::SelfControl, Control::Gated, Control::Regression, Control::Network, Control::Blend, Control::Antithetic];
 const SAMPLES: usize = 10_000;
 
 struct Task {

@@ -176,7 +176,9 @@ choice! {
         /// Evenly in (noise / signal)^(1/7).
         Karras = "karras",
         /// By the error that Heun's method makes on a Gaussian of each eigenvalue of a spectrum without a
-        /// scale.
+        /// scale ("Sampling times"). For few steps of a linear process: the sliced W2 of `vp` samples is .47
+        /// for 1.49 with 4 steps on four modes, .24 for .45 with 8; with 16 and more, and toward a mixture
+        /// with any number, the spacing does not matter (no moments kept; toward a mixture within 1 %).
         Spectral = "spectral",
     } later []
 }
@@ -226,7 +228,10 @@ choice! {
         /// A small network of its own, eq. (10): it steadies the loss that is reported, not the gradient.
         Network = "network",
         /// The network as its own control with the coefficient that blends the denoising and the target score
-        /// identity best where the data are the reference (eq. 12 and below).
+        /// identity best where the data are the reference ("Control variates", below eq. 12). The gradient's
+        /// variance over that without control, with `self`, this and `antithetic`: .052, .049, .049 on Euler
+        /// chains of four modes with 20 steps and .0049 three times with 200; .59, .35, .25 on the default
+        /// chain of the digits. It cannot be below `antithetic`, and costs as much.
         Blend = "blend",
     } later []
 }
