@@ -1,7 +1,8 @@
 //! Combinations that cannot work, each refused with what would.
 
 use super::{
-    Components, Config, Control, DataConfig, DataName, Grid, ObjectiveKind, ReferenceKind, SdeKind, Symmetry, TimeSampling, Transition,
+    Components, Config, Control, DataConfig, DataName, Grid, ObjectiveKind, ReferenceKind, SdeKind, Spacing, Symmetry, TimeSampling,
+    Transition,
 };
 use crate::{Error, Result};
 
@@ -152,6 +153,10 @@ fn objective(c: &Config) -> Result<()> {
             o.transition.name(),
             c.sde.kind.name()
         )
+    })?;
+    need(c.sde.kind != SdeKind::Ve || c.sde.spacing == Spacing::Karras, "sde.spacing", || {
+        "an exploding variance is a power of the time almost everywhere, where Heun's method has no error to leading order: use \"karras\""
+            .into()
     })?;
     need(!o.kind.is_implicit() || o.control == Control::None, "objective.control", || {
         format!("objective.kind = \"{kind}\" has no target that could be controlled: use \"none\", got \"{}\"", o.control.name())
