@@ -105,8 +105,8 @@ mod tests {
 
     const VP: NoiseScale = NoiseScale::Preserving { beta: 1.0 };
 
-    /// The W2 distance to N(0, diag v(t_min)) of what Heun's method makes of N(0, diag v(horizon)): its map is
-    /// linear, so that one point for each direction, started at a standard deviation, says all.
+    /// The W2 distance to N(0, diag v(t_min)) of what Heun's method makes of N(0, diag v(horizon)): its map
+    /// is linear, so that one point for each direction, started at a standard deviation, says all.
     fn w2(eigenvalues: &[f64], times: &[f64]) -> f64 {
         let v = |lambda: f64, t: f64| VP.alpha(t).powi(2) * lambda + VP.sbar(t).powi(2);
         let square = |lambda: &f64| {
