@@ -319,9 +319,14 @@ impl<R: Real> Model for Run<R> {
 
     fn verdict(&self) -> Option<String> {
         let state = self.current().ok()?;
-        let gain = state.calibration.as_ref().map(|c| c.calibrated).or(state.best.as_ref().map(|best| best.gain))?;
+        // Where the calibration leaves the network out its own gain says why.
+        let left_out = state.calibration.as_ref().is_some_and(|c| c.is_guide());
+        let calibrated = state.calibration.as_ref().map(|c| if left_out { c.plain } else { c.calibrated });
+        let gain = calibrated.or(state.best.as_ref().map(|best| best.gain))?;
         let shown = format!("held-out gain {:.3} +- {:.3}", gain.value, 2.0 * gain.error);
-        Some(if gain.value + 2.0 * gain.error < 0.0 {
+        Some(if left_out {
+            format!("the network is not better than its reference alone: {shown}; the reference generates, until there are more data")
+        } else if gain.value + 2.0 * gain.error < 0.0 {
             format!("the network is better than its reference alone: {shown}")
         } else if gain.value - 2.0 * gain.error > 0.0 {
             format!("the network is worse than its reference alone: {shown}; keep the reference (ndsm fit), or train.keep = \"best\"")

@@ -2,6 +2,7 @@
 //! structs, the reader, `--set`, the help text and the resolved copy in the run directory all come from it.
 
 use super::choices::*;
+use super::components::Components;
 use super::value::{ANY, Field, SEED, Value, from_below, from_to, positive};
 use crate::Result;
 

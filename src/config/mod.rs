@@ -17,12 +17,14 @@
 
 mod check;
 mod choices;
+mod components;
 #[cfg(feature = "files")]
 pub mod file;
 mod keys;
 mod value;
 
 pub use choices::*;
+pub use components::Components;
 pub use keys::{CalibrationConfig, Config, DataConfig, KEYS, Key, NetworkConfig, ObjectiveConfig, ReferenceConfig, SdeConfig, TrainConfig};
 pub use value::Value;
 

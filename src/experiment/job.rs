@@ -97,8 +97,8 @@ impl Job {
         }
         let wanted = |s: &Setting| match s.key.as_str() {
             "sde.steps" => self.method.has_chain(),
-            // A likelihood is that of the law at t_min.
-            "sde.t_min" => self.case.group == LESS_DATA,
+            // A likelihood is that of the law at t_min, and every direction counts in it.
+            "sde.t_min" | "reference.covariance" => self.case.group == LESS_DATA,
             _ => true,
         };
         settings.extend(searched.into_iter().filter(wanted));

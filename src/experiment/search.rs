@@ -53,5 +53,10 @@ pub fn candidate(space: Space, index: usize) -> (Vec<Setting>, usize) {
     // In units of the reference, which for a linear process are those of all modes together.
     let t_min = 10f64.powf(-1.5 - 2.0 * stream.uniform::<f64>());
     settings.push(Setting::new("sde.t_min", t_min));
+    // The shape of the noise, which two spaces of linear processes differ in.
+    let covariance = ["full", "diagonal", "spherical", "tied"][stream.below(4)];
+    if space == Space::Nonlinear {
+        settings.push(Setting::new("reference.covariance", covariance));
+    }
     (settings, solver)
 }

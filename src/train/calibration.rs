@@ -6,7 +6,9 @@
 //! candidates: over the draws of the fit the gain (19) of net* is not above that of either, but for the
 //! ridge; and what is left of the target is orthogonal to u, so that the samples' variance is right to first
 //! order. Few coefficients need few points. Whether they are an improvement is decided on points that they
-//! were not fitted to: fold by fold, the coefficients of the other folds.
+//! were not fitted to, fold by fold with the coefficients of the other folds, and by more than chance: the
+//! network generates where its gain is below 0 by two standard errors, the corrected one where it is better
+//! than that by one; otherwise the guide does, c = 0.
 
 use super::System;
 use super::held_out::{HeldOut, Mean};
@@ -24,6 +26,9 @@ const FOLDS: usize = 10;
 /// Draws, each a pair, and the most numbers that their points have.
 const DRAWS: usize = 16_384;
 const NUMBERS: usize = 1 << 22;
+/// Standard errors by which a gain must be below that of no network, and an improvement below no improvement.
+const SURE: f64 = 2.0;
+const BETTER: f64 = 1.0;
 /// Ridges that are tried, in units of each regressor's mean square.
 const RIDGES: [f64; 4] = [1e-4, 1e-3, 1e-2, 1e-1];
 
@@ -45,6 +50,11 @@ impl Calibration {
     /// fitted to.
     pub fn is_identity(&self) -> bool {
         self.coefficients.iter().all(|c| *c == [1.0, 0.0, 0.0])
+    }
+
+    /// Whether it leaves the network out: the guide alone generates.
+    pub fn is_guide(&self) -> bool {
+        self.coefficients.iter().all(|c| *c == [0.0; 3])
     }
 
     /// c_1, c_2, c_3 at time `t`: linear in ln t between the knots, constant beyond them.
@@ -82,27 +92,36 @@ impl Calibration {
         let plain = held_out.gain(&added).whole;
         let all = Form::sum(&forms);
         let others: Vec<Form> = forms.iter().map(|form| all.less(form)).collect();
-        let unchanged = Calibration { coefficients: vec![[1.0, 0.0, 0.0]; times.len()], times, plain, calibrated: plain };
+        let constant =
+            |c: [f64; 3], calibrated| Calibration { times: times.clone(), coefficients: vec![c; times.len()], plain, calibrated };
+        let guide = constant([0.0; 3], Mean { value: 0.0, error: 0.0 });
+        let mut best = if below(plain, SURE) { constant([1.0, 0.0, 0.0], plain) } else { guide };
         if folds < 2 {
-            return Ok(unchanged);
+            return Ok(best);
         }
-        let mut best = unchanged;
+        let mut tried: Vec<(f64, f64, Vec<Array1<f64>>)> = Vec::new();
         for ridge in RIDGES {
             let fitted: Vec<Array1<f64>> = others.iter().map(|form| form.solve(ridge)).collect::<Result<_>>()?;
-            let total: f64 = forms.iter().zip(&fitted).map(|(form, c)| form.gain(c.view())).sum();
-            if total / (2 * held_out.times.len()) as f64 <= best.calibrated.value - 1e-12 {
-                // Knots beyond the last belong to no draw.
-                let knots = best.times.len();
-                let of = |c: &Array1<f64>| (0..knots).map(|k| std::array::from_fn(|j| c[k * TERMS + j])).collect::<Vec<_>>();
-                let fold = |i: usize| Calibration { coefficients: of(&fitted[i]), ..best.clone() };
-                let each: Vec<Calibration> = (0..folds).map(fold).collect();
-                let whole = apply(&held_out, &added, |owner, t| each[owner % folds].at(t), |t| system.model.scale.sbar(t));
-                best.calibrated = held_out.gain(&whole).whole;
-                best.coefficients = of(&all.solve(ridge)?);
+            tried.push((forms.iter().zip(&fitted).map(|(form, c)| form.gain(c.view())).sum(), ridge, fitted));
+        }
+        if let Some((_, ridge, fitted)) = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)) {
+            // Knots beyond the last belong to no draw.
+            let of = |c: &Array1<f64>| (0..times.len()).map(|k| std::array::from_fn(|j| c[k * TERMS + j])).collect::<Vec<_>>();
+            let each: Vec<Calibration> = fitted.iter().map(|c| Calibration { coefficients: of(c), ..best.clone() }).collect();
+            let whole = apply(&held_out, &added, |owner, t| each[owner % folds].at(t), |t| system.model.scale.sbar(t));
+            let calibrated = held_out.gain(&whole).whole;
+            let improvement = if best.is_guide() { calibrated } else { held_out.difference(&whole, &added) };
+            if below(improvement, if best.is_guide() { SURE } else { BETTER }) {
+                best = Calibration { coefficients: of(&all.solve(ridge)?), calibrated, ..best };
             }
         }
         Ok(best)
     }
+}
+
+/// Whether a mean is below 0 by more than so many standard errors.
+fn below(mean: Mean, errors: f64) -> bool {
+    mean.value + errors * mean.error < 0.0
 }
 
 /// net* times sbar at the points of `held_out`, with the coefficients `c(owner, t)`.
@@ -291,7 +310,7 @@ mod tests {
             let (low, high) = c.coefficients.iter().fold((f64::MAX, f64::MIN), |(low, high), c| (low.min(c[0]), high.max(c[0])));
             assert!(c.calibrated.value <= c.plain.value && c.calibrated.value <= 3.0 * c.calibrated.error, "{c:?}");
             if is_noise {
-                assert!(c.plain.value > 1.0 && low.abs().max(high.abs()) <= 0.1, "{c:?}");
+                assert!(c.plain.value > 1.0 && c.is_guide() && low == high, "{c:?}");
             } else {
                 let won = c.plain.value - c.calibrated.value;
                 assert!(c.plain.value < -10.0 * c.plain.error && won <= -0.2 * c.plain.value, "{c:?}");

@@ -130,12 +130,23 @@ impl<R: Real> HeldOut<R> {
         Ok(r)
     }
 
-    /// The gain of what is added, [2 n, d].
-    pub fn gain(&self, added: &[R]) -> Gain {
+    /// The gain of what is added, [2 n, d], pair by pair.
+    fn pairs(&self, added: &[R]) -> Vec<f64> {
         let d = self.dim;
         let row = |(r, y): (&[R], &[R])| r.iter().zip(y).map(|(r, y)| r.f64() * (r.f64() - 2.0 * y.f64())).sum::<f64>();
         let rows: Vec<f64> = added.chunks_exact(d).zip(self.targets.chunks_exact(d)).map(row).collect();
-        let pairs: Vec<f64> = rows.chunks_exact(2).map(|pair| 0.5 * (pair[0] + pair[1])).collect();
+        rows.chunks_exact(2).map(|pair| 0.5 * (pair[0] + pair[1])).collect()
+    }
+
+    /// The gain of what is added less that of something else, with the error of the difference.
+    pub fn difference(&self, added: &[R], other: &[R]) -> Mean {
+        let pairs: Vec<f64> = self.pairs(added).iter().zip(self.pairs(other)).map(|(a, b)| a - b).collect();
+        self.mean(&pairs, &self.order)
+    }
+
+    /// The gain of what is added, [2 n, d].
+    pub fn gain(&self, added: &[R]) -> Gain {
+        let pairs = self.pairs(added);
         let over = |draws: &[usize]| self.mean(&pairs, draws);
         let time = |draws: &[usize]| draws.iter().map(|i| self.times[*i]).sum::<f64>() / draws.len() as f64;
         let group = |draws: &[usize]| (time(draws), over(draws));
