@@ -9,11 +9,11 @@ use crate::data::Encoder;
 use crate::mixture::{Draw, Mixture};
 use crate::objective::Regression;
 use crate::rng::Purpose;
-use crate::sample::{Field, Gaussian, Generation, Maps, Method, MomentKind, Reverse, generate};
+use crate::sample::{AffineMap, Field, Gaussian, Generation, Maps, Method, MomentKind, Reverse, generate};
 use crate::sde::Whitening;
 use crate::sde::ode::Explicit;
 use crate::{Error, Real, Result};
-use ndarray::{Array2, ArrayView1, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use std::sync::Arc;
 
 /// Heun steps when none are asked for: mixture references were done at 4; linear processes need more.
@@ -26,6 +26,8 @@ const STEPS_STOCHASTIC: usize = 100;
 const CALIBRATING: usize = 4;
 const LIMITS: [usize; 2] = [4096, 16_384];
 const PER_DIMENSION: usize = 20;
+/// Points a dimension from which a component's points are given its moments.
+const ENOUGH: usize = 4;
 /// Points of the run that tells which kind of maps is needed.
 const JUDGED: usize = 4096;
 
@@ -156,7 +158,7 @@ impl<R: Real> Generator<R> {
         let how = self.how(key.0, key.1, moments::seed(self.config.train.seed, 1));
         let d = self.whitening.dim();
         let points = (CALIBRATING * moments.points).clamp(LIMITS[0], LIMITS[1]).max(PER_DIMENSION * d);
-        let starts = self.start(points, how.seed)?;
+        let starts = self.exact_starts(points, how.seed)?;
         let kind = moments.kind(self.config.calibration.moments, || {
             // The choice between kinds needs no more.
             let mut u = starts[..starts.len().min(JUDGED * d)].to_vec();
@@ -268,6 +270,29 @@ impl<R: Real> Generator<R> {
         let z = self.start.sample(n, seed, Purpose::Start, Draw::Systematic)?.0;
         let widen = start_std(&self.config, self.reverse.as_ref());
         Ok(z.iter().map(|v| R::of(*v * widen)).collect())
+    }
+
+    /// The same with the law's own moments, component by component, where a component has points enough: what
+    /// is nearly linear in the starts then has nearly no error from their number.
+    fn exact_starts(&self, n: usize, seed: u64) -> Result<Vec<R>> {
+        let (law, d) = (&self.start, self.whitening.dim());
+        let (mut x, labels) = law.sample(n, seed, Purpose::Start, Draw::Systematic)?;
+        for k in 0..law.components() {
+            let rows: Vec<usize> = (0..n).filter(|i| labels[*i] == k).collect();
+            if rows.len() < ENOUGH * d || d > moments::MOST {
+                continue;
+            }
+            let own = x.select(Axis(0), &rows);
+            let wants = Gaussian { mean: law.means().row(k).to_owned(), covariance: law.covariance(k) };
+            let map = AffineMap::between(MomentKind::Full, &Gaussian::of(own.view())?, &wants)?;
+            let mut own: Vec<f64> = own.iter().copied().collect();
+            map.apply(&mut own);
+            for (i, u) in rows.into_iter().zip(own.chunks_exact(d)) {
+                x.row_mut(i).assign(&ArrayView1::from(u));
+            }
+        }
+        let widen = start_std(&self.config, self.reverse.as_ref());
+        Ok(x.iter().map(|v| R::of(*v * widen)).collect())
     }
 
     fn in_data_units(&self, u: &[R], n: usize, d: usize) -> Result<Array2<f64>> {

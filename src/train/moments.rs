@@ -19,7 +19,7 @@ const POINTS: [usize; 2] = [4096, 32_768];
 const NUMBERS: usize = 1 << 18;
 /// Most dimensions in which "auto" matches moments: thirty covariances are kept, and a map takes two
 /// eigendecompositions.
-const MOST: usize = 128;
+pub(super) const MOST: usize = 128;
 /// Training points a dimension from which a covariance is trusted where nothing is held out.
 const TRUSTED: usize = 10;
 
