@@ -309,9 +309,35 @@ fn array(values: Vec<f64>, n: usize, d: usize) -> Result<Array2<f64>> {
 mod tests {
     use crate::config::{Config, Setting};
     use crate::mixture::Evaluator;
-    use crate::mixture::{Covariances, Mixture};
+    use crate::mixture::{Covariances, Draw, Mixture};
+    use crate::rng::Purpose;
+    use crate::sample::Gaussian;
     use crate::train::{Reference, Settled, Trainer, prepare};
     use ndarray::{Array1, Array2, array};
+
+    /// Starts with the law's own moments, component by component: their mean and covariance are those of the
+    /// mixture with the weights that the points divide by, where a draw is off by the size of 1/sqrt(n).
+    #[test]
+    fn exact_starts_have_the_moments_of_the_law() {
+        let settings = [("data.n", 300usize), ("reference.components", 3), ("network.width", 8), ("train.seed", 5)];
+        let mut settings: Vec<Setting> = settings.iter().map(|(k, v)| Setting::new(k, *v)).collect();
+        settings.extend([("data.name", "moons"), ("train.precision", "f64")].map(|(k, v)| Setting::new(k, v)));
+        let prepared = prepare(&Config::resolve(&settings).unwrap()).unwrap();
+        let generator = prepared.generator(&prepared.trainer::<f64>().unwrap()).unwrap();
+        let (n, law) = (3000, &prepared.reference.mixture);
+        let (drawn, labels) = law.sample(n, 4, Purpose::Start, Draw::Systematic).unwrap();
+        let weights: Array1<f64> = (0..3).map(|k| labels.iter().filter(|l| **l == k).count() as f64 / n as f64).collect();
+        let exact = Mixture::new(weights, law.means().to_owned(), law.covariances().clone()).unwrap();
+        let wanted = Gaussian { mean: exact.weights().dot(&exact.means()), covariance: exact.total_covariance() };
+        let off = |u: ndarray::ArrayView2<f64>| {
+            let has = Gaussian::of(u).unwrap();
+            let apart = |a: f64, b: f64| (a - b).abs();
+            let mean = has.mean.iter().zip(&wanted.mean).map(|(a, b)| apart(*a, *b)).fold(0.0, f64::max);
+            has.covariance.iter().zip(&wanted.covariance).map(|(a, b)| apart(*a, *b)).fold(mean, f64::max)
+        };
+        let starts = Array2::from_shape_vec((n, 2), generator.exact_starts(n, 4).unwrap()).unwrap();
+        assert!(off(starts.view()) <= 1e-10 && off(drawn.view()) >= 1e-3, "{} {}", off(starts.view()), off(drawn.view()));
+    }
 
     /// Before training the score of the residual form is that of the reference, whose components are
     /// correlated, in the units of the data: s_x = A^-T s_u. One point has the bits that it has among others,
