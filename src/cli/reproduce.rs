@@ -180,7 +180,7 @@ fn reaching(rows: &[Row]) -> String {
 /// Whether a network made the reference worse: held-out gains on fresh points, of all seeds.
 fn gains(rows: &[Row]) -> String {
     let mut found = String::new();
-    for method in ["ndsm", "ndsm-kept", "linear-kept", "coloured-kept"] {
+    for method in ["ndsm", "ndsm-kept", "ndsm-white-kept", "linear-kept", "coloured-kept"] {
         let own: Vec<&Row> = rows.iter().filter(|r| r.method == method && !r.sweep).collect();
         let (worse, seeds) = own.iter().fold((0, 0), |(worse, seeds), r| (worse + r.worse, seeds + r.seeds));
         if seeds > 0 {

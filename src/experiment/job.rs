@@ -98,7 +98,7 @@ impl Job {
         let wanted = |s: &Setting| match s.key.as_str() {
             "sde.steps" => self.method.has_chain(),
             // A likelihood is that of the law at t_min, and every direction counts in it.
-            "sde.t_min" | "reference.covariance" => self.case.group == LESS_DATA,
+            "sde.t_min" | "reference.covariance" => self.case.group == LESS_DATA && !self.method.sets(&s.key),
             _ => true,
         };
         settings.extend(searched.into_iter().filter(wanted));

@@ -47,7 +47,7 @@ pub fn cases(quick: bool, data: Option<&Path>) -> Vec<Case> {
 }
 
 /// Each process as published, and with all that held-out points allow.
-const METHODS: [Method; 10] = [
+const METHODS: [Method; 11] = [
     Method::LINEAR,
     Method::COLOURED,
     Method::REFERENCE,
@@ -58,6 +58,7 @@ const METHODS: [Method; 10] = [
     Method::LINEAR_KEPT,
     Method::COLOURED_KEPT,
     Method::NDSM_KEPT,
+    Method::WHITE_KEPT,
 ];
 
 /// How many times the points a linear process needs for the likelihood of the method.
@@ -73,8 +74,9 @@ pub struct Factor {
     pub most: f64,
 }
 
-/// The factors of every data set and number of points, between methods with the same corrections: `ndsm-kept`
-/// against the better of `linear-kept` and `coloured-kept` at each number. Medians over the seeds, linear in
+/// The factors of every data set and number of points, between methods with the same corrections, each with the
+/// better of white and coloured noise at each number: `ndsm-white-kept` and `ndsm-kept` against `linear-kept` and
+/// `coloured-kept`. Medians over the seeds, linear in
 /// ln n between the numbers; the intervals hold 95 % of the factors when the seeds are drawn anew.
 pub fn factors(cases: &[Case], records: &[Record]) -> Vec<Factor> {
     let mut all = Vec::new();
@@ -85,11 +87,12 @@ pub fn factors(cases: &[Case], records: &[Record]) -> Vec<Factor> {
             let fits = |case: &Case, r: &&Record| r.key.case == case.name && r.key.method == method.name && r.key.seed < TUNING;
             cases.iter().map(|case| records.iter().filter(|r| fits(case, r)).map(|r| (r.key.seed, r.values[KL])).collect()).collect()
         };
-        let [ours, white, coloured] = [Method::NDSM_KEPT, Method::LINEAR_KEPT, Method::COLOURED_KEPT].map(|m| of(&m));
-        let mut seeds: Vec<u64> = ours.iter().flatten().map(|(seed, _)| *seed).collect();
+        let ours = [Method::WHITE_KEPT, Method::NDSM_KEPT].map(|m| of(&m));
+        let linear = [Method::LINEAR_KEPT, Method::COLOURED_KEPT].map(|m| of(&m));
+        let mut seeds: Vec<u64> = ours.iter().flatten().flatten().map(|(seed, _)| *seed).collect();
         seeds.sort_unstable();
         seeds.dedup();
-        if seeds.is_empty() || [&white, &coloured].iter().any(|rows| rows.iter().all(Vec::is_empty)) {
+        if seeds.is_empty() || linear.iter().any(|rows| rows.iter().all(Vec::is_empty)) {
             continue;
         }
         let numbers: Vec<f64> = cases.iter().map(|c| c.at).collect();
@@ -98,9 +101,11 @@ pub fn factors(cases: &[Case], records: &[Record]) -> Vec<Factor> {
             rows.iter().map(|row| median(&seeds.iter().map(|s| value(row, *s)).collect::<Vec<_>>())).collect()
         };
         let at = |seeds: &[u64]| -> Vec<f64> {
-            let better: Vec<f64> = medians(&white, seeds).iter().zip(medians(&coloured, seeds)).map(|(a, b)| a.min(b)).collect();
-            let targets = medians(&ours, seeds);
-            numbers.iter().zip(targets).map(|(n, target)| needed(&numbers, &better, target) / n).collect()
+            let better = |[white, coloured]: &[Vec<Vec<(u64, f64)>>; 2]| -> Vec<f64> {
+                medians(white, seeds).iter().zip(medians(coloured, seeds)).map(|(a, b)| a.min(b)).collect()
+            };
+            let (ours, linear) = (better(&ours), better(&linear));
+            numbers.iter().zip(ours).map(|(n, target)| needed(&numbers, &linear, target) / n).collect()
         };
         let whole = at(&seeds);
         let mut stream = Stream::new(0, Purpose::Metric, 1 << 40, 2);

@@ -105,6 +105,13 @@ impl Method {
         kept: false,
         settings: &[LANGEVIN, ("reference.floor", "0")],
     };
+    /// Toward a mixture of spheres, whose noise is white as that of [`Method::LINEAR`].
+    pub const WHITE_KEPT: Method = Method {
+        name: "ndsm-white-kept",
+        tuned_as: Some("ndsm-white-kept"),
+        settings: &[LANGEVIN, PAIRS, ("reference.covariance", "spherical")],
+        ..Self::NDSM_KEPT
+    };
     /// The rivals without a network.
     pub const SMOOTHED: Method = Method { name: "smoothed", rival: Some(Rival::Smoothed), kept: true, ..Self::REFERENCE };
     /// See [`Method::SMOOTHED`].
@@ -160,8 +167,17 @@ impl Method {
         Self::FLOW,
     ];
     /// Those with a search of their own.
-    pub const LEADERS: [Method; 8] =
-        [Self::LINEAR, Self::COLOURED, Self::NDSM, Self::LINEAR_KEPT, Self::COLOURED_KEPT, Self::NDSM_KEPT, Self::KERNEL, Self::FLOW];
+    pub const LEADERS: [Method; 9] = [
+        Self::LINEAR,
+        Self::COLOURED,
+        Self::NDSM,
+        Self::LINEAR_KEPT,
+        Self::COLOURED_KEPT,
+        Self::NDSM_KEPT,
+        Self::WHITE_KEPT,
+        Self::KERNEL,
+        Self::FLOW,
+    ];
 
     /// Whether it learns the score of the mixture's dynamics, or is the mixture.
     pub fn has_mixture(&self) -> bool {
@@ -170,7 +186,12 @@ impl Method {
 
     /// Whether its noise is a chain of steps: a kernel takes none.
     pub fn has_chain(&self) -> bool {
-        !self.settings.iter().any(|(key, _)| *key == "objective.kind")
+        !self.sets("objective.kind")
+    }
+
+    /// Whether it sets the key, so that no search does.
+    pub fn sets(&self, key: &str) -> bool {
+        self.settings.iter().any(|(own, _)| *own == key)
     }
 
     /// What it sets, as a configuration takes it.
