@@ -231,8 +231,9 @@ fn less_data(rows: &[Row], factors: &[Factor]) -> Vec<(String, Canvas)> {
     for f in factors {
         add(&mut curves, "as many", [f.n; 4]);
     }
-    let title = "Points that a linear process needs for the same likelihood; at the end of a line: more than were tried";
-    all.push(("less-data".to_owned(), sweep(title, "points of the method", &curves)));
+    let (title, axis) =
+        ("Points that a linear process needs for the same likelihood", "points of the method; the top of a line stands for more");
+    all.push(("less-data".to_owned(), sweep(title, axis, &curves)));
     all
 }
 
