@@ -24,8 +24,12 @@ fn best(trainer: &Trainer<f32>) -> Result<Best<f32>> {
 
 fn keep() -> Result<Row> {
     let mut case = overfitting()?;
-    let settings: [(&str, Value); 3] =
-        [("sde.kind", "vp".into()), ("train.steps", 600usize.into()), ("train.evaluate_every", 25usize.into())];
+    let settings: [(&str, Value); 4] = [
+        ("sde.kind", "vp".into()),
+        ("train.steps", 600usize.into()),
+        ("train.evaluate_every", 25usize.into()),
+        ("train.averages", false.into()),
+    ];
     case.config = settle(&settings, &case.reference)?;
     let mut trainer = case.trainer()?;
     let first = best(&trainer)?.gain.value;
