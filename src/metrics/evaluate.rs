@@ -88,16 +88,16 @@ pub struct ModeSpace<'a> {
 /// All metrics of `samples`: [n, d], n >= 2, against `data`.
 ///
 /// Weights are counted by the law's own modes if `data.law` is a mixture; otherwise by those of `fitted`, if
-/// given, which then stands for the law. Outliers ([`outlier_radius`]) are counted only where the law is a mixture: a
-/// fitted mixture's modes are no truth about the data. Larger sets enter the metrics over pairs as random subsets of [`PAIR_POINTS`] points,
-/// supports as 2,000 and transport plans as 500.
+/// given, which then stands for the law. Outliers ([`outlier_radius`]) are counted only where the law is a
+/// mixture: a fitted mixture's modes are no truth about the data. Larger sets enter the metrics over pairs as
+/// random subsets of [`PAIR_POINTS`] points, supports as 2,000 and transport plans as 500.
 ///
 /// With `resamples` > 0 every metric is computed again on so many random halves of samples and held-out
 /// points, and the interval is its value +- 1.96 standard deviations over the halves: the bootstrap with
 /// weights 0 and 2 (Praestgaard and Wellner 1993), which, unlike that with repeated points, puts no pair at
 /// distance 0. It says how much the value owes to the draw, and nothing about a bias that a finite sample has
-/// by itself; that the floor shares. Intervals end where the metric's range does; a value at that end has none,
-/// because halves that all have it say nothing.
+/// by itself; that the floor shares. Intervals end where the metric's range does; a value at that end has
+/// none, because halves that all have it say nothing.
 ///
 /// # Errors
 /// [`Error::Shape`] if the widths differ or a set has fewer than 2 points; [`Error::Invalid`] if a sample is

@@ -36,7 +36,8 @@ pub struct DataMoments {
 
 impl DataMoments {
     /// From the training points `x` [n, d] and those held out, in the units of the reference; nothing where
-    /// `calibration.moments` is "none", or "auto" in more than 128 dimensions. A function of the configuration, the reference and the points.
+    /// `calibration.moments` is "none", or "auto" in more than 128 dimensions. A function of the
+    /// configuration, the reference and the points.
     ///
     /// # Errors
     /// As [`System::new`]; points that do not fit the reference.
