@@ -245,7 +245,7 @@ pub struct AuditArgs {
 
 low-dim: mixtures, rings and moons in 2 to 16 dimensions, principal components of digits and images; every method with several seeds,
 each baseline tuned by the same search.
-The group less-data takes half an hour on two cores, all of them two hours and more. Stopped, it goes on where it was when called again.")]
+The group less-data takes half an hour on two cores, all of them two hours and more, --quick a minute. Stopped, it goes on where it was when called again.")]
 pub struct ReproduceArgs {
     /// Which group of experiments: low-dim
     pub what: String,
