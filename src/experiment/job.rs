@@ -235,12 +235,13 @@ struct Truth {
     fresh: Array2<f64>,
     training: Array2<f64>,
     law: Option<Arc<dyn Law>>,
+    /// Of the law, by the fresh points; 0 where it is not known.
     entropy: f64,
 }
 
 impl Truth {
     fn new(data: &Dataset) -> Result<Self> {
-        let entropy = data.law.as_deref().map_or(Ok(f64::NAN), |law| negative_log_likelihood(data.held_out.view(), law))?;
+        let entropy = data.law.as_deref().map_or(Ok(0.0), |law| negative_log_likelihood(data.held_out.view(), law))?;
         Ok(Truth { fresh: data.held_out.clone(), training: data.points.clone(), law: data.law.clone(), entropy })
     }
 
@@ -257,7 +258,7 @@ impl Truth {
     /// KL(p | q) of the law p to a mixture q, by the fresh points; without a known law the mean of -ln q.
     fn divergence(&self, q: &Mixture) -> Result<f64> {
         let under = q.log_density(self.fresh.view())?;
-        Ok(-under.mean().unwrap_or(f64::NAN) - if self.law.is_some() { self.entropy } else { 0.0 })
+        Ok(-under.mean().unwrap_or(f64::NAN) - self.entropy)
     }
 
     /// The same of a flow, by fewer points.

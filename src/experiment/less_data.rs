@@ -2,7 +2,7 @@
 //! linear processes, and the number of points with which the one is where the other is.
 
 use super::record::KL;
-use super::statistics::{Interval, median};
+use super::statistics::{Interval, median, percentile_interval};
 use super::{Case, Method, Record, TUNING};
 use crate::data::Request;
 use crate::rng::{Purpose, Stream};
@@ -74,10 +74,10 @@ pub struct Factor {
     pub most: f64,
 }
 
-/// The factors of every data set and number of points, between methods with the same corrections, each with the
-/// better of white and coloured noise at each number: `ndsm-white-kept` and `ndsm-kept` against `linear-kept` and
-/// `coloured-kept`. Medians over the seeds, linear in
-/// ln n between the numbers; the intervals hold 95 % of the factors when the seeds are drawn anew.
+/// The factors of every data set and number of points, between methods with the same corrections, each with
+/// the better of white and coloured noise at each number: `ndsm-white-kept` and `ndsm-kept` against
+/// `linear-kept` and `coloured-kept`. Medians over the seeds, linear in ln n between the numbers; the
+/// intervals hold 95 % of the factors when the seeds are drawn anew.
 pub fn factors(cases: &[Case], records: &[Record]) -> Vec<Factor> {
     let mut all = Vec::new();
     let own: Vec<&Case> = cases.iter().filter(|c| c.group == GROUP).collect();
@@ -112,13 +112,10 @@ pub fn factors(cases: &[Case], records: &[Record]) -> Vec<Factor> {
         let mut draw = || at(&(0..seeds.len()).map(|_| seeds[stream.below(seeds.len())]).collect::<Vec<_>>());
         let resampled: Vec<Vec<f64>> = (0..RESAMPLES).map(|_| draw()).collect();
         for (i, n) in numbers.iter().enumerate() {
-            let mut values: Vec<f64> = resampled.iter().map(|r| r[i]).collect();
-            values.sort_by(f64::total_cmp);
-            let end = |share: f64| values[((share * RESAMPLES as f64) as usize).min(RESAMPLES - 1)];
             all.push(Factor {
                 data: cases[0].request.name.clone(),
                 n: *n,
-                factor: Interval { median: whole[i], low: end(0.025), high: end(0.975) },
+                factor: percentile_interval(whole[i], resampled.iter().map(|r| r[i]).collect()),
                 most: numbers.last().map_or(f64::NAN, |last| last / n),
             });
         }

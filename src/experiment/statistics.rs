@@ -40,15 +40,21 @@ pub fn median_interval(values: &[f64]) -> Interval {
         return Interval { median: f64::NAN, low: f64::NAN, high: f64::NAN };
     }
     let mut stream = Stream::new(0, Purpose::Metric, 1 << 40, 0);
-    let mut medians: Vec<f64> = (0..RESAMPLES)
+    let medians = (0..RESAMPLES)
         .map(|_| {
             let resample: Vec<f64> = (0..all.len()).map(|_| all[stream.below(all.len())]).collect();
             median(&resample)
         })
         .collect();
-    medians.sort_by(f64::total_cmp);
-    let at = |share: f64| medians[((share * RESAMPLES as f64) as usize).min(RESAMPLES - 1)];
-    Interval { median: median(&all), low: at(0.025), high: at(0.975) }
+    percentile_interval(median(&all), medians)
+}
+
+/// `median` with the 95 % of `resampled`, at least one value, that lie in the middle.
+pub(super) fn percentile_interval(median: f64, mut resampled: Vec<f64>) -> Interval {
+    resampled.sort_by(f64::total_cmp);
+    let n = resampled.len();
+    let at = |share: f64| resampled[((share * n as f64) as usize).min(n - 1)];
+    Interval { median, low: at(0.025), high: at(0.975) }
 }
 
 /// The median of the paired differences a_i - b_i with its interval, and the two-sided P value of the
