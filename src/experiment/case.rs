@@ -51,7 +51,8 @@ impl Case {
         let whole = load(&Request { n: None, ..request })?;
         let encoder = Encoder::fit(&whole, self.latent)?;
         let n = self.request.n.unwrap_or(whole.points.nrows()).min(whole.points.nrows());
-        let points = encoder.encode(whole.points.slice(s![..n, ..]))?;
+        // Encoded together: a product may round a row by how many there are.
+        let points = encoder.encode(whole.points.view())?.slice_move(s![..n, ..]);
         Ok(Dataset { points, held_out: encoder.encode(whole.held_out.view())?, images: None, labels: None, ..whole })
     }
 
