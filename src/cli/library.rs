@@ -10,13 +10,12 @@ use super::summary::Metric;
 use crate::config::{Config, ObjectiveKind, Precision, SdeKind};
 use crate::data::{self, Dataset, Encoder, MAX_NUMBERS};
 use crate::metrics::{self, Measure, ModeSpace, nearest};
-use crate::mixture::{Draw, Mixture};
+use crate::mixture::Mixture;
 use crate::rng::Purpose;
 use crate::sample::Method;
 use crate::sde::{Clock, ComponentStep, Linear, LinearLaw, Paths, SubVariancePreserving, VarianceExploding};
 use crate::train::{
-    Bridge, Checkpoint, ClosedForm, DataMoments, Generator, Likelihood, Prepared, Reference, Settled, State, Trainer, prepare, read_data,
-    smoothed_points,
+    Checkpoint, DataMoments, Generator, Likelihood, Prepared, Reference, Rival, Settled, State, Trainer, prepare, read_data,
 };
 use crate::{Error, Real, Result};
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
@@ -115,6 +114,7 @@ impl<R: Real> Run<R> {
         let state = self.current()?.clone();
         let held_out = self.encoder.encode(self.data()?.held_out.view())?;
         let trainer = Trainer::resume(&self.config, &self.reference, x.view(), state)?;
+        let trainer = trainer.changing(self.data()?, &self.encoder, &self.reference)?;
         self.trainer = Some(trainer.watching(&self.reference, held_out.view())?);
         self.state = None;
         Ok(self)
@@ -141,7 +141,7 @@ impl<R: Real> Run<R> {
         Ok(generator.keeping(self.moments.clone()).through(self.encoder.clone()))
     }
 
-    /// `n` samples of each of the [`RIVALS`](super::summary::RIVALS), in the units of the data. They are made in
+    /// `n` samples of each [`Rival`], in the units of the data. They are made in
     /// whitened coordinates; the bridge has as many components as the reference.
     fn rivals(&self, generator: &Generator<R>, n: usize, seed: u64) -> Result<Vec<Array2<f64>>> {
         let (data, Reference { whitening, mixture, .. }) = (self.data()?, &self.reference);
@@ -150,13 +150,8 @@ impl<R: Real> Run<R> {
         };
         let [most, judges] = RIVAL_POINTS;
         let (points, held_out) = (whitened(data.points.view(), most, 3)?, whitened(data.held_out.view(), judges, 4)?);
-        let (points, held_out) = (points.view(), held_out.view());
-        let all = [
-            smoothed_points(points, held_out)?.sample(n, seed, Purpose::Start, Draw::Systematic)?.0,
-            ClosedForm::fit(points, held_out, seed)?.sample(n, seed)?,
-            Bridge::fit(points, held_out, mixture.components(), seed)?.sample(n, seed)?,
-        ];
-        all.iter().map(|u| generator.unwhitened(u.view())).collect()
+        let draw = |rival: Rival| rival.fit(points.view(), held_out.view(), mixture.components(), seed)?.sample(n, seed);
+        Rival::ALL.into_iter().map(|rival| generator.unwhitened(draw(rival)?.view())).collect()
     }
 
     fn images(&self, samples: ArrayView2<f64>, data: &Dataset, shape: data::ImageShape) -> Result<Canvas> {

@@ -1,12 +1,10 @@
 //! `summary.json`: what a run came to. `train` writes it, `report` shows it.
 
 use crate::data::write_whole;
+use crate::train::Rival;
 use crate::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::path::Path;
-
-/// Generators without a network whose samples are measured, too.
-pub const RIVALS: [&str; 3] = ["smoothed", "closed-form", "bridge"];
 
 /// One measured number.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -17,8 +15,8 @@ pub struct Metric {
     pub value: Option<f64>,
     /// That of as many samples of the reference alone, without the network.
     pub reference: Option<f64>,
-    /// Those of as many samples of the [`RIVALS`], where they were asked for.
-    pub rivals: [Option<f64>; RIVALS.len()],
+    /// Those of as many samples of each [`Rival`], where they were asked for.
+    pub rivals: [Option<f64>; Rival::ALL.len()],
     /// What the training data themselves score against held-out data: differences below it mean nothing.
     /// `None` where there is none.
     pub floor: Option<f64>,
@@ -92,7 +90,7 @@ impl Summary {
 
 /// The metrics as one JSON object, with more entries behind them: what `eval --json` prints. Each metric
 /// stands under its name and, where it has them, its value for the reference alone under `<name>_reference`,
-/// for the [`RIVALS`] under `<name>_smoothed`, `<name>_closed_form` and `<name>_bridge`, its floors under
+/// for each [`Rival`] under `<name>_smoothed`, `<name>_closed_form` and `<name>_bridge`, its floors under
 /// `<name>_floor` and `<name>_decoded_floor`, its interval under `<name>_low` and `<name>_high`; null for what
 /// is not defined or infinite.
 pub fn json_object(metrics: &[Metric], more: &[(&str, Value)]) -> Value {
@@ -102,7 +100,7 @@ pub fn json_object(metrics: &[Metric], more: &[(&str, Value)]) -> Value {
     {
         all.extend(metrics.iter().filter_map(|m| Some((format!("{}_{suffix}", m.name), of(m)?.into()))));
     }
-    for (i, rival) in RIVALS.iter().enumerate() {
+    for (i, rival) in Rival::ALL.iter().map(|rival| rival.name()).enumerate() {
         all.extend(metrics.iter().filter_map(|m| Some((format!("{}_{}", m.name, rival.replace('-', "_")), m.rivals[i]?.into()))));
     }
     for (m, [low, high]) in metrics.iter().filter_map(|m| Some((m, m.interval?))) {

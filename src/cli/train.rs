@@ -6,9 +6,10 @@ use super::metrics_log::MetricsLog;
 use super::progress::Progress;
 use super::report;
 use super::run_dir::RunDir;
-use super::summary::{Metric, RIVALS, Summary};
+use super::summary::{Metric, Summary};
 use crate::config::{Config, KEYS, Setting, Value, file};
 use crate::data::npy;
+use crate::train::Rival;
 use crate::{Error, Result};
 use ndarray::Array2;
 use std::io::Write;
@@ -171,7 +172,7 @@ pub fn metrics_text(metrics: &[Metric]) -> String {
     let rows: Vec<&Metric> = known.into_iter().filter(compared).collect();
     if !rows.is_empty() {
         let of = [0, 1, 2].map(|rival| move |m: &Metric| m.rivals[rival]);
-        let rivals = RIVALS.into_iter().zip(&of).map(|(name, of)| -> Column { (name, of) });
+        let rivals = Rival::ALL.into_iter().zip(&of).map(|(rival, of)| -> Column { (rival.name(), of) });
         let all: Vec<Column> = main[..1].iter().copied().chain(rivals).chain(main[2..3].iter().copied()).collect();
         lines.push(String::new());
         lines.extend(table("rivals without a network", &all, &rows));

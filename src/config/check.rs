@@ -1,8 +1,8 @@
 //! Combinations that cannot work, each refused with what would.
 
 use super::{
-    Components, Config, Control, DataConfig, DataName, Grid, ObjectiveKind, ReferenceKind, SdeKind, Spacing, Symmetry, TimeSampling,
-    Transition,
+    Augment, Components, Config, Control, DataConfig, DataName, Grid, ObjectiveKind, ReferenceKind, SdeKind, Spacing, Symmetry,
+    TimeSampling, Transition,
 };
 use crate::{Error, Result};
 
@@ -197,6 +197,10 @@ fn sizes(c: &Config) -> Result<()> {
         format!(
             "train.batch x train.times_per_path x network.width x network.depth would be {activations:.1e}; at most {MAX_ACTIVATIONS:.1e} is allowed"
         )
+    })?;
+    need(c.train.augment == Augment::None || !c.data.name.is_law(), "train.augment", || {
+        let (kind, law) = (c.train.augment.name(), c.data.name.name());
+        format!("\"{kind}\" needs images, and the law \"{law}\" has none; leave it at \"none\"")
     })?;
     need(c.train.warmup <= c.train.steps, "train.warmup", || format!("must be <= train.steps = {}, got {}", c.train.steps, c.train.warmup))
 }

@@ -110,6 +110,9 @@ choice! {
         /// `reference.rank` directions and a multiple of the identity for each component: probabilistic
         /// principal components.
         LowRank = "low-rank",
+        /// Full where there are ten points for each number of a component's mean and covariance, tied where there
+        /// are fewer.
+        Auto = "auto",
     } later []
 }
 
@@ -263,6 +266,20 @@ choice! {
         LocalLinear = "local-linear",
         /// The exact law of a linear process.
         Exact = "exact",
+    } later []
+}
+
+choice! {
+    /// How a training step changes images.
+    Augment {
+        /// Not at all.
+        None = "none",
+        /// Moved by a pixel, along a side or a diagonal.
+        Shift = "shift",
+        /// Left and right exchanged.
+        Mirror = "mirror",
+        /// One, the other, or both.
+        Both = "both",
     } later []
 }
 

@@ -68,9 +68,9 @@ fn given<T>(c: &Config, default: impl Fn(&Config) -> T) -> T {
     default(c)
 }
 
-/// Whether the data have so many directions that a network learns its points by heart: those that are worked
-/// with in a latent space. In the plane dropout and weight decay only cost (README, "Is the network worth
-/// having?").
+/// Whether the data have so many directions that a network learns its points by heart, and that a component may
+/// have fewer points than numbers: those that are worked with in a latent space. In the plane dropout and weight
+/// decay only cost (README, "Is the network worth having?").
 fn many_directions(c: &Config) -> bool {
     c.data.latent > 0
 }
@@ -111,7 +111,9 @@ tables! {
         /// Components of the mixture.
         components: Components = |c| if c.reference.kind == ReferenceKind::Gaussian { Components::Count(1) } else { Components::Auto }, from_to(1.0, 10_000.0);
         /// Shape of the covariances.
-        covariance: Covariance = |_| Covariance::Full, ANY;
+        covariance: Covariance = |c| {
+            if many_directions(c) && c.reference.kind == ReferenceKind::Mixture { Covariance::Auto } else { Covariance::Full }
+        }, ANY;
         /// Directions of a covariance that is "low-rank", fewer than the data have.
         rank: usize = |_| 8, from_to(1.0, 4096.0);
         /// What chooses the number of components.
@@ -196,6 +198,10 @@ tables! {
         times_per_path: usize = |_| 1, from_to(1.0, 1024.0);
         /// Which data points a step takes.
         sampling: Sampling = |_| Sampling::Lattice, ANY;
+        /// What is done to images before they are noised: for data that have the symmetry.
+        augment: Augment = |_| Augment::None, ANY;
+        /// Probability of each of these changes.
+        augment_share: f64 = |c| if c.train.augment == Augment::Mirror { 0.5 } else { 0.1 }, from_to(0.0, 1.0);
         /// Steps that simulated paths are used for, each time with a fresh last step.
         reuse: usize = |c| if c.has_chain() { 4 } else { 1 }, from_to(1.0, 1000.0);
         /// Learning rate of Adam.
@@ -213,7 +219,7 @@ tables! {
         /// Which parameters generate: the best of the averaged ones on held-out points, or the last of them.
         keep: Keep = |_| Keep::Best, ANY;
         /// Steps between evaluations of the held-out gain (0: none, and the last parameters are kept).
-        evaluate_every: usize = |c| (c.train.steps / 20).max(50), from_to(0.0, 1e9);
+        evaluate_every: usize = |c| (c.train.steps / 16).max(50), from_to(0.0, 1e9);
         /// Keep two averages over the whole run, too, a tenth and a quarter of it long: the best are chosen among
         /// all.
         averages: bool = |c| c.train.keep == Keep::Best && c.train.evaluate_every > 0, ANY;

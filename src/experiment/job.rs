@@ -3,7 +3,7 @@
 use super::less_data::GROUP as LESS_DATA;
 use super::record::{GAIN, KL, Key, METRICS, Record};
 use super::search::candidate;
-use super::{Case, Experiment, Method, Rival, TUNING};
+use super::{Case, Experiment, Method, TUNING};
 use crate::config::{Config, Setting};
 use crate::data::{Dataset, Encoder, FILE_HELD_OUT, Law};
 use crate::metrics::{
@@ -13,7 +13,7 @@ use crate::metrics::{
 use crate::mixture::{Draw, Mixture};
 use crate::rng::Purpose;
 use crate::sample;
-use crate::train::{Bridge, ClosedForm, DataMoments, Likelihood, Prepared, Reference, Settled, Trainer, smoothed_points};
+use crate::train::{DataMoments, Likelihood, Prepared, Reference, Rival, Settled, Trainer};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2, s};
 use std::sync::Arc;
@@ -180,25 +180,12 @@ pub fn run_job(job: &Job, experiment: &Experiment) -> Result<Vec<Record>> {
 fn against(rival: Rival, data: &Dataset, reference: &Reference, e: &Experiment, truth: &Truth) -> Result<[f64; METRICS.len()]> {
     let whitening = &reference.whitening;
     let (x, judge) = (whitening.whiten(data.points.view())?, whitening.whiten(data.held_out.view())?);
-    let (x, judge) = (x.view(), judge.view());
-    let back = |u: Array2<f64>| whitening.unwhiten(u.view());
-    match rival {
-        Rival::Smoothed => {
-            let law = smoothed_points(x, judge)?.affine(whitening.factor(), whitening.mean())?;
-            let draw = |key: u64| Ok(law.sample(e.samples, key, Purpose::Start, Draw::Systematic)?.0);
-            let mut values = truth.mean(e, 0.0, draw)?;
-            values[KL] = truth.divergence(&law)?;
-            Ok(values)
-        }
-        Rival::ClosedForm => {
-            let model = ClosedForm::fit(x, judge, 0)?;
-            truth.mean(e, 0.0, |key| back(model.sample(e.samples, key)?))
-        }
-        Rival::Bridge => {
-            let model = Bridge::fit(x, judge, reference.mixture.components(), 0)?;
-            truth.mean(e, 0.0, |key| back(model.sample(e.samples, key)?))
-        }
+    let fitted = rival.fit(x.view(), judge.view(), reference.mixture.components(), 0)?;
+    let mut values = truth.mean(e, 0.0, |key| whitening.unwhiten(fitted.sample(e.samples, key)?.view()))?;
+    if let Some(law) = fitted.law() {
+        values[KL] = truth.divergence(&law.affine(whitening.factor(), whitening.mean())?)?;
     }
+    Ok(values)
 }
 
 /// A model after its last step, corrected where the method says so.

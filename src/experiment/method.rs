@@ -1,6 +1,7 @@
 //! The methods that are compared.
 
 use crate::config::{Setting, Value};
+use crate::train::Rival;
 
 /// Which settings a method's random search draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,17 +12,6 @@ pub enum Space {
     Coloured,
     /// Langevin dynamics toward a mixture.
     Nonlinear,
-}
-
-/// A generator without a network or a reference, whose one parameter is chosen on points held out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rival {
-    /// Training points with Gaussian noise ([`crate::train::smoothed_points`]).
-    Smoothed,
-    /// Closed-form diffusion with a smoothed score ([`crate::train::ClosedForm`]).
-    ClosedForm,
-    /// A light Schroedinger bridge ([`crate::train::Bridge`]).
-    Bridge,
 }
 
 /// One way from data to samples.
@@ -113,11 +103,11 @@ impl Method {
         ..Self::NDSM_KEPT
     };
     /// The rivals without a network.
-    pub const SMOOTHED: Method = Method { name: "smoothed", rival: Some(Rival::Smoothed), kept: true, ..Self::REFERENCE };
+    pub const SMOOTHED: Method = Method { name: Rival::Smoothed.name(), rival: Some(Rival::Smoothed), kept: true, ..Self::REFERENCE };
     /// See [`Method::SMOOTHED`].
-    pub const CLOSED_FORM: Method = Method { name: "closed-form", rival: Some(Rival::ClosedForm), ..Self::SMOOTHED };
+    pub const CLOSED_FORM: Method = Method { name: Rival::ClosedForm.name(), rival: Some(Rival::ClosedForm), ..Self::SMOOTHED };
     /// See [`Method::SMOOTHED`].
-    pub const BRIDGE: Method = Method { name: "bridge", rival: Some(Rival::Bridge), ..Self::SMOOTHED };
+    pub const BRIDGE: Method = Method { name: Rival::Bridge.name(), rival: Some(Rival::Bridge), ..Self::SMOOTHED };
     /// The chain with its reference tied along quarter turns, weights free.
     pub const TIED_C4: Method =
         Method { name: "ndsm-c4", space: None, settings: &[LANGEVIN, PAIRS, ("reference.group", "c4")], ..Self::NDSM };

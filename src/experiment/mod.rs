@@ -18,7 +18,7 @@ mod table;
 pub use case::{Case, GROUPS, cases};
 pub use job::{Job, run_job};
 pub use less_data::{Factor, factors};
-pub use method::{Method, Rival, Space};
+pub use method::{Method, Space};
 pub use record::{GAIN, KL, Key, METRICS, Record};
 pub use search::candidate;
 pub use statistics::{Interval, median, median_interval, paired};

@@ -106,6 +106,8 @@ purposes! {
     BridgeBatch = 31,
     /// Noise that makes pixels continuous.
     Dequantisation = 32,
+    /// Which images a training step changes, and how.
+    Augment = 33,
 }
 
 impl Purpose {

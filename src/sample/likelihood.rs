@@ -38,6 +38,8 @@ use ndarray::{Array1, Array2, ArrayView2};
 
 /// A number and its derivative along one coordinate.
 type D = Dual<f64>;
+/// Rows that a pass of [`ByDuals`] takes, where there are fewer points than that.
+const ROWS: usize = 4096;
 
 /// A vector field on batches, and its divergence. Closures that write both are such fields; [`ByDuals`] makes
 /// one of a [`Velocity`] on dual numbers, [`ScoreFlow`] one of a process and a score.
@@ -56,7 +58,7 @@ impl<F: FnMut(f64, &[f64], &mut [f64], &mut [f64]) -> Result<()>> DivergenceFiel
 }
 
 /// The field of a [`Velocity`] that is written for all number types, with its exact divergence: on dual
-/// numbers, one pass for each of d dimensions.
+/// numbers: d rows for each point.
 pub struct ByDuals<V> {
     velocity: V,
     dim: usize,
@@ -75,15 +77,22 @@ impl<V: Velocity<D>> DivergenceField for ByDuals<V> {
     fn evaluate(&mut self, t: f64, x: &[f64], v: &mut [f64], div: &mut [f64]) -> Result<()> {
         let d = self.dim;
         check_rows("divergence", x, d)?;
-        self.v.resize(x.len(), D::default());
+        let (n, rows) = (x.len() / d, x.len());
         div.fill(0.0);
-        for j in 0..d {
+        // Few points go in several directions at once: that many rows keep all threads busy.
+        let directions: Vec<usize> = (0..d).collect();
+        for some in directions.chunks((ROWS / n.max(1)).clamp(1, d)) {
             self.x.clear();
-            self.x.extend(x.iter().enumerate().map(|(i, x)| Dual::new(*x, if i % d == j { 1.0 } else { 0.0 })));
+            for j in some {
+                self.x.extend(x.iter().enumerate().map(|(i, x)| Dual::new(*x, if i % d == *j { 1.0 } else { 0.0 })));
+            }
+            self.v.resize(self.x.len(), D::default());
             self.velocity.velocity(t, &self.x, &mut self.v)?;
-            for ((v, div), dual) in v.chunks_exact_mut(d).zip(&mut *div).zip(self.v.chunks_exact(d)) {
-                v[j] = dual[j].value;
-                *div += dual[j].tangent;
+            for (j, duals) in some.iter().zip(self.v.chunks_exact(rows.max(1))) {
+                for ((v, div), dual) in v.chunks_exact_mut(d).zip(&mut *div).zip(duals.chunks_exact(d)) {
+                    v[*j] = dual[*j].value;
+                    *div += dual[*j].tangent;
+                }
             }
         }
         Ok(())

@@ -30,8 +30,10 @@
 //! # Ok::<(), ndsm::Error>(())
 //! ```
 
+mod augment;
 mod averages;
 mod bank;
+mod batches;
 mod calibration;
 #[cfg(feature = "files")]
 mod checkpoint;
@@ -47,6 +49,7 @@ mod order;
 mod prepare;
 mod reference;
 mod rival;
+mod state;
 mod system;
 #[cfg(feature = "files")]
 mod tensors;
@@ -71,7 +74,8 @@ pub use moments::DataMoments;
 pub(crate) use prepare::prepare_reference;
 pub use prepare::{Prepared, prepare, read_data};
 pub use reference::Reference;
-pub use rival::{Bridge, ClosedForm, smoothed_points};
+pub use rival::{Bridge, ClosedForm, FittedRival, Rival, smoothed_points};
+pub use state::State;
 pub use system::{System, network};
-pub use trainer::{State, StepReport, Trainer};
+pub use trainer::{StepReport, Trainer};
 pub use watch::{Best, Gains};

@@ -52,7 +52,9 @@ impl Prepared {
     /// # Errors
     /// As [`Trainer::new`].
     pub fn trainer<R: Real>(&self) -> Result<Trainer<R>> {
-        Trainer::new(&self.config, &self.reference, self.x.view())?.watching(&self.reference, self.held_out()?.view())
+        Trainer::new(&self.config, &self.reference, self.x.view())?
+            .changing(&self.data, &self.encoder, &self.reference)?
+            .watching(&self.reference, self.held_out()?.view())
     }
 
     /// The held-out points where the reference lives, [m, d].
@@ -89,6 +91,7 @@ pub fn prepare(config: &Config) -> Result<Prepared> {
 /// The same without the moments, which only samples need.
 pub(crate) fn prepare_reference(config: &Config) -> Result<Prepared> {
     let data = read_data(config)?;
+    super::augment::check(config, &data)?;
     let (encoder, x, reference) = match (&config.reference.kind, &config.reference.path) {
         (ReferenceKind::File, Some(path)) => from_file(Path::new(path), config, &data)?,
         _ => {

@@ -10,6 +10,9 @@ use ndarray::{Array1, Array2, ArrayView2};
 
 /// Largest number of components that `reference.components = "auto"` tries.
 const MOST_COMPONENTS: usize = 30;
+/// Points for each number of a component's mean and full covariance from which `reference.covariance = "auto"`
+/// gives every component its own (README, "Is the network worth having?").
+const POINTS_PER_NUMBER: usize = 10;
 
 /// The reference law pi and the coordinates u = A^-1 (x - mean) in which everything is simulated and learned.
 #[derive(Debug, Clone)]
@@ -47,8 +50,11 @@ impl Reference {
     /// As [`Reference::fit`].
     pub fn fit_images(x: ArrayView2<f64>, image: Option<(usize, usize)>, config: &Config) -> Result<Self> {
         let r = &config.reference;
+        let (n, numbers) = (x.nrows(), CovarianceKind::Full.parameters(1, x.ncols()));
+        let enough = n >= POINTS_PER_NUMBER * numbers;
         let kind = match r.covariance {
-            Covariance::Full => CovarianceKind::Full,
+            Covariance::Auto if !enough => CovarianceKind::Tied,
+            Covariance::Full | Covariance::Auto => CovarianceKind::Full,
             Covariance::Diagonal => CovarianceKind::Diagonal,
             Covariance::Spherical => CovarianceKind::Spherical,
             Covariance::Tied => CovarianceKind::Tied,
@@ -80,6 +86,11 @@ impl Reference {
         let exact = r.symmetry == config::Symmetry::Exact;
         let mut groups = groups(r, x.ncols(), image)?;
         let mut notes = Vec::new();
+        if r.covariance == Covariance::Auto && !enough {
+            notes.push(format!(
+                "chosen: one covariance for all components, as {n} points are less than {POINTS_PER_NUMBER} times the {numbers} numbers of a component with its own"
+            ));
+        }
         let (fitted, symmetry) = if r.group == "auto" {
             let found = fit_group(x, &options, &groups).map_err(|e| e.within("reference"))?;
             notes.extend(found.trials.iter().map(GroupTrial::to_string));
@@ -207,6 +218,21 @@ mod tests {
             let said = reference.notes.iter().any(|n| n.starts_with("chosen: group c4"));
             assert_eq!(said, group == "auto", "{:?}", reference.notes);
         }
+    }
+
+    /// One covariance for all components where points are few, one each where they are not: by the rule, and said.
+    #[test]
+    fn few_points_share_a_covariance() {
+        // A mean and a covariance in the plane are five numbers.
+        for (n, kind) in [(49, "tied"), (50, "full")] {
+            let x = near_c4().unwrap().sample(n, 0, 0);
+            let reference = Reference::fit(x.view(), &config(&[("reference.covariance", "auto")]).unwrap()).unwrap();
+            assert_eq!(reference.mixture.kind().name(), kind, "{:?}", reference.notes);
+            let said = reference.notes.iter().any(|note| note.contains("49 points are less than 10 times the 5 numbers"));
+            assert_eq!(said, kind == "tied", "{:?}", reference.notes);
+        }
+        let linear = Config::resolve(&[Setting::new("sde.kind", "vp")]).unwrap();
+        assert_eq!((linear.reference.covariance, Config::default().reference.covariance), (Covariance::Full, Covariance::Auto));
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! The optimiser's loop, one step at a time.
 
+use super::augment::Augmented;
 use super::averages;
 use super::bank::Bank;
-use super::calibration::Calibration;
+use super::batches::Batches;
 use super::choice::{AT, BATCHES, CANDIDATES, Prices};
 use super::diagnosis::{Diagnosis, Group, due, micro};
 use super::order::DataOrder;
-use super::watch::{Best, Gains, Watch};
-use super::{DataMoments, Generator, Reference, Settled, System};
+use super::watch::{Gains, Watch};
+use super::{DataMoments, Generator, Reference, Settled, State, System};
 use crate::config::{Config, Control, ObjectiveKind, Schedule as ScheduleKey};
+use crate::data::{Dataset, Encoder};
 use crate::objective::{Batch, ControlState, Divergence, Implicit, Loss, Objective, Out, Seen, Weights, points_per_draw};
-use crate::optim::{self, Adam, Decay, Schedule};
+use crate::optim::{Adam, Decay, Schedule};
 use crate::rng::{Purpose, Stream};
 use crate::sde::Paths;
 use crate::transition::{Draws, Starts, stratified};
@@ -18,40 +20,6 @@ use crate::{Error, Real, Result};
 use ndarray::{Array2, ArrayView2};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Everything that training changes: what a checkpoint holds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct State<R> {
-    /// The network's parameters, flat.
-    pub params: Vec<R>,
-    /// Adam's moments, the averaged parameters and the number of steps done.
-    pub optimiser: optim::State<R>,
-    /// With `train.averages`, averages over the whole run: a shorter and a longer one.
-    pub averages: Option<[Vec<R>; 2]>,
-    /// What the control variate has learned.
-    pub control: ControlState<R>,
-    /// What a weighting that learns has seen.
-    pub weights: Seen,
-    /// What `objective.control = "auto"` has measured.
-    pub prices: Option<Prices>,
-    /// The best parameters so far on held-out points, of `train.keep = "best"`.
-    pub best: Option<Best<R>>,
-    /// What the generating parameters are corrected with, once training has ended.
-    pub calibration: Option<Calibration>,
-}
-
-impl<R> State<R> {
-    /// The averaged parameters, or the last ones where there is no average.
-    pub fn averaged(&self) -> &[R] {
-        if self.optimiser.ema.is_empty() { &self.params } else { &self.optimiser.ema }
-    }
-
-    /// The parameters that generate: the best ones on held-out points where these are kept, or the averaged
-    /// ones.
-    pub fn generating(&self) -> &[R] {
-        self.best.as_ref().map_or(self.averaged(), |best| &best.params)
-    }
-}
 
 /// What one step came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,9 +49,7 @@ pub struct Trainer<R: Real> {
     adam: Adam,
     loss: Objective<R>,
     weights: Weights,
-    /// Data in whitened coordinates, row-major.
-    pub(super) data: Vec<R>,
-    order: DataOrder,
+    pub(super) points: Batches<R>,
     bank: Bank<R>,
     batch: Buffers<R>,
     pub(super) watch: Option<Watch<R>>,
@@ -103,22 +69,8 @@ struct Buffers<R> {
 
 impl<R: Real> Buffers<R> {
     /// Runs the paths of batch number `batch`, from its data points, to its times.
-    fn simulate(
-        &mut self,
-        system: &System<R>,
-        order: &mut DataOrder,
-        data: &[R],
-        noise: Paths,
-        batch: u64,
-        out: &mut Starts<R>,
-    ) -> Result<()> {
-        let (d, copies) = (system.model.dim(), system.paths_per_point);
-        order.rows(noise.seed, batch, &mut self.rows)?;
-        for (i, row) in self.rows.iter().enumerate() {
-            for copy in 0..copies {
-                self.starts[(i * copies + copy) * d..][..d].copy_from_slice(&data[row * d..][..d]);
-            }
-        }
+    fn simulate(&mut self, system: &System<R>, points: &mut Batches<R>, noise: Paths, batch: u64, out: &mut Starts<R>) -> Result<()> {
+        points.take(noise.seed, batch, &mut self.rows, system.paths_per_point, &mut self.starts)?;
         let per_point = self.u.len() / self.rows.len();
         stratified(&mut Stream::new(noise.seed, Purpose::Time, batch, 0), per_point, &mut self.u);
         system.noising.start(&self.starts, &self.u, Paths { purpose: Purpose::Path, step: batch, ..noise }, out)
@@ -137,7 +89,7 @@ impl<R: Real> Trainer<R> {
         }
         let whitened = reference.whitening.whiten(x)?;
         let order = DataOrder::new(config.train.sampling, whitened.view(), &reference.mixture)?;
-        let data: Vec<R> = whitened.iter().map(|v| R::of(*v)).collect();
+        let points = Batches::new(&whitened, order);
         let (t, d) = (&config.train, system.model.dim());
         let paths = t.batch * system.paths_per_point;
         let n = paths * system.noising.draws_per_path();
@@ -167,7 +119,7 @@ impl<R: Real> Trainer<R> {
         };
         let bank = Bank::new(n, d, t.reuse);
         let spent = Default::default();
-        Ok(Trainer { adam, config: config.clone(), system, state, loss, weights, data, order, bank, batch, watch: None, spent })
+        Ok(Trainer { adam, config: config.clone(), system, state, loss, weights, points, bank, batch, watch: None, spent })
     }
 
     /// A model as `state` left it.
@@ -193,6 +145,20 @@ impl<R: Real> Trainer<R> {
         let mut trainer = Trainer { state, ..fresh };
         trainer.loss = trainer.loss(trainer.control())?;
         Ok(trainer)
+    }
+
+    /// The same, changing the images of `data` as `train.augment` says: those that the trainer has the points of,
+    /// in the latent space of `encoder`. Until this is called none are changed.
+    ///
+    /// # Errors
+    /// Data that are no images, or not the trainer's; an encoder of other data.
+    pub fn changing(mut self, data: &Dataset, encoder: &Encoder, reference: &Reference) -> Result<Self> {
+        let n = self.points.all().nrows();
+        if data.points.nrows() != n {
+            return Err(Error::shape("training images", format!("{n} rows, as many as points"), &[data.points.shape()]));
+        }
+        self.points.changes = Augmented::new(&self.config, data, encoder, &reference.whitening)?;
+        Ok(self)
     }
 
     /// What training changes.
@@ -329,8 +295,7 @@ impl<R: Real> Trainer<R> {
     /// A chain that reaches NaN or infinity.
     pub fn draw(&mut self, step: u64) -> Result<&Draws<R>> {
         let noise = self.noise(step);
-        let starts =
-            self.bank.paths(step, |batch, out| self.batch.simulate(&self.system, &mut self.order, &self.data, noise, batch, out))?;
+        let starts = self.bank.paths(step, |batch, out| self.batch.simulate(&self.system, &mut self.points, noise, batch, out))?;
         self.system.noising.finish(starts, noise, &mut self.batch.draws)?;
         Ok(&self.batch.draws)
     }
@@ -342,15 +307,17 @@ impl<R: Real> Trainer<R> {
     /// None that a trainer can meet.
     pub fn batch(&mut self, step: u64) -> Result<(Vec<usize>, Array2<R>)> {
         let (mut rows, d) = (vec![0; self.config.train.batch], self.system.model.dim());
-        self.order.rows(self.config.train.seed, self.bank.batch(step).1, &mut rows)?;
-        let x = Array2::from_shape_fn((rows.len(), d), |(i, j)| self.data[rows[i] * d + j]);
+        let mut x = Array2::from_elem((rows.len(), d), R::zero());
+        if let Some(x) = x.as_slice_mut() {
+            self.points.take(self.config.train.seed, self.bank.batch(step).1, &mut rows, 1, x)?;
+        }
         Ok((rows, x))
     }
 
     /// Draws with paths of their own, which the bank does not keep: independent of those of every other step.
     fn draw_alone(&mut self, noise: Paths) -> Result<()> {
         let mut starts = Starts::new(self.batch.u.len(), self.system.model.dim());
-        self.batch.simulate(&self.system, &mut self.order, &self.data, noise, noise.step, &mut starts)?;
+        self.batch.simulate(&self.system, &mut self.points, noise, noise.step, &mut starts)?;
         self.system.noising.finish(&starts, noise, &mut self.batch.draws)
     }
 
@@ -376,9 +343,7 @@ impl<R: Real> Trainer<R> {
     /// # Errors
     /// None that a trainer can meet.
     pub fn generator(&self, reference: &Reference) -> Result<Generator<R>> {
-        let d = self.system.model.dim();
-        let u = Array2::from_shape_fn((self.data.len() / d, d), |(i, j)| self.data[i * d + j].f64());
-        let moments = DataMoments::of_whitened(&self.config, reference, u.view(), None)?;
+        let moments = DataMoments::of_whitened(&self.config, reference, self.points.all().view(), None)?;
         Ok(self.uncalibrated(reference)?.keeping(moments.map(Arc::new)))
     }
 

@@ -77,9 +77,7 @@ impl<R: Real> Trainer<R> {
     /// Points that do not fit the reference.
     pub fn watching(mut self, reference: &Reference, x: ArrayView2<f64>) -> Result<Self> {
         let u = reference.whitening.whiten(x)?;
-        let d = self.system.model.dim();
-        let training = Array2::from_shape_fn((self.data.len() / d, d), |(i, j)| self.data[i * d + j].f64());
-        self.watch = Some(Watch::new(&self.system, u.view(), training.view(), self.config.train.seed)?);
+        self.watch = Some(Watch::new(&self.system, u.view(), self.points.all().view(), self.config.train.seed)?);
         if self.state.optimiser.step == 0 && self.config.train.evaluate_every > 0 {
             self.evaluate()?;
         }
@@ -93,7 +91,8 @@ impl<R: Real> Trainer<R> {
         let (began, step) = (Instant::now(), self.state.optimiser.step);
         let gains = watch.gains(self.state.averaged())?;
         if self.config.train.keep == Keep::Best {
-            let mut best = self.state.best.take();
+            // Put in place when all have been looked at: an error loses none.
+            let mut best = self.state.best.clone();
             let mut consider = |params: &[R], gain: Mean| {
                 if best.as_ref().is_none_or(|best| gain.value < best.gain.value) {
                     best = Some(Best { step, gain, params: params.to_vec() });

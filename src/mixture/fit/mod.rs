@@ -362,8 +362,8 @@ impl<'a> Fitter<'a> {
     fn starved(&self, mixture: &Mixture) -> Option<String> {
         let (kind, symmetry) = (self.options.kind, self.options.symmetry.as_ref());
         let order = symmetry.map_or(1, |s| s.group.order());
-        // Of two components or orbits the weight is shared; what a single one has is what each has.
-        let own = kind.parameters(1, self.em.blocks.d) - symmetry.map_or(0, |s| s.averaged_away(kind));
+        // What one more would add, but for its weight: a covariance that all share is no one's own.
+        let own = kind.parameters(2, self.em.blocks.d) - kind.parameters(1, self.em.blocks.d) - 1;
         let weights = mixture.weights().to_vec();
         let few = weights.chunks(order).filter(|w| w.iter().sum::<f64>() * (self.em.blocks.n as f64) < own as f64).count();
         let (of, what) = (weights.len() / order, if order == 1 { "components" } else { "orbits" });
