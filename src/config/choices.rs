@@ -371,6 +371,9 @@ choice! {
         Diagonal = "diagonal",
         /// Mean and covariance.
         Full = "full",
+        /// Mean and covariance of the share of each component of the reference, then of all points; a likelihood
+        /// does not go through these maps.
+        Component = "component",
         /// Those with which samples are likeliest to be the held-out points, as Gaussians; none in more than
         /// 128 dimensions.
         Auto = "auto",

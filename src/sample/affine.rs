@@ -19,10 +19,12 @@
 //! ```
 
 use super::Gaussian;
+use super::component_map::{ComponentMap, Share, shares};
 use crate::kernels::Activation;
 use crate::kernels::gemm::{Matrix, pack, packed_len};
 use crate::kernels::linear::linear_rows;
 use crate::linalg::symmetric_eigen;
+use crate::mixture::{Evaluator, Mixture};
 use crate::par;
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2, ArrayView2, s};
@@ -186,12 +188,14 @@ fn optimal(c_gen: ArrayView2<f64>, c: ArrayView2<f64>) -> Result<Array2<f64>> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Maps {
     steps: Vec<(f64, AffineMap)>,
+    /// Before each of them the map by component, where there are such.
+    components: Vec<ComponentMap>,
 }
 
 impl Maps {
     /// No maps yet; [`Maps::learn`] adds them in the order of the generation.
     pub(crate) fn none() -> Self {
-        Maps { steps: Vec::new() }
+        Maps { steps: Vec::new(), components: Vec::new() }
     }
 
     /// The map to the moments `wants` from those of the points `u` at time `t`, applied to them.
@@ -202,11 +206,34 @@ impl Maps {
         Ok(())
     }
 
-    /// Applies map number `i`.
-    pub(crate) fn apply<R: Real>(&self, i: usize, u: &mut [R]) {
+    /// The map by component under `law` to the shares `wants` from those of the points `u`, applied to them: to be
+    /// followed by [`Maps::learn`] at the same time.
+    pub(crate) fn learn_components<R: Real>(
+        &mut self,
+        (law, evaluator): (&Mixture, &Evaluator<R>),
+        wants: &[Share],
+        u: &mut [R],
+    ) -> Result<()> {
+        let map = ComponentMap::between(&shares(law, u)?, wants)?;
+        map.apply(evaluator, u)?;
+        self.components.push(map);
+        Ok(())
+    }
+
+    /// Applies map number `i`, the one by component under `law` before it.
+    pub(crate) fn apply<R: Real>(&self, i: usize, law: &Evaluator<R>, u: &mut [R]) -> Result<()> {
+        if let Some(map) = self.components.get(i) {
+            map.apply(law, u)?;
+        }
         if let Some((_, map)) = self.steps.get(i) {
             map.apply(u);
         }
+        Ok(())
+    }
+
+    /// Whether there are maps by component, which no likelihood goes through.
+    pub fn by_component(&self) -> bool {
+        !self.components.is_empty()
     }
 
     /// The times, falling from the horizon to 0, each with its map.

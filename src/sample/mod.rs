@@ -18,6 +18,7 @@
 //! [`flow_log_density`] goes the other way: the likelihood of points, by the flow of any process and score.
 
 mod affine;
+mod component_map;
 mod generate;
 mod likelihood;
 mod moments;
@@ -26,6 +27,8 @@ mod reverse;
 mod tests;
 
 pub use affine::{AffineMap, Maps, MomentKind};
+pub(crate) use component_map::ShareSums;
+pub use component_map::{ComponentMap, Share};
 pub(crate) use generate::sampling_times;
 pub use generate::{Field, Generation, Method, generate};
 pub(crate) use likelihood::flow_log_density_through;

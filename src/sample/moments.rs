@@ -3,7 +3,7 @@
 use crate::linalg::Cholesky;
 use crate::sde::NoiseScale;
 use crate::{Error, Real, Result};
-use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, s};
+use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayView3, Axis, s};
 
 /// A mean `[d]` and a covariance [d, d].
 #[derive(Debug, Clone, PartialEq)]
@@ -65,11 +65,28 @@ impl Sums {
     }
 
     pub fn add(&mut self, rows: ArrayView2<f64>) {
+        self.add_weighted(rows, None);
+    }
+
+    /// The same, row i counting `weights[i]` times: without weights once.
+    pub fn add_weighted(&mut self, rows: ArrayView2<f64>, weights: Option<ArrayView1<f64>>) {
         let mean = || rows.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(rows.ncols()));
         let x = &rows - &*self.origin.get_or_insert_with(mean);
-        self.n += rows.nrows() as f64;
-        self.first += &x.sum_axis(Axis(0));
-        self.second += &x.t().dot(&x);
+        let Some(weights) = weights else {
+            self.n += rows.nrows() as f64;
+            self.first += &x.sum_axis(Axis(0));
+            self.second += &x.t().dot(&x);
+            return;
+        };
+        let weighted = &x * &weights.insert_axis(Axis(1));
+        self.n += weights.sum();
+        self.first += &weighted.sum_axis(Axis(0));
+        self.second += &weighted.t().dot(&x);
+    }
+
+    /// How many points there are, by their weights.
+    pub fn points(&self) -> f64 {
+        self.n
     }
 
     pub fn moments(self) -> Result<Gaussian> {

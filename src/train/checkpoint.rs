@@ -19,6 +19,7 @@
 //! | `whitening.mean`, `.factor`, `.inverse` | whitened coordinates: x = mean + factor u |
 //! | `pca.mean`, `.components`, `.variance`, `.total` | the latent space, where there is one |
 //! | `moments.times`, `.means`, `.covariances`, `.points` | those of the noised law, if samplers keep them |
+//! | `moments.component.K.means`, `.covariances` | those of component K's share, where maps are by component |
 //! | `moments.held_out.mean`, `.covariance` | those of the points held out |
 //!
 //! Metadata: `format`, `step`, `best` (the step of the best), `seed`, `covariance`, `data` (a hash of the
@@ -231,6 +232,11 @@ impl<R: Real> Checkpoint<R> {
             MomentMatching::Auto if !file.has("moments.times") => None,
             _ => Some(Arc::new(file.moments(noise_scale(&config), reference.whitening.dim())?)),
         };
+        let shares = moments.as_ref().map_or(0, |moments| moments.components.len());
+        let wanted = if config.calibration.moments == MomentMatching::Component { reference.mixture.components() } else { 0 };
+        if shares != wanted {
+            return Err(file.bad(format!("holds moments of {shares} components, and calibration.moments asks for {wanted}")));
+        }
         Ok(Checkpoint { config, state, reference, encoder: file.encoder()?, data: file.number("data")?, moments })
     }
 }
@@ -360,6 +366,7 @@ mod tests {
 
         let x = read.encoder.encode(prepared.data.points.view()).unwrap();
         let resumed = Trainer::resume(&read.config, &read.reference, x.view(), read.state).unwrap();
+        let resumed = resumed.changing(&prepared.data, &read.encoder, &read.reference).unwrap();
         let held_out = read.encoder.encode(prepared.data.held_out.view()).unwrap();
         let mut resumed = resumed.watching(&read.reference, held_out.view()).unwrap();
         (0..3).for_each(|_| assert!(resumed.step().unwrap() == trainer.step().unwrap()));
@@ -372,7 +379,8 @@ mod tests {
             round_trip::<f32>(&[("data.name", "moons"), ("network.kind", kind)], 2);
             round_trip::<f64>(&[("data.latent", "5"), ("network.kind", kind)], 64);
         }
-        for moments in ["full", "auto"] {
+        round_trip::<f32>(&[("data.latent", "5"), ("train.augment", "both"), ("train.augment_share", "0.5")], 64);
+        for moments in ["full", "component", "auto"] {
             round_trip::<f32>(&[("data.name", "moons"), ("calibration.moments", moments)], 2);
         }
         round_trip::<f64>(&[("data.latent", "5"), ("sde.kind", "vp"), ("reference.components", "1"), ("calibration.moments", "auto")], 64);

@@ -6,7 +6,7 @@ use super::system::start_std;
 use super::{DataMoments, Reference, Settled, State, System};
 use crate::config::{ObjectiveKind, SdeKind};
 use crate::data::Encoder;
-use crate::mixture::{Draw, Mixture};
+use crate::mixture::{Draw, Evaluator, Mixture};
 use crate::objective::Regression;
 use crate::rng::Purpose;
 use crate::sample::{AffineMap, Field, Gaussian, Generation, Maps, Method, MomentKind, Reverse, generate};
@@ -124,14 +124,16 @@ impl<R: Real> Generator<R> {
 
     /// Moves `u` from its start to data by the maps, if there are any; `seen` sees it where they change it.
     fn generate(&mut self, method: Method, steps: usize, seed: u64, u: &mut [R], seen: &mut dyn FnMut(&[R])) -> Result<()> {
-        let (maps, how, mut at) = (self.maps(method, Some(steps))?, self.how(method, steps, seed), 0);
+        let (maps, how, mut at, mut failed) = (self.maps(method, Some(steps))?, self.how(method, steps, seed), 0, None);
+        let law = Evaluator::new(&self.start);
         generate(self.reverse.as_ref(), &mut self.field, how, u, &mut |_, u| {
             if let Some(maps) = &maps {
-                maps.apply(at, u);
+                failed = failed.take().or(maps.apply(at, &law, u).err());
             }
             at += 1;
             seen(u);
-        })
+        })?;
+        failed.map_or(Ok(()), Err)
     }
 
     /// The maps (21) of a method with so many steps (`None`: the default), if the model has them. They come
@@ -166,10 +168,16 @@ impl<R: Real> Generator<R> {
             Gaussian::of_rows(&u, d)
         })?;
         let (mut u, mut maps, mut failed) = (starts, Maps::none(), None);
+        let (law, evaluator) = (&self.start, Evaluator::new(&self.start));
+        let mut learn = |t: f64, u: &mut [R]| {
+            let shares = moments.shares(t, law.weights());
+            if !shares.is_empty() {
+                maps.learn_components((law, &evaluator), &shares, u)?;
+            }
+            maps.learn(kind, t, &moments.noised.at(t), u)
+        };
         if kind != MomentKind::None {
-            generate(self.reverse.as_ref(), &mut self.field, how, &mut u, &mut |t, u| {
-                failed = failed.take().or(maps.learn(kind, t, &moments.noised.at(t), u).err());
-            })?;
+            generate(self.reverse.as_ref(), &mut self.field, how, &mut u, &mut |t, u| failed = failed.take().or(learn(t, u).err()))?;
         }
         failed.map_or(Ok(maps), Err)
     }

@@ -71,8 +71,11 @@ impl Likelihood {
     /// ([`crate::train::Generator::maps`]): a jump at each of its times.
     ///
     /// # Errors
-    /// An eigendecomposition that does not converge.
+    /// Maps by component; an eigendecomposition that does not converge.
     pub fn through(mut self, maps: Option<&Maps>) -> Result<Self> {
+        if maps.is_some_and(Maps::by_component) {
+            return Err(Error::refused("likelihood", "calibration.moments = \"component\" maps points by no affine map; take \"full\""));
+        }
         let steps = maps.map_or(&[][..], Maps::steps).iter().rev().filter(|(t, _)| *t > 0.0);
         let back = |(t, map): &(f64, AffineMap)| map.inverse().map(|(back, log_det)| (*t, back, log_det));
         self.maps = steps.map(back).collect::<Result<_>>()?;

@@ -85,6 +85,10 @@ impl Tensors {
         self.array("moments.means", &moments.noised.means());
         self.array("moments.covariances", &moments.noised.covariances());
         self.put("moments.points".to_owned(), &[1], [moments.points as f64]);
+        for (k, own) in moments.components.iter().enumerate() {
+            self.array(&format!("moments.component.{k}.means"), &own.means());
+            self.array(&format!("moments.component.{k}.covariances"), &own.covariances());
+        }
         if let Some(held_out) = &moments.held_out {
             self.array("moments.held_out.mean", &held_out.mean);
             self.array("moments.held_out.covariance", &held_out.covariance);
@@ -221,18 +225,23 @@ impl<'a> Reader<'a> {
     /// What [`Tensors::moments`] wrote, of a process with the noise level `scale` in `d` dimensions.
     pub fn moments(&self, scale: NoiseScale, d: usize) -> Result<DataMoments> {
         let (times, points): (Array1<f64>, Array1<f64>) = (self.of("moments.times")?, self.of("moments.points")?);
-        let noised = Moments::new(scale, times.to_vec(), self.of("moments.means")?, self.of("moments.covariances")?);
-        let noised = noised.map_err(|e| self.bad(e))?;
+        let table = |name: &str| {
+            let (means, covariances) = (self.of(&format!("{name}.means"))?, self.of(&format!("{name}.covariances"))?);
+            Moments::new(scale, times.to_vec(), means, covariances).map_err(|e| self.bad(e))
+        };
+        let noised = table("moments")?;
+        let named = (0..).map(|k| format!("moments.component.{k}")).take_while(|name| self.has(&format!("{name}.means")));
+        let components = named.map(|name| table(&name)).collect::<Result<Vec<_>>>()?;
         let held_out = match self.has("moments.held_out.mean") {
             true => Some(Gaussian { mean: self.of("moments.held_out.mean")?, covariance: self.of("moments.held_out.covariance")? }),
             false => None,
         };
         if points.len() != 1
-            || noised.means().ncols() != d
+            || components.iter().chain([&noised]).any(|table| table.means().ncols() != d)
             || held_out.as_ref().is_some_and(|g| g.mean.len() != d || g.covariance.dim() != (d, d))
         {
             return Err(self.bad("the shapes of the `moments.*` tensors do not fit each other"));
         }
-        Ok(DataMoments { noised, held_out, points: points[0] as usize })
+        Ok(DataMoments { noised, components, held_out, points: points[0] as usize })
     }
 }
