@@ -115,7 +115,10 @@ const ARGUMENTS: &[Case<'static>] = &[
     (&["train", "--set", "reference.group=c4"], &["reference.group", "data.latent = 0"]),
     (&["reproduce", "everything"], &["low-dim, images or latent", "everything"]),
     (&["train", "--set", "objective.control=slef"], &["\"self\""]),
-    (&["train", "--set", "objective.transition=euler", "--set", "sde.grid=per-path"], &["unstable", "sde.grid = \"uniform\""]),
+    (
+        &["train", "--set", "objective.transition=euler", "--set", "sde.grid=per-path", "--set", "reference.covariance=full"],
+        &["unstable", "sde.grid = \"uniform\""],
+    ),
     (&["train", "--set", "reference.floor=1"], &["reference.floor", "< 1"]),
     (&["train", "--set", "reference.components=0"], &["reference.components", ">= 1"]),
     (

@@ -379,7 +379,7 @@ mod tests {
             round_trip::<f32>(&[("data.name", "moons"), ("network.kind", kind)], 2);
             round_trip::<f64>(&[("data.latent", "5"), ("network.kind", kind)], 64);
         }
-        round_trip::<f32>(&[("data.latent", "5"), ("train.augment", "both"), ("train.augment_share", "0.5")], 64);
+        round_trip::<f32>(&[("data.latent", "5"), ("train.augment", "mirror")], 64);
         for moments in ["full", "component", "auto"] {
             round_trip::<f32>(&[("data.name", "moons"), ("calibration.moments", moments)], 2);
         }

@@ -367,9 +367,9 @@ impl<'a> Fitter<'a> {
         let weights = mixture.weights().to_vec();
         let few = weights.chunks(order).filter(|w| w.iter().sum::<f64>() * (self.em.blocks.n as f64) < own as f64).count();
         let (of, what) = (weights.len() / order, if order == 1 { "components" } else { "orbits" });
-        (few > 0).then(|| {
-            format!("{few} of {of} {what} explain fewer points than their {own} parameters; fewer of them, or a simpler covariance, would be safer")
-        })
+        let simpler = matches!(kind, CovarianceKind::Tied | CovarianceKind::Spherical);
+        let remedy = if simpler { "fewer of them" } else { "fewer of them, or a simpler covariance," };
+        (few > 0).then(|| format!("{few} of {of} {what} explain fewer points than their {own} parameters; {remedy} would be safer"))
     }
 }
 
