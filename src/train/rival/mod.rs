@@ -56,7 +56,7 @@ impl Rival {
     /// Points that do not fit each other, or are not finite; no components.
     pub fn fit(self, x: ArrayView2<f64>, held_out: ArrayView2<f64>, components: usize, seed: u64) -> Result<FittedRival> {
         Ok(match self {
-            Rival::Smoothed => FittedRival::Smoothed(smoothed_points(x, held_out)?),
+            Rival::Smoothed => FittedRival::Smoothed(Box::new(smoothed_points(x, held_out)?)),
             Rival::ClosedForm => FittedRival::ClosedForm(ClosedForm::fit(x, held_out, seed)?),
             Rival::Bridge => FittedRival::Bridge(Bridge::fit(x, held_out, components, seed)?),
         })
@@ -66,7 +66,7 @@ impl Rival {
 /// A rival that generates.
 pub enum FittedRival {
     /// See [`Rival::Smoothed`].
-    Smoothed(Mixture),
+    Smoothed(Box<Mixture>),
     /// See [`Rival::ClosedForm`].
     ClosedForm(ClosedForm),
     /// See [`Rival::Bridge`].
@@ -88,7 +88,7 @@ impl FittedRival {
 
     /// The law of the samples, where it has a density that is known.
     pub fn law(&self) -> Option<&Mixture> {
-        if let FittedRival::Smoothed(law) = self { Some(law) } else { None }
+        if let FittedRival::Smoothed(law) = self { Some(law.as_ref()) } else { None }
     }
 }
 
