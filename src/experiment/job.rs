@@ -86,6 +86,8 @@ impl Job {
             Setting::new("network.depth", DEPTH),
             Setting::new("train.steps", self.case.steps),
             Setting::new("train.seed", self.seed),
+            // Where no search says otherwise.
+            Setting::new("reference.covariance", "full"),
         ];
         if !self.method.kept {
             settings.push(Setting::new("calibration.moments", "none"));
