@@ -110,8 +110,8 @@ choice! {
         /// `reference.rank` directions and a multiple of the identity for each component: probabilistic
         /// principal components.
         LowRank = "low-rank",
-        /// Full where there are ten points for each number of a component's mean and covariance, tied where there
-        /// are fewer.
+        /// Full where there are ten points for each number of a component's mean and covariance, tied where
+        /// there are fewer.
         Auto = "auto",
     } later []
 }
@@ -371,8 +371,8 @@ choice! {
         Diagonal = "diagonal",
         /// Mean and covariance.
         Full = "full",
-        /// Mean and covariance of the share of each component of the reference, then of all points; a likelihood
-        /// does not go through these maps.
+        /// Mean and covariance of the share of each component of the reference, then of all points; a
+        /// likelihood does not go through these maps.
         Component = "component",
         /// Those with which samples are likeliest to be the held-out points, as Gaussians; none in more than
         /// 128 dimensions.

@@ -68,9 +68,9 @@ fn given<T>(c: &Config, default: impl Fn(&Config) -> T) -> T {
     default(c)
 }
 
-/// Whether the data have so many directions that a network learns its points by heart, and that a component may
-/// have fewer points than numbers: those that are worked with in a latent space. In the plane dropout and weight
-/// decay only cost (README, "Is the network worth having?").
+/// Whether the data have so many directions that a network learns its points by heart, and that a component
+/// may have fewer points than numbers: those that are worked with in a latent space. In the plane dropout and
+/// weight decay only cost (README, "Is the network worth having?").
 fn many_directions(c: &Config) -> bool {
     c.data.latent > 0
 }
@@ -220,8 +220,8 @@ tables! {
         keep: Keep = |_| Keep::Best, ANY;
         /// Steps between evaluations of the held-out gain (0: none, and the last parameters are kept).
         evaluate_every: usize = |c| (c.train.steps / 16).max(50), from_to(0.0, 1e9);
-        /// Keep two averages over the whole run, too, a tenth and a quarter of it long: the best are chosen among
-        /// all.
+        /// Keep two averages over the whole run, too, a tenth and a quarter of it long: the best are chosen
+        /// among all.
         averages: bool = |c| c.train.keep == Keep::Best && c.train.evaluate_every > 0, ANY;
         /// Steps without a better held-out gain after which training ends (0: it goes on to its last step).
         patience: usize = |_| 0, from_to(0.0, 1e9);

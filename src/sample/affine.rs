@@ -206,8 +206,8 @@ impl Maps {
         Ok(())
     }
 
-    /// The map by component under `law` to the shares `wants` from those of the points `u`, applied to them: to be
-    /// followed by [`Maps::learn`] at the same time.
+    /// The map by component under `law` to the shares `wants` from those of the points `u`, applied to them:
+    /// to be followed by [`Maps::learn`] at the same time.
     pub(crate) fn learn_components<R: Real>(
         &mut self,
         (law, evaluator): (&Mixture, &Evaluator<R>),

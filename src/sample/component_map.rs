@@ -6,8 +6,8 @@ use crate::mixture::{Evaluator, Mixture};
 use crate::{Real, Result};
 use ndarray::{Array2, ArrayView2, Axis};
 
-/// Points a dimension from which a component's covariance is mended; its variances and its mean from a tenth of
-/// that on, one point a dimension.
+/// Points a dimension from which a component's covariance is mended; its variances and its mean from a tenth
+/// of that on, one point a dimension.
 const TRUSTED: f64 = 10.0;
 /// Rows of a sum.
 const ROWS: usize = 512;
@@ -48,16 +48,16 @@ impl ShareSums {
     }
 }
 
-/// x -> sum_k r_k(x) T_k(x), T_k the map between the moments that the share of component k has and those that it
-/// should have. Where components lie apart every one of them gets its own moments.
+/// x -> sum_k r_k(x) T_k(x), T_k the map between the moments that the share of component k has and those that
+/// it should have. Where components lie apart every one of them gets its own moments.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComponentMap {
     maps: Vec<AffineMap>,
 }
 
 impl ComponentMap {
-    /// The map from the shares `has` to the shares `wants`: the covariance of a share is mended where both have ten
-    /// points a dimension, the variances where they have one, and what has less stays as it is.
+    /// The map from the shares `has` to the shares `wants`: the covariance of a share is mended where both
+    /// have ten points a dimension, the variances where they have one, and what has less stays as it is.
     ///
     /// # Errors
     /// Shapes that do not fit.
@@ -127,8 +127,8 @@ mod tests {
         law.sample(4000, seed, Purpose::Test, Draw::Systematic).unwrap().0.into_iter().collect()
     }
 
-    /// Two modes with each other's variances: together they have the moments that they should, so that no map of
-    /// all points mends them; by component each gets its own. What one point becomes depends on no other.
+    /// Two modes with each other's variances: together they have the moments that they should, so that no map
+    /// of all points mends them; by component each gets its own. What one point becomes depends on no other.
     #[test]
     fn every_mode_gets_its_own_moments() {
         let guide = modes([1.0, 1.0]);

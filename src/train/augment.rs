@@ -109,8 +109,8 @@ mod tests {
         all
     }
 
-    /// Every point of a batch is its image or one of its changes, in pixels and in a latent space; as many are
-    /// changed as the share says (256 points: four errors are .125), in every way; the streams say which.
+    /// Every point of a batch is its image or one of its changes, in pixels and in a latent space; as many
+    /// are changed as the share says (256 points: four errors are .125), in every way; the streams say which.
     #[test]
     fn points_are_changed_images() {
         for (kind, latent) in [("shift", 0), ("mirror", 0), ("both", 0), ("both", 6)] {

@@ -21,8 +21,8 @@ const STEPS_MIXTURE: usize = 16;
 const STEPS_LINEAR: usize = 32;
 /// Steps of the stochastic methods when none are asked for: they are of order one.
 const STEPS_STOCHASTIC: usize = 100;
-/// Points of the run that the maps of (21) are taken from: several for each point of the data, whose own error
-/// theirs is then well below, within limits, and at least so many a dimension.
+/// Points of the run that the maps of (21) are taken from: several for each point of the data, whose own
+/// error theirs is then well below, within limits, and at least so many a dimension.
 const CALIBRATING: usize = 4;
 const LIMITS: [usize; 2] = [4096, 16_384];
 const PER_DIMENSION: usize = 20;

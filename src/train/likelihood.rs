@@ -116,15 +116,16 @@ impl Likelihood {
     }
 }
 
-/// The points `x` [n, d], whose coordinates are multiples of `step`, each spread evenly over the cell around it.
+/// The points `x` [n, d], whose coordinates are multiples of `step`, each spread evenly over the cell around
+/// it.
 pub fn dequantised(x: ArrayView2<f64>, step: f64, seed: u64) -> Array2<f64> {
     let mut stream = Stream::new(seed, Purpose::Dequantisation, 0, 0);
     x.mapv(|x| x + step * (stream.uniform::<f64>() - 0.5))
 }
 
-/// Bits that a coordinate takes, from the mean of -ln p at [`dequantised`] points of R^`d`: (mean - d ln step)
-/// / (d ln 2). By Jensen's inequality no less than those of the probabilities of the cells, -log_2 P(x) / d
-/// (Theis, van den Oord and Bethge 2016, arXiv:1511.01844).
+/// Bits that a coordinate takes, from the mean of -ln p at [`dequantised`] points of R^`d`: (mean - d ln
+/// step) / (d ln 2). By Jensen's inequality no less than those of the probabilities of the cells, -log_2 P(x)
+/// / d (Theis, van den Oord and Bethge 2016, arXiv:1511.01844).
 pub fn bits_per_dimension(mean: f64, d: usize, step: f64) -> f64 {
     (mean / d as f64 - step.ln()) / std::f64::consts::LN_2
 }
@@ -167,8 +168,8 @@ mod tests {
         (config, reference, trainer)
     }
 
-    /// Of a law that is even over eight cells of the line: three bits, whatever the cells' width; and the points
-    /// stay in their cells.
+    /// Of a law that is even over eight cells of the line: three bits, whatever the cells' width; and the
+    /// points stay in their cells.
     #[test]
     fn bits_of_even_cells() {
         let step = 0.25f64;

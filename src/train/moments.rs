@@ -43,7 +43,8 @@ impl DataMoments {
     /// configuration, the reference and the points.
     ///
     /// # Errors
-    /// As [`System::new`]; points that do not fit the reference; moments by component in more than 128 dimensions.
+    /// As [`System::new`]; points that do not fit the reference; moments by component in more than 128
+    /// dimensions.
     pub fn new(config: &Settled, reference: &Reference, x: ArrayView2<f64>, held_out: Option<ArrayView2<f64>>) -> Result<Option<Self>> {
         let whiten = |x| reference.whitening.whiten(x);
         Self::of_whitened(config, reference, whiten(x)?.view(), held_out.map(whiten).transpose()?)

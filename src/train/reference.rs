@@ -10,8 +10,8 @@ use ndarray::{Array1, Array2, ArrayView2};
 
 /// Largest number of components that `reference.components = "auto"` tries.
 const MOST_COMPONENTS: usize = 30;
-/// Points for each number of a component's mean and full covariance from which `reference.covariance = "auto"`
-/// gives every component its own (README, "Is the network worth having?").
+/// Points for each number of a component's mean and full covariance from which `reference.covariance =
+/// "auto"` gives every component its own (README, "Is the network worth having?").
 const POINTS_PER_NUMBER: usize = 10;
 
 /// The reference law pi and the coordinates u = A^-1 (x - mean) in which everything is simulated and learned.
@@ -220,7 +220,8 @@ mod tests {
         }
     }
 
-    /// One covariance for all components where points are few, one each where they are not: by the rule, and said.
+    /// One covariance for all components where points are few, one each where they are not: by the rule, and
+    /// said.
     #[test]
     fn few_points_share_a_covariance() {
         // A mean and a covariance in the plane are five numbers.

@@ -147,8 +147,8 @@ impl<R: Real> Trainer<R> {
         Ok(trainer)
     }
 
-    /// The same, changing the images of `data` as `train.augment` says: those that the trainer has the points of,
-    /// in the latent space of `encoder`. Until this is called none are changed.
+    /// The same, changing the images of `data` as `train.augment` says: those that the trainer has the points
+    /// of, in the latent space of `encoder`. Until this is called none are changed.
     ///
     /// # Errors
     /// Data that are no images, or not the trainer's; an encoder of other data.

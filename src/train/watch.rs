@@ -10,8 +10,8 @@ use crate::{Real, Result};
 use ndarray::{Array2, ArrayView2};
 use std::time::Instant;
 
-/// Draws, each a pair, of held-out points, and fewer of training points, which decide nothing: several of each
-/// point where the points are fewer, one of as many points otherwise.
+/// Draws, each a pair, of held-out points, and fewer of training points, which decide nothing: several of
+/// each point where the points are fewer, one of as many points otherwise.
 const DRAWS: usize = 1024;
 const TRAINING_DRAWS: usize = 256;
 /// Draws for the final model.
@@ -130,8 +130,8 @@ impl<R: Real> Trainer<R> {
         Ok(self.state.calibration.as_ref())
     }
 
-    /// The held-out gain (19) of what generates, with its calibration, on the rows of `x` [m, d], in the units
-    /// of the reference: of points that no part of the training saw, what the model is worth.
+    /// The held-out gain (19) of what generates, with its calibration, on the rows of `x` [m, d], in the
+    /// units of the reference: of points that no part of the training saw, what the model is worth.
     ///
     /// # Errors
     /// Points that do not fit the reference.

@@ -282,7 +282,8 @@ fn parameters_are_those_that_a_fit_can_move() {
     }
 }
 
-/// BIC counts what the fit can move; the warning of too few points counts what an orbit has for itself, its mean.
+/// BIC counts what the fit can move; the warning of too few points counts what an orbit has for itself, its
+/// mean.
 #[test]
 fn bic_counts_the_free_numbers_of_a_tied_covariance() {
     let x = law::near_c4().unwrap().sample(300, 1, 0);

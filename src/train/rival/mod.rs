@@ -49,8 +49,8 @@ impl Rival {
         }
     }
 
-    /// The one that knows the rows of `x` [n, d], with the parameter that is best on `held_out` [m, d]: one width
-    /// for all coordinates, which should have like scales. The bridge has `components` components.
+    /// The one that knows the rows of `x` [n, d], with the parameter that is best on `held_out` [m, d]: one
+    /// width for all coordinates, which should have like scales. The bridge has `components` components.
     ///
     /// # Errors
     /// Points that do not fit each other, or are not finite; no components.
