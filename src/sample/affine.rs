@@ -220,9 +220,10 @@ impl Maps {
         Ok(())
     }
 
-    /// Applies map number `i`, the one by component under `law` before it.
-    pub(crate) fn apply<R: Real>(&self, i: usize, law: &Evaluator<R>, u: &mut [R]) -> Result<()> {
-        if let Some(map) = self.components.get(i) {
+    /// Applies map number `i`, before it the one by component under `law`, which is asked for where
+    /// [`Maps::by_component`].
+    pub(crate) fn apply<R: Real>(&self, i: usize, law: Option<&Evaluator<R>>, u: &mut [R]) -> Result<()> {
+        if let (Some(map), Some(law)) = (self.components.get(i), law) {
             map.apply(law, u)?;
         }
         if let Some((_, map)) = self.steps.get(i) {

@@ -1,16 +1,14 @@
 //! Maps that give the share of every component its moments (eq. 21, by component).
 
-use super::moments::Sums;
+use super::moments::{ROWS, Sums, blocks};
 use super::{AffineMap, Gaussian, MomentKind};
 use crate::mixture::{Evaluator, Mixture};
 use crate::{Real, Result};
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{ArrayView2, Axis};
 
 /// Points a dimension from which a component's covariance is mended; its variances and its mean from a tenth
 /// of that on, one point a dimension.
 const TRUSTED: f64 = 10.0;
-/// Rows of a sum.
-const ROWS: usize = 512;
 
 /// Moments of the shares of a mixture's components: of points that count r_k(x) each.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,8 +103,8 @@ impl ComponentMap {
 pub(crate) fn shares<R: Real>(law: &Mixture, u: &[R]) -> Result<Vec<Share>> {
     let d = law.dim();
     let mut sums = ShareSums::new(law.components(), d);
-    for rows in u.chunks(ROWS * d) {
-        sums.add(law, Array2::from_shape_fn((rows.len() / d, d), |(i, j)| rows[i * d + j].f64()).view())?;
+    for rows in blocks(u, d) {
+        sums.add(law, rows.view())?;
     }
     Ok(sums.shares())
 }

@@ -15,7 +15,7 @@ pub struct Gaussian {
 }
 
 /// Rows of a sum: its terms are added in this order whatever the number of rows.
-const ROWS: usize = 512;
+pub(super) const ROWS: usize = 512;
 
 impl Gaussian {
     /// Mean and covariance, over n, of the rows of `x` [n, d].
@@ -24,16 +24,14 @@ impl Gaussian {
     /// No rows.
     pub fn of(x: ArrayView2<f64>) -> Result<Self> {
         let mut sums = Sums::new(x.ncols());
-        x.axis_chunks_iter(Axis(0), ROWS).for_each(|rows| sums.add(rows));
+        sums.add_all(x);
         sums.moments()
     }
 
     /// The same of the rows of `u` [n, d] in any precision.
     pub(crate) fn of_rows<R: Real>(u: &[R], d: usize) -> Result<Self> {
         let mut sums = Sums::new(d);
-        for rows in u.chunks(ROWS * d) {
-            sums.add(Array2::from_shape_fn((rows.len() / d, d), |(i, j)| rows[i * d + j].f64()).view());
-        }
+        blocks(u, d).for_each(|rows| sums.add(rows.view()));
         sums.moments()
     }
 
@@ -51,6 +49,11 @@ impl Gaussian {
     }
 }
 
+/// The rows of `u` [n, d] in any precision, as many at a time as are added to sums together.
+pub(super) fn blocks<R: Real>(u: &[R], d: usize) -> impl Iterator<Item = Array2<f64>> {
+    u.chunks(ROWS * d).map(move |rows| Array2::from_shape_fn((rows.len() / d, d), |(i, j)| rows[i * d + j].f64()))
+}
+
 /// Sums of points and of their products about the mean of the first rows.
 pub(crate) struct Sums {
     n: f64,
@@ -62,6 +65,11 @@ pub(crate) struct Sums {
 impl Sums {
     pub fn new(d: usize) -> Self {
         Sums { n: 0.0, origin: None, first: Array1::zeros(d), second: Array2::zeros((d, d)) }
+    }
+
+    /// Adds the rows of `x` [n, d], in pieces.
+    pub fn add_all(&mut self, x: ArrayView2<f64>) {
+        x.axis_chunks_iter(Axis(0), ROWS).for_each(|rows| self.add(rows));
     }
 
     pub fn add(&mut self, rows: ArrayView2<f64>) {

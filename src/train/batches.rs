@@ -20,9 +20,14 @@ impl<R: Real> Batches<R> {
         Batches { data: u.iter().map(|v| R::of(*v)).collect(), dim: u.ncols(), order, changes: None }
     }
 
+    /// How many points there are.
+    pub fn len(&self) -> usize {
+        self.data.len() / self.dim
+    }
+
     /// All points as they are, [n, d].
     pub fn all(&self) -> Array2<f64> {
-        Array2::from_shape_fn((self.data.len() / self.dim, self.dim), |(i, j)| self.data[i * self.dim + j].f64())
+        Array2::from_shape_fn((self.len(), self.dim), |(i, j)| self.data[i * self.dim + j].f64())
     }
 
     /// The points of batch number `batch`: as many as there are `rows`, which become their rows in the data,

@@ -125,10 +125,10 @@ impl<R: Real> Generator<R> {
     /// Moves `u` from its start to data by the maps, if there are any; `seen` sees it where they change it.
     fn generate(&mut self, method: Method, steps: usize, seed: u64, u: &mut [R], seen: &mut dyn FnMut(&[R])) -> Result<()> {
         let (maps, how, mut at, mut failed) = (self.maps(method, Some(steps))?, self.how(method, steps, seed), 0, None);
-        let law = Evaluator::new(&self.start);
+        let law = maps.as_ref().filter(|maps| maps.by_component()).map(|_| Evaluator::new(&self.start));
         generate(self.reverse.as_ref(), &mut self.field, how, u, &mut |_, u| {
             if let Some(maps) = &maps {
-                failed = failed.take().or(maps.apply(at, &law, u).err());
+                failed = failed.take().or(maps.apply(at, law.as_ref(), u).err());
             }
             at += 1;
             seen(u);
@@ -168,11 +168,11 @@ impl<R: Real> Generator<R> {
             Gaussian::of_rows(&u, d)
         })?;
         let (mut u, mut maps, mut failed) = (starts, Maps::none(), None);
-        let (law, evaluator) = (&self.start, Evaluator::new(&self.start));
+        let law = &self.start;
+        let evaluator = (!moments.components.is_empty()).then(|| Evaluator::new(law));
         let mut learn = |t: f64, u: &mut [R]| {
-            let shares = moments.shares(t, law.weights());
-            if !shares.is_empty() {
-                maps.learn_components((law, &evaluator), &shares, u)?;
+            if let Some(evaluator) = &evaluator {
+                maps.learn_components((law, evaluator), &moments.shares(t, law.weights()), u)?;
             }
             maps.learn(kind, t, &moments.noised.at(t), u)
         };

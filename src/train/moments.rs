@@ -9,7 +9,7 @@ use crate::sample::{Gaussian, MomentKind, Moments, Share, ShareSums, Sums};
 use crate::sde::Paths;
 use crate::transition::Draws;
 use crate::{Error, Result};
-use ndarray::{Array2, Array3, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array2, Array3, ArrayView1, ArrayView2};
 
 /// Times that points are noised to, even in the probability of the training times.
 const LEVELS: usize = 30;
@@ -183,7 +183,7 @@ impl Bin {
     }
 
     fn add(&mut self, points: ArrayView2<f64>, shared: Option<&Mixture>) -> Result<()> {
-        points.axis_chunks_iter(Axis(0), 512).for_each(|rows| self.all.add(rows));
+        self.all.add_all(points);
         shared.map_or(Ok(()), |law| self.shares.add(law, points))
     }
 }

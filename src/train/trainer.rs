@@ -153,7 +153,7 @@ impl<R: Real> Trainer<R> {
     /// # Errors
     /// Data that are no images, or not the trainer's; an encoder of other data.
     pub fn changing(mut self, data: &Dataset, encoder: &Encoder, reference: &Reference) -> Result<Self> {
-        let n = self.points.all().nrows();
+        let n = self.points.len();
         if data.points.nrows() != n {
             return Err(Error::shape("training images", format!("{n} rows, as many as points"), &[data.points.shape()]));
         }
