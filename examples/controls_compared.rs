@@ -43,11 +43,17 @@ fn tasks() -> [Task; 3] {
             Setting::new("train.times_per_path", 4usize),
         ]
     };
+    // One covariance each and a plain network, whatever the defaults are for so few points.
+    let digits = vec![
+        Setting::new("reference.covariance", "full"),
+        Setting::new("network.kind", "mlp"),
+        Setting::new("network.width", 256usize),
+        Setting::new("train.lr", 3e-3),
+    ];
     [
         Task { name: "four modes", settings: chain("four-modes"), steps: 500 },
         Task { name: "near-C4", settings: chain("near-c4"), steps: 500 },
-        // A covariance for each component, whatever the default is for so few points.
-        Task { name: "digits", settings: vec![Setting::new("reference.covariance", "full")], steps: 2000 },
+        Task { name: "digits", settings: digits, steps: 2000 },
     ]
 }
 

@@ -41,7 +41,7 @@
 //!     Setting::new("network.width", 32usize), Setting::new("train.steps", 20usize),
 //! ])?;
 //! let reference = Reference::fit(data.points.view(), &config)?;
-//! let settled = Settled::new(&config, &reference)?;
+//! let settled = Settled::new(&config, &reference, data.points.nrows())?;
 //! let mut trainer = Trainer::<f32>::new(&settled, &reference, data.points.view())?;
 //! for _ in 0..config.train.steps {
 //!     trainer.step()?;

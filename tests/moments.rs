@@ -39,7 +39,7 @@ fn model(settings: &[(&str, Value)], reference: Option<&Mixture>, x: ArrayView2<
         Some(law) => Reference::from_mixture(law, 0.0).unwrap(),
         None => Reference::fit(x, &config).unwrap(),
     };
-    let config = Settled::new(&config, &reference).unwrap();
+    let config = Settled::new(&config, &reference, x.nrows()).unwrap();
     let state = Trainer::<f64>::new(&config, &reference, x).unwrap().state().clone();
     (config, reference, state)
 }

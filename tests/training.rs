@@ -19,7 +19,7 @@ fn config(set: &[(&str, Value)]) -> Config {
 }
 
 fn settled(config: &Config, reference: &Reference) -> Settled {
-    Settled::new(config, reference).unwrap()
+    Settled::new(config, reference, 500).unwrap()
 }
 
 /// Relative L2 error of the learned score against grad log pi, weighted by pi, averaged over times: in data

@@ -54,7 +54,7 @@ impl Case {
     /// `n` points of `law`, and as many held out as `held_out` says.
     fn new(law: &Mixture, reference: &Mixture, (n, held_out): (usize, usize), settings: &[(&str, Value)]) -> Result<Self> {
         let reference = Reference::from_mixture(reference, 0.0)?;
-        let config = settle(settings, &reference)?;
+        let config = settle(settings, &reference, n)?;
         let sample = |n, seed| Ok::<_, Error>(law.sample(n, seed, Purpose::Data, Draw::Systematic)?.0);
         Ok(Case { config, reference, law: law.clone(), x: sample(n, 1)?, held_out: sample(held_out, 2)? })
     }
@@ -75,8 +75,8 @@ impl Case {
     }
 }
 
-/// A configuration of a small network for `reference`.
-fn settle(settings: &[(&str, Value)], reference: &Reference) -> Result<Settled> {
+/// A configuration of a small network for `reference` and `n` points.
+fn settle(settings: &[(&str, Value)], reference: &Reference, n: usize) -> Result<Settled> {
     let mut all = vec![
         Setting::new("data.name", "four-modes"),
         Setting::new("network.width", 64usize),
@@ -84,7 +84,7 @@ fn settle(settings: &[(&str, Value)], reference: &Reference) -> Result<Settled> 
         Setting::new("train.batch", 128usize),
     ];
     all.extend(settings.iter().map(|(key, value)| Setting::new(key, value.clone())));
-    Settled::new(&Config::resolve(&all)?, reference)
+    Settled::new(&Config::resolve(&all)?, reference, n)
 }
 
 /// As many normal numbers times `scale` as the network of `case` has parameters.

@@ -112,7 +112,7 @@ fn network(effort: Effort) -> Result<Vec<Row>> {
     let data = Mixture::new(array![0.3, 0.5, 0.2], array![[-1.8], [0.1], [2.4]], Covariances::Spherical(array![0.4, 0.6, 0.4]))?;
     let points = data.sample(2000, 0, Purpose::Data, Draw::Systematic)?.0;
     let reference = Reference::from_mixture(&three_modes()?, 0.0)?;
-    let mut trainer = Trainer::<f32>::new(&Settled::new(&config, &reference)?, &reference, points.view())?;
+    let mut trainer = Trainer::<f32>::new(&Settled::new(&config, &reference, points.nrows())?, &reference, points.view())?;
     for _ in 0..steps {
         trainer.step()?;
     }

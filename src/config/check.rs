@@ -4,6 +4,7 @@ use super::{
     Augment, Components, Config, Control, DataConfig, DataName, Grid, ObjectiveKind, ReferenceKind, SdeKind, Spacing, Symmetry,
     TimeSampling, Transition,
 };
+use crate::nn::{ARCHITECTURES, Kind};
 use crate::{Error, Result};
 
 /// Most weights of a network: 1 GiB of f32 with Adam's two moments and the average.
@@ -183,7 +184,10 @@ fn objective(c: &Config) -> Result<()> {
 
 fn sizes(c: &Config) -> Result<()> {
     let (width, depth) = (c.network.width as f64, c.network.depth);
-    let squares = (c.network.kind.architecture().squares)(depth) as f64;
+    // Of a kind that is still to be chosen the least: its own are checked when it is.
+    let squares = |kind: &Kind| (kind.squares)(depth);
+    let least = || ARCHITECTURES.iter().map(squares).min().unwrap_or(0);
+    let squares = c.network.kind.architecture().map_or_else(least, squares) as f64;
     let weights = width * width * squares;
     need(weights <= MAX_WEIGHTS, "network.width", || {
         format!("with network.depth = {depth} the network would have {weights:.1e} weights; at most {MAX_WEIGHTS:.1e} are allowed")

@@ -314,24 +314,33 @@ choice! {
     } later []
 }
 
-/// The architecture of the score network: one of [`ARCHITECTURES`].
+/// The architecture of the score network: one of [`ARCHITECTURES`], or left to be chosen from the number of
+/// points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct NetworkKind(usize);
+pub struct NetworkKind(Option<usize>);
 
 impl NetworkKind {
-    /// Every architecture, in the order of the help text.
+    /// Left to be chosen.
+    pub const AUTO: NetworkKind = NetworkKind(None);
+
+    /// Every choice, in the order of the help text.
     pub fn all() -> impl Iterator<Item = Self> {
-        (0..ARCHITECTURES.len()).map(NetworkKind)
+        (0..ARCHITECTURES.len()).map(|i| NetworkKind(Some(i))).chain([Self::AUTO])
     }
 
-    /// How a network of it is made.
-    pub fn architecture(self) -> &'static Kind {
-        &ARCHITECTURES[self.0]
+    /// The choice called `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|kind| kind.name() == name)
+    }
+
+    /// How a network of it is made; none where it is to be chosen.
+    pub fn architecture(self) -> Option<&'static Kind> {
+        self.0.map(|i| &ARCHITECTURES[i])
     }
 
     /// The name in configuration files.
     pub fn name(self) -> &'static str {
-        self.architecture().name
+        self.architecture().map_or("auto", |kind| kind.name)
     }
 }
 

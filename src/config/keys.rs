@@ -177,10 +177,10 @@ tables! {
     }
     /// The score network.
     network: NetworkConfig {
-        /// The architecture.
-        kind: NetworkKind = |_| NetworkKind::default(), ANY;
-        /// Units of a hidden layer.
-        width: usize = |_| 256, from_to(1.0, 16_384.0);
+        /// The architecture ("auto": chosen from the number of points).
+        kind: NetworkKind = |_| NetworkKind::AUTO, ANY;
+        /// Units of a hidden layer (0: chosen from the number of points).
+        width: usize = |_| 0, from_to(0.0, 16_384.0);
         /// Hidden layers, or blocks of two of a "residual" network.
         depth: usize = |_| 3, from_to(1.0, 64.0);
         /// Share of the hidden units that a training step drops at random (0: none).
@@ -205,7 +205,7 @@ tables! {
         /// Steps that simulated paths are used for, each time with a fresh last step.
         reuse: usize = |c| if c.has_chain() { 4 } else { 1 }, from_to(1.0, 1000.0);
         /// Learning rate of Adam.
-        lr: f64 = |_| 3e-3, positive(10.0);
+        lr: f64 = |c| if many_directions(c) { 6e-3 } else { 3e-3 }, positive(10.0);
         /// The learning rate over the run.
         schedule: Schedule = |_| Schedule::Cosine, ANY;
         /// Steps over which the learning rate rises to its value.

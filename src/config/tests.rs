@@ -24,7 +24,8 @@ fn the_defaults_are_the_best_measured() {
     assert_eq!((c.sde.grid, c.objective.kind), (Grid::PerPath, ObjectiveKind::Ndsm));
     assert_eq!((c.objective.control, c.objective.transition), (Control::Auto, Transition::Component));
     assert_eq!((c.objective.time_sampling, c.network.parametrisation), (TimeSampling::LogitNormal, Parametrisation::Residual));
-    assert_eq!((c.network.width, c.network.depth, c.train.steps, c.train.batch), (256, 3, 2000, 256));
+    assert_eq!((c.network.kind, c.network.width, c.network.depth), (NetworkKind::AUTO, 0, 3));
+    assert_eq!((c.train.steps, c.train.batch, c.train.lr), (2000, 256, 6e-3));
 }
 
 #[test]

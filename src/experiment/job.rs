@@ -82,11 +82,13 @@ impl Job {
             Setting::new("data.name", data),
             Setting::new("data.n", self.case.request.n.unwrap_or(2)),
             Setting::new("data.latent", self.case.latent),
+            Setting::new("network.kind", "mlp"),
             Setting::new("network.width", WIDTH),
             Setting::new("network.depth", DEPTH),
             Setting::new("train.steps", self.case.steps),
             Setting::new("train.seed", self.seed),
             // Where no search says otherwise.
+            Setting::new("train.lr", 3e-3),
             Setting::new("reference.covariance", "full"),
         ];
         if !self.method.kept {
@@ -139,7 +141,7 @@ pub fn run_job(job: &Job, experiment: &Experiment) -> Result<Vec<Record>> {
         return Ok(keys.into_iter().map(|key| Record { key, values }).collect());
     }
     let began = Instant::now();
-    let trained = Settled::new(&config, &reference).and_then(|config| trained(job, config, data, reference));
+    let trained = Settled::new(&config, &reference, data.points.nrows()).and_then(|config| trained(job, config, data, reference));
     let seconds = began.elapsed().as_secs_f64();
     let failed = |key: &Key| Record { key: key.clone(), values: [f64::INFINITY; METRICS.len()] };
     let (prepared, trainer) = match trained {

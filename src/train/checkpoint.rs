@@ -193,6 +193,7 @@ impl<R: Real> Checkpoint<R> {
         t.fact("step", o.step);
         t.fact("seed", self.config.train.seed);
         t.fact("data", self.data);
+        t.fact("points", self.config.points());
         t.write(path)
     }
 
@@ -206,7 +207,9 @@ impl<R: Real> Checkpoint<R> {
         let file = Reader::new(&bytes, path, "checkpoint")?;
         file.check_format()?;
         let reference = file.reference()?;
-        let net = network(config, reference.whitening.dim())?;
+        let points = file.number("points").or_else(|e| if network::is_open(config) { Err(e) } else { Ok(0) })?;
+        let config = Settled::new(config, &reference, points as usize)?;
+        let net = network(&config, reference.whitening.dim())?;
         let first = &net.parameters()[0].name;
         if !file.has(&format!("model.{first}")) {
             let kind = config.network.kind.name();
@@ -226,7 +229,6 @@ impl<R: Real> Checkpoint<R> {
         let prices = if file.has("control.prices") { Some(prices(&file)?) } else { None };
         let weights = if file.has("weights") { weights(&file)? } else { Seen::default() };
         let state = State { params, optimiser, averages, control, weights, prices, best, calibration };
-        let config = Settled::new(config, &reference)?;
         let moments = match config.calibration.moments {
             MomentMatching::None => None,
             MomentMatching::Auto if !file.has("moments.times") => None,

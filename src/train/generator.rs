@@ -294,7 +294,7 @@ mod tests {
             let weights = if modes { array![0.3, 0.7] } else { array![1.0] };
             let law = Mixture::new(weights, means, Covariances::Spherical(Array1::from_elem(k, 1.5))).unwrap();
             let reference = Reference::from_mixture(&law, 0.0).unwrap();
-            let config = Settled::new(&Config::resolve(&settings).unwrap(), &reference).unwrap();
+            let config = Settled::new(&Config::resolve(&settings).unwrap(), &reference, 2).unwrap();
             // A network that adds nothing to the exact score.
             let trainer = Trainer::<f64>::new(&config, &reference, law.means()).unwrap();
             let generator = || trainer.generator(&reference).unwrap();

@@ -9,6 +9,7 @@
 //! steps are taken as make the longest half of that, at least 200.
 
 use super::Reference;
+use super::network::choose;
 use crate::config::{Config, Grid as GridKey, SdeKind, Transition};
 use crate::sde::Grid;
 use crate::{Error, Result};
@@ -27,8 +28,9 @@ const MOST: usize = 100_000;
 /// The longest step over the limit of stability.
 const SAFETY: f64 = 0.5;
 
-/// A configuration in which nothing is left open: `sde.horizon` and `sde.steps` are chosen where they were 0.
-/// It reads like the [`Config`] that it is.
+/// A configuration in which nothing is left open: `sde.horizon` and `sde.steps` are chosen where they were 0,
+/// and the network's kind and width where they were left to the number of points. It reads like the
+/// [`Config`] that it is.
 ///
 /// ```
 /// use ndsm::config::{Config, Setting};
@@ -37,26 +39,32 @@ const SAFETY: f64 = 0.5;
 /// let variance = Covariances::Spherical(ndarray::array![4.0]);
 /// let pi = Mixture::new(ndarray::array![1.0], ndarray::array![[3.0]], variance)?;
 /// let config = Config::resolve(&[Setting::new("sde.beta", 2.0)])?;
-/// let settled = Settled::new(&config, &Reference::from_mixture(&pi, 0.0)?)?;
-/// assert_eq!((settled.sde.horizon, settled.sde.steps, settled.choices().len()), (1.5, 4, 2));
+/// let settled = Settled::new(&config, &Reference::from_mixture(&pi, 0.0)?, 500)?;
+/// assert_eq!((settled.sde.horizon, settled.sde.steps, settled.network.kind.name()), (1.5, 4, "mlp"));
 /// # Ok::<(), ndsm::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settled {
     config: Config,
+    points: usize,
     choices: Vec<String>,
 }
 
 impl Settled {
-    /// `config` with what it leaves open chosen from `reference`.
+    /// `config` with what it leaves open chosen from `reference` and the number of training `points`.
     ///
     /// # Errors
     /// As [`Config::validate`], before and after; explicit steps that no number up to 100,000 makes stable,
     /// with what would work.
-    pub fn new(config: &Config, reference: &Reference) -> Result<Self> {
+    pub fn new(config: &Config, reference: &Reference, points: usize) -> Result<Self> {
         config.validate()?;
-        let (config, choices) = settle(config, reference)?;
-        Ok(Settled { config, choices })
+        let (config, choices) = settle(config, reference, points)?;
+        Ok(Settled { config, points, choices })
+    }
+
+    /// The number of training points that it was settled for.
+    pub fn points(&self) -> usize {
+        self.points
     }
 
     /// What was chosen and why, a sentence each.
@@ -72,7 +80,7 @@ impl Deref for Settled {
     }
 }
 
-fn settle(config: &Config, reference: &Reference) -> Result<(Config, Vec<String>)> {
+fn settle(config: &Config, reference: &Reference, points: usize) -> Result<(Config, Vec<String>)> {
     let (mut settled, mut why) = (config.clone(), Vec::new());
     let beta = config.sde.beta;
     if config.sde.horizon == 0.0 {
@@ -103,6 +111,7 @@ fn settle(config: &Config, reference: &Reference) -> Result<(Config, Vec<String>
             why.push(format!("sde.steps = {steps}, {because}"));
         }
     }
+    why.extend(choose(&mut settled, points, reference.whitening.dim()));
     settled.validate()?;
     Ok((settled, why))
 }
@@ -206,7 +215,7 @@ mod tests {
         let real = |v: &str| v.parse::<f64>().map_or_else(|_| Value::from(v), Value::from);
         let value = |v: &str| v.parse::<usize>().map_or_else(|_| real(v), Value::from);
         let settings: Vec<Setting> = settings.iter().map(|(k, v)| Setting::new(k, value(v))).collect();
-        Settled::new(&Config::resolve(&settings)?, &reference(narrow))
+        Settled::new(&Config::resolve(&settings)?, &reference(narrow), 500)
     }
 
     #[test]
@@ -216,15 +225,15 @@ mod tests {
             let why = config.choices();
             assert_eq!((config.sde.horizon, config.sde.steps), (horizon, 4), "{kind}: {why:?}");
             assert!(why[0].starts_with(&format!("sde.horizon = {horizon}, ")), "{why:?}");
-            assert_eq!(why.len(), if kind == "langevin" { 2 } else { 1 }, "{why:?}");
+            assert_eq!(why.len(), if kind == "langevin" { 3 } else { 2 }, "{why:?}");
         }
         let pi = Mixture::new(array![1.0], array![[2.0]], Covariances::Spherical(array![9.0])).unwrap();
         let ve = Config::resolve(&[Setting::new("sde.kind", "ve"), Setting::new("sde.beta", 4.0)]).unwrap();
-        assert_eq!(Settled::new(&ve, &Reference::from_mixture(&pi, 0.0).unwrap()).unwrap().sde.horizon, 50.0);
+        assert_eq!(Settled::new(&ve, &Reference::from_mixture(&pi, 0.0).unwrap(), 500).unwrap().sde.horizon, 50.0);
         // What is given stays, and nothing is said of it.
         let config = settled(&[("sde.horizon", "2.5"), ("objective.kind", "dsm")], 0.5).unwrap();
-        assert_eq!((config.sde.horizon, config.choices().len()), (2.5, 0));
-        assert_eq!(Settled::new(&config, &reference(0.5)).unwrap(), config, "settled for good");
+        assert_eq!((config.sde.horizon, config.choices().len()), (2.5, 1));
+        assert_eq!(*Settled::new(&config, &reference(0.5), 500).unwrap(), *config, "settled for good");
     }
 
     #[test]

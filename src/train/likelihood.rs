@@ -162,7 +162,7 @@ mod tests {
         let config = Config::resolve(&all).unwrap();
         let data = load(&Request { name: "four-modes".into(), n: Some(500), ..Request::default() }).unwrap();
         let reference = Reference::fit(data.points.view(), &config).unwrap();
-        let config = Settled::new(&config, &reference).unwrap();
+        let config = Settled::new(&config, &reference, 500).unwrap();
         let mut trainer = Trainer::<f32>::new(&config, &reference, data.points.view()).unwrap();
         (0..steps).for_each(|_| drop(trainer.step().unwrap()));
         (config, reference, trainer)
@@ -217,7 +217,7 @@ mod tests {
         assert!((total - 1.0).abs() <= 0.01, "{total}");
         assert!(likelihood.log_density(grid.view(), 0).is_err() && likelihood.log_density(array![[1.0]].view(), 3).is_err());
         let flow = Config::resolve(&[Setting::new("objective.kind", "component-flow")]).unwrap();
-        let flow = Settled::new(&flow, &reference).unwrap();
+        let flow = Settled::new(&flow, &reference, 500).unwrap();
         assert!(Likelihood::new(&flow, &reference, trainer.state()).is_err());
     }
 

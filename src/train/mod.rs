@@ -20,7 +20,7 @@
 //! ])?;
 //! let data = load(&Request { name: "four-modes".into(), n: Some(500), ..Request::default() })?;
 //! let reference = Reference::fit(data.points.view(), &config)?;
-//! let settled = Settled::new(&config, &reference)?;
+//! let settled = Settled::new(&config, &reference, 500)?;
 //! let mut trainer = Trainer::<f32>::new(&settled, &reference, data.points.view())?;
 //! for _ in 0..20 {
 //!     trainer.step()?;
@@ -45,6 +45,7 @@ mod held_out;
 mod horizon;
 mod likelihood;
 mod moments;
+mod network;
 mod order;
 mod prepare;
 mod reference;
@@ -70,12 +71,13 @@ pub use held_out::{Gain, Mean};
 pub use horizon::Settled;
 pub use likelihood::{Likelihood, bits_per_dimension, dequantised};
 pub use moments::DataMoments;
+pub use network::network;
 #[cfg(feature = "cli")]
 pub(crate) use prepare::prepare_reference;
 pub use prepare::{Prepared, prepare, read_data};
 pub use reference::Reference;
 pub use rival::{Bridge, ClosedForm, FittedRival, Rival, smoothed_points};
 pub use state::State;
-pub use system::{System, network};
+pub use system::System;
 pub use trainer::{StepReport, Trainer};
 pub use watch::{Best, Gains};

@@ -103,7 +103,7 @@ pub(crate) fn prepare_reference(config: &Config) -> Result<Prepared> {
             (encoder, x, reference)
         }
     };
-    let config = Settled::new(config, &reference)?;
+    let config = Settled::new(config, &reference, x.nrows())?;
     Ok(Prepared { config, data, encoder, x, reference, moments: None })
 }
 

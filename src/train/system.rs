@@ -1,18 +1,15 @@
 //! Process, objective and score model, built from the configuration.
 
 use super::horizon::{common, longest, stability, unstable};
-use super::{Reference, Settled};
+use super::{Reference, Settled, network};
 use crate::config::{Config, ObjectiveKind, SdeKind, TimeSampling, Transition};
 use crate::mixture::Evaluator;
-use crate::nn::{ScoreNet, Sizes};
 use crate::objective::{ComponentChain, GaussianChain, Guide, Regression, ScoreModel};
 use crate::sample::{Reverse, ReverseIsotropic, ReverseLangevin};
 use crate::sde::{Clock, ComponentStep, Grid, Langevin, NoiseScale, SubVariancePreserving, VarianceExploding};
 use crate::transition::{ComponentKernel, Euler, Exact, IsotropicKernel, ItoTaylor, LocalLinear, Noising, OneStep, Target, TimeLaw};
 use crate::{Real, Result};
 
-/// Frequencies of the time's Fourier features.
-const FREQUENCIES: usize = 6;
 /// Standard deviation of ln(noise / signal) over the training times (eq. 17).
 const TIME_SPREAD: f64 = 1.2;
 
@@ -29,15 +26,6 @@ pub struct System<R: Real> {
     /// Paths per optimiser step and data points per step: a per-path grid and an exact kernel take a path for
     /// each time.
     pub paths_per_point: usize,
-}
-
-/// The network of the configuration's kind and sizes for points in R^`dim`.
-///
-/// # Errors
-/// Sizes out of range.
-pub fn network(config: &Config, dim: usize) -> Result<ScoreNet> {
-    let n = &config.network;
-    (n.kind.architecture().network)(Sizes { dim, width: n.width, depth: n.depth, frequencies: FREQUENCIES, dropout: n.dropout })
 }
 
 impl<R: Real> System<R> {

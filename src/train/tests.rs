@@ -12,7 +12,7 @@ fn settled(settings: &[(&str, Value)], reference: &Reference) -> Settled {
     let mut all =
         vec![Setting::new("data.name", "four-modes"), Setting::new("network.width", 16usize), Setting::new("train.batch", 24usize)];
     all.extend(settings.iter().map(|(key, value)| Setting::new(key, value.clone())));
-    Settled::new(&Config::resolve(&all).unwrap(), reference).unwrap()
+    Settled::new(&Config::resolve(&all).unwrap(), reference, 40).unwrap()
 }
 
 /// Long components that lie obliquely: A is far from symmetric.

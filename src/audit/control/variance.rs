@@ -97,7 +97,7 @@ fn configuration(set: &[(&str, Value)]) -> Result<Config> {
 
 /// The state after `steps` steps.
 fn train(config: &Config, reference: &Reference, x: ArrayView2<f64>, steps: usize) -> Result<State<f64>> {
-    let mut trainer = Trainer::<f64>::new(&Settled::new(config, reference)?, reference, x)?;
+    let mut trainer = Trainer::<f64>::new(&Settled::new(config, reference, x.nrows())?, reference, x)?;
     for _ in 0..steps {
         trainer.step()?;
     }
@@ -107,7 +107,7 @@ fn train(config: &Config, reference: &Reference, x: ArrayView2<f64>, steps: usiz
 /// The trace of the gradient's covariance at `state`.
 fn covariance(config: &Config, reference: &Reference, x: ArrayView2<f64>, state: State<f64>, batches: u64) -> Result<f64> {
     let (mut mean, mut square) = (vec![0.0; state.params.len()], 0.0);
-    let mut trainer = Trainer::resume(&Settled::new(config, reference)?, reference, x, state)?;
+    let mut trainer = Trainer::resume(&Settled::new(config, reference, x.nrows())?, reference, x, state)?;
     for batch in 0..batches {
         let gradient = trainer.gradient(100_000 + batch)?;
         for (mean, g) in mean.iter_mut().zip(gradient) {

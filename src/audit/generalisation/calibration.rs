@@ -124,7 +124,7 @@ fn right(effort: Effort) -> Result<Row> {
     }
     // Nothing was watched; the last parameters.
     let params = trainer.state().averaged().to_vec();
-    let watched = settle(&[("sde.kind", "vp".into()), ("train.keep", "last".into())], &case.reference)?;
+    let watched = settle(&[("sde.kind", "vp".into()), ("train.keep", "last".into())], &case.reference, case.x.nrows())?;
     let mut watching = case.with(&watched, &params)?;
     let fit = calibrated(&mut watching)?;
     // Where the network is nearly linear, at large times, it is the point and the guide over again, and only

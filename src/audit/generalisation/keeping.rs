@@ -30,7 +30,7 @@ fn keep() -> Result<Row> {
         ("train.evaluate_every", 25usize.into()),
         ("train.averages", false.into()),
     ];
-    case.config = settle(&settings, &case.reference)?;
+    case.config = settle(&settings, &case.reference, case.x.nrows())?;
     let mut trainer = case.trainer()?;
     let first = best(&trainer)?.gain.value;
     let mut gains = vec![(0, first)];
@@ -63,7 +63,7 @@ fn dropout() -> Result<Row> {
     let law = modes(2)?;
     let config = |dropout: f64| [("sde.kind", "vp".into()), ("train.steps", 40usize.into()), ("network.dropout", Value::from(dropout))];
     let case = Case::new(&law, &gaussian(&law)?, (500, 300), &config(0.5))?;
-    let plain = settle(&config(0.0), &case.reference)?;
+    let plain = settle(&config(0.0), &case.reference, case.x.nrows())?;
     let mut dropped = case.trainer()?;
     let mut without = Trainer::<f32>::new(&plain, &case.reference, case.x.view())?;
     for _ in 0..40 {

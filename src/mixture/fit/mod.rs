@@ -25,11 +25,16 @@ pub use statistics::Statistics;
 use super::{CovarianceKind, Covariances, Mixture};
 use crate::linalg::Cholesky;
 use crate::rng::{Purpose, Stream};
-use crate::{Error, Result};
+use crate::{Error, Result, par};
 use blocks::{Blocks, distinct};
 use em::EMPTY;
 use minibatch::Batches;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+
+/// Numbers of components that are tried side by side, and after how many without a better value the search
+/// ends.
+const TOGETHER: usize = 2;
+const IN_VAIN: usize = 3;
 
 /// What one number of components came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -207,8 +212,7 @@ impl<'a> Fitter<'a> {
         let stream = |restart: usize| Stream::new(self.options.seed, Purpose::Fit, ((k as u64) << 24) | restart as u64, 0);
         let turned = self.whitened.as_ref().filter(|_| restarts > 1 && symmetry.is_none());
         let rounded = turned.map(|x| self.rounded(x, k, &mut stream(restarts))).transpose()?;
-        let mut best: Option<Run> = None;
-        for restart in 0..restarts {
+        let run = |restart: usize| {
             let start = match symmetry {
                 Some(symmetry) => {
                     let labels = orbit::kmeans(self.x, k, symmetry, &mut stream(restart));
@@ -225,7 +229,12 @@ impl<'a> Fitter<'a> {
                 Some(batches) => batches.climb(&self.em, start, &self.floor)?,
                 None => start,
             };
-            let run = self.climb(start)?;
+            self.climb(start)
+        };
+        let mut best: Option<Run> = None;
+        // Side by side: a start of few points and dimensions has loops too short to share.
+        for run in par::map(restarts, |restart| Some(run(restart))).into_iter().flatten() {
+            let run = run?;
             if best.as_ref().is_none_or(|b| run.last() > b.last()) {
                 best = Some(run);
             }
@@ -321,19 +330,22 @@ impl<'a> Fitter<'a> {
     fn by_criterion(&self, max: usize) -> Result<(Run, Vec<Trial>)> {
         let mut tried: Vec<Trial> = Vec::new();
         let mut best: Option<(f64, Run)> = None;
-        let mut in_vain = 0;
-        for k in 1..=max.min(self.distinct) {
-            let run = self.best_of(k)?;
-            let trial = self.trial(&run)?;
-            let value = trial.value(self.options.criterion);
-            in_vain += 1;
-            if best.as_ref().is_none_or(|(least, _)| value < *least) {
-                best = Some((value, run));
-                in_vain = 0;
-            }
-            tried.push(trial);
-            if in_vain == 3 {
-                break;
+        let (mut in_vain, most) = (0, max.min(self.distinct));
+        'search: for first in (1..=most).step_by(TOGETHER) {
+            let runs = par::map(TOGETHER.min(most + 1 - first), |i| Some(self.best_of(first + i)));
+            for run in runs.into_iter().flatten() {
+                let run = run?;
+                let trial = self.trial(&run)?;
+                let value = trial.value(self.options.criterion);
+                in_vain += 1;
+                if best.as_ref().is_none_or(|(least, _)| value < *least) {
+                    best = Some((value, run));
+                    in_vain = 0;
+                }
+                tried.push(trial);
+                if in_vain == IN_VAIN {
+                    break 'search;
+                }
             }
         }
         match best {
