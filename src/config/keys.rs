@@ -204,8 +204,8 @@ tables! {
         augment_share: f64 = |c| if c.train.augment == Augment::Mirror { 0.5 } else { 0.1 }, from_to(0.0, 1.0);
         /// Steps that simulated paths are used for, each time with a fresh last step.
         reuse: usize = |c| if c.has_chain() { 4 } else { 1 }, from_to(1.0, 1000.0);
-        /// Learning rate of Adam.
-        lr: f64 = |c| if many_directions(c) { 6e-3 } else { 3e-3 }, positive(10.0);
+        /// Learning rate of Adam (0: chosen from the network's width).
+        lr: f64 = |_| 0.0, from_to(0.0, 10.0);
         /// The learning rate over the run.
         schedule: Schedule = |_| Schedule::Cosine, ANY;
         /// Steps over which the learning rate rises to its value.

@@ -25,7 +25,7 @@ fn the_defaults_are_the_best_measured() {
     assert_eq!((c.objective.control, c.objective.transition), (Control::Auto, Transition::Component));
     assert_eq!((c.objective.time_sampling, c.network.parametrisation), (TimeSampling::LogitNormal, Parametrisation::Residual));
     assert_eq!((c.network.kind, c.network.width, c.network.depth), (NetworkKind::AUTO, 0, 3));
-    assert_eq!((c.train.steps, c.train.batch, c.train.lr), (2000, 256, 6e-3));
+    assert_eq!((c.train.steps, c.train.batch, c.train.lr), (2000, 256, 0.0));
 }
 
 #[test]

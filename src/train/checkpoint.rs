@@ -23,7 +23,7 @@
 //! | `moments.held_out.mean`, `.covariance` | those of the points held out |
 //!
 //! Metadata: `format`, `step`, `best` (the step of the best), `seed`, `covariance`, `data` (a hash of the
-//! data). Random numbers need none: they are named by the step.
+//! data), `points` (how many were trained on). Random numbers need none: they are named by the step.
 
 use super::system::noise_scale;
 use super::tensors::{Reader, Tensors, bytes};
@@ -243,30 +243,6 @@ impl<R: Real> Checkpoint<R> {
     }
 }
 
-impl<R: Real> Generator<R> {
-    /// The generator of the run in `dir`, as `ndsm train` or [`Checkpoint::save`] left it.
-    ///
-    /// # Errors
-    /// As [`Checkpoint::load`].
-    pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
-        Checkpoint::load(dir.as_ref())?.generator()
-    }
-}
-
-impl Prepared {
-    /// Writes the reference with its latent space, for `reference.kind = "file"`.
-    ///
-    /// # Errors
-    /// `File` where writing fails.
-    pub fn write_reference(&self, path: &Path) -> Result<()> {
-        let mut tensors = Tensors::default();
-        tensors.reference(&self.reference);
-        tensors.encoder(&self.encoder);
-        tensors.fact("data", self.data.hash());
-        tensors.write(path)
-    }
-}
-
 fn best<R: Real>(file: &Reader, net: &ScoreNet) -> Result<Best<R>> {
     let (gain, _) = file.values::<f64>("best.gain")?;
     let [value, error] = gain[..] else { return Err(file.bad("`best.gain` must hold a gain and its error")) };
@@ -386,6 +362,26 @@ mod tests {
             round_trip::<f32>(&[("data.name", "moons"), ("calibration.moments", moments)], 2);
         }
         round_trip::<f64>(&[("data.latent", "5"), ("sde.kind", "vp"), ("reference.components", "1"), ("calibration.moments", "auto")], 64);
+    }
+
+    /// A network that a configuration leaves to the number of points is that of the points on record, and a
+    /// record without them is refused.
+    #[test]
+    fn what_the_points_decided_they_decide_again() {
+        let (prepared, trainer) = trained::<f32>(&[("data.latent", "20"), ("network.width", "0")]);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(CHECKPOINT);
+        Checkpoint::of(&prepared, &trainer).write(&path).unwrap();
+        let open = Config { network: Config::default().network, ..(*prepared.config).clone() };
+        let read = Checkpoint::<f32>::read(&path, &open).unwrap();
+        assert!(read.config.points() == 200 && read.config.network.width == 128 && *read.config == *prepared.config);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(8).position(|text| text == b"\"points\"").unwrap();
+        bytes[at + 1] = b'P';
+        std::fs::write(&path, bytes).unwrap();
+        assert!(Checkpoint::<f32>::read(&path, &prepared.config).is_ok());
+        let e = Checkpoint::<f32>::read(&path, &open).err().unwrap();
+        assert!(e.exit_code() == 2 && e.to_string().contains("its metadata lack `points`"), "{e}");
     }
 
     #[test]

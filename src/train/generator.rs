@@ -37,6 +37,18 @@ pub struct Generator<R: Real> {
     maps: Vec<((Method, usize), Arc<Maps>)>,
 }
 
+#[cfg(feature = "files")]
+impl<R: Real> Generator<R> {
+    /// The generator of the run in `dir`, as `ndsm train` or
+    /// [`Checkpoint::save`](super::Checkpoint::save) left it.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load`](super::Checkpoint::load).
+    pub fn load(dir: impl AsRef<std::path::Path>) -> Result<Self> {
+        super::Checkpoint::load(dir.as_ref())?.generator()
+    }
+}
+
 impl<R: Real> Generator<R> {
     /// The generator of `state`: the parameters that [`State::generating`] names.
     ///

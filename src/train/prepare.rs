@@ -72,6 +72,19 @@ impl Prepared {
     pub fn generator<R: Real>(&self, trainer: &Trainer<R>) -> Result<Generator<R>> {
         Ok(trainer.uncalibrated(&self.reference)?.keeping(self.moments.clone()).through(self.encoder.clone()))
     }
+
+    /// Writes the reference with its latent space, for `reference.kind = "file"`.
+    ///
+    /// # Errors
+    /// `File` where writing fails.
+    #[cfg(feature = "files")]
+    pub fn write_reference(&self, path: &Path) -> Result<()> {
+        let mut tensors = super::tensors::Tensors::default();
+        tensors.reference(&self.reference);
+        tensors.encoder(&self.encoder);
+        tensors.fact("data", self.data.hash());
+        tensors.write(path)
+    }
 }
 
 /// Reads the data, finds their latent space, fits or reads the reference, and settles what the configuration

@@ -31,7 +31,7 @@ use em::EMPTY;
 use minibatch::Batches;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
-/// Numbers of components that are tried side by side, and after how many without a better value the search
+/// Numbers of components that are tried side by side where points are few, and after how many without a better value the search
 /// ends.
 const TOGETHER: usize = 2;
 const IN_VAIN: usize = 3;
@@ -232,14 +232,22 @@ impl<'a> Fitter<'a> {
             self.climb(start)
         };
         let mut best: Option<Run> = None;
-        // Side by side: a start of few points and dimensions has loops too short to share.
-        for run in par::map(restarts, |restart| Some(run(restart))).into_iter().flatten() {
+        for run in self.runs(restarts, run) {
             let run = run?;
             if best.as_ref().is_none_or(|b| run.last() > b.last()) {
                 best = Some(run);
             }
         }
         best.ok_or_else(|| Error::invalid("mixture fit: restarts", ">= 1", 0))
+    }
+
+    /// `run(0)`, ..., `run(n - 1)`: side by side, because a pass over few points is too short to share; one
+    /// after the other where a pass has work, and sums, for all threads.
+    fn runs(&self, n: usize, run: impl Fn(usize) -> Result<Run> + Sync) -> Vec<Result<Run>> {
+        match self.batches {
+            None => par::map(n, |i| Some(run(i))).into_iter().flatten().collect(),
+            Some(_) => (0..n).map(run).collect(),
+        }
     }
 
     /// The whitened data in the coordinates of [`within_cluster::coordinates`], where components may turn.
@@ -331,9 +339,9 @@ impl<'a> Fitter<'a> {
         let mut tried: Vec<Trial> = Vec::new();
         let mut best: Option<(f64, Run)> = None;
         let (mut in_vain, most) = (0, max.min(self.distinct));
-        'search: for first in (1..=most).step_by(TOGETHER) {
-            let runs = par::map(TOGETHER.min(most + 1 - first), |i| Some(self.best_of(first + i)));
-            for run in runs.into_iter().flatten() {
+        let together = if self.batches.is_some() { 1 } else { TOGETHER };
+        'search: for first in (1..=most).step_by(together) {
+            for run in self.runs(together.min(most + 1 - first), |i| self.best_of(first + i)) {
                 let run = run?;
                 let trial = self.trial(&run)?;
                 let value = trial.value(self.options.criterion);
