@@ -9,6 +9,8 @@ use crate::{Error, Result};
 
 /// Most weights of a network: 1 GiB of f32 with Adam's two moments and the average.
 const MAX_WEIGHTS: f64 = (1u64 << 26) as f64;
+/// Units of a hidden layer of the narrowest network that is chosen where `network.width` is 0.
+pub(crate) const NARROW: usize = 128;
 /// Largest beta T of a process that preserves the variance: beyond it e^(-beta T) is 0 in f64.
 const MAX_DECAY: f64 = 700.0;
 /// Smallest noise variance, in units of the data's, at t_min: what is below is lost in the data's own
@@ -183,8 +185,8 @@ fn objective(c: &Config) -> Result<()> {
 }
 
 fn sizes(c: &Config) -> Result<()> {
-    let (width, depth) = (c.network.width as f64, c.network.depth);
-    // Of a kind that is still to be chosen the least: its own are checked when it is.
+    // Of a network that is still to be chosen the least: its own sizes are checked when it is.
+    let (width, depth) = (if c.network.width == 0 { NARROW } else { c.network.width } as f64, c.network.depth);
     let squares = |kind: &Kind| (kind.squares)(depth);
     let least = || ARCHITECTURES.iter().map(squares).min().unwrap_or(0);
     let squares = c.network.kind.architecture().map_or_else(least, squares) as f64;

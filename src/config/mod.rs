@@ -23,6 +23,7 @@ pub mod file;
 mod keys;
 mod value;
 
+pub(crate) use check::NARROW;
 pub use choices::*;
 pub use components::Components;
 pub use keys::{CalibrationConfig, Config, DataConfig, KEYS, Key, NetworkConfig, ObjectiveConfig, ReferenceConfig, SdeConfig, TrainConfig};

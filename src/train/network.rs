@@ -5,7 +5,7 @@
 //! wide one. In a few dimensions neither matters (method.md, "The network").
 
 use super::Settled;
-use crate::config::{Config, NetworkKind};
+use crate::config::{Config, NARROW, NetworkKind};
 use crate::nn::{Kind, Mlp, ResidualMlp, ScoreNet, Sizes};
 use crate::{Error, Result};
 
@@ -16,9 +16,8 @@ const DIRECTIONS: usize = 16;
 /// Points from which on the time is put into every block, and from which on these blocks are wide.
 const SOME: usize = 800;
 const MANY: usize = 2000;
-/// Units of a hidden layer, each with the learning rate that gains most: like 1/width (arXiv:2203.03466), but
-/// in a few dimensions, where a narrow network is as good with the lower one.
-const NARROW: usize = 128;
+/// Units of a hidden layer beside [`NARROW`], and the learning rate of each that gains most: like 1/width
+/// (arXiv:2203.03466), but in a few dimensions, where a narrow network is as good with the lower one.
 const NARROW_RATE: f64 = 6e-3;
 const WIDE: usize = 256;
 const RATE: f64 = 3e-3;
