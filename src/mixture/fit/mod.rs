@@ -31,8 +31,8 @@ use em::EMPTY;
 use minibatch::Batches;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
-/// Numbers of components that are tried side by side where points are few, and after how many without a better value the search
-/// ends.
+/// Numbers of components that are tried side by side where points are few, and after how many without a
+/// better value the search ends.
 const TOGETHER: usize = 2;
 const IN_VAIN: usize = 3;
 
