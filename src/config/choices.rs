@@ -346,7 +346,7 @@ impl NetworkKind {
 
 impl Field for NetworkKind {
     fn read(place: &str, value: &Value, _: Range) -> Result<Self> {
-        let found = NetworkKind::all().find(|kind| *value == Value::from(kind.name()));
+        let found = if let Value::Text(name) = value { NetworkKind::named(name) } else { None };
         found.ok_or_else(|| Error::invalid(place, format!("one of {}", quoted(NetworkKind::all().map(NetworkKind::name), ", ")), value))
     }
     fn value(&self) -> Option<Value> {

@@ -29,8 +29,8 @@ const MOST: usize = 100_000;
 const SAFETY: f64 = 0.5;
 
 /// A configuration in which nothing is left open: `sde.horizon` and `sde.steps` are chosen where they were 0,
-/// and the network's kind and width where they were left to the number of points. It reads like the
-/// [`Config`] that it is.
+/// and the network's kind, width and learning rate where they were left to the number of points. It reads
+/// like the [`Config`] that it is.
 ///
 /// ```
 /// use ndsm::config::{Config, Setting};
@@ -62,7 +62,8 @@ impl Settled {
         Ok(Settled { config, points, choices })
     }
 
-    /// The number of training points that it was settled for.
+    /// The number of training points that it was settled for; 0 where a checkpoint of an earlier version did not
+    /// record them.
     pub fn points(&self) -> usize {
         self.points
     }
@@ -231,9 +232,10 @@ mod tests {
         let ve = Config::resolve(&[Setting::new("sde.kind", "ve"), Setting::new("sde.beta", 4.0)]).unwrap();
         assert_eq!(Settled::new(&ve, &Reference::from_mixture(&pi, 0.0).unwrap(), 500).unwrap().sde.horizon, 50.0);
         // What is given stays, and nothing is said of it.
-        let config = settled(&[("sde.horizon", "2.5"), ("objective.kind", "dsm")], 0.5).unwrap();
-        assert_eq!((config.sde.horizon, config.choices().len()), (2.5, 1));
-        assert_eq!(*Settled::new(&config, &reference(0.5), 500).unwrap(), *config, "settled for good");
+        let network = [("network.kind", "mlp"), ("network.width", "64"), ("train.lr", "0.01")];
+        let config = settled(&[&[("sde.horizon", "2.5"), ("objective.kind", "dsm")], &network[..]].concat(), 0.5).unwrap();
+        assert_eq!((config.sde.horizon, config.choices().len()), (2.5, 0));
+        assert_eq!(Settled::new(&config, &reference(0.5), 500).unwrap(), config, "settled for good");
     }
 
     #[test]

@@ -51,6 +51,8 @@ mod prepare;
 mod reference;
 mod rival;
 mod state;
+#[cfg(feature = "files")]
+mod state_tensors;
 mod system;
 #[cfg(feature = "files")]
 mod tensors;
