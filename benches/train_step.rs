@@ -5,7 +5,7 @@
 mod training;
 
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
-use ndsm::nn::{ScoreNet, UNet};
+use ndsm::nn::ScoreNet;
 use ndsm::rng::{Purpose, Stream};
 use training::{Recorded, Training};
 
@@ -28,8 +28,8 @@ fn train_step(c: &mut Criterion) {
     for threads in [1, 2] {
         let net = ScoreNet::new(2, 128, 3, 6).unwrap();
         step(&mut group, "mlp-14-128x3-2/batch-1024", threads, training::mlp(&net, 1024 / threads).unwrap(), net.init(0));
-        let net = UNet::new([28, 28, 1], 32, &[1, 2, 2]).unwrap();
-        step(&mut group, "unet-32-64-64/batch-64", threads, training::unet(&net, 64 / threads).unwrap(), net.init(0));
+        let net = training::unet([28, 28, 1], 32, &[1, 2, 2]).unwrap();
+        step(&mut group, "unet-32-64-64/batch-64", threads, training::regression(&net, 64 / threads).unwrap(), net.init(0));
     }
     group.finish();
 }

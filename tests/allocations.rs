@@ -4,7 +4,7 @@
 mod training;
 
 use ndsm::config::{Config, Setting};
-use ndsm::nn::{Autoencoder, Inference, ScoreNet, Sizes, UNet};
+use ndsm::nn::{Autoencoder, Inference, Pixels, ScoreNet, Sizes};
 use ndsm::optim::{Adam, Decay, Schedule};
 use ndsm::rng::{Purpose, Stream};
 use ndsm::sde::Paths;
@@ -94,7 +94,10 @@ fn steps_of_a_perceptron_and_its_inference_allocate_nothing() {
 fn steps_with_dropout_allocate_nothing() {
     let n = 100;
     for kind in ndsm::nn::ARCHITECTURES {
-        let net = (kind.network)(Sizes { dim: 2, width: 32, depth: 2, frequencies: 6, dropout: 0.1 }).unwrap();
+        let pixels = kind.images.then_some(Pixels { shape: [1, 2, 1], maps: None });
+        let sizes =
+            Sizes { dim: 2, width: 32, depth: 2, frequencies: 6, dropout: 0.1, multipliers: vec![1], stem: 1, pixels, ..Sizes::default() };
+        let net = (kind.network)(&sizes).unwrap();
         let batch = vec![normals(n * net.inputs(), 0), vec![0.7; n], normals(n * 2, 1)];
         let training = Training::new(training::mlp(&net, n).unwrap(), batch, 1, net.init(0), adam()).unwrap();
         check(training.with_dropout(n), |_| {});
@@ -128,14 +131,10 @@ fn the_score_of_a_point_allocates_nothing() {
 
 #[test]
 fn steps_of_a_unet_allocate_nothing() {
-    let net = UNet::new([8, 4, 2], 8, &[1, 2]).unwrap();
+    let net = training::unet([8, 4, 2], 8, &[1, 2]).unwrap();
     let n = 6;
-    let mut time = vec![0.0; n * net.features()];
-    for (i, row) in time.chunks_exact_mut(net.features()).enumerate() {
-        net.time_features(i as f64 / n as f64, row).unwrap();
-    }
-    let batch = vec![normals(n * 64, 0), time, normals(n * 64, 1)];
-    check(Training::new(training::unet(&net, n).unwrap(), batch, 1, net.init(0), adam()).unwrap(), |_| {});
+    let batch = vec![normals(n * net.inputs(), 0), normals(n * 64, 1)];
+    check(Training::new(training::regression(&net, n).unwrap(), batch, 1, net.init(0), adam()).unwrap(), |_| {});
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::training::{self, Training};
 use super::{Timing, time};
 use ndarray::Array1;
 use ndsm::Result;
-use ndsm::nn::{Inference, ScoreNet, UNet};
+use ndsm::nn::{Inference, ScoreNet};
 use ndsm::rng::{Purpose, Stream};
 use ndsm::tape::Parameter;
 use rayon::prelude::*;
@@ -55,20 +55,26 @@ pub fn mlp(net: ScoreNet, batch: usize, inputs: &Inputs) -> Result<Timing> {
 
 pub fn unet(inputs: &Inputs) -> Result<Timing> {
     const BATCH: usize = 64;
-    let net = UNet::new([28, 28, 1], 32, &[1, 2, 2])?;
+    const WIDTH: usize = 32;
+    let net = training::unet([28, 28, 1], WIDTH, &[1, 2, 2])?;
     let mut params = vec![0.0; net.parameter_count()];
     for p in net.parameters() {
         params[p.range()].copy_from_slice(&weights(&p, inputs)?);
     }
-    let mut time = vec![0.0; BATCH * net.features()];
-    for (row, t) in time.chunks_exact_mut(net.features()).zip(inputs.uniform::<f32>("t", &[BATCH], 0.0, 1.0)?) {
-        net.time_features(f64::from(t), row)?;
-    }
     // One channel: channels first and channels last are the same.
-    let image = |name| inputs.normal(name, &[BATCH, 1, 28, 28], 1.0);
+    let image = |name| inputs.normal::<f32>(name, &[BATCH, 1, 28, 28], 1.0);
+    let (x, t) = (image("x")?, inputs.uniform::<f32>("t", &[BATCH], 0.0, 1.0)?);
+    let mut rows = Vec::with_capacity(BATCH * net.inputs());
+    for (x, t) in x.chunks_exact(net.dim()).zip(t) {
+        // sin and cos of 1,000 t 10,000^(-k/16), k = 0..16.
+        let half = WIDTH / 2;
+        let angle = |k: usize| 1000.0 * f64::from(t) * 1e4f64.powf(-(k as f64) / half as f64);
+        rows.extend_from_slice(x);
+        rows.extend((0..half).map(|k| angle(k).sin() as f32).chain((0..half).map(|k| angle(k).cos() as f32)));
+    }
     let blocks = blocks(BATCH, 1);
-    let recorded = training::unet(&net, BATCH / blocks)?;
-    let training = Training::new(recorded, vec![image("x")?, time, image("z")?], blocks, params, training::adam()?)?;
+    let recorded = training::regression(&net, BATCH / blocks)?;
+    let training = Training::new(recorded, vec![rows, image("z")?], blocks, params, training::adam()?)?;
     steps(training, 5, "loss_5", 1)
 }
 

@@ -4,7 +4,7 @@ use super::{
     Augment, Components, Config, Control, DataConfig, DataName, Grid, ObjectiveKind, ReferenceKind, SdeKind, Spacing, Symmetry,
     TimeSampling, Transition,
 };
-use crate::nn::{ARCHITECTURES, Kind};
+use crate::nn::{ARCHITECTURES, Kind, Sizes};
 use crate::{Error, Result};
 
 /// Most weights of a network: 1 GiB of f32 with Adam's two moments and the average.
@@ -186,10 +186,25 @@ fn objective(c: &Config) -> Result<()> {
 
 fn sizes(c: &Config) -> Result<()> {
     // Of a network that is still to be chosen the least: its own sizes are checked when it is.
-    let (width, depth) = (if c.network.width == 0 { NARROW } else { c.network.width } as f64, c.network.depth);
-    let squares = |kind: &Kind| (kind.squares)(depth);
-    let least = || ARCHITECTURES.iter().map(squares).min().unwrap_or(0);
-    let squares = c.network.kind.architecture().map_or_else(least, squares) as f64;
+    let n = &c.network;
+    let (width, depth) = (if n.width == 0 { NARROW } else { n.width } as f64, n.depth);
+    let kind = n.kind.architecture();
+    let on_images = kind.is_some_and(|kind| kind.images);
+    for (key, given) in
+        [("network.multipliers", !n.multipliers.is_empty()), ("network.attention", n.attention), ("network.stem", n.stem > 1)]
+    {
+        need(!given || on_images, key, || format!("only network.kind = \"unet\" takes it, got \"{}\"", n.kind.name()))?;
+    }
+    need(!on_images || !c.data.name.is_law(), "network.kind", || {
+        format!("\"{}\" needs points that are images, and the law \"{}\" has none", n.kind.name(), c.data.name.name())
+    })?;
+    need(!on_images || c.data.latent == 0, "network.kind", || {
+        format!("\"{}\" needs pixels, and a latent space has none: use data.latent = 0, got {}", n.kind.name(), c.data.latent)
+    })?;
+    let sizes = Sizes { depth, multipliers: n.multipliers.clone(), attention: n.attention, ..Sizes::default() };
+    let squares = |kind: &Kind| (kind.squares)(&sizes);
+    let least = || ARCHITECTURES.iter().filter(|kind| !kind.images).map(squares).min().unwrap_or(0);
+    let squares = kind.map_or_else(least, squares) as f64;
     let weights = width * width * squares;
     need(weights <= MAX_WEIGHTS, "network.width", || {
         format!("with network.depth = {depth} the network would have {weights:.1e} weights; at most {MAX_WEIGHTS:.1e} are allowed")
@@ -198,8 +213,9 @@ fn sizes(c: &Config) -> Result<()> {
     need(!c.train.diagnose || draws >= DIAGNOSED, "train.diagnose", || {
         format!("needs train.batch x train.times_per_path >= {DIAGNOSED}, got {draws}")
     })?;
+    // Those of images grow with their pixels, which are not known here.
     let activations = (c.train.batch * c.train.times_per_path) as f64 * width * (squares + 1.0);
-    need(activations <= MAX_ACTIVATIONS, "train.batch", || {
+    need(on_images || activations <= MAX_ACTIVATIONS, "train.batch", || {
         format!(
             "train.batch x train.times_per_path x network.width x network.depth would be {activations:.1e}; at most {MAX_ACTIVATIONS:.1e} is allowed"
         )

@@ -75,6 +75,11 @@ fn many_directions(c: &Config) -> bool {
     c.data.latent > 0
 }
 
+/// Whether the network takes images alone.
+fn on_images(c: &Config) -> bool {
+    c.network.kind.architecture().is_some_and(|kind| kind.images)
+}
+
 /// Largest data set, in points.
 const MAX_POINTS: f64 = 1e8;
 
@@ -94,7 +99,7 @@ tables! {
         /// 2,000 rows); a law's held-out points are a draw of their own.
         held_out: f64 = |_| 0.0, from_below(0.0, 1.0);
         /// Principal components to work in (0: the data as they are).
-        latent: usize = |c| match c.data.name { DataName::Digits => 24, DataName::Idx => 32, _ => 0 }, from_to(0.0, 4096.0);
+        latent: usize = |c| match c.data.name { _ if on_images(c) => 0, DataName::Digits => 24, DataName::Idx => 32, _ => 0 }, from_to(0.0, 4096.0);
         /// Weights of the law `mixture` (left out: equal).
         weights: Vec<f64> = |_| Vec::new(), from_to(0.0, 1e12);
         /// Means of the law `mixture`, one list a component.
@@ -179,10 +184,18 @@ tables! {
     network: NetworkConfig {
         /// The architecture ("auto": chosen from the number of points).
         kind: NetworkKind = |_| NetworkKind::AUTO, ANY;
-        /// Units of a hidden layer (0: chosen from the number of points).
+        /// Units of a hidden layer, or channels of the first level of a "unet" (0: chosen from the number of
+        /// points).
         width: usize = |_| 0, from_to(0.0, 16_384.0);
-        /// Hidden layers, or blocks of two of a "residual" network.
-        depth: usize = |_| 3, from_to(1.0, 64.0);
+        /// Hidden layers, or blocks of two of a "residual" network, or blocks of each level of a "unet".
+        depth: usize = |c| if on_images(c) { 1 } else { 3 }, from_to(1.0, 64.0);
+        /// Channels of each level of a "unet" over `network.width`; from level to level images are halved
+        /// (left out: two levels more than one, or as many as the images have halves).
+        multipliers: Vec<usize> = |_| Vec::new(), from_to(1.0, 64.0);
+        /// Whether the pixels of the lowest level of a "unet" attend to each other.
+        attention: bool = |_| false, ANY;
+        /// Side of the squares of pixels that a "unet" takes as one pixel: 1, 2 or 4.
+        stem: usize = |_| 1, from_to(1.0, 4.0);
         /// Share of the hidden units that a training step drops at random (0: none).
         dropout: f64 = |c| if many_directions(c) { 0.1 } else { 0.0 }, from_below(0.0, 1.0);
         /// How the output becomes a score.
@@ -193,7 +206,7 @@ tables! {
         /// Optimiser steps.
         steps: usize = |c| if c.data.name == DataName::Idx { 6000 } else { 2000 }, from_to(1.0, 1e9);
         /// Data points, and so paths, in a step.
-        batch: usize = |_| 256, from_to(1.0, 1e6);
+        batch: usize = |c| if on_images(c) { 64 } else { 256 }, from_to(1.0, 1e6);
         /// Times looked at on each path.
         times_per_path: usize = |_| 1, from_to(1.0, 1024.0);
         /// Which data points a step takes.

@@ -1,32 +1,35 @@
 //! What a score network is.
 
 use super::ScoreNet;
-use super::layers::{Declared, Layers};
-use crate::tape::{Activation, Recorder, Var};
-use crate::{Real, Result};
+use super::layers::Layers;
+use super::{Operations, Value};
+use crate::Result;
+use ndarray::Array2;
 use std::fmt;
-use std::ops::Range;
+use std::sync::Arc;
 
 /// An architecture by name: how a configuration makes a network of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Kind {
     /// The name in configuration files.
     pub name: &'static str,
-    /// How many matrices of `width` x `width` a network of some `depth` has: what its size grows with.
-    pub squares: fn(usize) -> usize,
+    /// Whether it takes points that are images alone: [`Sizes::pixels`].
+    pub images: bool,
+    /// How many matrices of `width` x `width` a network has: what its size grows with.
+    pub squares: fn(&Sizes) -> usize,
     /// The network of these sizes.
     ///
     /// # Errors
     /// Sizes out of range.
-    pub network: fn(Sizes) -> Result<ScoreNet>,
+    pub network: fn(&Sizes) -> Result<ScoreNet>,
 }
 
 /// The sizes of a network for points in R^`dim`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sizes {
     /// Dimension of the points.
     pub dim: usize,
-    /// `network.width`: units of a hidden layer.
+    /// `network.width`: units of a hidden layer, or channels of an image.
     pub width: usize,
     /// `network.depth`: hidden layers, or blocks of them.
     pub depth: usize,
@@ -34,6 +37,24 @@ pub struct Sizes {
     pub frequencies: usize,
     /// `network.dropout`: the share of hidden units that a training step drops.
     pub dropout: f64,
+    /// `network.multipliers`: channels of each level of a U-Net over `width`.
+    pub multipliers: Vec<usize>,
+    /// `network.attention`: whether the pixels of its lowest level attend to each other.
+    pub attention: bool,
+    /// `network.stem`: the side of the squares of pixels that it takes as one.
+    pub stem: usize,
+    /// How the points are images, if they are.
+    pub pixels: Option<Pixels>,
+}
+
+/// How points are images.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pixels {
+    /// Height, width, channels; the last runs fastest.
+    pub shape: [usize; 3],
+    /// The image of a row that a network gets is x F^T, what it makes of it in pixels comes back as y B^T: F
+    /// and B, [d, d]. Nothing where a row is an image.
+    pub maps: Option<Arc<[Array2<f64>; 2]>>,
 }
 
 /// What a score network is: layers, and a formula on them. [`ScoreNet::of`] makes a network of it, which
@@ -77,6 +98,11 @@ pub trait Architecture: fmt::Debug + Send + Sync {
     fn frequencies(&self) -> usize;
     /// The layers: parameters, in their order, with the laws of their initial values.
     fn layers(&self) -> &Layers;
+    /// Whether the formula uses the operations on images. Rows are then evaluated by replaying a tape, a few
+    /// at a time, and otherwise by a plan over blocks of many.
+    fn on_images(&self) -> bool {
+        false
+    }
     /// The network's value at `row` [n, dim + 2 frequencies] -> [n, dim], written in `on`.
     ///
     /// # Errors
@@ -84,102 +110,45 @@ pub trait Architecture: fmt::Debug + Send + Sync {
     fn formula(&self, on: &mut dyn Operations, row: Value) -> Result<Value>;
 }
 
-/// A tensor of a formula.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Value(pub(super) usize);
-
-/// What formulas are written in: put down on a tape, or as steps of an [`Inference`](super::Inference). Both
-/// use the same kernels, so that their results have the same bits where the tape has no
-/// [noise](crate::tape::Noise).
-///
-/// # Errors
-/// Of all: a layer that the network does not have, shapes that do not fit.
-pub trait Operations {
-    /// activation(x w + b) with the weights of `layer`: [n, i] -> [n, o].
-    fn linear(&mut self, layer: &str, x: Value, activation: Activation) -> Result<Value>;
-    /// Each row with mean 0 and variance 1, then scale and shift of `layer`: [n, c] -> [n, c].
-    fn layer_norm(&mut self, layer: &str, x: Value) -> Result<Value>;
-    /// x + y, of one shape.
-    fn add(&mut self, x: Value, y: Value) -> Result<Value>;
-    /// The columns `range` of x.
-    fn columns(&mut self, x: Value, range: Range<usize>) -> Result<Value>;
-    /// x and y side by side: [n, a], [n, b] -> [n, a + b].
-    fn concat(&mut self, x: Value, y: Value) -> Result<Value>;
-    /// x with a share p of its elements dropped, in training alone ([`Recorder::dropout`]): an inference has
-    /// x, and so has a tape for p = 0.
-    fn dropout(&mut self, x: Value, p: f64) -> Result<Value>;
-}
-
-/// Operations put down on a tape.
-pub(super) struct Taped<'a, R> {
-    recorder: &'a mut Recorder<R>,
-    declared: &'a Declared,
-    vars: Vec<Var>,
-}
-
-impl<'a, R: Real> Taped<'a, R> {
-    /// The network's value at `row`.
-    pub fn record(net: &dyn Architecture, recorder: &'a mut Recorder<R>, declared: &'a Declared, row: Var) -> Result<Var> {
-        let mut on = Taped { recorder, declared, vars: vec![row] };
-        let y = net.formula(&mut on, Value(0))?;
-        Ok(on.vars[y.0])
-    }
-
-    fn put(&mut self, var: Var) -> Value {
-        self.vars.push(var);
-        Value(self.vars.len() - 1)
-    }
-}
-
-impl<R: Real> Operations for Taped<'_, R> {
-    fn linear(&mut self, layer: &str, x: Value, activation: Activation) -> Result<Value> {
-        let y = self.declared.linear(self.recorder, layer, self.vars[x.0], activation)?;
-        Ok(self.put(y))
-    }
-    fn layer_norm(&mut self, layer: &str, x: Value) -> Result<Value> {
-        let y = self.declared.layer_norm(self.recorder, layer, self.vars[x.0])?;
-        Ok(self.put(y))
-    }
-    fn add(&mut self, x: Value, y: Value) -> Result<Value> {
-        let sum = self.recorder.add(self.vars[x.0], self.vars[y.0])?;
-        Ok(self.put(sum))
-    }
-    fn columns(&mut self, x: Value, range: Range<usize>) -> Result<Value> {
-        let y = self.recorder.slice(self.vars[x.0], 1, range)?;
-        Ok(self.put(y))
-    }
-    fn concat(&mut self, x: Value, y: Value) -> Result<Value> {
-        let both = self.recorder.concat(&[self.vars[x.0], self.vars[y.0]])?;
-        Ok(self.put(both))
-    }
-    fn dropout(&mut self, x: Value, p: f64) -> Result<Value> {
-        if p == 0.0 {
-            return Ok(x);
-        }
-        let y = self.recorder.dropout(self.vars[x.0], p)?;
-        Ok(self.put(y))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Real;
     use crate::nn::{ARCHITECTURES, Inference};
     use crate::real::Dual;
     use crate::rng::{Purpose, Stream};
+    use crate::tape::Recorder;
 
-    /// One, several and many units, deep and shallow, with the time and without, with dropout and without.
-    const SIZES: [Sizes; 5] = [
-        Sizes { dim: 2, width: 33, depth: 3, frequencies: 6, dropout: 0.0 },
-        Sizes { dim: 3, width: 20, depth: 1, frequencies: 0, dropout: 0.0 },
-        Sizes { dim: 1, width: 1, depth: 1, frequencies: 1, dropout: 0.0 },
-        Sizes { dim: 5, width: 100, depth: 2, frequencies: 2, dropout: 0.0 },
-        Sizes { dim: 2, width: 33, depth: 3, frequencies: 6, dropout: 0.2 },
-    ];
+    /// Of networks on rows: one, several and many units, deep and shallow, with the time and without, with
+    /// dropout and without.
+    fn on_rows() -> Vec<Sizes> {
+        let sizes = |dim, width, depth, frequencies, dropout| Sizes { dim, width, depth, frequencies, dropout, ..Sizes::default() };
+        vec![sizes(2, 33, 3, 6, 0.0), sizes(3, 20, 1, 0, 0.0), sizes(1, 1, 1, 1, 0.0), sizes(5, 100, 2, 2, 0.0), sizes(2, 33, 3, 6, 0.2)]
+    }
+
+    /// On images: one level and several, one block and two, squares of pixels, attention, maps, and all
+    /// without the time.
+    fn on_images() -> Vec<Sizes> {
+        let sizes = |shape: [usize; 3], multipliers: &[usize], frequencies| {
+            let (dim, multipliers) = (shape.iter().product(), multipliers.to_vec());
+            let pixels = Some(Pixels { shape, maps: None });
+            Sizes { dim, width: 8, depth: 1, frequencies, multipliers, stem: 1, pixels, ..Sizes::default() }
+        };
+        let map = |n: usize, shift: usize| Array2::from_shape_fn((n, n), |(i, j)| ((3 * i + 5 * j + shift) % 7) as f64 / 12.0 - 0.2);
+        let mapped = Some(Pixels { shape: [2, 2, 1], maps: Some(Arc::new([map(4, 0), map(4, 2)])) });
+        vec![
+            sizes([4, 6, 2], &[1, 2], 3),
+            Sizes { attention: true, dropout: 0.2, ..sizes([4, 4, 1], &[2, 1, 3], 1) },
+            Sizes { stem: 2, depth: 2, ..sizes([8, 4, 3], &[1, 1], 2) },
+            Sizes { pixels: mapped, ..sizes([2, 2, 1], &[1], 2) },
+            sizes([3, 1, 1], &[1], 0),
+        ]
+    }
 
     fn networks() -> impl Iterator<Item = (String, ScoreNet)> {
-        let all = ARCHITECTURES.iter().flat_map(|kind| SIZES.iter().map(move |sizes| (kind, *sizes)));
-        all.map(|(kind, sizes)| (format!("{} {sizes:?}", kind.name), (kind.network)(sizes).unwrap()))
+        let samples = |kind: &Kind| if kind.images { on_images() } else { on_rows() };
+        let all = ARCHITECTURES.iter().flat_map(move |kind| samples(kind).into_iter().map(move |sizes| (kind, sizes)));
+        all.map(|(kind, sizes)| (format!("{} {sizes:?}", kind.name), (kind.network)(&sizes).unwrap()))
     }
 
     fn normals<R: Real>(len: usize, chunk: u32) -> Vec<R> {
@@ -223,26 +192,36 @@ mod tests {
     #[test]
     fn sizes_out_of_range_are_refused() {
         for kind in ARCHITECTURES {
-            let good = SIZES[0];
+            let good = if kind.images { on_images().remove(0) } else { on_rows().remove(0) };
+            let with = |change: fn(&mut Sizes)| {
+                let mut sizes = good.clone();
+                change(&mut sizes);
+                sizes
+            };
             for (sizes, words) in [
-                (Sizes { dim: 0, ..good }, "network.dim: must be an integer in 1..=1000000, got 0"),
-                (Sizes { width: 0, ..good }, "network.width"),
-                (Sizes { width: usize::MAX, ..good }, "network.width"),
-                (Sizes { depth: 0, ..good }, "network.depth"),
-                (Sizes { depth: 65, ..good }, "network.depth: must be an integer in 1..=64, got 65"),
-                (Sizes { frequencies: 257, ..good }, "network.frequencies"),
-                (Sizes { dropout: 1.0, ..good }, "network.dropout: must be a number in [0, 1), got 1"),
-                (Sizes { dropout: -0.1, ..good }, "network.dropout"),
-                (Sizes { dropout: f64::NAN, ..good }, "network.dropout"),
-                (Sizes { dim: 1_000_000, width: 16_384, depth: 64, ..good }, "more than 1073741824 parameters"),
+                (with(|s| s.dim = 0), "network.dim: must be an integer in 1..=1000000, got 0"),
+                (with(|s| s.width = 0), "network.width"),
+                (with(|s| s.width = usize::MAX), "network.width"),
+                (with(|s| s.depth = 0), "network.depth"),
+                (with(|s| s.depth = 65), "network.depth: must be an integer in 1..=64, got 65"),
+                (with(|s| s.frequencies = 257), "network.frequencies"),
+                (with(|s| s.dropout = 1.0), "network.dropout: must be a number in [0, 1), got 1"),
+                (with(|s| s.dropout = -0.1), "network.dropout"),
+                (with(|s| s.dropout = f64::NAN), "network.dropout"),
             ] {
-                let e = (kind.network)(sizes).unwrap_err();
+                let e = (kind.network)(&sizes).unwrap_err();
                 assert!(e.to_string().contains(words) && e.exit_code() == 2, "{}: {e}", kind.name);
             }
             // The squares are what the number of parameters grows with.
-            let count = |width| (kind.network)(Sizes { width, depth: 5, ..good }).unwrap().parameter_count() as f64;
+            let sizes = |width| Sizes { width, depth: 5, attention: kind.images, ..good.clone() };
+            let count = |width| (kind.network)(&sizes(width)).unwrap().parameter_count() as f64;
             let second = (count(3000) - 2.0 * count(2000) + count(1000)) / 2e6;
-            assert_eq!(second, (kind.squares)(5) as f64, "{}", kind.name);
+            assert_eq!(second, (kind.squares)(&sizes(8)) as f64, "{}", kind.name);
+        }
+        let large = Sizes { dim: 1_000_000, width: 16_384, depth: 64, ..on_rows().remove(0) };
+        for kind in ARCHITECTURES.iter().filter(|kind| !kind.images) {
+            let e = (kind.network)(&large).unwrap_err().to_string();
+            assert!(e.contains("more than 1073741824 parameters"), "{}: {e}", kind.name);
         }
     }
 
@@ -253,7 +232,7 @@ mod tests {
         for (kind, inner) in [("mlp", vec!["linear silu"; 3]), ("residual", vec!["linear silu", "linear", "add"])] {
             let kind = ARCHITECTURES.iter().find(|other| other.name == kind).unwrap();
             let record = |dropout: f64| {
-                let net = (kind.network)(Sizes { dropout, ..SIZES[0] }).unwrap();
+                let net = (kind.network)(&Sizes { dropout, ..on_rows().remove(0) }).unwrap();
                 let mut r = Recorder::<f32>::new();
                 let x = r.input("x", &[5, net.inputs()]).unwrap();
                 net.record(&mut r, x).unwrap();

@@ -2,9 +2,11 @@
 
 use super::ScoreNet;
 use super::plan::{Memory, Plan, ROWS, Weights};
+use super::replay::Replay;
 use crate::kernels::gemm::{Matrix, pack, packed_len};
 use crate::kernels::memory::zeros;
 use crate::par;
+use crate::tape::Recorder;
 use crate::{Error, Real, Result};
 
 /// A network with its weights packed for evaluation, and the working memory of each thread.
@@ -25,9 +27,22 @@ use crate::{Error, Real, Result};
 /// # Ok::<(), ndsm::Error>(())
 /// ```
 pub struct Inference<R> {
-    plan: Plan,
+    inputs: usize,
+    outputs: usize,
     /// Parameters of the network.
     count: usize,
+    engine: Engine<R>,
+}
+
+/// How the formula is evaluated.
+enum Engine<R> {
+    Rows(Packed<R>),
+    Images(Replay<R>),
+}
+
+/// The steps of a formula on rows, with the weights as they read them.
+struct Packed<R> {
+    plan: Plan,
     /// The panels of each weight matrix.
     panels: Vec<Vec<R>>,
     /// Biases, scales and shifts.
@@ -41,10 +56,17 @@ impl<R: Real> Inference<R> {
     /// # Errors
     /// If their number is wrong, memory does not suffice, or the formula of `net` does not fit its layers.
     pub fn new(net: &ScoreNet, params: &[R]) -> Result<Self> {
-        let plan = Plan::new(net)?;
-        let panels = plan.weights.iter().map(|w| zeros(packed_len::<R>(w.shape[0], w.shape[1]))).collect::<Result<_>>()?;
-        let vectors = plan.vectors.iter().map(|v| zeros(v.range().len())).collect::<Result<_>>()?;
-        let mut inference = Inference { plan, count: net.parameter_count(), panels, vectors, threads: vec![] };
+        let (inputs, outputs, count) = (net.inputs(), net.dim(), net.parameter_count());
+        let record = |r: &mut Recorder<R>, rows: usize| {
+            let x = r.input("x", &[rows, inputs])?;
+            Ok((x, net.record(r, x)?))
+        };
+        let engine = if net.architecture().on_images() {
+            Engine::Images(Replay::new(&record, params)?)
+        } else {
+            Engine::Rows(Packed::new(Plan::new(net)?)?)
+        };
+        let mut inference = Inference { inputs, outputs, count, engine };
         inference.load(params)?;
         Ok(inference)
     }
@@ -57,11 +79,9 @@ impl<R: Real> Inference<R> {
         if params.len() != self.count {
             return Err(Error::invalid("inference: parameters", format!("{} numbers long", self.count), params.len()));
         }
-        for (w, panels) in self.plan.weights.iter().zip(&mut self.panels) {
-            pack(Matrix::new(&params[w.range()], w.shape[0], w.shape[1]), panels);
-        }
-        for (v, copy) in self.plan.vectors.iter().zip(&mut self.vectors) {
-            copy.copy_from_slice(&params[v.range()]);
+        match &mut self.engine {
+            Engine::Rows(packed) => packed.load(params),
+            Engine::Images(replay) => replay.load(params)?,
         }
         Ok(())
     }
@@ -72,7 +92,7 @@ impl<R: Real> Inference<R> {
     /// If the lengths do not belong to the same n, or memory for the working memory of the threads cannot be
     /// had.
     pub fn run(&mut self, rows: &[R], out: &mut [R]) -> Result<()> {
-        let (i, o) = (self.plan.inputs, self.plan.outputs);
+        let (i, o) = (self.inputs, self.outputs);
         let n = rows.len() / i;
         if n * i != rows.len() || n * o != out.len() {
             return Err(Error::refused(
@@ -80,6 +100,32 @@ impl<R: Real> Inference<R> {
                 format!("must get rows of {i} numbers and place for {o} numbers a row, got {} and {}", rows.len(), out.len()),
             ));
         }
+        match &mut self.engine {
+            Engine::Rows(packed) => packed.run([i, o], rows, out),
+            Engine::Images(replay) => replay.run(rows, out),
+        }
+    }
+}
+
+impl<R: Real> Packed<R> {
+    /// Without the parameters.
+    fn new(plan: Plan) -> Result<Self> {
+        let panels = plan.weights.iter().map(|w| zeros(packed_len::<R>(w.shape[0], w.shape[1]))).collect::<Result<_>>()?;
+        let vectors = plan.vectors.iter().map(|v| zeros(v.range().len())).collect::<Result<_>>()?;
+        Ok(Packed { plan, panels, vectors, threads: vec![] })
+    }
+
+    fn load(&mut self, params: &[R]) {
+        for (w, panels) in self.plan.weights.iter().zip(&mut self.panels) {
+            pack(Matrix::new(&params[w.range()], w.shape[0], w.shape[1]), panels);
+        }
+        for (v, copy) in self.plan.vectors.iter().zip(&mut self.vectors) {
+            copy.copy_from_slice(&params[v.range()]);
+        }
+    }
+
+    fn run(&mut self, [i, o]: [usize; 2], rows: &[R], out: &mut [R]) -> Result<()> {
+        let n = rows.len() / i;
         let spans = rayon::current_num_threads().min(n.div_ceil(ROWS)).max(1);
         while self.threads.len() < spans {
             let slots = self.plan.slots.iter().map(|width| zeros(ROWS * width)).collect::<Result<_>>()?;

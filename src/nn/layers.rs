@@ -88,6 +88,11 @@ impl Layers {
         self.0.push(Layer { name: name.into(), kind: Kind::Weights { shape, outputs, fan_in, start } });
     }
 
+    /// Whether there is a layer of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|layer| layer.name == name)
+    }
+
     /// Number of parameters.
     ///
     /// # Errors
@@ -169,10 +174,6 @@ impl Declared {
         };
         Ok([find(what[0])?, find(what[1])?])
     }
-    /// Whether the network has that layer.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.layer(name, ["weight", "bias"]).is_ok()
-    }
     pub(super) fn linear<R: Real>(&self, r: &mut Recorder<R>, name: &str, x: Var, activation: Activation) -> Result<Var> {
         let [w, b] = self.layer(name, ["weight", "bias"])?;
         r.linear(x, w, b, activation)
@@ -199,7 +200,7 @@ impl Declared {
 }
 
 /// Refuses sizes of a score network that are out of range.
-pub(super) fn check_sizes(s: Sizes) -> Result<()> {
+pub(super) fn check_sizes(s: &Sizes) -> Result<()> {
     if !(0.0..1.0).contains(&s.dropout) {
         return Err(Error::invalid("network.dropout", "a number in [0, 1)", s.dropout));
     }

@@ -1,8 +1,8 @@
 //! The multilayer perceptron.
 
-use super::architecture::{Architecture, Kind, Operations, Value};
+use super::architecture::{Architecture, Kind};
 use super::layers::{Layers, Start, check_sizes};
-use super::{ScoreNet, Sizes};
+use super::{Operations, ScoreNet, Sizes, Value};
 use crate::Result;
 use crate::tape::Activation;
 
@@ -23,7 +23,8 @@ pub struct Mlp {
 
 impl Mlp {
     /// `network.kind` = "mlp".
-    pub const KIND: Kind = Kind { name: "mlp", squares: |depth| depth.saturating_sub(1), network: |s| ScoreNet::of(Mlp::of(s)?) };
+    pub const KIND: Kind =
+        Kind { name: "mlp", images: false, squares: |s| s.depth.saturating_sub(1), network: |s| ScoreNet::of(Mlp::of(s)?) };
 
     /// A network for points in R^`dim`, without dropout.
     ///
@@ -31,16 +32,16 @@ impl Mlp {
     /// If `dim` is not in 1..=1,000,000, `width` in 1..=16,384, `depth` in 1..=64, `frequencies` in 0..=256,
     /// or there would be more than 2^30 parameters. Nothing is allocated for these before that is known.
     pub fn new(dim: usize, width: usize, depth: usize, frequencies: usize) -> Result<Self> {
-        Self::of(Sizes { dim, width, depth, frequencies, dropout: 0.0 })
+        Self::of(&Sizes { dim, width, depth, frequencies, ..Sizes::default() })
     }
 
     /// A network of these sizes.
     ///
     /// # Errors
     /// As [`Self::new`]; if `dropout` is not in [0, 1).
-    pub fn of(sizes: Sizes) -> Result<Self> {
+    pub fn of(sizes: &Sizes) -> Result<Self> {
         check_sizes(sizes)?;
-        let Sizes { dim, width, depth, frequencies, dropout } = sizes;
+        let Sizes { dim, width, depth, frequencies, dropout, .. } = *sizes;
         let mut layers = Layers::default();
         layers.linear("layers.0", dim + 2 * frequencies, width, Start::After(Activation::Identity));
         for k in 1..depth {

@@ -10,21 +10,24 @@ mod autoencoder;
 mod infer;
 mod layers;
 mod mlp;
+mod operations;
 mod plan;
+pub(crate) mod replay;
 mod residual;
 mod score_net;
 mod unet;
 
-pub use architecture::{Architecture, Kind, Operations, Sizes, Value};
+pub use architecture::{Architecture, Kind, Pixels, Sizes};
 pub use attention::attention;
 pub use autoencoder::Autoencoder;
 pub use infer::Inference;
 pub use layers::{Declared, Layers, Start};
 pub use mlp::Mlp;
+pub use operations::{Operations, Value};
 pub use residual::ResidualMlp;
 pub use score_net::ScoreNet;
 pub use unet::UNet;
 
 /// Every architecture that `network.kind` names, the default first. One named here is tested: shapes, first
 /// values, gradients, and that inference has the bits of the tape.
-pub static ARCHITECTURES: &[Kind] = &[Mlp::KIND, ResidualMlp::KIND];
+pub static ARCHITECTURES: &[Kind] = &[Mlp::KIND, ResidualMlp::KIND, UNet::KIND];

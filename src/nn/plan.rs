@@ -1,8 +1,7 @@
 //! The formula of a network as steps over blocks of rows.
 
-use super::ScoreNet;
-use super::architecture::{Operations, Value};
 use super::layers::EPSILON;
+use super::{Operations, ScoreNet, Value};
 use crate::kernels::Activation;
 use crate::kernels::gemm::Packed;
 use crate::kernels::linear::linear_rows;
@@ -255,7 +254,8 @@ mod tests {
     fn values_share_their_memory() {
         let slots = |kind: &str, depth| {
             let kind = crate::nn::ARCHITECTURES.iter().find(|k| k.name == kind).unwrap();
-            let net = (kind.network)(crate::nn::Sizes { dim: 2, width: 8, depth, frequencies: 1, dropout: 0.0 }).unwrap();
+            let sizes = crate::nn::Sizes { dim: 2, width: 8, depth, frequencies: 1, ..Default::default() };
+            let net = (kind.network)(&sizes).unwrap();
             Plan::new(&net).unwrap().slots
         };
         assert_eq!(slots("mlp", 9), [8, 8]);

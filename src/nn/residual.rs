@@ -1,8 +1,8 @@
 //! The residual perceptron: deep without losing its gradient, with the time in every block.
 
-use super::architecture::{Architecture, Kind, Operations, Value};
+use super::architecture::{Architecture, Kind};
 use super::layers::{Layers, Start, check_sizes};
-use super::{ScoreNet, Sizes};
+use super::{Operations, ScoreNet, Sizes, Value};
 use crate::Result;
 use crate::tape::Activation;
 
@@ -32,7 +32,8 @@ pub struct ResidualMlp {
 
 impl ResidualMlp {
     /// `network.kind` = "residual": `network.depth` blocks.
-    pub const KIND: Kind = Kind { name: "residual", squares: |depth| 2 * depth, network: |s| ScoreNet::of(ResidualMlp::of(s)?) };
+    pub const KIND: Kind =
+        Kind { name: "residual", images: false, squares: |s| 2 * s.depth, network: |s| ScoreNet::of(ResidualMlp::of(s)?) };
 
     /// A network of `depth` blocks of `width` units for points in R^`dim`, without dropout.
     ///
@@ -40,16 +41,16 @@ impl ResidualMlp {
     /// If `dim` is not in 1..=1,000,000, `width` in 1..=16,384, `depth` in 1..=64, `frequencies` in 0..=256,
     /// or there would be more than 2^30 parameters.
     pub fn new(dim: usize, width: usize, depth: usize, frequencies: usize) -> Result<Self> {
-        Self::of(Sizes { dim, width, depth, frequencies, dropout: 0.0 })
+        Self::of(&Sizes { dim, width, depth, frequencies, ..Sizes::default() })
     }
 
     /// A network of these sizes.
     ///
     /// # Errors
     /// As [`Self::new`]; if `dropout` is not in [0, 1).
-    pub fn of(sizes: Sizes) -> Result<Self> {
+    pub fn of(sizes: &Sizes) -> Result<Self> {
         check_sizes(sizes)?;
-        let Sizes { dim, width, depth, frequencies, dropout } = sizes;
+        let Sizes { dim, width, depth, frequencies, dropout, .. } = *sizes;
         let (time, unit) = (2 * frequencies, Start::After(Activation::Identity));
         let mut layers = Layers::default();
         layers.linear("in", dim + time, width, unit);

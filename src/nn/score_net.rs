@@ -1,6 +1,6 @@
 //! A network that learns a score.
 
-use super::architecture::Taped;
+use super::operations::Taped;
 use super::{Architecture, Declared, Mlp};
 use crate::tape::{Parameter, Recorder, Var};
 use crate::{Error, Real, Result};

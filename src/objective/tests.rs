@@ -11,7 +11,7 @@ const N: usize = 300; // more than one block, and a last one that is not full
 const NOISE: Paths = Paths { seed: 4, purpose: Purpose::Probe, step: 8 };
 
 fn model(dropout: f64) -> (ScoreModel<f64>, Vec<f64>) {
-    let net = ScoreNet::of(Mlp::of(Sizes { dim: 2, width: 12, depth: 2, frequencies: 3, dropout }).unwrap()).unwrap();
+    let net = ScoreNet::of(Mlp::of(&Sizes { dim: 2, width: 12, depth: 2, frequencies: 3, dropout, ..Sizes::default() }).unwrap()).unwrap();
     let scale = NoiseScale::Preserving { beta: 1.0 };
     let model = ScoreModel::new(net, Parametrisation::Scaled, scale, Guide::Standard, &[2.0, 1.5]).unwrap();
     let mut params = vec![0.0; model.net.parameter_count()];

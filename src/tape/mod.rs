@@ -88,7 +88,7 @@ pub use noise::Noise;
 pub use op::{Adjoints, MAX_RANK, Op, Operands, Output, Point, Reads, Registered};
 #[cfg(test)]
 pub(crate) use ops::ops;
-pub use ops::{AveragePool, Conv2d, ConvTranspose2d, registry};
+pub use ops::{AveragePool, Conv2d, ConvTranspose2d, LinearMap, registry};
 pub use plan::Memory;
 pub use program::Program;
 pub use recorder::Recorder;

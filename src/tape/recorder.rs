@@ -160,6 +160,13 @@ impl<R: Real> Recorder<R> {
         Program { inner: Arc::new(self.inner) }
     }
 
+    /// Ends the recording of what is only evaluated: as [`Self::finish`], with memory for the values that are
+    /// still to be read and no others, and without a backward pass.
+    pub fn finish_forward(mut self) -> Program<R> {
+        self.inner.nodes.iter_mut().for_each(|node| node.needs_gradient = false);
+        self.finish()
+    }
+
     /// Ends the recording without fusion and with a buffer for every node: every value can be read after a
     /// replay. To look at a program node by node, and to test what [`Self::finish`] makes of it.
     pub fn finish_plain(mut self) -> Program<R> {

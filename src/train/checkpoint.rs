@@ -23,7 +23,7 @@
 //! | `moments.held_out.mean`, `.covariance` | those of the points held out |
 //!
 //! Metadata: `format`, `step`, `best` (the step of the best), `seed`, `covariance`, `data` (a hash of the
-//! data), `points` (how many were trained on). Random numbers need none: they are named by the step.
+//! data), `points` (how many were trained on), `image` (height, width and channels of points that are images). Random numbers need none: they are named by the step.
 
 use super::system::noise_scale;
 use super::tensors::{Reader, Tensors, bytes};
@@ -135,7 +135,7 @@ impl<R: Real> Checkpoint<R> {
     /// # Errors
     /// `File` where writing fails.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let net = network(&self.config, self.reference.whitening.dim())?;
+        let net = network(&self.config, &self.reference)?;
         let mut t = Tensors::default();
         self.state.put(&mut t, &net);
         t.reference(&self.reference);
@@ -162,7 +162,7 @@ impl<R: Real> Checkpoint<R> {
         let reference = file.reference()?;
         let points = file.number("points").or_else(|e| if network::is_open(config) { Err(e) } else { Ok(0) })?;
         let config = Settled::new(config, &reference, points as usize)?;
-        let net = network(&config, reference.whitening.dim())?;
+        let net = network(&config, &reference)?;
         let state = State::read(&file, &config, &net)?;
         let moments = match config.calibration.moments {
             MomentMatching::None => None,

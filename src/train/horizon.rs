@@ -112,7 +112,7 @@ fn settle(config: &Config, reference: &Reference, points: usize) -> Result<(Conf
             why.push(format!("sde.steps = {steps}, {because}"));
         }
     }
-    why.extend(choose(&mut settled, points, reference.whitening.dim()));
+    why.extend(choose(&mut settled, points, reference.whitening.dim(), reference.image));
     settled.validate()?;
     Ok((settled, why))
 }

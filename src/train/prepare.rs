@@ -138,7 +138,7 @@ fn from_file(path: &Path, config: &Config, data: &Dataset) -> Result<(Encoder, A
     };
     let x = encoder.encode(data.points.view())?;
     let rho = config.reference.floor;
-    let reference = if file.has("whitening.mean") {
+    let mut reference = if file.has("whitening.mean") {
         file.check_format()?;
         let whole = file.reference()?;
         if rho > 0.0 { Reference::from_mixture(&whole.in_data_units()?, rho)? } else { whole }
@@ -148,6 +148,7 @@ fn from_file(path: &Path, config: &Config, data: &Dataset) -> Result<(Encoder, A
     if reference.whitening.dim() != x.ncols() {
         return Err(file.bad(format!("holds a law in {} dimensions, and the data have {}", reference.whitening.dim(), x.ncols())));
     }
+    reference.image = data.images.filter(|_| encoder == Encoder::Identity).map(|i| [i.height, i.width, 1]);
     Ok((encoder, x, reference))
 }
 

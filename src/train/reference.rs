@@ -23,6 +23,8 @@ pub struct Reference {
     pub mixture: Mixture,
     /// Standard deviation of pi along each coordinate of u.
     pub std: Array1<f64>,
+    /// Height, width and channels of the points, where they are images.
+    pub image: Option<[usize; 3]>,
     /// Numbers of components tried.
     pub tried: Vec<Trial>,
     /// What a reader of the fit should know, a sentence each.
@@ -115,6 +117,7 @@ impl Reference {
             _ => refitted,
         };
         reference.std = reference.mixture.total_covariance().diag().mapv(f64::sqrt);
+        reference.image = image.map(|(h, w)| [h, w, 1]);
         reference.tried = fitted.tried;
         reference.notes = fitted.notes;
         reference.notes.extend(notes);
@@ -146,7 +149,7 @@ impl Reference {
             return Err(Error::shape("reference and whitening", "one dimension", &[&[mixture.dim()], &[whitening.dim()]]));
         }
         let std = mixture.total_covariance().diag().mapv(f64::sqrt);
-        Ok(Reference { whitening, mixture, std, tried: Vec::new(), notes: Vec::new() })
+        Ok(Reference { whitening, mixture, std, image: None, tried: Vec::new(), notes: Vec::new() })
     }
 
     /// The reference in the units of the data.

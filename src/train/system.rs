@@ -1,6 +1,7 @@
 //! Process, objective and score model, built from the configuration.
 
 use super::horizon::{common, longest, stability, unstable};
+use super::network::input_std;
 use super::{Reference, Settled, network};
 use crate::config::{Config, ObjectiveKind, SdeKind, TimeSampling, Transition};
 use crate::mixture::Evaluator;
@@ -72,8 +73,8 @@ pub(super) fn model<R: Real>(config: &Settled, reference: &Reference) -> Result<
         }
         SdeKind::Ve | SdeKind::SubVp => (Guide::Standard, Box::new(ReverseIsotropic::new(d, scale))),
     };
-    let net = network(config, d)?;
-    Ok((ScoreModel::new(net, config.network.parametrisation, scale, guide, &reference.std.to_vec())?, reverse))
+    let (net, std) = (network(config, reference)?, input_std(config, reference));
+    Ok((ScoreModel::new(net, config.network.parametrisation, scale, guide, &std)?, reverse))
 }
 
 /// The noise level of the process.

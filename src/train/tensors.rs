@@ -66,6 +66,9 @@ impl Tensors {
         self.array("whitening.mean", &reference.whitening.mean());
         self.array("whitening.factor", &reference.whitening.factor());
         self.array("whitening.inverse", &reference.whitening.inverse());
+        if let Some([h, w, c]) = reference.image {
+            self.fact("image", format!("{h}x{w}x{c}"));
+        }
     }
 
     /// `pca.*`, where the latent space has it.
@@ -205,7 +208,18 @@ impl<'a> Reader<'a> {
         let parts: (Array1<f64>, Array2<f64>, Array2<f64>) =
             (self.of("whitening.mean")?, self.of("whitening.factor")?, self.of("whitening.inverse")?);
         let whitening = Whitening::from_parts(parts.0, parts.1, parts.2).map_err(|e| self.bad(e))?;
-        Reference::from_parts(whitening, mixture).map_err(|e| self.bad(e))
+        let reference = Reference::from_parts(whitening, mixture).map_err(|e| self.bad(e))?;
+        Ok(Reference { image: self.image(reference.whitening.dim())?, ..reference })
+    }
+
+    /// Height, width and channels of points of `d` numbers, where they are images.
+    fn image(&self, d: usize) -> Result<Option<[usize; 3]>> {
+        let Some(fact) = self.facts.get("image") else { return Ok(None) };
+        let sides: Vec<usize> = fact.split('x').filter_map(|n| n.parse().ok()).collect();
+        match sides[..] {
+            [h, w, c] if h.checked_mul(w).and_then(|n| n.checked_mul(c)) == Some(d) => Ok(Some([h, w, c])),
+            _ => Err(self.bad(format!("`image` in the metadata must be HEIGHTxWIDTHxCHANNELS of {d} numbers, got \"{fact}\""))),
+        }
     }
 
     /// What [`Tensors::encoder`] wrote.

@@ -2,7 +2,7 @@
 #![allow(dead_code)]
 
 use ndsm::Result;
-use ndsm::nn::{Autoencoder, ScoreNet, UNet};
+use ndsm::nn::{Autoencoder, Pixels, ScoreNet, Sizes, UNet};
 use ndsm::optim::{Adam, Decay, Schedule, State};
 use ndsm::tape::{Blocks, Noise, Program, Recorder, Var};
 
@@ -26,15 +26,20 @@ pub fn mlp(net: &ScoreNet, n: usize) -> Result<Recorded> {
     Ok(Recorded { program: r.finish(), inputs: vec![x, sigma, z], loss })
 }
 
-/// Mean over `n` images and all their pixels of (net(x, time) - z)^2; inputs x, time features, z.
-pub fn unet(net: &UNet, n: usize) -> Result<Recorded> {
+/// A U-Net of one block a level for images of this shape, with as many time features as channels.
+pub fn unet(shape: [usize; 3], width: usize, multipliers: &[usize]) -> Result<ScoreNet> {
+    let (dim, frequencies, multipliers) = (shape.iter().product(), width / 2, multipliers.to_vec());
+    let pixels = Some(Pixels { shape, maps: None });
+    ScoreNet::of(UNet::of(&Sizes { dim, width, depth: 1, frequencies, multipliers, stem: 1, pixels, ..Sizes::default() })?)
+}
+
+/// Mean over `n` rows and all their numbers of (net(x) - z)^2; inputs x, z.
+pub fn regression(net: &ScoreNet, n: usize) -> Result<Recorded> {
     let mut r = Recorder::new();
-    let [h, w, c] = net.image();
-    let (x, z) = (r.input("x", &[n, h, w, c])?, r.input("z", &[n, h, w, c])?);
-    let time = r.input("time", &[n, net.features()])?;
-    let y = net.record(&mut r, x, time)?;
+    let (x, z) = (r.input("x", &[n, net.inputs()])?, r.input("z", &[n, net.dim()])?);
+    let y = net.record(&mut r, x)?;
     let loss = mean_square(&mut r, y, z)?;
-    Ok(Recorded { program: r.finish(), inputs: vec![x, time, z], loss })
+    Ok(Recorded { program: r.finish(), inputs: vec![x, z], loss })
 }
 
 /// Mean over `n` images and all their pixels of (net(x) - x)^2; input x.

@@ -9,6 +9,7 @@ mod dropout;
 mod flip;
 mod gather;
 mod linear;
+mod linear_map;
 mod map;
 mod matmul;
 mod moves;
@@ -34,6 +35,7 @@ use crate::kernels::map::Map;
 use crate::kernels::zip::{Add, Div, Max, Min, Mul, Sub, Zip};
 pub use conv::{Conv2d, ConvTranspose2d};
 use linear::Linear;
+pub use linear_map::LinearMap;
 use matmul::MatMul;
 use normalise::Normalise;
 pub use pool::AveragePool;
@@ -105,7 +107,7 @@ ops![
     conv::Convolve,
     AveragePool,
     upsample::UpsampleNearest;
-    Chain<R>
+    Chain<R>, LinearMap<R>
 ];
 
 #[cfg(test)]
