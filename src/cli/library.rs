@@ -360,9 +360,7 @@ impl<R: Real> Model for Run<R> {
         if let Some(data) = self.data.get() {
             facts.push(("data".to_owned(), format!("{} for training, {} held out", data.points.nrows(), data.held_out.nrows())));
         }
-        if let Encoder::Pca(pca) = &self.encoder {
-            facts.push(("variance in the latent space".to_owned(), format!("{:.1} %", 100.0 * pca.explained())));
-        }
+        facts.extend(self.encoder.summary().map(|summary| ("latent space".to_owned(), summary)));
         facts.extend(self.config.choices().iter().map(|n| ("chosen".to_owned(), n.clone())));
         facts.extend(self.reference.notes.iter().map(|n| ("reference".to_owned(), n.clone())));
         facts

@@ -1,8 +1,8 @@
 //! Combinations that cannot work, each refused with what would.
 
 use super::{
-    Augment, Components, Config, Control, DataConfig, DataName, Grid, ObjectiveKind, ReferenceKind, SdeKind, Spacing, Symmetry,
-    TimeSampling, Transition,
+    Augment, Components, Config, Control, DataConfig, DataName, EncoderKind, Grid, ObjectiveKind, ReferenceKind, SdeKind, Spacing,
+    Symmetry, TimeSampling, Transition,
 };
 use crate::nn::{ARCHITECTURES, Kind, Sizes};
 use crate::{Error, Result};
@@ -23,6 +23,7 @@ const MAX_ACTIVATIONS: f64 = (1u64 << 30) as f64;
 
 pub(super) fn check(c: &Config) -> Result<()> {
     data(&c.data)?;
+    encoder(c)?;
     reference(c)?;
     // The objective before the process: most of the process's defaults follow from it, and the key at fault
     // is the one that was set.
@@ -56,6 +57,25 @@ fn data(d: &DataConfig) -> Result<()> {
         need(!given, key, || format!("only data.name = \"mixture\" takes it, got data.name = \"{name}\""))?;
     }
     Ok(())
+}
+
+fn encoder(c: &Config) -> Result<()> {
+    let (e, latent) = (&c.encoder, c.data.latent);
+    let kind = e.kind.name();
+    need((e.kind == EncoderKind::None) == (latent == 0), "data.latent", || {
+        if latent == 0 {
+            format!("encoder.kind = \"{kind}\" needs a latent space: must be > 0")
+        } else {
+            format!("must be 0 with encoder.kind = \"none\", got {latent}")
+        }
+    })?;
+    let learned = matches!(e.kind, EncoderKind::Autoencoder | EncoderKind::Vae);
+    need(!learned || c.train.augment == Augment::None, "train.augment", || {
+        format!(
+            "\"{}\" works on pixels and on principal components, not with encoder.kind = \"{kind}\"; leave it at \"none\"",
+            c.train.augment.name()
+        )
+    })
 }
 
 fn mixture(d: &DataConfig) -> Result<()> {

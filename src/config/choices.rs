@@ -117,6 +117,20 @@ choice! {
 }
 
 choice! {
+    /// The way to the latent space.
+    EncoderKind {
+        /// Principal components.
+        Pca = "pca",
+        /// None: the data as they are.
+        None = "none",
+        /// A convolutional autoencoder of images.
+        Autoencoder = "autoencoder",
+        /// A variational one.
+        Vae = "vae",
+    } later []
+}
+
+choice! {
     /// What chooses the number of components.
     Criterion {
         /// The Bayesian information criterion.

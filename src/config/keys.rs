@@ -98,14 +98,37 @@ tables! {
         /// Share of a file's rows, of every label alike, that is held out for evaluation (0: a fifth, at most
         /// 2,000 rows); a law's held-out points are a draw of their own.
         held_out: f64 = |_| 0.0, from_below(0.0, 1.0);
-        /// Principal components to work in (0: the data as they are).
-        latent: usize = |c| match c.data.name { _ if on_images(c) => 0, DataName::Digits => 24, DataName::Idx => 32, _ => 0 }, from_to(0.0, 4096.0);
+        /// Numbers of the latent space to work in (0: the data as they are).
+        latent: usize = |c| match (c.encoder.kind, c.data.name) {
+            (EncoderKind::Autoencoder | EncoderKind::Vae, _) => 16,
+            (EncoderKind::None, _) => 0,
+            _ if on_images(c) => 0,
+            (EncoderKind::Pca, DataName::Digits) => 24,
+            (EncoderKind::Pca, DataName::Idx) => 32,
+            (EncoderKind::Pca, _) => 0,
+        }, from_to(0.0, 4096.0);
         /// Weights of the law `mixture` (left out: equal).
         weights: Vec<f64> = |_| Vec::new(), from_to(0.0, 1e12);
         /// Means of the law `mixture`, one list a component.
         means: Vec<Vec<f64>> = |_| Vec::new(), from_to(-1e12, 1e12);
         /// Standard deviations of the law `mixture`: one for all components or one each.
         std: Vec<f64> = |_| Vec::new(), positive(1e12);
+    }
+    /// The way from the data to the latent space, `data.latent` numbers, and back.
+    encoder: EncoderConfig {
+        /// Principal components, or an autoencoder of images, which is trained first.
+        kind: EncoderKind = |c| if c.data.latent > 0 { EncoderKind::Pca } else { EncoderKind::None }, ANY;
+        /// Channels behind an autoencoder's first convolution.
+        width: usize = |_| 16, from_to(1.0, 1024.0);
+        /// Weight of the Kullback-Leibler term of a "vae", beside squared errors in units of the images'
+        /// variance.
+        kl: f64 = |_| 1e-3, from_to(0.0, 1e6);
+        /// Optimiser steps of an autoencoder.
+        steps: usize = |_| 3000, from_to(1.0, 1e9);
+        /// Images of such a step.
+        batch: usize = |_| 128, from_to(1.0, 1e6);
+        /// Its learning rate.
+        lr: f64 = |_| 2e-3, positive(10.0);
     }
     /// The reference law pi, fitted to the data.
     reference: ReferenceConfig {

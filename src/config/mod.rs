@@ -26,7 +26,10 @@ mod value;
 pub(crate) use check::NARROW;
 pub use choices::*;
 pub use components::Components;
-pub use keys::{CalibrationConfig, Config, DataConfig, KEYS, Key, NetworkConfig, ObjectiveConfig, ReferenceConfig, SdeConfig, TrainConfig};
+pub use keys::{
+    CalibrationConfig, Config, DataConfig, EncoderConfig, KEYS, Key, NetworkConfig, ObjectiveConfig, ReferenceConfig, SdeConfig,
+    TrainConfig,
+};
 pub use value::Value;
 
 use crate::{Error, Result};

@@ -1,6 +1,6 @@
 //! From the data to the points that are modelled, and back.
 
-use super::{Dataset, Pca};
+use super::{Dataset, NetworkEncoder, Pca};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2};
 
@@ -11,10 +11,12 @@ pub enum Encoder {
     Identity,
     /// Principal components.
     Pca(Pca),
+    /// What a network has learned.
+    Network(Box<NetworkEncoder>),
 }
 
 impl Encoder {
-    /// The one of `data.latent` = `latent`, fitted to the training points; 0 for the data as they are.
+    /// `latent` principal components of the training points; 0 for the data as they are.
     ///
     /// # Errors
     /// More components than numbers, or than points less one.
@@ -38,6 +40,7 @@ impl Encoder {
         match self {
             Encoder::Identity => Ok(x.to_owned()),
             Encoder::Pca(pca) => pca.encode(x),
+            Encoder::Network(network) => network.encode(x),
         }
     }
 
@@ -49,6 +52,16 @@ impl Encoder {
         match self {
             Encoder::Identity => Ok(z),
             Encoder::Pca(pca) => pca.decode(z.view()),
+            Encoder::Network(network) => network.decode(z.view()),
+        }
+    }
+
+    /// Numbers of a point in the latent space of data of `d` numbers.
+    pub fn latent(&self, d: usize) -> usize {
+        match self {
+            Encoder::Identity => d,
+            Encoder::Pca(pca) => pca.variance.len(),
+            Encoder::Network(network) => network.net().latent(),
         }
     }
 
@@ -57,6 +70,22 @@ impl Encoder {
         match self {
             Encoder::Identity => r,
             Encoder::Pca(pca) => pca.mean.len(),
+            Encoder::Network(network) => network.net().image().iter().product(),
+        }
+    }
+
+    /// What it is and what it keeps, for summaries; nothing for the data as they are.
+    pub fn summary(&self) -> Option<String> {
+        match self {
+            Encoder::Identity => None,
+            Encoder::Pca(pca) => {
+                Some(format!("{} principal components, {:.1} % of the variance", pca.variance.len(), 100.0 * pca.explained()))
+            }
+            Encoder::Network(network) => {
+                let (net, kept) = (network.net(), network.looks.iter().map(|look| look.lost).fold(f64::INFINITY, f64::min));
+                let kind = if net.is_variational() { "variational autoencoder" } else { "autoencoder" };
+                Some(format!("{kind}, {} numbers, {:.1} % of the held-out images' variance", net.latent(), 100.0 * (1.0 - kept)))
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Data: toy laws with exact densities, the embedded digits, files, and principal components.
+//! Data: toy laws with exact densities, the embedded digits, files; latent spaces: principal components,
+//! autoencoders.
 //!
 //! [`load`] gives a [`Dataset`] by name. Whatever its source, a data set has a training part and a held-out
 //! part that never meets training; both are functions of the name, the seed and the file alone.
@@ -24,6 +25,7 @@ mod file;
 pub mod idx;
 pub mod law;
 mod name;
+mod network_encoder;
 pub mod npy;
 pub mod pca;
 
@@ -33,6 +35,7 @@ pub(crate) use file::write_whole;
 pub use file::{ImageShape, MAX_NUMBERS, Table};
 pub use law::Law;
 pub use name::DataName;
+pub use network_encoder::{EncoderLook, EncoderTraining, NetworkEncoder};
 pub use pca::Pca;
 
 use crate::mixture::Mixture;

@@ -4,7 +4,9 @@ use super::layers::{Declared, Layers, Start, check};
 use crate::tape::{Activation, Parameter, Recorder, Var};
 use crate::{Error, Real, Result};
 
-/// A convolutional autoencoder: images `[n, h, w, c]` -> codes `[n, latent]` -> images.
+/// A convolutional autoencoder: images `[n, h, w, c]` -> codes `[n, latent]` -> images. A variational one
+/// (Kingma and Welling, ICLR 2014) gives a normal law for each code: means, then logarithms of variances, `[n,
+/// 2 latent]`.
 ///
 /// ```text
 /// encode: silu(e0(x)) -> silu(e1(.)) -> code(.)      e0, e1: 3x3, stride 2: c -> width -> 2 width channels
@@ -25,6 +27,7 @@ pub struct Autoencoder {
     image: [usize; 3],
     width: usize,
     latent: usize,
+    variational: bool,
     layers: Layers,
     count: usize,
 }
@@ -36,6 +39,14 @@ impl Autoencoder {
     /// If height or width is not a multiple of 4 in 4..=16,384, channels or `width` not in 1..=1,024,
     /// `latent` not in 1..=65,536, or there would be more than 2^30 parameters.
     pub fn new(image: [usize; 3], width: usize, latent: usize) -> Result<Self> {
+        Self::of(image, width, latent, false)
+    }
+
+    /// The same, variational where that is asked for.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of(image: [usize; 3], width: usize, latent: usize, variational: bool) -> Result<Self> {
         let [h, w, c] = image;
         check(&[
             ("height", h, 4, 16_384),
@@ -51,11 +62,12 @@ impl Autoencoder {
         let mut layers = Layers::default();
         layers.conv("e0", 3, (c, width), Start::After(Activation::Identity));
         layers.conv("e1", 3, (width, 2 * width), Start::After(Activation::Silu));
-        layers.linear("code", flat, latent, Start::After(Activation::Silu));
+        let numbers = if variational { 2 * latent } else { latent };
+        layers.linear("code", flat, numbers, Start::After(Activation::Silu));
         layers.linear("rows", latent, flat, Start::After(Activation::Identity));
         layers.conv_transposed("d1", 2 * width, width, Start::After(Activation::Silu));
         layers.conv_transposed("d0", width, c, Start::After(Activation::Silu));
-        Ok(Autoencoder { image, width, latent, count: layers.count()?, layers })
+        Ok(Autoencoder { image, width, latent, variational, count: layers.count()?, layers })
     }
 
     /// Height, width and channels of the images.
@@ -65,6 +77,14 @@ impl Autoencoder {
     /// Length of a code.
     pub fn latent(&self) -> usize {
         self.latent
+    }
+    /// Channels behind the first layer.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+    /// Whether a code is a law.
+    pub fn is_variational(&self) -> bool {
+        self.variational
     }
     /// Number of parameters.
     pub fn parameter_count(&self) -> usize {
@@ -88,7 +108,8 @@ impl Autoencoder {
         self.layers.declare(recorder, prefix)
     }
 
-    /// Records the codes `[n, latent]` of images `x` `[n, h, w, c]`.
+    /// Records the codes `[n, latent]` of images `x` `[n, h, w, c]`, or, variational, their laws `[n, 2
+    /// latent]`.
     ///
     /// # Errors
     /// If the shapes do not fit or the parameters are another network's.
@@ -121,13 +142,16 @@ impl Autoencoder {
     }
 
     /// [`Self::declare`] without a prefix, [`Self::encode`] and [`Self::decode`] in one: the codes and the
-    /// images again.
+    /// images again; variational, of the laws' means.
     ///
     /// # Errors
     /// As those.
     pub fn record<R: Real>(&self, recorder: &mut Recorder<R>, x: Var) -> Result<(Var, Var)> {
         let declared = self.declare(recorder, "")?;
-        let code = self.encode(recorder, &declared, x)?;
+        let mut code = self.encode(recorder, &declared, x)?;
+        if self.variational {
+            code = recorder.slice(code, 1, 0..self.latent)?;
+        }
         Ok((code, self.decode(recorder, &declared, code)?))
     }
 }

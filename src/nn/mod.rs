@@ -7,6 +7,7 @@
 mod architecture;
 mod attention;
 mod autoencoder;
+mod classifier;
 mod infer;
 mod layers;
 mod mlp;
@@ -20,6 +21,7 @@ mod unet;
 pub use architecture::{Architecture, Kind, Pixels, Sizes};
 pub use attention::attention;
 pub use autoencoder::Autoencoder;
+pub use classifier::Classifier;
 pub use infer::Inference;
 pub use layers::{Declared, Layers, Start};
 pub use mlp::Mlp;

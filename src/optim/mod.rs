@@ -1,7 +1,9 @@
 //! Optimisers over flat vectors of parameters.
 
 mod adam;
+mod descent;
 mod schedule;
 
 pub use adam::{Adam, Report, State};
+pub use descent::{Descent, Minibatch};
 pub use schedule::{Decay, Schedule};

@@ -108,6 +108,10 @@ purposes! {
     Dequantisation = 32,
     /// Which images a training step changes, and how.
     Augment = 33,
+    /// The order of the rows that a small network beside the score network is trained on.
+    Descent = 34,
+    /// Codes of a variational autoencoder in training.
+    Code = 35,
 }
 
 impl Purpose {

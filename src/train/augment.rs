@@ -47,6 +47,7 @@ impl<R: Real> Augmented<R> {
         let map = match encoder {
             Encoder::Identity => whitening.inverse().to_owned(),
             Encoder::Pca(pca) => whitening.inverse().dot(&pca.components),
+            Encoder::Network(_) => return Err(Error::refused("train.augment", "needs pixels or principal components")),
         };
         let images = data.points.iter().map(|v| R::of(*v)).collect();
         let (kind, share) = (config.train.augment, config.train.augment_share);

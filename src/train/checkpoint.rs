@@ -17,13 +17,16 @@
 //! | `mixture.weights`, `.means`, `.covariances` | the reference in whitened coordinates |
 //! | `mixture.loadings` | those of a low rank, whose noise is then `.covariances` |
 //! | `whitening.mean`, `.factor`, `.inverse` | whitened coordinates: x = mean + factor u |
-//! | `pca.mean`, `.components`, `.variance`, `.total` | the latent space, where there is one |
+//! | `pca.mean`, `.components`, `.variance`, `.total` | the latent space, where it is of principal components |
+//! | `encoder.LAYER.weight`, `.bias` | where an autoencoder makes it, in f32 |
+//! | `encoder.mean`, `.scale`, `.looks` | what is taken from an image, what it is divided by; step, loss, share lost |
 //! | `moments.times`, `.means`, `.covariances`, `.points` | those of the noised law, if samplers keep them |
 //! | `moments.component.K.means`, `.covariances` | those of component K's share, where maps are by component |
 //! | `moments.held_out.mean`, `.covariance` | those of the points held out |
 //!
 //! Metadata: `format`, `step`, `best` (the step of the best), `seed`, `covariance`, `data` (a hash of the
-//! data), `points` (how many were trained on), `image` (height, width and channels of points that are images). Random numbers need none: they are named by the step.
+//! data), `points` (how many were trained on), `image` (height, width and channels of points that are images),
+//! `encoder`, `encoder.image`, `.width`, `.latent` (an autoencoder's kind and sizes). Random numbers need none: they are named by the step.
 
 use super::system::noise_scale;
 use super::tensors::{Reader, Tensors, bytes};

@@ -2,8 +2,8 @@
 //! it.
 
 use super::{DataMoments, Generator, Reference, Settled, Trainer};
-use crate::config::{Config, DataName, ReferenceKind};
-use crate::data::{self, Dataset, Encoder, Request};
+use crate::config::{Config, DataName, EncoderKind, ReferenceKind};
+use crate::data::{self, Dataset, Encoder, EncoderTraining, NetworkEncoder, Request};
 use crate::mixture::{Covariances, Mixture};
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2};
@@ -108,7 +108,7 @@ pub(crate) fn prepare_reference(config: &Config) -> Result<Prepared> {
     let (encoder, x, reference) = match (&config.reference.kind, &config.reference.path) {
         (ReferenceKind::File, Some(path)) => from_file(Path::new(path), config, &data)?,
         _ => {
-            let encoder = Encoder::fit(&data, config.data.latent)?;
+            let encoder = encoder(config, &data)?;
             let x = encoder.encode(data.points.view())?;
             // A latent space has no pixels.
             let image = data.images.filter(|_| encoder == Encoder::Identity).map(|i| (i.height, i.width));
@@ -120,6 +120,26 @@ pub(crate) fn prepare_reference(config: &Config) -> Result<Prepared> {
     Ok(Prepared { config, data, encoder, x, reference, moments: None })
 }
 
+/// The way to the latent space that the configuration asks for, fitted to the data.
+fn encoder(config: &Config, data: &Dataset) -> Result<Encoder> {
+    let e = &config.encoder;
+    let kl = match e.kind {
+        EncoderKind::None | EncoderKind::Pca => return Encoder::fit(data, config.data.latent),
+        EncoderKind::Autoencoder => None,
+        EncoderKind::Vae => Some(e.kl),
+    };
+    let how = EncoderTraining {
+        latent: config.data.latent,
+        width: e.width,
+        kl,
+        steps: e.steps,
+        batch: e.batch,
+        rate: e.lr,
+        seed: config.train.seed,
+    };
+    Ok(Encoder::Network(Box::new(NetworkEncoder::fit(data, how, &mut |_| {})?)))
+}
+
 /// The reference of a file: in whitened coordinates where it has them, as `ndsm fit` and `ndsm train` write
 /// it; otherwise a mixture in the units of the data. A latent space comes with it where it has one.
 #[cfg(feature = "files")]
@@ -128,13 +148,16 @@ fn from_file(path: &Path, config: &Config, data: &Dataset) -> Result<(Encoder, A
     let file = super::tensors::Reader::new(&bytes, path, "reference")?;
     let latent = config.data.latent;
     let encoder = match file.encoder()? {
-        Encoder::Identity => Encoder::fit(data, latent)?,
-        Encoder::Pca(pca) if pca.components.dim() != (latent, data.dim()) => {
-            let (r, d) = pca.components.dim();
-            let got = format!("{latent} components of {} numbers", data.dim());
-            return Err(Error::invalid("data.latent", format!("{r} components of {d} numbers, as in {}", path.display()), got));
+        Encoder::Identity => encoder(config, data)?,
+        known => {
+            let sizes = |r: usize, d: usize| format!("{r} numbers of points of {d}");
+            let (r, d) = (known.latent(latent), known.data_dim(data.dim()));
+            if (r, d) != (latent, data.dim()) {
+                let expected = format!("{}, as in {}", sizes(r, d), path.display());
+                return Err(Error::invalid("data.latent", expected, sizes(latent, data.dim())));
+            }
+            known
         }
-        known => known,
     };
     let x = encoder.encode(data.points.view())?;
     let rho = config.reference.floor;

@@ -1,8 +1,9 @@
 //! Named arrays in one safetensors file: what checkpoints and reference files are made of.
 
 use super::{DataMoments, Reference};
-use crate::data::{Encoder, Pca, write_whole};
+use crate::data::{Encoder, EncoderLook, NetworkEncoder, Pca, write_whole};
 use crate::mixture::{Covariances, Mixture};
+use crate::nn::Autoencoder;
 use crate::sample::{Gaussian, Moments};
 use crate::sde::{NoiseScale, Whitening};
 use crate::{Error, Real, Result};
@@ -71,13 +72,32 @@ impl Tensors {
         }
     }
 
-    /// `pca.*`, where the latent space has it.
+    /// `pca.*` or `encoder.*`, where the latent space has it.
     pub fn encoder(&mut self, encoder: &Encoder) {
-        let Encoder::Pca(pca) = encoder else { return };
-        self.array("pca.mean", &pca.mean);
-        self.array("pca.components", &pca.components);
-        self.array("pca.variance", &pca.variance);
-        self.put("pca.total".to_owned(), &[1], [pca.total_variance]);
+        match encoder {
+            Encoder::Identity => {}
+            Encoder::Pca(pca) => {
+                self.array("pca.mean", &pca.mean);
+                self.array("pca.components", &pca.components);
+                self.array("pca.variance", &pca.variance);
+                self.put("pca.total".to_owned(), &[1], [pca.total_variance]);
+            }
+            Encoder::Network(network) => {
+                let (net, (mean, scale)) = (network.net(), network.standard());
+                for p in net.parameters() {
+                    self.put(format!("encoder.{}", p.name), &p.shape, network.params()[p.range()].iter().copied());
+                }
+                self.array("encoder.mean", mean);
+                self.put("encoder.scale".to_owned(), &[1], [scale]);
+                let looks = network.looks.iter().flat_map(|look| [look.step as f64, look.loss, look.lost]);
+                self.put("encoder.looks".to_owned(), &[network.looks.len(), 3], looks);
+                let [h, w, c] = net.image();
+                self.fact("encoder", if net.is_variational() { "vae" } else { "autoencoder" });
+                self.fact("encoder.image", format!("{h}x{w}x{c}"));
+                self.fact("encoder.width", net.width());
+                self.fact("encoder.latent", net.latent());
+            }
+        }
     }
 
     /// `moments.*`, where samplers keep them.
@@ -209,21 +229,24 @@ impl<'a> Reader<'a> {
             (self.of("whitening.mean")?, self.of("whitening.factor")?, self.of("whitening.inverse")?);
         let whitening = Whitening::from_parts(parts.0, parts.1, parts.2).map_err(|e| self.bad(e))?;
         let reference = Reference::from_parts(whitening, mixture).map_err(|e| self.bad(e))?;
-        Ok(Reference { image: self.image(reference.whitening.dim())?, ..reference })
+        Ok(Reference { image: self.sides("image", reference.whitening.dim())?, ..reference })
     }
 
-    /// Height, width and channels of points of `d` numbers, where they are images.
-    fn image(&self, d: usize) -> Result<Option<[usize; 3]>> {
-        let Some(fact) = self.facts.get("image") else { return Ok(None) };
+    /// The fact `name`: height, width and channels of images of `d` numbers.
+    fn sides(&self, name: &str, d: usize) -> Result<Option<[usize; 3]>> {
+        let Some(fact) = self.facts.get(name) else { return Ok(None) };
         let sides: Vec<usize> = fact.split('x').filter_map(|n| n.parse().ok()).collect();
         match sides[..] {
             [h, w, c] if h.checked_mul(w).and_then(|n| n.checked_mul(c)) == Some(d) => Ok(Some([h, w, c])),
-            _ => Err(self.bad(format!("`image` in the metadata must be HEIGHTxWIDTHxCHANNELS of {d} numbers, got \"{fact}\""))),
+            _ => Err(self.bad(format!("`{name}` in the metadata must be HEIGHTxWIDTHxCHANNELS of {d} numbers, got \"{fact}\""))),
         }
     }
 
     /// What [`Tensors::encoder`] wrote.
     pub fn encoder(&self) -> Result<Encoder> {
+        if self.has("encoder.mean") {
+            return Ok(Encoder::Network(Box::new(self.network_encoder()?)));
+        }
         if !self.has("pca.mean") {
             return Ok(Encoder::Identity);
         }
@@ -234,6 +257,36 @@ impl<'a> Reader<'a> {
             return Err(self.bad("the shapes of the `pca.*` tensors do not fit each other"));
         }
         Ok(Encoder::Pca(Pca { mean, components, variance, total_variance: total[0] }))
+    }
+
+    /// The `encoder.*` of [`Tensors::encoder`].
+    fn network_encoder(&self) -> Result<NetworkEncoder> {
+        let (mean, scale): (Array1<f64>, Array1<f64>) = (self.of("encoder.mean")?, self.of("encoder.scale")?);
+        let image = self.sides("encoder.image", mean.len())?.ok_or_else(|| self.bad("its metadata lack `encoder.image`"))?;
+        let variational = match self.fact("encoder")?.as_str() {
+            "vae" => true,
+            "autoencoder" => false,
+            other => return Err(self.bad(format!("`encoder` in the metadata must be autoencoder or vae, got \"{other}\""))),
+        };
+        let [width, latent] = [self.number("encoder.width")?, self.number("encoder.latent")?].map(|n| n as usize);
+        let net = Autoencoder::of(image, width, latent, variational).map_err(|e| self.bad(e))?;
+        let mut params = vec![0f32; net.parameter_count()];
+        for p in net.parameters() {
+            let name = format!("encoder.{}", p.name);
+            let (values, shape) = self.values::<f32>(&name)?;
+            if shape != p.shape {
+                return Err(self.bad(format!("`{name}` must have the shape {:?}, got {shape:?}", p.shape)));
+            }
+            params[p.range()].copy_from_slice(&values);
+        }
+        let looks: Array2<f64> = self.of("encoder.looks")?;
+        if scale.len() != 1 || looks.ncols() != 3 {
+            return Err(self.bad("the shapes of the `encoder.*` tensors do not fit each other"));
+        }
+        let mut encoder = NetworkEncoder::from_parts(net, params, mean, scale[0]).map_err(|e| self.bad(e))?;
+        let look = |row: ndarray::ArrayView1<'_, f64>| EncoderLook { step: row[0] as usize, loss: row[1], lost: row[2] };
+        encoder.looks = looks.outer_iter().map(look).collect();
+        Ok(encoder)
     }
 
     /// What [`Tensors::moments`] wrote, of a process with the noise level `scale` in `d` dimensions.
