@@ -247,18 +247,23 @@ low-dim: mixtures, rings and moons in 2 to 16 dimensions, principal components o
 each baseline tuned by the same search.
 The group less-data takes half an hour on two cores, all of them two hours and more, --quick a minute. Stopped, it goes on where it was when called again.")]
 pub struct ReproduceArgs {
-    /// Which group of experiments: low-dim
+    /// Which experiments: low-dim, or latent (images in the latent space of an autoencoder)
     pub what: String,
     /// One small case of each kind: shows that everything works, and no more
     #[arg(long)]
     pub quick: bool,
-    /// Only this group of cases: clusters, small-sets, few-sampling-steps, few-optimiser-steps, symmetry,
-    /// misfit or less-data
+    /// Only this group of cases: of low-dim clusters, small-sets, few-sampling-steps, few-optimiser-steps,
+    /// symmetry, misfit or less-data; of latent full, parts, small-sets or imbalance
     #[arg(long, value_name = "NAME")]
     pub group: Option<String>,
-    /// Images in IDX format (MNIST, say) for the group less-data
+    /// Images in IDX format (MNIST, say): of low-dim for the group less-data, of latent in place of the embedded
+    /// digits
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Part i of n of the trainings, for several machines; their results.csv are put together by hand, line by
+    /// line
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<String>,
     /// Directory of results, tables, pictures and the page [default: runs/reproduce-low-dim, or with -quick
     /// at its end]
     #[arg(long, value_name = "DIR")]

@@ -276,7 +276,7 @@ impl<R: Real> Model for Run<R> {
             let decoded = metrics::evaluate_beside(self.encoder.decode(points.clone())?.view(), data, None, seed)?.measures;
             // Its modes are those of no data.
             all.iter_mut().zip(decoded).skip(1).for_each(|(metric, m)| metric.decoded = m.value);
-            let data = Dataset { points, held_out, images: None, labels: None, law: None, name: data.name.clone() };
+            let data = Dataset { points, held_out, images: None, labels: None, held_out_labels: None, law: None, name: data.name.clone() };
             let views: Vec<ArrayView2<f64>> = inside.iter().map(|x| x.view()).collect();
             all.extend(table(&views, &data, None)?.into_iter().filter(|m| m.value.is_some()).map(|m| Metric {
                 name: format!("latent_{}", m.name),

@@ -17,6 +17,8 @@ pub mod plot;
 mod progress;
 mod report;
 mod reproduce;
+mod reproduce_images;
+mod results;
 mod run_dir;
 mod summary;
 mod train;

@@ -4,15 +4,17 @@ use super::args::ReproduceArgs;
 use super::commands::count;
 use super::html::{document, escape, picture, table};
 use super::plot::{Canvas, Curve, sweep};
+use super::reproduce_images;
+use super::results::{Results, bar, lines};
 use super::run_dir::probe;
 use crate::data::write_whole;
 use crate::experiment::{Experiment, Factor, GROUPS, KL, Key, METRICS, Record, Row, factors, markdown, steps_to_reach, summarise};
 use crate::{Error, Result};
-use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::HashSet;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
+
+lines!(Record);
 
 /// The file of all figures, a line each.
 const RESULTS: &str = "results.csv";
@@ -21,20 +23,24 @@ const MAX_THREADS: i64 = 1024;
 
 /// Runs what is not on record yet, and writes tables, pictures and the page.
 pub fn run(args: &ReproduceArgs) -> Result<String> {
-    match args.what.as_str() {
-        "low-dim" => {}
-        "images" | "latent" => {
-            return Err(Error::Unavailable {
-                what: format!("reproduce {}", args.what),
-                why: "this version has the experiments of \"low-dim\" alone".to_owned(),
-            });
-        }
-        other => return Err(Error::invalid("reproduce", "low-dim, images or latent", format!("\"{other}\""))),
-    }
     let threads = match args.threads {
         Some(n) => count("--threads", n, 1, MAX_THREADS)? as usize,
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
+    match args.what.as_str() {
+        "low-dim" => {}
+        "latent" => return reproduce_images::run(args, threads),
+        "images" => {
+            return Err(Error::Unavailable {
+                what: format!("reproduce {}", args.what),
+                why: "this version has the experiments of \"low-dim\" and \"latent\"".to_owned(),
+            });
+        }
+        other => return Err(Error::invalid("reproduce", "low-dim, images or latent", format!("\"{other}\""))),
+    }
+    if args.shard.is_some() {
+        return Err(Error::refused("--shard", "is for reproduce latent; low-dim runs in one piece"));
+    }
     if let Some(group) = args.group.as_deref().filter(|group| GROUPS.iter().all(|(name, _)| name != group)) {
         let names: Vec<&str> = GROUPS.iter().map(|(name, _)| *name).collect();
         return Err(Error::invalid("--group", format!("one of {}", names.join(", ")), format!("\"{group}\"")));
@@ -59,34 +65,17 @@ fn plan(experiment: &Experiment) -> String {
 /// All records of the experiment: those of the file, and those that were missing of `group` or of all groups,
 /// which are added to it one by one.
 fn complete(path: &Path, experiment: &Experiment, group: Option<&str>, threads: usize) -> Result<Vec<Record>> {
-    let mut records = read(path, experiment)?;
-    let refuse = |e: std::io::Error| Error::io(path, "the results cannot be written", &e);
-    if records.is_empty() {
-        write_whole(path, format!("{}\n{}\n", plan(experiment), Record::header()).as_bytes()).map_err(refuse)?;
-    } else {
-        // Whole lines alone: the last one may have been cut off.
-        let lines: Vec<String> = records.iter().map(Record::line).collect();
-        let text = format!("{}\n{}\n{}\n", plan(experiment), Record::header(), lines.join("\n"));
-        write_whole(path, text.as_bytes()).map_err(refuse)?;
-    }
-    let mut file = OpenOptions::new().append(true).open(path).map_err(refuse)?;
+    let (mut results, mut records) = Results::open::<Record>(path, &plan(experiment))?;
     for phase in ["tuning", "running"] {
         let mut jobs = if phase == "tuning" { experiment.tuning_jobs() } else { experiment.jobs(&records) };
         jobs.retain(|job| group.is_none_or(|group| job.case.group == group));
         let known: HashSet<Key> = records.iter().map(|r| r.key.clone()).collect();
-        let bar = ProgressBar::new(jobs.len() as u64);
-        let style =
-            ProgressStyle::with_template("{prefix} {bar:32} {pos}/{len}  {msg}  {eta} left").unwrap_or(ProgressStyle::default_bar());
-        bar.set_style(style.progress_chars("━╸─"));
-        bar.set_prefix(phase);
-        bar.set_position(jobs.iter().filter(|j| j.keys().iter().all(|k| known.contains(k))).count() as u64);
-        bar.reset_eta();
+        let bar = bar(phase, jobs.len(), jobs.iter().filter(|j| j.keys().iter().all(|k| known.contains(k))).count());
         let mut fresh = Vec::new();
         let ran = experiment.run(&jobs, &known, threads, |job, new| {
             bar.set_message(format!("{}, {}", job.case.name, job.method.name));
             bar.inc(1);
-            let lines: String = new.iter().map(|r| r.line() + "\n").collect();
-            file.write_all(lines.as_bytes()).map_err(refuse)?;
+            results.add(&new)?;
             fresh.extend(new);
             Ok(())
         });
@@ -95,17 +84,6 @@ fn complete(path: &Path, experiment: &Experiment, group: Option<&str>, threads: 
         records.extend(fresh);
     }
     Ok(records)
-}
-
-fn read(path: &Path, experiment: &Experiment) -> Result<Vec<Record>> {
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let text = fs::read_to_string(path).map_err(|e| Error::io(path, "the results cannot be read", &e))?;
-    if text.lines().next() != Some(plan(experiment).as_str()) {
-        return Err(Error::bad_file(path, "holds the results of another plan or version; use another --out"));
-    }
-    Ok(text.lines().filter_map(Record::parse).collect())
 }
 
 /// The tables, the pictures and the page; returns the path of the page and the shortest summary.
@@ -298,7 +276,15 @@ mod tests {
     use super::*;
 
     fn args(what: &str, out: &Path) -> ReproduceArgs {
-        ReproduceArgs { what: what.to_owned(), quick: true, group: None, data: None, out: Some(out.to_owned()), threads: Some(2) }
+        ReproduceArgs {
+            what: what.to_owned(),
+            quick: true,
+            group: None,
+            data: None,
+            shard: None,
+            out: Some(out.to_owned()),
+            threads: Some(2),
+        }
     }
 
     #[test]

@@ -88,6 +88,8 @@ pub struct Dataset {
     pub images: Option<ImageShape>,
     /// Labels of `points`, if the source has them.
     pub labels: Option<Vec<u32>>,
+    /// Labels of `held_out`, likewise.
+    pub held_out_labels: Option<Vec<u32>>,
     /// The exact law, where there is one.
     pub law: Option<Arc<dyn Law>>,
 }
@@ -149,6 +151,7 @@ fn draw(request: &Request, law: Arc<dyn Law>, n: Option<usize>) -> Result<Datase
         held_out: law.sample(LAW_HELD_OUT.min(MAX_NUMBERS / law.dim()), request.seed, law::HELD_OUT),
         images: None,
         labels: None,
+        held_out_labels: None,
         law: Some(law),
     })
 }
@@ -182,7 +185,8 @@ fn split(request: &Request, table: Table, path: &str, n: Option<usize>) -> Resul
         points: table.values.select(Axis(0), train),
         held_out: table.values.select(Axis(0), &held),
         images: table.images,
-        labels: table.labels.map(|labels| train.iter().map(|i| labels[*i]).collect()),
+        labels: table.labels.as_ref().map(|labels| train.iter().map(|i| labels[*i]).collect()),
+        held_out_labels: table.labels.as_ref().map(|labels| held.iter().map(|i| labels[*i]).collect()),
         law: None,
     })
 }

@@ -53,7 +53,7 @@ impl Case {
         let n = self.request.n.unwrap_or(whole.points.nrows()).min(whole.points.nrows());
         // Encoded together: a product may round a row by how many there are.
         let points = encoder.encode(whole.points.view())?.slice_move(s![..n, ..]);
-        Ok(Dataset { points, held_out: encoder.encode(whole.held_out.view())?, images: None, labels: None, ..whole })
+        Ok(Dataset { points, held_out: encoder.encode(whole.held_out.view())?, images: None, labels: None, held_out_labels: None, ..whole })
     }
 
     /// The name of the case whose search chooses the settings.

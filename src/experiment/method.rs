@@ -59,6 +59,12 @@ impl Method {
         kept: false,
         settings: &[("sde.kind", "vp"), PAIRS],
     };
+    /// The variance-preserving process with white noise, antithetic pairs.
+    pub const WHITE_VP: Method =
+        Method { name: "white-vp", settings: &[("sde.kind", "vp"), ("reference.covariance", "spherical"), PAIRS], ..Self::LINEAR };
+    /// The variance-exploding process with white noise, antithetic pairs.
+    pub const WHITE_VE: Method =
+        Method { name: "white-ve", settings: &[("sde.kind", "ve"), ("reference.covariance", "spherical"), PAIRS], ..Self::LINEAR };
     /// Nonlinear denoising score matching along the component-wise chain, antithetic pairs.
     pub const NDSM: Method = Method {
         name: "ndsm",

@@ -7,10 +7,12 @@
 //! is on record already is not run again. [`summarise`] makes the table.
 
 mod case;
+pub mod images;
 mod job;
 mod less_data;
 mod method;
 mod record;
+mod runner;
 mod search;
 mod statistics;
 mod table;
@@ -27,8 +29,6 @@ pub use table::{Row, markdown, steps_to_reach, summarise};
 use crate::Result;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// How much of everything.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,30 +133,8 @@ impl Experiment {
         done: impl FnMut(&Job, Vec<Record>) -> Result<()> + Send,
     ) -> Result<()> {
         let todo: Vec<&Job> = jobs.iter().filter(|j| !j.keys().iter().all(|k| known.contains(k))).collect();
-        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let shared = Mutex::new((done, None));
-        std::thread::scope(|scope| {
-            for _ in 0..threads.clamp(1, todo.len().max(1)) {
-                scope.spawn(|| {
-                    // A pool of one thread: the job's own loops stay on it, and its seconds are its own.
-                    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-                    while let Some(job) = todo.get(next.fetch_add(1, Ordering::Relaxed)).filter(|_| !stop.load(Ordering::Relaxed)) {
-                        let records = match &pool {
-                            Ok(pool) => pool.install(|| run_job(job, self)),
-                            Err(_) => run_job(job, self),
-                        };
-                        let Ok(mut shared) = shared.lock() else { return };
-                        let (done, failed) = &mut *shared;
-                        if let Err(e) = records.and_then(|r| done(job, r)) {
-                            failed.get_or_insert(e);
-                            stop.store(true, Ordering::Relaxed);
-                        }
-                    }
-                });
-            }
-        });
-        let failed = shared.into_inner().ok().and_then(|(_, failed)| failed);
-        failed.map_or(Ok(()), Err)
+        let mut done = done;
+        runner::side_by_side(&todo, threads, |job| run_job(job, self), |job, records| done(job, records))
     }
 }
 

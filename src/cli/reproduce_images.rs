@@ -1,0 +1,191 @@
+//! `ndsm reproduce latent`.
+
+use super::args::ReproduceArgs;
+use super::html::{document, escape, picture, table};
+use super::plot::{Canvas, Curve, sweep};
+use super::results::{Results, bar, lines};
+use super::run_dir::probe;
+use crate::data::{DataName, write_whole};
+use crate::experiment::images::{
+    IMAGE_GROUPS, ImageJob, ImageKey, ImageRecord, ImageRow, ImageStudy, image_markdown, image_ratio, image_rows,
+};
+use crate::{Error, Result};
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+lines!(ImageRecord);
+
+/// The file of all figures.
+const RESULTS: &str = "results.csv";
+
+/// Runs what is not on record yet, and writes tables, pictures and the page.
+pub fn run(args: &ReproduceArgs, threads: usize) -> Result<String> {
+    if let Some(group) = args.group.as_deref().filter(|group| IMAGE_GROUPS.iter().all(|(name, _)| name != group)) {
+        let names: Vec<&str> = IMAGE_GROUPS.iter().map(|(name, _)| *name).collect();
+        return Err(Error::invalid("--group", format!("one of {}", names.join(", ")), format!("\"{group}\"")));
+    }
+    let shard = args.shard.as_deref().map_or(Ok((0, 1)), shard)?;
+    let full = ImageStudy { data: args.data.clone().map(|path| (DataName::Idx, path)), ..ImageStudy::latent() };
+    let study = if args.quick { full.quick() } else { full };
+    let name = format!("runs/reproduce-{}{}", args.what, if args.quick { "-quick" } else { "" });
+    let dir = args.out.clone().unwrap_or_else(|| PathBuf::from(name));
+    let made = fs::create_dir_all(&dir).and_then(|()| probe(&dir));
+    made.map_err(|e| Error::bad_file(&dir, format!("the directory cannot be made: {}", e.kind())))?;
+    let records = complete(&dir.join(RESULTS), &study, args, shard, threads)?;
+    write(&dir, &study, &records)
+}
+
+/// Part i of n, from 0.
+fn shard(text: &str) -> Result<(usize, usize)> {
+    let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse::<usize>().ok()?, n.parse::<usize>().ok()?)));
+    match parts {
+        Some((i, n)) if i >= 1 && i <= n => Ok((i - 1, n)),
+        _ => Err(Error::invalid("--shard", "I/N with 1 <= I <= N", format!("\"{text}\""))),
+    }
+}
+
+/// The plan that a file of results belongs to; where the images lie is not part of it.
+fn plan(study: &ImageStudy) -> String {
+    let kind = study.data.as_ref().map(|(name, _)| name.name());
+    let plain = ImageStudy { data: None, ..study.clone() };
+    format!("# ndsm {} reproduce {plain:?} of {}", env!("CARGO_PKG_VERSION"), kind.unwrap_or("digits"))
+}
+
+/// All records: those of the file, and those that were missing of the group and the part, which are added to it
+/// one by one. A part runs no training whose settings are still to be chosen.
+fn complete(
+    path: &Path,
+    study: &ImageStudy,
+    args: &ReproduceArgs,
+    (part, parts): (usize, usize),
+    threads: usize,
+) -> Result<Vec<ImageRecord>> {
+    let (mut results, mut records) = Results::open::<ImageRecord>(path, &plan(study))?;
+    for phase in ["tuning", "running"] {
+        let known: HashSet<ImageKey> = records.iter().map(|r| r.key.clone()).collect();
+        let done = |job: &ImageJob| job.keys(study).iter().all(|key| known.contains(key));
+        let mut jobs = if phase == "tuning" { study.tuning_jobs() } else { study.jobs(&records) };
+        let all = jobs.len();
+        let mut place = 0..all;
+        jobs.retain(|_| place.next().is_some_and(|i| i % parts == part));
+        if phase == "running" {
+            jobs.retain(|job| args.group.as_deref().is_none_or(|group| job.case.group == group));
+            let missing = study.tuning_jobs().iter().filter(|job| !done(job)).count();
+            if missing > 0 {
+                eprintln!("{missing} trainings of the search are still to be run by other parts: put their results together, then go on");
+                return Ok(records);
+            }
+        }
+        let bar = bar(phase, jobs.len(), jobs.iter().filter(|job| done(job)).count());
+        let mut fresh = Vec::new();
+        let ran = study.run(&jobs, &known, threads, |job, new| {
+            bar.set_message(format!("{}, {}", job.case.name, job.variant.name()));
+            bar.inc(1);
+            results.add(&new)?;
+            fresh.extend(new);
+            Ok(())
+        });
+        bar.finish_and_clear();
+        ran?;
+        records.extend(fresh);
+    }
+    Ok(records)
+}
+
+/// The tables, the pictures and the page; returns the path of the page.
+fn write(dir: &Path, study: &ImageStudy, records: &[ImageRecord]) -> Result<String> {
+    let rows = image_rows(study, records);
+    let save = |name: &str, bytes: &[u8]| {
+        let path = dir.join(name);
+        write_whole(&path, bytes).map_err(|e| Error::io(&path, "cannot be written", &e))
+    };
+    let lead = format!(
+        "Medians over {} seeds with 95 % bootstrap intervals, each the mean over {} draws of {} samples. Half of the images are seen by no \
+         method. FD is the Frechet distance of a classifier's features to the held-out images after encoder and decoder, FD raw to these \
+         images as they are; the row \"training images\" is the floor of both. Settings are those of the least FD of {} on {} other seeds.",
+        study.seeds, study.draws, study.samples, study.budget, study.tuning_seeds
+    );
+    let title = "Images in a latent space";
+    let (mut text, mut body) = (format!("{lead}\n"), format!("<h1>{title}</h1>\n<p class=\"lead\">{}</p>\n", escape(&lead)));
+    for (group, question) in IMAGE_GROUPS {
+        let own: Vec<ImageRow> = rows.iter().filter(|r| r.case.group == group).cloned().collect();
+        if own.is_empty() {
+            continue;
+        }
+        let markdown = image_markdown(&own);
+        text += &format!("\n## {group}: {question}\n\n{markdown}");
+        body += &format!("<h2>{}</h2>\n<p class=\"how\">{}</p>\n", escape(group), escape(question));
+        for (name, canvas) in pictures(study, group, &own) {
+            canvas.save(&dir.join(format!("{name}.png")))?;
+            body += &picture(&canvas.png(), question);
+        }
+        body += &html(&markdown);
+    }
+    let found = ratios(study, &rows, records);
+    if !found.is_empty() {
+        text += &format!("\n## Ratios of FD, paired by seed and draw\n\n{found}");
+        body += &format!("<h2>Ratios of FD, paired by seed and draw</h2>\n{}", html(&found));
+    }
+    save("table.md", text.as_bytes())?;
+    save("index.html", document(title, &body).as_bytes())?;
+    Ok(dir.join("index.html").display().to_string())
+}
+
+/// FD over the steps of the optimiser, and over the evaluations of the network.
+fn pictures(study: &ImageStudy, group: &str, rows: &[ImageRow]) -> Vec<(String, Canvas)> {
+    if group != "full" {
+        return Vec::new();
+    }
+    let mut curves: [Vec<Curve>; 2] = [Vec::new(), Vec::new()];
+    let mut add = |i: usize, name: &str, point: [f64; 4]| match curves[i].iter_mut().find(|c| c.name == name) {
+        Some(curve) => curve.points.push(point),
+        None => curves[i].push(Curve { name: name.to_owned(), points: vec![point] }),
+    };
+    let swept = |r: &ImageRow| rows.iter().filter(|other| other.case == r.case && other.variant == r.variant).count() > 1;
+    for r in rows {
+        let fd = &r.figures[0];
+        let tuned = !swept(r) || !study.solvers.contains(&r.solver);
+        if r.solver > 0 && (tuned || r.case.steps != 1000) {
+            add(0, &r.variant, [r.case.steps as f64, fd.low, fd.median, fd.high]);
+        }
+        if swept(r) && study.solvers.contains(&r.solver) {
+            add(1, &r.variant, [(2 * r.solver + 1) as f64, fd.low, fd.median, fd.high]);
+        }
+    }
+    let [steps, evaluations] = curves;
+    vec![
+        ("steps".to_owned(), sweep("FD, median and 95 % interval", "optimiser steps", &steps)),
+        ("evaluations".to_owned(), sweep("FD, median and 95 % interval", "evaluations of the network", &evaluations)),
+    ]
+}
+
+/// What the mixture's methods reach over what the linear ones and the reference do, at equal steps.
+fn ratios(study: &ImageStudy, rows: &[ImageRow], records: &[ImageRecord]) -> String {
+    let mut out = String::from("| case | method | over | FD ratio [95 %] |\n|---|---|---|---|\n");
+    let solver = |case: &str, variant: &str| {
+        let all = rows.iter().filter(|r| r.case.name == case && r.variant == variant);
+        // The tuned number of steps, or the largest of a sweep.
+        all.map(|r| (study.solvers.contains(&r.solver), r.solver)).min_by_key(|(swept, solver)| (*swept, usize::MAX - *solver))
+    };
+    for case in study.cases().iter().filter(|case| case.group != "parts") {
+        for method in ["ndsm", "kernel", "flow"] {
+            for other in ["reference", "white-vp, as published", "coloured, as published", "white-vp", "coloured"] {
+                let (Some((_, a)), Some((_, b))) = (solver(&case.name, method), solver(&case.name, other)) else { continue };
+                let r = image_ratio(records, 0, (&case.name, method, a), (&case.name, other, b));
+                out += &format!("| {} | {method} | {other} | {:.2} [{:.2}, {:.2}] |\n", case.name, r.median, r.low, r.high);
+            }
+        }
+    }
+    out
+}
+
+/// A table of Markdown, cell by cell.
+fn html(markdown: &str) -> String {
+    let cells = |line: &str| -> Vec<String> { line.trim_matches('|').split('|').map(|c| c.trim().to_owned()).collect() };
+    let mut lines = markdown.lines();
+    let head = lines.next().map(cells).unwrap_or_default();
+    let body: Vec<Vec<String>> = lines.skip(1).map(cells).collect();
+    let numbers: Vec<usize> = (2..head.len()).collect();
+    table(&head.iter().map(String::as_str).collect::<Vec<_>>(), &body, &numbers)
+}

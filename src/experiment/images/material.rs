@@ -1,0 +1,91 @@
+//! What the trainings of a case and a seed share: the images, their latent space, the judge.
+
+use super::case::Shape;
+use super::{ImageSpace, ImageStudy};
+use crate::data::{Dataset, Encoder, EncoderTraining, FILE_HELD_OUT, NetworkEncoder, Request, load};
+use crate::metrics::{ImageClassifier, ImageJudge};
+use crate::{Error, Result};
+use ndarray::{Array2, s};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Share of all images that none of the methods sees.
+const HELD_OUT: f64 = 0.5;
+/// Channels behind the first convolution of the autoencoder, images of a step and learning rate.
+const WIDTH: usize = 16;
+const BATCH: usize = 128;
+const RATE: f64 = 2e-3;
+
+/// Images where they are modelled, and what samples are compared with.
+pub(super) struct Material {
+    /// Points to learn from: all, and of a method that holds points out so many of them with the rest.
+    pub points: Array2<f64>,
+    /// Fresh points, in the same space.
+    pub fresh: Array2<f64>,
+    /// Height, width and channels, in pixels.
+    pub image: Option<[usize; 3]>,
+    pub encoder: Encoder,
+    /// Against the held-out images as the encoder and decoder leave them, and against themselves.
+    pub judge: ImageJudge,
+    pub raw: ImageJudge,
+}
+
+impl Material {
+    fn new(study: &ImageStudy, shape: Shape, seed: u64) -> Result<Self> {
+        let whole = images(study, seed)?;
+        let sides = whole.images.ok_or_else(|| Error::refused("reproduce", "needs images"))?;
+        let image = [sides.height, sides.width, whole.dim() / (sides.height * sides.width)];
+        let shaped = shape.of(&whole, seed)?;
+        let (lessons, labels) = &shaped.lessons;
+        let classifier = ImageClassifier::with(lessons.view(), labels, image, seed, study.judge_steps)?;
+        let data = shaped.data;
+        let encoder = match study.space {
+            ImageSpace::Pixels => Encoder::Identity,
+            ImageSpace::Latent(latent) => {
+                // Its own held-out images come from those that it may see.
+                let cut = data.points.nrows() - (data.points.nrows() as f64 * FILE_HELD_OUT) as usize;
+                let own = Dataset { held_out: data.points.slice(s![cut.., ..]).to_owned(), ..data.clone() };
+                let steps = study.encoder_steps;
+                let how = EncoderTraining { latent, width: WIDTH, kl: None, steps, batch: BATCH, rate: RATE, seed };
+                Encoder::Network(Box::new(NetworkEncoder::fit(&own, how, &mut |_| {})?))
+            }
+        };
+        let [points, fresh] = [&data.points, &data.held_out].map(|x| encoder.encode(x.view()));
+        let (points, fresh) = (points?, fresh?);
+        let raw = ImageJudge::new(classifier.clone(), data.points.view(), data.held_out.view(), shaped.shares.clone())?;
+        let judge = match encoder {
+            Encoder::Identity => raw.clone(),
+            _ => {
+                let [seen, unseen] = [&points, &fresh].map(|z| encoder.decode(z.clone()));
+                ImageJudge::new(classifier, seen?.view(), unseen?.view(), shaped.shares)?
+            }
+        };
+        let image = (encoder == Encoder::Identity).then_some(image);
+        Ok(Material { points, fresh, image, encoder, judge, raw })
+    }
+}
+
+/// The images of a study: those of its folder, or the embedded digits.
+fn images(study: &ImageStudy, seed: u64) -> Result<Dataset> {
+    let (name, path) = match &study.data {
+        Some((name, path)) => (name.name(), Some(path.clone())),
+        None => ("digits", None),
+    };
+    load(&Request { name: name.to_owned(), path, held_out: Some(HELD_OUT), seed, ..Request::default() })
+}
+
+/// The material of each shape and seed, made when it is first asked for.
+#[derive(Default)]
+pub(super) struct Store(Mutex<HashMap<(Shape, u64), Arc<Mutex<Option<Arc<Material>>>>>>);
+
+impl Store {
+    /// The material of a shape and a seed; who comes second waits for who makes it.
+    pub fn get(&self, study: &ImageStudy, shape: Shape, seed: u64) -> Result<Arc<Material>> {
+        let place = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry((shape, seed)).or_default());
+        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*place {
+            Some(material) => Ok(Arc::clone(material)),
+            None => Ok(Arc::clone(place.insert(Arc::new(Material::new(study, shape, seed)?)))),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Experiments with images, in pixels and in the latent space of an autoencoder: every method as it was
+//! published and with all that can be done for a network, tuned by one search, with the references alone, few
+//! points, unequal classes, approximate symmetry.
+//!
+//! Half of the images are seen by no method. Every training is one [`ImageJob`]; every draw of samples is one
+//! [`ImageRecord`]; what is on record already is not run again.
+
+mod case;
+mod job;
+mod material;
+mod record;
+mod table;
+mod variant;
+
+pub use case::{ImageCase, Shape};
+pub use job::{ImageJob, TUNING};
+pub use record::{IMAGE_METRICS, ImageKey, ImageRecord};
+pub use table::{ImageRow, image_markdown, image_ratio, image_rows};
+pub use variant::{Tool, Tools, Variant};
+
+use super::Method;
+use super::runner::side_by_side;
+use crate::Result;
+use crate::data::DataName;
+use material::Store;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+/// Where images are modelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageSpace {
+    /// In so many numbers of an autoencoder, by perceptrons.
+    Latent(usize),
+    /// In pixels, by U-Nets.
+    Pixels,
+}
+
+/// How much of everything.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageStudy {
+    /// Where the images are modelled.
+    pub space: ImageSpace,
+    /// Their kind of file and where it is; without one the embedded digits.
+    pub data: Option<(DataName, PathBuf)>,
+    /// Steps of the optimiser that are compared.
+    pub steps: Vec<usize>,
+    /// Numbers of training images that are compared.
+    pub counts: Vec<usize>,
+    /// Training images of unequal classes and of oriented ones.
+    pub shaped: usize,
+    /// Settings that the search tries for each method.
+    pub budget: usize,
+    /// Seeds on which they are compared; they begin at [`TUNING`].
+    pub tuning_seeds: u64,
+    /// Draws of samples there.
+    pub tuning_draws: u64,
+    /// Seeds that are reported, from 0.
+    pub seeds: u64,
+    /// Draws of samples there.
+    pub draws: u64,
+    /// Samples of a draw.
+    pub samples: usize,
+    /// Steps of the autoencoder, and of the classifier that judges.
+    pub encoder_steps: usize,
+    /// See `encoder_steps`.
+    pub judge_steps: usize,
+    /// Numbers of solver steps that samples are drawn with after the longest training but one.
+    pub solvers: Vec<usize>,
+}
+
+/// The number of steps at which parts are taken away, few points are learned from, and solvers are swept.
+const MIDDLE: usize = 1000;
+
+/// The groups of cases, with what they ask.
+pub const IMAGE_GROUPS: [(&str, &str); 4] = [
+    ("full", "all training images: steps of the optimiser, evaluations of the network"),
+    ("parts", "what each part contributes: taken away in turn"),
+    ("small-sets", "few training images"),
+    ("imbalance", "classes of unequal shares"),
+];
+
+impl ImageStudy {
+    /// What `ndsm reproduce latent` runs.
+    pub fn latent() -> Self {
+        ImageStudy {
+            space: ImageSpace::Latent(16),
+            data: None,
+            steps: vec![125, 250, 500, 1000, 2000],
+            counts: vec![200, 500, 1000, 2000],
+            shaped: 1000,
+            budget: 8,
+            tuning_seeds: 2,
+            tuning_draws: 1,
+            seeds: 3,
+            draws: 4,
+            samples: 5000,
+            encoder_steps: 3000,
+            judge_steps: 1500,
+            solvers: vec![2, 4, 8, 16, 32],
+        }
+    }
+
+    /// What `--quick` runs: enough to see that everything works, too little for any conclusion.
+    pub fn quick(self) -> Self {
+        let (steps, counts, solvers) = (vec![20, 40], vec![200], vec![2]);
+        let few =
+            ImageStudy { steps, counts, solvers, shaped: 200, budget: 1, tuning_seeds: 1, tuning_draws: 1, seeds: 1, draws: 2, ..self };
+        ImageStudy { samples: 300, encoder_steps: 60, judge_steps: 60, ..few }
+    }
+
+    /// Its cases.
+    pub fn cases(&self) -> Vec<ImageCase> {
+        let middle = self.middle();
+        let case = |group: &'static str, name: String, shape: Shape, steps: usize| ImageCase { group, name, shape, steps };
+        let mut all: Vec<ImageCase> =
+            self.steps.iter().map(|steps| case("full", format!("all, {steps} steps"), Shape::All, *steps)).collect();
+        let short = self.steps.iter().copied().find(|steps| *steps >= 250).filter(|steps| *steps < middle);
+        all.extend(short.into_iter().chain([middle]).map(|steps| case("parts", format!("parts, {steps} steps"), Shape::All, steps)));
+        all.extend(self.counts.iter().map(|n| case("small-sets", format!("{n} images"), Shape::Count(*n), middle)));
+        all.push(case("imbalance", "ten classes".to_owned(), Shape::Imbalanced(self.shaped), middle));
+        all.push(case("imbalance", "two classes".to_owned(), Shape::TwoClasses(self.shaped), middle));
+        all
+    }
+
+    /// [`MIDDLE`], or the longest training that there is.
+    fn middle(&self) -> usize {
+        self.steps.iter().copied().filter(|steps| *steps <= MIDDLE).max().unwrap_or(MIDDLE)
+    }
+
+    /// What a group compares.
+    pub fn variants(&self, group: &str) -> Vec<Variant> {
+        let with = |tools: Tools| move |method: Method| Variant { method, tools };
+        let rivals = [Method::WHITE_VP, Method::WHITE_VE, Method::COLOURED];
+        let own = [Method::NDSM, Method::KERNEL, Method::FLOW];
+        let mut all: Vec<Variant> = vec![with(Tools::All)(Method::REFERENCE)];
+        match group {
+            "parts" => {
+                for method in [Method::COLOURED, Method::FLOW] {
+                    all.extend([Tools::All, Tools::Published].map(|tools| with(tools)(method)));
+                    all.extend(Tool::ALL.map(|tool| with(Tools::Without(tool))(method)));
+                }
+            }
+            "full" => {
+                all.extend(rivals.into_iter().chain(own).map(with(Tools::All)));
+                all.extend(rivals.into_iter().chain(own).map(with(Tools::Published)));
+            }
+            _ => {
+                all.extend([Method::WHITE_VP, Method::COLOURED, Method::NDSM, Method::FLOW].map(with(Tools::All)));
+                all.push(with(Tools::Published)(Method::WHITE_VP));
+            }
+        }
+        all
+    }
+
+    /// Every variant that has a search of its own.
+    fn leaders(&self) -> Vec<Variant> {
+        let mut all: Vec<Variant> = Vec::new();
+        for variant in IMAGE_GROUPS.iter().flat_map(|(group, _)| self.variants(group)) {
+            let leader = variant.leader();
+            if leader.method.network && !all.contains(&leader) {
+                all.push(leader);
+            }
+        }
+        all
+    }
+
+    /// The trainings whose figures choose the settings.
+    pub fn tuning_jobs(&self) -> Vec<ImageJob> {
+        let case = ImageCase { group: "full", name: "tuning".to_owned(), shape: Shape::All, steps: self.middle() };
+        let mut jobs = Vec::new();
+        for variant in self.leaders() {
+            for candidate in 0..self.budget {
+                for seed in TUNING..TUNING + self.tuning_seeds {
+                    jobs.push(ImageJob { case: case.clone(), variant, candidate, seed, sweep: Vec::new() });
+                }
+            }
+        }
+        jobs
+    }
+
+    /// The trainings that are reported, each with the settings of the least mean Frechet distance on the tuning
+    /// seeds.
+    pub fn jobs(&self, tuned: &[ImageRecord]) -> Vec<ImageJob> {
+        let mut sums: HashMap<(&str, usize), (f64, f64)> = HashMap::new();
+        for r in tuned.iter().filter(|r| r.key.case == "tuning") {
+            let sum = sums.entry((&r.key.variant, r.key.candidate)).or_default();
+            *sum = (sum.0 + if r.values[0].is_finite() { r.values[0] } else { f64::INFINITY }, sum.1 + 1.0);
+        }
+        let best = |leader: &str| {
+            let mean = |candidate: usize| sums.get(&(leader, candidate)).map_or(f64::INFINITY, |(sum, count)| sum / count);
+            (0..self.budget).min_by(|a, b| mean(*a).total_cmp(&mean(*b))).unwrap_or(0)
+        };
+        let mut jobs = Vec::new();
+        for case in self.cases() {
+            for variant in self.variants(case.group) {
+                let candidate = if variant.method.network { best(&variant.leader().name()) } else { 0 };
+                let sweep = if case.group == "full" && case.steps == self.middle() { self.solvers.clone() } else { Vec::new() };
+                for seed in 0..self.seeds {
+                    jobs.push(ImageJob { case: case.clone(), variant, candidate, seed, sweep: sweep.clone() });
+                }
+            }
+        }
+        jobs
+    }
+
+    /// Runs the jobs that `known` does not hold, one a thread, and hands each one's records to `done` as it
+    /// ends. The figures do not depend on the number of threads; the seconds do.
+    ///
+    /// # Errors
+    /// The first error of a job or of `done`; jobs that have begun are finished, no other is begun.
+    pub fn run(
+        &self,
+        jobs: &[ImageJob],
+        known: &HashSet<ImageKey>,
+        threads: usize,
+        mut done: impl FnMut(&ImageJob, Vec<ImageRecord>) -> Result<()> + Send,
+    ) -> Result<()> {
+        let todo: Vec<&ImageJob> = jobs.iter().filter(|job| !job.keys(self).iter().all(|key| known.contains(key))).collect();
+        let store = Store::default();
+        side_by_side(&todo, threads, |job| job::run(job, self, &store), |job, records| done(job, records))
+    }
+}

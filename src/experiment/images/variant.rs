@@ -1,0 +1,166 @@
+//! What is compared: methods, with all that can be done for a network, as they were published, and with each
+//! part taken away.
+
+use super::super::Method;
+use super::ImageSpace;
+use crate::config::{Setting, Value};
+use crate::rng::{Purpose, Stream};
+
+/// What a network is given beside its process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tools {
+    /// A plain perceptron that sees the time at its input, the last parameters, no calibration, no moments, no
+    /// regularisation.
+    Published,
+    /// The time in every block, a fifth of the points held out and the parameters best on them, calibration
+    /// (20), moments (21).
+    All,
+    /// All but one.
+    Without(Tool),
+}
+
+/// One part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tool {
+    /// Antithetic pairs.
+    Control,
+    /// The time in every block.
+    Network,
+    /// Calibration on held-out points (20).
+    Calibration,
+    /// Moments of the noised law (21).
+    Moments,
+}
+
+impl Tool {
+    /// Every part.
+    pub const ALL: [Tool; 4] = [Tool::Control, Tool::Network, Tool::Calibration, Tool::Moments];
+
+    fn name(self) -> &'static str {
+        match self {
+            Tool::Control => "control",
+            Tool::Network => "network",
+            Tool::Calibration => "calibration",
+            Tool::Moments => "moments",
+        }
+    }
+}
+
+/// A method with its tools.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Variant {
+    /// The method.
+    pub method: Method,
+    /// What its network is given.
+    pub tools: Tools,
+}
+
+/// Hidden units and layers in a latent space, and steps of the solver where no search says otherwise.
+const WIDTH: usize = 256;
+const DEPTH: usize = 3;
+/// Points for each component of a mixture, and most components.
+const POINTS_PER_COMPONENT: usize = 250;
+const MOST_COMPONENTS: usize = 20;
+/// Rank of a mixture in pixels.
+const RANK: usize = 30;
+
+impl Variant {
+    /// Its name in tables.
+    pub fn name(&self) -> String {
+        match self.tools {
+            _ if !self.method.network => self.method.name.to_owned(),
+            Tools::Published => format!("{}, as published", self.method.name),
+            Tools::All => self.method.name.to_owned(),
+            Tools::Without(tool) => format!("{}, without {}", self.method.name, tool.name()),
+        }
+    }
+
+    /// The variant whose search chooses its settings.
+    pub fn leader(&self) -> Variant {
+        let tools = if let Tools::Without(_) = self.tools { Tools::All } else { self.tools };
+        Variant { tools, ..*self }
+    }
+
+    /// Whether points are held out.
+    pub fn holds_out(&self) -> bool {
+        self.method.network && self.tools != Tools::Published
+    }
+
+    /// Its settings with candidate number `candidate` of its search, for `n` points; and the solver's steps.
+    pub fn settings(&self, space: ImageSpace, n: usize, steps: usize, seed: u64, candidate: usize) -> (Vec<Setting>, usize) {
+        let mut all: Vec<Setting> = Vec::new();
+        let mut set = |key: &str, value: Value| all.push(Setting::new(key, value));
+        // The points are given: what stands here of data sets defaults alone.
+        set("data.name", "digits".into());
+        set("train.steps", steps.into());
+        set("train.seed", seed.into());
+        let components = (n / POINTS_PER_COMPONENT).clamp(2, MOST_COMPONENTS);
+        match space {
+            ImageSpace::Latent(latent) => {
+                set("data.latent", latent.into());
+                let plain = self.tools == Tools::Published || self.tools == Tools::Without(Tool::Network);
+                set("network.kind", if plain { "mlp" } else { "residual" }.into());
+                set("network.width", WIDTH.into());
+                set("network.depth", DEPTH.into());
+            }
+            ImageSpace::Pixels => {
+                set("network.kind", "unet".into());
+                if self.method.has_mixture() {
+                    set("reference.covariance", "low-rank".into());
+                    set("reference.rank", RANK.into());
+                }
+            }
+        }
+        if self.method.has_mixture() {
+            set("reference.components", components.into());
+        }
+        match self.tools {
+            Tools::Published => {
+                set("calibration.moments", "none".into());
+                set("network.dropout", 0.0.into());
+                set("train.weight_decay", 0.0.into());
+            }
+            Tools::Without(Tool::Calibration) => set("calibration.score", false.into()),
+            Tools::Without(Tool::Moments) => set("calibration.moments", "none".into()),
+            _ => {}
+        }
+        let linear = !self.method.has_mixture();
+        let (searched, solver) = candidate_of(linear, self.holds_out(), space, candidate);
+        all.extend(searched);
+        all.extend(self.method.settings());
+        if self.tools == Tools::Without(Tool::Control) {
+            all.push(Setting::new("objective.control", "none"));
+        }
+        (all, solver)
+    }
+}
+
+/// Candidate `index` of the search: its settings, and the solver's steps. Number 0 is what larger studies found
+/// best (method.md, last section); the others are drawn around it, from spaces of the same width for all
+/// methods.
+fn candidate_of(linear: bool, regularised: bool, space: ImageSpace, index: usize) -> (Vec<Setting>, usize) {
+    let mut all: Vec<Setting> = Vec::new();
+    let mut set = |key: &str, value: Value| all.push(Setting::new(key, value));
+    let rate = if space == ImageSpace::Pixels { 2e-3 } else { 3e-3 };
+    let (horizon, solver) = if linear { (7.0, 24) } else { (3.0, 8) };
+    if index == 0 {
+        set("train.lr", rate.into());
+        set("sde.horizon", horizon.into());
+        if regularised {
+            set("network.dropout", 0.0.into());
+            set("train.weight_decay", 0.1.into());
+        }
+        return (all, solver);
+    }
+    let mut stream = Stream::new(0, Purpose::Split, 64 + u64::from(linear), index as u32);
+    let mut between = |low: f64, high: f64| low * (high / low).powf(stream.uniform::<f64>());
+    set("train.lr", (rate * between(0.4, 2.5)).into());
+    set("sde.horizon", (horizon * between(0.5, 1.6)).into());
+    set("sde.t_min", between(0.005, 0.05).into());
+    let (dropout, decay) = ([0.0, 0.1][stream.below(2)], [0.0, 0.1, 0.5][stream.below(3)]);
+    if regularised {
+        set("network.dropout", dropout.into());
+        set("train.weight_decay", decay.into());
+    }
+    (all, if linear { [8, 16, 24, 48][stream.below(4)] } else { [4, 8, 8, 16][stream.below(4)] })
+}
