@@ -3,9 +3,9 @@
 //! Time is a node's place on the list: forward the list runs from the first to the last node, backward the
 //! other way. A buffer lives from the step that writes it to the last that reads it, and two buffers may
 //! overlap in memory if they do not in time:
-//! * a value lives until its last reader; if a vector-Jacobian product [reads](super::Op::reads) it, if the
-//!   caller may, or if it is an input, for good: a forward pass may be followed by any number of backward
-//!   passes;
+//! * a value lives until its last reader; if a vector-Jacobian product [reads](super::Op::reads) it, or if the
+//!   caller may, for good: a forward pass may be followed by any number of backward passes; that of an input
+//!   always, because it is filled before the first node is computed;
 //! * an adjoint lives from the vector-Jacobian product that first adds to it to its own; that of an input for
 //!   good;
 //! * what an operation keeps lives for good if there will be a backward pass through it, else while the
@@ -62,7 +62,9 @@ pub fn plan<R>(nodes: &mut [Node<R>], reads: &[super::Reads], scratch: usize, ke
     for (i, node) in nodes.iter().enumerate() {
         let len = if node.parameter.is_some() || node.fused.is_some() { 0 } else { elements(&node.shape) };
         let lasting = node.is_leaf() || node.lasting;
-        values.push(Span { from: i, to: if lasting || !shared { FOR_GOOD } else { i }, len });
+        // An input is filled before the first node is computed, wherever it stands on the list.
+        let from = if node.is_leaf() { 0 } else { i };
+        values.push(Span { from, to: if lasting || !shared { FOR_GOOD } else { i }, len });
         // Backward, node i is step n - i.
         let lasting = node.is_leaf() || !shared;
         adjoints.push(Span { from: n - i, to: if lasting { FOR_GOOD } else { n - i }, len: if node.needs_gradient { len } else { 0 } });

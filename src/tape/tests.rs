@@ -29,6 +29,30 @@ fn net() -> Net {
 const PARAMS: [f64; 6] = [0.5, -1.0, 2.0, 0.25, 0.1, -0.2];
 const X: [f64; 4] = [1.0, -2.0, 0.5, 3.0];
 
+/// An input that is recorded behind operations keeps what it was filled with: nothing that is computed before
+/// it may take its place.
+#[test]
+fn a_late_input_keeps_its_value() {
+    let mut r = Recorder::<f64>::new();
+    let x = r.input("x", &[64]).unwrap();
+    let mut y = x;
+    for _ in 0..4 {
+        // A function of single elements and a move: not one operation, but two buffers.
+        let square = r.square(y).unwrap();
+        y = r.permute(square, &[0]).unwrap();
+    }
+    let late = r.input("late", &[64]).unwrap();
+    let product = r.mul(y, late).unwrap();
+    let program = r.finish_forward();
+    let mut ws = program.workspace().unwrap();
+    ws.input_mut(x).unwrap().fill(2.0);
+    ws.input_mut(late).unwrap().fill(3.0);
+    for _ in 0..2 {
+        program.forward(&[], &mut ws).unwrap();
+        assert!(ws.value(product).unwrap().iter().all(|v| *v == 3.0 * 65_536.0));
+    }
+}
+
 #[test]
 fn several_seeds_are_pulled_back_over_one_forward_pass() {
     let Net { x, y, z, unused, program, .. } = net();

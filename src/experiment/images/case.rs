@@ -14,9 +14,9 @@ pub enum Shape {
     /// So many of the training images.
     Count(usize),
     /// Ten classes with shares that grow by equal factors, the last fifteen times the first: 2 to 27 %; so many
-    /// training images.
+    /// training images, or as many as there are.
     Imbalanced(usize),
-    /// Two classes, nine of the one for one of the other; so many training images.
+    /// Two classes, nine of the one for one of the other; so many training images, or as many as there are.
     TwoClasses(usize),
     /// Three of ten images mirrored, left and right; so many training images.
     Mirrored(usize),
@@ -85,11 +85,7 @@ impl Shape {
                 let classes = rows_by_label(labels);
                 let shares = self.class_shares(classes.len());
                 let train = drawn(&classes, &shares, n)?;
-                let fresh = rows_by_label(held_out);
-                // As many as the scarcest class allows.
-                let most = |(rows, share): (&Vec<usize>, &f64)| if *share > 0.0 { rows.len() as f64 / share } else { f64::INFINITY };
-                let m = fresh.values().zip(&shares).map(most).fold(f64::INFINITY, f64::min) as usize;
-                let held = drawn(&fresh, &shares, m)?;
+                let held = drawn(&rows_by_label(held_out), &shares, held_out.len())?;
                 Ok(Shaped { data: selected(whole, &train, Some(&held)), shares: Some(Array1::from(shares)), lessons })
             }
             Shape::Mirrored(_) | Shape::Turned(_) => self.oriented(whole, labels, n, seed),
@@ -174,15 +170,14 @@ fn rows_by_label(labels: &[u32]) -> BTreeMap<u32, Vec<usize>> {
     all
 }
 
-/// `n` rows, of each class its share; the rows of all classes in the order that they had.
+/// `n` rows, or as many as the scarcest class allows, of each class its share, in the order that they had.
 fn drawn(classes: &BTreeMap<u32, Vec<usize>>, shares: &[f64], n: usize) -> Result<Vec<usize>> {
-    let mut rows = Vec::with_capacity(n);
-    for ((label, own), share) in classes.iter().zip(shares) {
-        let count = (share * n as f64).round() as usize;
-        if count > own.len() {
-            return Err(Error::invalid("reproduce: images", format!("at least {count} of class {label}"), own.len()));
-        }
-        rows.extend(&own[..count]);
+    let most = |(rows, share): (&Vec<usize>, &f64)| if *share > 0.0 { rows.len() as f64 / share } else { f64::INFINITY };
+    let n = classes.values().zip(shares).map(most).fold(n as f64, f64::min);
+    let mut rows: Vec<usize> =
+        classes.values().zip(shares).flat_map(|(own, share)| own[..((share * n) as usize).min(own.len())].to_vec()).collect();
+    if rows.len() < 20 {
+        return Err(Error::invalid("reproduce: images", "at least 20 in these proportions", rows.len()));
     }
     rows.sort_unstable();
     Ok(rows)
@@ -223,7 +218,6 @@ mod tests {
                 (shares.sum() - 1.0).abs() < 1e-12 && shaped.data.held_out.nrows() > 40 && shaped.lessons.0.nrows() == data.points.nrows()
             );
         }
-        assert!(Shape::TwoClasses(1000).of(&data, 0).is_err());
         assert!(Shape::Count(10_000).of(&data, 0).is_err());
     }
 
