@@ -189,3 +189,60 @@ fn html(markdown: &str) -> String {
     let numbers: Vec<usize> = (2..head.len()).collect();
     table(&head.iter().map(String::as_str).collect::<Vec<_>>(), &body, &numbers)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::images::IMAGE_METRICS;
+
+    fn args(out: &Path) -> ReproduceArgs {
+        let (what, out) = ("latent".to_owned(), Some(out.to_owned()));
+        ReproduceArgs { what, quick: true, group: None, data: None, shard: None, out, threads: Some(2) }
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        for (wrong, words) in [
+            (
+                ReproduceArgs { group: Some("clusters".into()), ..args(place.path()) },
+                "--group: must be one of full, parts, small-sets, imbalance",
+            ),
+            (ReproduceArgs { shard: Some("3/2".into()), ..args(place.path()) }, "--shard: must be I/N with 1 <= I <= N, got \"3/2\""),
+            (ReproduceArgs { shard: Some("0/2".into()), ..args(place.path()) }, "--shard"),
+            (ReproduceArgs { shard: Some("half".into()), ..args(place.path()) }, "--shard"),
+            (ReproduceArgs { data: Some(place.path().join("none")), ..args(place.path()) }, "none"),
+        ] {
+            let e = run(&wrong, 1).unwrap_err();
+            assert!(e.to_string().contains(words) && e.exit_code() == 2, "{e}");
+        }
+        assert_eq!((shard("1/1").unwrap(), shard("2/3").unwrap()), ((0, 1), (1, 3)));
+    }
+
+    /// Records that are all there make the tables without any training; those of several parts put together are
+    /// all.
+    #[test]
+    fn a_finished_study_is_only_written_again() {
+        let place = tempfile::tempdir().unwrap();
+        let study = ImageStudy::latent().quick();
+        let jobs = study.jobs(&[]);
+        let value = |key: &ImageKey| if key.variant.starts_with("white") { 2.0 } else { 1.0 } + 0.1 * key.draw as f64;
+        let keys = jobs.iter().flat_map(|job| job.keys(&study));
+        let lines: Vec<String> = keys.map(|key| ImageRecord { values: [value(&key); IMAGE_METRICS.len()], key }.line()).collect();
+        let text = format!("{}\n{}\n{}\n{}", plan(&study), ImageRecord::header(), lines.join("\n"), &lines[0][..9]);
+        fs::write(place.path().join(RESULTS), text).unwrap();
+        let page = fs::read_to_string(run(&args(place.path()), 1).unwrap()).unwrap();
+        assert!(page.matches("<img").count() == 2 && page.contains("flow, without moments"), "{page}");
+        let table = fs::read_to_string(place.path().join("table.md")).unwrap();
+        assert!(
+            table.contains("| all, 40 steps | flow | white-vp | 0.52 [0.50, 0.52] |")
+                || table.contains("| all, 40 steps | flow | white-vp | 0.51 [0.50, 0.52] |"),
+            "{table}"
+        );
+        assert!(table.contains("training images") && table.contains("two classes"));
+        assert_eq!(fs::read_to_string(place.path().join(RESULTS)).unwrap().lines().count(), 2 + lines.len());
+        // What belongs to another plan is left alone.
+        fs::write(place.path().join(RESULTS), "# another\n").unwrap();
+        assert!(run(&args(place.path()), 1).unwrap_err().to_string().contains("another plan"));
+    }
+}

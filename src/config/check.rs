@@ -62,14 +62,9 @@ fn data(d: &DataConfig) -> Result<()> {
 fn encoder(c: &Config) -> Result<()> {
     let (e, latent) = (&c.encoder, c.data.latent);
     let kind = e.kind.name();
-    need((e.kind == EncoderKind::None) == (latent == 0), "data.latent", || {
-        if latent == 0 {
-            format!("encoder.kind = \"{kind}\" needs a latent space: must be > 0")
-        } else {
-            format!("must be 0 with encoder.kind = \"none\", got {latent}")
-        }
-    })?;
     let learned = matches!(e.kind, EncoderKind::Autoencoder | EncoderKind::Vae);
+    need(!learned || latent > 0, "data.latent", || format!("encoder.kind = \"{kind}\" needs a latent space: must be > 0, got 0"))?;
+    need(e.kind != EncoderKind::None || latent == 0, "data.latent", || format!("must be 0 with encoder.kind = \"none\", got {latent}"))?;
     need(!learned || c.train.augment == Augment::None, "train.augment", || {
         format!(
             "\"{}\" works on pixels and on principal components, not with encoder.kind = \"{kind}\"; leave it at \"none\"",

@@ -119,7 +119,7 @@ tables! {
         /// Principal components, or an autoencoder of images, which is trained first.
         kind: EncoderKind = |c| if c.data.latent > 0 { EncoderKind::Pca } else { EncoderKind::None }, ANY;
         /// Channels behind an autoencoder's first convolution.
-        width: usize = |_| 16, from_to(1.0, 1024.0);
+        channels: usize = |_| 16, from_to(1.0, 1024.0);
         /// Weight of the Kullback-Leibler term of a "vae", beside squared errors in units of the images'
         /// variance.
         kl: f64 = |_| 1e-3, from_to(0.0, 1e6);

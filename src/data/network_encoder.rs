@@ -21,7 +21,7 @@ pub struct EncoderTraining {
     /// Numbers of a code.
     pub latent: usize,
     /// Channels behind the first convolution.
-    pub width: usize,
+    pub channels: usize,
     /// Weight of the Kullback-Leibler term of a variational autoencoder; none for a plain one.
     pub kl: Option<f64>,
     /// Optimiser steps.
@@ -73,7 +73,7 @@ impl NetworkEncoder {
             return Err(Error::refused("encoder.kind", "an autoencoder needs points that are images; use \"pca\""));
         };
         let image = [shape.height, shape.width, data.dim() / (shape.height * shape.width)];
-        let net = Autoencoder::of(image, how.width, how.latent, how.kl.is_some()).map_err(|e| e.within("encoder"))?;
+        let net = Autoencoder::of(image, how.channels, how.latent, how.kl.is_some()).map_err(|e| e.within("encoder"))?;
         let mean = data.points.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(data.dim()));
         let variance = data.points.outer_iter().map(|x| (&x - &mean).mapv(|v| v * v).sum()).sum::<f64>() / data.points.nrows() as f64;
         if variance.is_nan() || variance <= 0.0 {
@@ -262,7 +262,7 @@ mod tests {
         load(&Request { name: "digits".into(), ..Request::default() }).unwrap()
     }
 
-    const HOW: EncoderTraining = EncoderTraining { latent: 8, width: 8, kl: None, steps: 150, batch: 64, rate: 3e-3, seed: 1 };
+    const HOW: EncoderTraining = EncoderTraining { latent: 8, channels: 8, kl: None, steps: 400, batch: 64, rate: 3e-3, seed: 1 };
 
     /// Codes keep more of held-out images than nothing does, plain and variational; equal bits whatever the
     /// threads; an image has one code.

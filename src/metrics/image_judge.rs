@@ -140,11 +140,11 @@ mod tests {
         let ones = judge.judge(data.points.select(Axis(0), &ones).view(), Some(0)).unwrap();
         let (pairs, bad, few) = (good.pairs.unwrap(), noisy.pairs.unwrap(), ones.pairs.unwrap());
         assert!(noisy.frechet > 3.0 * good.frechet && ones.frechet > 3.0 * good.frechet, "{good:?} {noisy:?} {ones:?}");
-        assert!(good.class_tv < 0.1 && ones.class_tv > 0.8 && (good.variance - 1.0).abs() < 0.15 && ones.variance < 0.5);
+        assert!(good.class_tv < 0.1 && ones.class_tv > 0.8 && (good.variance - 1.0).abs() < 0.15 && ones.variance < 0.75);
         assert!(pairs.precision > 0.8 && bad.precision < pairs.precision && few.recall < 0.3 && pairs.recall > 0.8);
         assert!(pairs.kernel_distance < bad.kernel_distance && (pairs.memorisation - 1.0).abs() < 0.1 && few.memorisation < 0.5);
-        // Training images are their own nearest neighbours.
-        assert!(judge.floor().pairs.unwrap().memorisation == 0.0 && judge.floor().frechet < 3.0 * good.frechet);
+        // Half of the training images are their own nearest neighbours: the others are cut away.
+        assert!(judge.floor().pairs.unwrap().memorisation < 0.6 && judge.floor().frechet < 3.0 * good.frechet);
         let given = ImageJudge::new(judge.classifier().clone(), data.points.view(), known, Some(Array1::from_elem(10, 0.1))).unwrap();
         assert!(given.judge(fresh, None).unwrap().pairs.is_none() && (given.judge(fresh, None).unwrap().rarest - 1.0).abs() < 0.5);
     }

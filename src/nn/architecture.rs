@@ -214,8 +214,9 @@ mod tests {
             }
             // The squares are what the number of parameters grows with.
             let sizes = |width| Sizes { width, depth: 5, attention: kind.images, ..good.clone() };
+            let unit = if kind.images { 80 } else { 1000 };
             let count = |width| (kind.network)(&sizes(width)).unwrap().parameter_count() as f64;
-            let second = (count(3000) - 2.0 * count(2000) + count(1000)) / 2e6;
+            let second = (count(3 * unit) - 2.0 * count(2 * unit) + count(unit)) / (2 * unit * unit) as f64;
             assert_eq!(second, (kind.squares)(&sizes(8)) as f64, "{}", kind.name);
         }
         let large = Sizes { dim: 1_000_000, width: 16_384, depth: 64, ..on_rows().remove(0) };
@@ -287,7 +288,7 @@ mod tests {
             let [_, grad, dx] = taped(&net, &params, &rows, &dy);
             for k in 0..10 {
                 let (u, v) = (normals::<f64>(params.len(), 10 + k), normals::<f64>(rows.len(), 30 + k));
-                let h = 1e-5;
+                let h = 1e-6;
                 let value = |h: f64| {
                     let moved = |x: &[f64], v: &[f64]| x.iter().zip(v).map(|(x, v)| x + h * v).collect::<Vec<f64>>();
                     let mut y = vec![0.0; dy.len()];

@@ -26,7 +26,7 @@
 //!
 //! Metadata: `format`, `step`, `best` (the step of the best), `seed`, `covariance`, `data` (a hash of the
 //! data), `points` (how many were trained on), `image` (height, width and channels of points that are images),
-//! `encoder`, `encoder.image`, `.width`, `.latent` (an autoencoder's kind and sizes). Random numbers need none: they are named by the step.
+//! `encoder`, `encoder.image`, `.channels`, `.latent` (an autoencoder's kind and sizes). Random numbers need none: they are named by the step.
 
 use super::system::noise_scale;
 use super::tensors::{Reader, Tensors, bytes};
@@ -231,6 +231,10 @@ mod tests {
             round_trip::<f64>(&[("data.latent", "5"), ("network.kind", kind)], 64);
         }
         round_trip::<f32>(&[("data.latent", "5"), ("train.augment", "mirror")], 64);
+        for encoder in ["autoencoder", "vae"] {
+            round_trip::<f32>(&[("data.latent", "5"), ("encoder.kind", encoder), ("encoder.steps", "5"), ("encoder.channels", "2")], 64);
+        }
+        round_trip::<f32>(&[("data.latent", "0"), ("network.kind", "unet"), ("reference.covariance", "low-rank")], 64);
         for moments in ["full", "component", "auto"] {
             round_trip::<f32>(&[("data.name", "moons"), ("calibration.moments", moments)], 2);
         }

@@ -130,7 +130,7 @@ fn encoder(config: &Config, data: &Dataset) -> Result<Encoder> {
     };
     let how = EncoderTraining {
         latent: config.data.latent,
-        width: e.width,
+        channels: e.channels,
         kl,
         steps: e.steps,
         batch: e.batch,

@@ -94,7 +94,7 @@ impl Tensors {
                 let [h, w, c] = net.image();
                 self.fact("encoder", if net.is_variational() { "vae" } else { "autoencoder" });
                 self.fact("encoder.image", format!("{h}x{w}x{c}"));
-                self.fact("encoder.width", net.width());
+                self.fact("encoder.channels", net.width());
                 self.fact("encoder.latent", net.latent());
             }
         }
@@ -268,7 +268,7 @@ impl<'a> Reader<'a> {
             "autoencoder" => false,
             other => return Err(self.bad(format!("`encoder` in the metadata must be autoencoder or vae, got \"{other}\""))),
         };
-        let [width, latent] = [self.number("encoder.width")?, self.number("encoder.latent")?].map(|n| n as usize);
+        let [width, latent] = [self.number("encoder.channels")?, self.number("encoder.latent")?].map(|n| n as usize);
         let net = Autoencoder::of(image, width, latent, variational).map_err(|e| self.bad(e))?;
         let mut params = vec![0f32; net.parameter_count()];
         for p in net.parameters() {

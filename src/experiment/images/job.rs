@@ -67,7 +67,7 @@ impl ImageJob {
 
     /// Its settings for `n` points, and the solver's steps.
     pub fn settings(&self, study: &ImageStudy, n: usize) -> (Vec<crate::config::Setting>, usize) {
-        self.variant.settings(study.space, n, self.case.steps, self.seed, self.candidate)
+        self.variant.settings(study, n, self.case.steps, self.seed, self.candidate)
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Share of all images that none of the methods sees.
 const HELD_OUT: f64 = 0.5;
 /// Channels behind the first convolution of the autoencoder, images of a step and learning rate.
-const WIDTH: usize = 16;
+const CHANNELS: usize = 16;
 const BATCH: usize = 128;
 const RATE: f64 = 2e-3;
 
@@ -46,7 +46,7 @@ impl Material {
                 let cut = data.points.nrows() - (data.points.nrows() as f64 * FILE_HELD_OUT) as usize;
                 let own = Dataset { held_out: data.points.slice(s![cut.., ..]).to_owned(), ..data.clone() };
                 let steps = study.encoder_steps;
-                let how = EncoderTraining { latent, width: WIDTH, kl: None, steps, batch: BATCH, rate: RATE, seed };
+                let how = EncoderTraining { latent, channels: CHANNELS, kl: None, steps, batch: BATCH, rate: RATE, seed };
                 Encoder::Network(Box::new(NetworkEncoder::fit(&own, how, &mut |_| {})?))
             }
         };

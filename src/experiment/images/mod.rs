@@ -40,6 +40,8 @@ pub enum ImageSpace {
 pub struct ImageStudy {
     /// Where the images are modelled.
     pub space: ImageSpace,
+    /// Units of a hidden layer of the perceptrons.
+    pub width: usize,
     /// Their kind of file and where it is; without one the embedded digits.
     pub data: Option<(DataName, PathBuf)>,
     /// Steps of the optimiser that are compared.
@@ -84,6 +86,7 @@ impl ImageStudy {
     pub fn latent() -> Self {
         ImageStudy {
             space: ImageSpace::Latent(16),
+            width: 256,
             data: None,
             steps: vec![125, 250, 500, 1000, 2000],
             counts: vec![200, 500, 1000, 2000],
@@ -105,7 +108,7 @@ impl ImageStudy {
         let (steps, counts, solvers) = (vec![20, 40], vec![200], vec![2]);
         let few =
             ImageStudy { steps, counts, solvers, shaped: 200, budget: 1, tuning_seeds: 1, tuning_draws: 1, seeds: 1, draws: 2, ..self };
-        ImageStudy { samples: 300, encoder_steps: 60, judge_steps: 60, ..few }
+        ImageStudy { width: 32, samples: 300, encoder_steps: 60, judge_steps: 60, ..few }
     }
 
     /// Its cases.
@@ -168,6 +171,10 @@ impl ImageStudy {
     pub fn tuning_jobs(&self) -> Vec<ImageJob> {
         let case = ImageCase { group: "full", name: "tuning".to_owned(), shape: Shape::All, steps: self.middle() };
         let mut jobs = Vec::new();
+        // One setting needs no search.
+        if self.budget < 2 {
+            return jobs;
+        }
         for variant in self.leaders() {
             for candidate in 0..self.budget {
                 for seed in TUNING..TUNING + self.tuning_seeds {

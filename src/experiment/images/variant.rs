@@ -2,7 +2,7 @@
 //! part taken away.
 
 use super::super::Method;
-use super::ImageSpace;
+use super::{ImageSpace, ImageStudy};
 use crate::config::{Setting, Value};
 use crate::rng::{Purpose, Stream};
 
@@ -55,8 +55,7 @@ pub struct Variant {
     pub tools: Tools,
 }
 
-/// Hidden units and layers in a latent space, and steps of the solver where no search says otherwise.
-const WIDTH: usize = 256;
+/// Hidden layers in a latent space.
 const DEPTH: usize = 3;
 /// Points for each component of a mixture, and most components.
 const POINTS_PER_COMPONENT: usize = 250;
@@ -87,7 +86,8 @@ impl Variant {
     }
 
     /// Its settings with candidate number `candidate` of its search, for `n` points; and the solver's steps.
-    pub fn settings(&self, space: ImageSpace, n: usize, steps: usize, seed: u64, candidate: usize) -> (Vec<Setting>, usize) {
+    pub fn settings(&self, study: &ImageStudy, n: usize, steps: usize, seed: u64, candidate: usize) -> (Vec<Setting>, usize) {
+        let space = study.space;
         let mut all: Vec<Setting> = Vec::new();
         let mut set = |key: &str, value: Value| all.push(Setting::new(key, value));
         // The points are given: what stands here of data sets defaults alone.
@@ -100,7 +100,7 @@ impl Variant {
                 set("data.latent", latent.into());
                 let plain = self.tools == Tools::Published || self.tools == Tools::Without(Tool::Network);
                 set("network.kind", if plain { "mlp" } else { "residual" }.into());
-                set("network.width", WIDTH.into());
+                set("network.width", study.width.into());
                 set("network.depth", DEPTH.into());
             }
             ImageSpace::Pixels => {
@@ -124,8 +124,12 @@ impl Variant {
             Tools::Without(Tool::Moments) => set("calibration.moments", "none".into()),
             _ => {}
         }
-        let linear = !self.method.has_mixture();
-        let (searched, solver) = candidate_of(linear, self.holds_out(), space, candidate);
+        let process = match self.method {
+            Method::WHITE_VE => Process::Exploding,
+            method if method.has_mixture() => Process::Nonlinear,
+            _ => Process::Linear,
+        };
+        let (searched, solver) = candidate_of(process, self.holds_out(), space, candidate);
         all.extend(searched);
         all.extend(self.method.settings());
         if self.tools == Tools::Without(Tool::Control) {
@@ -135,14 +139,26 @@ impl Variant {
     }
 }
 
+/// What the ranges of a search depend on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Process {
+    Linear,
+    Exploding,
+    Nonlinear,
+}
+
 /// Candidate `index` of the search: its settings, and the solver's steps. Number 0 is what larger studies found
 /// best (method.md, last section); the others are drawn around it, from spaces of the same width for all
 /// methods.
-fn candidate_of(linear: bool, regularised: bool, space: ImageSpace, index: usize) -> (Vec<Setting>, usize) {
+fn candidate_of(process: Process, regularised: bool, space: ImageSpace, index: usize) -> (Vec<Setting>, usize) {
     let mut all: Vec<Setting> = Vec::new();
     let mut set = |key: &str, value: Value| all.push(Setting::new(key, value));
     let rate = if space == ImageSpace::Pixels { 2e-3 } else { 3e-3 };
-    let (horizon, solver) = if linear { (7.0, 24) } else { (3.0, 8) };
+    let (horizon, solver) = match process {
+        Process::Linear => (7.0, 24),
+        Process::Exploding => (100.0, 24),
+        Process::Nonlinear => (3.0, 8),
+    };
     if index == 0 {
         set("train.lr", rate.into());
         set("sde.horizon", horizon.into());
@@ -152,7 +168,7 @@ fn candidate_of(linear: bool, regularised: bool, space: ImageSpace, index: usize
         }
         return (all, solver);
     }
-    let mut stream = Stream::new(0, Purpose::Split, 64 + u64::from(linear), index as u32);
+    let mut stream = Stream::new(0, Purpose::Split, 64 + process as u64, index as u32);
     let mut between = |low: f64, high: f64| low * (high / low).powf(stream.uniform::<f64>());
     set("train.lr", (rate * between(0.4, 2.5)).into());
     set("sde.horizon", (horizon * between(0.5, 1.6)).into());
@@ -162,5 +178,5 @@ fn candidate_of(linear: bool, regularised: bool, space: ImageSpace, index: usize
         set("network.dropout", dropout.into());
         set("train.weight_decay", decay.into());
     }
-    (all, if linear { [8, 16, 24, 48][stream.below(4)] } else { [4, 8, 8, 16][stream.below(4)] })
+    (all, if process == Process::Nonlinear { [4, 8, 8, 16] } else { [8, 16, 24, 48] }[stream.below(4)])
 }
