@@ -4,7 +4,7 @@
 
 use flate2::{Compression, write::GzEncoder};
 use ndarray::{Array2, array};
-use ndsm::data::{Request, Table, csv, idx, load, npy};
+use ndsm::data::{Request, Table, cifar, csv, idx, load, npy};
 use ndsm::{Error, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -75,7 +75,7 @@ fn idx_is_read_plain_and_zipped_from_file_and_folder() {
         let table = idx::read(path).unwrap();
         assert_eq!(table.values, Array2::from_shape_fn((3, 6), |(i, j)| (6 * i + j) as f64 * 15.0 / 255.0));
         let shape = table.images.unwrap();
-        assert_eq!((shape.height, shape.width, shape.range), (2, 3, [0.0, 1.0]));
+        assert_eq!((shape.height, shape.width, shape.channels, shape.range), (2, 3, 1, [0.0, 1.0]));
         assert_eq!(table.labels, labels);
     };
     let dir = folder();
@@ -141,6 +141,82 @@ fn idx_refuses_what_is_not_what_its_header_claims() {
     assert!(e.starts_with(labels.to_str().unwrap()) && e.contains("holds 2 labels for the 3 images of"), "{e}");
 }
 
+// ---- CIFAR ----
+
+/// The byte of image `i` at a channel, a row and a column.
+fn colour(i: usize, channel: usize, row: usize, column: usize) -> u8 {
+    (i * 31 + channel * 85 + row * 7 + column * 3) as u8
+}
+
+/// `n` images from the number `first` on, each behind its `labels`.
+fn cifar_bytes(first: usize, labels: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (i, labels) in labels.iter().enumerate() {
+        out.extend_from_slice(labels);
+        for channel in 0..3 {
+            out.extend((0..1024).map(|pixel| colour(first + i, channel, pixel / 32, pixel % 32)));
+        }
+    }
+    out
+}
+
+#[test]
+fn cifar_is_read_with_its_channels_last() {
+    let check = |path: &Path, labels: &[u32]| {
+        let table = cifar::read(path).unwrap();
+        let expected = Array2::from_shape_fn((labels.len(), 3072), |(i, j)| f64::from(colour(i, j % 3, j / 96, j / 3 % 32)) / 255.0);
+        assert!(table.values == expected && table.labels.unwrap() == labels);
+        let shape = table.images.unwrap();
+        assert_eq!(([shape.height, shape.width, shape.channels], shape.range, shape.levels), ([32, 32, 3], [0.0, 1.0], Some(256)));
+    };
+    let dir = folder();
+    let (one, two) = (cifar_bytes(0, &[&[3], &[9], &[0]]), cifar_bytes(3, &[&[1], &[2]]));
+    check(&put(&dir, "test_batch.bin", &one), &[3, 9, 0]);
+    // The batches in order, plain before its zipped twin; what else is there is left alone.
+    put(&dir, "data_batch_2.bin.gz", &gzip(&two));
+    put(&dir, "data_batch_1.bin", &one);
+    put(&dir, "data_batch_1.bin.gz", &gzip(&two));
+    put(&dir, "batches.meta.txt", b"airplane");
+    check(dir.path(), &[3, 9, 0, 1, 2]);
+    check(&put(&dir, "anything", &gzip(&one)), &[3, 9, 0]);
+    // A single record may be a file of several.
+    put(&dir, "data_batch_3.bin", &cifar_bytes(5, &[&[7]]));
+    check(dir.path(), &[3, 9, 0, 1, 2, 7]);
+    // Of the two labels of CIFAR-100 the fine one.
+    let hundred = folder();
+    put(&hundred, "train.bin", &cifar_bytes(0, &[&[19, 99], &[0, 4]]));
+    check(hundred.path(), &[99, 4]);
+    let request = Request { name: "cifar".into(), path: Some(dir.path().to_path_buf()), ..Request::default() };
+    let data = load(&request).unwrap();
+    assert_eq!((data.points.dim(), data.held_out.nrows(), data.images.unwrap().channels), ((4, 3072), 2, 3));
+}
+
+#[test]
+fn cifar_refuses_what_is_no_whole_record() {
+    no_reader_accepts(cifar::read);
+    let dir = folder();
+    refused(cifar::read, dir.path(), "must hold files `data_batch_*.bin`, or `train.bin`");
+    let good = cifar_bytes(0, &[&[3], &[9]]);
+    let whole = "must be whole records of 3073 bytes (CIFAR-10) or 3074 bytes (CIFAR-100), got";
+    for (name, bytes, words) in [
+        ("short", good[..good.len() - 1].to_vec(), format!("{whole} 6145 bytes")),
+        ("long", [&good[..], &[0]].concat(), format!("{whole} 6147 bytes")),
+        ("one", good[..3073].to_vec(), "must hold at least 2 rows, got 1".into()),
+        ("label", cifar_bytes(0, &[&[3], &[10]]), "record 2: the label must be below 10, got 10".into()),
+        ("coarse", cifar_bytes(0, &[&[20, 1], &[3, 1]]), "record 1: the coarse label must be below 20, got 20".into()),
+        ("fine", cifar_bytes(0, &[&[3, 1], &[3, 100]]), "record 2: the fine label must be below 100, got 100".into()),
+        ("short.gz", gzip(&good[..4000]), format!("{whole} 4000 bytes")),
+        ("empty.gz", gzip(&[]), format!("{whole} 0 bytes")),
+        ("cut.gz", gzip(&good)[..60].to_vec(), "ends within its records".into()),
+    ] {
+        refused(cifar::read, &put(&dir, name, &bytes), &words);
+    }
+    // A file with a hole, as long as 2^28 numbers: refused by its length.
+    let path = dir.path().join("large");
+    std::fs::File::create(&path).unwrap().set_len(3073 * 87_500).unwrap();
+    refused(cifar::read, &path, "holds more than the 268435456 numbers");
+}
+
 // ---- NPY ----
 
 fn npy_bytes(version: u8, header: &str, numbers: &[u8]) -> Vec<u8> {
@@ -177,7 +253,14 @@ fn npy_reads_every_type_and_version() {
     let text = "{\"shape\":(2,1,3,),\"fortran_order\":False,\"descr\":\"<i4\"}";
     let table = npy::read(&put(&dir, "i4.npy", &npy_bytes(2, text, &all(&|v| i32::from(v).to_le_bytes().to_vec())))).unwrap();
     let shape = table.images.unwrap();
-    assert_eq!((table.values, shape.height, shape.width, shape.range), (expected, 1, 3, [0.0, 250.0]));
+    assert_eq!((table.values, shape.height, shape.width, shape.channels, shape.range), (expected.clone(), 1, 3, 1, [0.0, 250.0]));
+    // The channels of a pixel, side by side.
+    for (text, size) in [("(2, 1, 1, 3)", [1, 1, 3]), ("(2, 3, 1, 1)", [3, 1, 1])] {
+        let table = npy::read(&put(&dir, "c.npy", &npy_bytes(1, &header("|u1", text), &values))).unwrap();
+        let shape = table.images.unwrap();
+        assert_eq!(([shape.height, shape.width, shape.channels], shape.levels), (size, Some(256)));
+        assert_eq!(table.values, &expected / 255.0);
+    }
 }
 
 #[test]
@@ -235,8 +318,13 @@ fn npy_refuses_what_is_not_what_its_header_claims() {
         ("type", npy_bytes(1, &header(">f8", "(2, 2)"), &eight(4)), "must be of type <f4, <f8, |u1, <i4, <i8, got >f8"),
         ("complex", npy_bytes(1, &header("<c16", "(2, 2)"), &eight(8)), "got <c16"),
         ("order", npy_bytes(1, "{'descr': '<f8', 'fortran_order': True, 'shape': (2, 2), }", &eight(4)), "must be in C order"),
-        ("0-d", npy_bytes(1, &header("<f8", "()"), &eight(1)), "must have 2 axes (points) or 3 (images), got the shape []"),
+        (
+            "0-d",
+            npy_bytes(1, &header("<f8", "()"), &eight(1)),
+            "must have 2 axes (points), 3 (grey images) or 4 (images, the last axis 1 or 3 channels), got the shape []",
+        ),
         ("1-d", npy_bytes(1, &header("<f8", "(4,)"), &eight(4)), "got the shape [4]"),
+        ("5-d", npy_bytes(1, &header("<f8", "(2, 1, 1, 2, 1)"), &eight(4)), "got the shape [2, 1, 1, 2, 1]"),
         ("4-d", npy_bytes(1, &header("<f8", "(2, 1, 1, 2)"), &eight(4)), "got the shape [2, 1, 1, 2]"),
         ("short", npy_bytes(1, &header("<f8", "(2, 2)"), &eight(3)), "must hold 32 bytes of numbers for the shape [2, 2] of <f8, got 24"),
         ("long", npy_bytes(1, &header("<f8", "(2, 2)"), &eight(5)), "got 40"),

@@ -56,6 +56,7 @@ pub enum Command {
 #[command(after_help = "Examples:
   ndsm train
   ndsm train --set data.name=idx --set data.path=mnist/ --out runs/mnist
+  ndsm train --set data.name=cifar --set data.path=cifar-10-batches-bin/ --out runs/cifar
   ndsm train --config examples/configs/paper-chain.toml --set objective.control=self
   ndsm train --out runs/mnist --resume
 

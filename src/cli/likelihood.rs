@@ -21,7 +21,7 @@ struct Nll {
 }
 
 /// The mean of -ln p over held-out points and, as its floor, over training points, in nats; of images in
-/// their own pixels in bits for each pixel, too. `law`: the reference.
+/// their own pixels in bits for each of their numbers, too. `law`: the reference.
 ///
 /// # Errors
 /// As [`Likelihood::log_density`].
@@ -36,9 +36,10 @@ pub fn metrics(model: &mut Likelihood, law: &Mixture, (data, encoder): (&Dataset
     };
     let meaning = "mean negative log-likelihood of held-out points under the model's flow; floor: of training points";
     let mut all = vec![metric("nll_held_out", meaning, [of(&sets[0])?, of(&sets[1])?], |nll| nll)];
-    if let (Some(step), Encoder::Identity) = (data.images.and_then(|shape| shape.step()), encoder) {
+    if let (Some((shape, step)), Encoder::Identity) = (data.images.and_then(|shape| Some((shape, shape.step()?))), encoder) {
         let cells = sets.map(|x| dequantised(x.view(), step, seed));
-        let meaning = "the same of pixels spread evenly over their cells, in bits for each pixel";
+        let each = if shape.channels == 1 { "pixel" } else { "channel of a pixel" };
+        let meaning = &format!("the same of pixels spread evenly over their cells, in bits for each {each}");
         let bits = |nll| bits_per_dimension(nll, data.dim(), step);
         all.push(metric("bits_per_dim", meaning, [of(&cells[0])?, of(&cells[1])?], bits));
     }

@@ -86,10 +86,10 @@ const MAX_POINTS: f64 = 1e8;
 tables! {
     /// Where the data come from.
     data: DataConfig {
-        /// Which data: `digits` is carried by the program, `idx`, `npy` and `csv` read `data.path`, the
+        /// Which data: `digits` is carried by the program, `idx`, `cifar`, `npy` and `csv` read `data.path`, the
         /// others are laws.
         name: DataName = |_| DataName::Digits, ANY;
-        /// The file, or for `idx` the folder, to read.
+        /// The file, or for `idx` and `cifar` the folder, to read.
         path: Option<String> = |_| None, ANY;
         /// How many points: drawn from the law, or taken from the file (0: all).
         n: usize = |c| if c.data.name.is_law() { 10_000 } else { 0 }, from_to(0.0, MAX_POINTS);
@@ -105,6 +105,7 @@ tables! {
             _ if on_images(c) => 0,
             (EncoderKind::Pca, DataName::Digits) => 24,
             (EncoderKind::Pca, DataName::Idx) => 32,
+            (EncoderKind::Pca, DataName::Cifar) => 64,
             (EncoderKind::Pca, _) => 0,
         }, from_to(0.0, 4096.0);
         /// Weights of the law `mixture` (left out: equal).
@@ -227,7 +228,7 @@ tables! {
     /// The training run.
     train: TrainConfig {
         /// Optimiser steps.
-        steps: usize = |c| if c.data.name == DataName::Idx { 6000 } else { 2000 }, from_to(1.0, 1e9);
+        steps: usize = |c| if matches!(c.data.name, DataName::Idx | DataName::Cifar) { 6000 } else { 2000 }, from_to(1.0, 1e9);
         /// Data points, and so paths, in a step.
         batch: usize = |c| if on_images(c) { 64 } else { 256 }, from_to(1.0, 1e6);
         /// Times looked at on each path.

@@ -36,7 +36,11 @@ pub(super) fn table() -> Table {
         left = rest;
     }
     let values = Array2::from_shape_vec((labels.len(), PIXELS), values).unwrap_or_default();
-    Table { values, images: Some(ImageShape { height: 8, width: 8, range: [0.0, 1.0], levels: Some(17) }), labels: Some(labels) }
+    Table {
+        values,
+        images: Some(ImageShape { height: 8, width: 8, channels: 1, range: [0.0, 1.0], levels: Some(17) }),
+        labels: Some(labels),
+    }
 }
 
 #[cfg(test)]

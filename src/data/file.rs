@@ -3,27 +3,30 @@
 use crate::{Error, Result};
 use ndarray::Array2;
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
 /// The largest data set that is read, in numbers: 2 GiB as f64. A header that claims more is refused.
 pub const MAX_NUMBERS: usize = 1 << 28;
 
-/// Height, width and value range of images; a row of pixels is row-major.
+/// Size and value range of images: a row is [height, width, channels] in row-major order, the numbers of a
+/// pixel side by side.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ImageShape {
     /// Rows of pixels.
     pub height: usize,
     /// Columns of pixels.
     pub width: usize,
-    /// The values that stand for no ink and full ink.
+    /// Numbers of a pixel: 1 of grey images, 3 of colour, red, green and blue.
+    pub channels: usize,
+    /// The values that stand for no ink and full ink; of colours, for darkness and full light.
     pub range: [f64; 2],
-    /// How many values a pixel can have, evenly from the one to the other, where that is known.
+    /// How many values a number of a pixel can have, evenly from the one to the other, where that is known.
     pub levels: Option<u32>,
 }
 
 impl ImageShape {
-    /// The distance of neighbouring values of a pixel.
+    /// The distance of neighbouring values of a pixel's numbers.
     pub fn step(&self) -> Option<f64> {
         self.levels.filter(|levels| *levels > 1).map(|levels| (self.range[1] - self.range[0]) / f64::from(levels - 1))
     }
@@ -64,6 +67,46 @@ pub(super) fn open(path: &Path) -> Result<(File, u64)> {
         return Err(Error::bad_file(path, "is empty"));
     }
     Ok((File::open(path).map_err(refuse)?, kind.len()))
+}
+
+/// The bytes of a regular file, unpacked where it is gzip, and how many there are where that is known before
+/// they are read.
+pub(super) fn open_unpacked(path: &Path) -> Result<(Box<dyn Read>, Option<u64>)> {
+    let (file, length) = open(path)?;
+    let mut file = BufReader::new(file);
+    if file.fill_buf().is_ok_and(|start| start.starts_with(&[0x1f, 0x8b])) {
+        return Ok((gunzip(path, file)?, None));
+    }
+    Ok((Box::new(file), Some(length)))
+}
+
+#[cfg(feature = "files")]
+fn gunzip(_: &Path, file: BufReader<File>) -> Result<Box<dyn Read>> {
+    Ok(Box::new(flate2::bufread::MultiGzDecoder::new(file)))
+}
+
+#[cfg(not(feature = "files"))]
+fn gunzip(path: &Path, _: BufReader<File>) -> Result<Box<dyn Read>> {
+    Err(Error::Unavailable {
+        what: format!("reading {}", path.display()),
+        why: "gzip needs the feature `files`; unpack the file first".into(),
+    })
+}
+
+/// The names in `folder` that `keep` takes without their `.gz`, in order, a plain file before its gzip twin.
+pub(super) fn names_in(folder: &Path, keep: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+    let unreadable = |e: std::io::Error| Error::bad_file(folder, format!("cannot be listed: {e}"));
+    let mut found: Vec<String> = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
+        if keep(name.strip_suffix(".gz").unwrap_or(&name)) {
+            found.push(name);
+        }
+    }
+    // `a` sorts before `a.gz`.
+    found.sort();
+    found.dedup_by(|next, kept| next.strip_suffix(".gz") == Some(kept));
+    Ok(found)
 }
 
 /// Writes a file as a whole or not at all: a temporary file beside it, synced, then renamed over it.

@@ -10,10 +10,10 @@
 //! Nothing is allocated from the header alone: a plain file must have exactly the length that its header
 //! claims, and a gzip stream is unpacked piece by piece up to that length.
 
-use super::file::{ImageShape, MAX_NUMBERS, Table, check_size, fill, open, truncated};
+use super::file::{ImageShape, MAX_NUMBERS, Table, check_size, fill, names_in, open_unpacked, truncated};
 use crate::{Error, Result};
 use ndarray::Array2;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 const IMAGES: &str = "images-idx3-ubyte";
@@ -26,7 +26,7 @@ const LABELS: &str = "labels-idx1-ubyte";
 /// # Errors
 /// [`Error::File`] if a file is missing, is no IDX file, is shorter or longer than its header claims, claims
 /// more than [`MAX_NUMBERS`] pixels, or if images and labels differ in number; [`Error::Unavailable`] for
-/// gzip without the feature `cli`.
+/// gzip without the feature `files`.
 pub fn read(path: &Path) -> Result<Table> {
     let images = if path.is_dir() { find(path)? } else { path.to_path_buf() };
     let (sizes, pixels) = unpack::<3>(&images)?;
@@ -44,23 +44,13 @@ pub fn read(path: &Path) -> Result<Table> {
     };
     let values = pixels.into_iter().map(|p| f64::from(p) / 255.0).collect();
     let values = Array2::from_shape_vec((n, d), values).map_err(|e| Error::bad_file(&images, e.to_string()))?;
-    Ok(Table { values, images: Some(ImageShape { height, width, range: [0.0, 1.0], levels: Some(256) }), labels })
+    Ok(Table { values, images: Some(ImageShape { height, width, channels: 1, range: [0.0, 1.0], levels: Some(256) }), labels })
 }
 
 /// The images file of a folder: the only one, or that which starts with `train`; a plain file before its gzip
 /// twin.
 fn find(folder: &Path) -> Result<PathBuf> {
-    let unreadable = |e: std::io::Error| Error::bad_file(folder, format!("cannot be listed: {e}"));
-    let mut found: Vec<String> = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
-        if name.strip_suffix(".gz").unwrap_or(&name).ends_with(IMAGES) {
-            found.push(name);
-        }
-    }
-    // `a` sorts before `a.gz`.
-    found.sort();
-    found.dedup_by(|next, kept| next.strip_suffix(".gz") == Some(kept));
+    let found = names_in(folder, |name| name.ends_with(IMAGES))?;
     match &found[..] {
         [] => Err(Error::bad_file(folder, format!("must hold a file `*{IMAGES}` or `*{IMAGES}.gz`, but holds none"))),
         [one] => Ok(folder.join(one)),
@@ -80,26 +70,8 @@ fn labels_of(images: &Path) -> Option<PathBuf> {
 
 /// Sizes and bytes of an IDX file with `AXES` axes.
 fn unpack<const AXES: usize>(path: &Path) -> Result<([usize; AXES], Vec<u8>)> {
-    let (file, length) = open(path)?;
-    let mut file = BufReader::new(file);
-    let zipped = std::io::BufRead::fill_buf(&mut file).is_ok_and(|start| start.starts_with(&[0x1f, 0x8b]));
-    if zipped {
-        return body(path, gunzip(path, file)?, None);
-    }
-    body(path, file, Some(length))
-}
-
-#[cfg(feature = "files")]
-fn gunzip(_: &Path, file: impl std::io::BufRead) -> Result<impl Read> {
-    Ok(flate2::bufread::MultiGzDecoder::new(file))
-}
-
-#[cfg(not(feature = "files"))]
-fn gunzip(path: &Path, _: impl std::io::BufRead) -> Result<std::io::Empty> {
-    Err(Error::Unavailable {
-        what: format!("reading {}", path.display()),
-        why: "gzip needs the feature `files`; unpack the file first".into(),
-    })
+    let (bytes, length) = open_unpacked(path)?;
+    body(path, bytes, length)
 }
 
 /// Header and bytes. `length`: of the whole file, where known.

@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+pub mod cifar;
 pub mod csv;
 pub mod digits;
 mod encoder;
@@ -60,7 +61,7 @@ pub const MOST_HELD_OUT: usize = 2_000;
 pub struct Request {
     /// One of [`DataName::all`].
     pub name: String,
-    /// The file or folder of `idx`, `npy` and `csv`.
+    /// The file or folder of `idx`, `cifar`, `npy` and `csv`.
     pub path: Option<PathBuf>,
     /// Training points. `None` or 0: [`LAW_POINTS`] of a law, all that a file has beside its held-out part.
     pub n: Option<usize>,
@@ -119,7 +120,7 @@ pub fn load(request: &Request) -> Result<Dataset> {
     let name = DataName::parse("data.name", &request.name)?;
     let n = request.n.filter(|n| *n > 0);
     if request.path.is_some() && !name.is_file() {
-        return Err(Error::refused("data.path", format!("is for data.name = idx, npy or csv; `{}` reads no file", request.name)));
+        return Err(Error::refused("data.path", format!("is for data.name = idx, cifar, npy or csv; `{}` reads no file", request.name)));
     }
     if request.mixture.is_some() && name != DataName::Mixture {
         return Err(Error::refused("data.mixture", format!("is for data.name = mixture, not for `{}`", request.name)));
@@ -132,6 +133,7 @@ pub fn load(request: &Request) -> Result<Dataset> {
             return draw(request, Arc::new(law::Modes::new("mixture", mixture)?), n);
         }
         DataName::Idx => idx::read,
+        DataName::Cifar => cifar::read,
         DataName::Npy => npy::read,
         DataName::Csv => csv::read,
     };

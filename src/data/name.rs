@@ -11,6 +11,8 @@ pub enum DataName {
     Digits,
     /// `idx`: images in the MNIST layout, plain or gzip.
     Idx,
+    /// `cifar`: colour images in the layout of CIFAR-10 or CIFAR-100, plain or gzip.
+    Cifar,
     /// `npy`: a NumPy array, one row a point.
     Npy,
     /// `csv`: a table of numbers, one line a point.
@@ -24,7 +26,7 @@ pub enum DataName {
 impl DataName {
     /// Every name, in the order of the help text.
     pub fn all() -> impl Iterator<Item = Self> {
-        let carried = [DataName::Digits, DataName::Idx, DataName::Npy, DataName::Csv];
+        let carried = [DataName::Digits, DataName::Idx, DataName::Cifar, DataName::Npy, DataName::Csv];
         carried.into_iter().chain(laws().map(DataName::Law)).chain([DataName::Mixture])
     }
 
@@ -33,6 +35,7 @@ impl DataName {
         match self {
             DataName::Digits => "digits",
             DataName::Idx => "idx",
+            DataName::Cifar => "cifar",
             DataName::Npy => "npy",
             DataName::Csv => "csv",
             DataName::Law(law) => law.name,
@@ -51,7 +54,7 @@ impl DataName {
 
     /// Whether the data are read from `data.path`.
     pub fn is_file(self) -> bool {
-        matches!(self, DataName::Idx | DataName::Npy | DataName::Csv)
+        matches!(self, DataName::Idx | DataName::Cifar | DataName::Npy | DataName::Csv)
     }
 
     /// Whether the data are drawn from a law, so that there are as many as one asks for.

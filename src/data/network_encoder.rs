@@ -72,7 +72,7 @@ impl NetworkEncoder {
         let Some(shape) = data.images else {
             return Err(Error::refused("encoder.kind", "an autoencoder needs points that are images; use \"pca\""));
         };
-        let image = [shape.height, shape.width, data.dim() / (shape.height * shape.width)];
+        let image = [shape.height, shape.width, shape.channels];
         let net = Autoencoder::of(image, how.channels, how.latent, how.kl.is_some()).map_err(|e| e.within("encoder"))?;
         let mean = data.points.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(data.dim()));
         let variance = data.points.outer_iter().map(|x| (&x - &mean).mapv(|v| v * v).sum()).sum::<f64>() / data.points.nrows() as f64;

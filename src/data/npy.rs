@@ -25,9 +25,9 @@ const KINDS: [Kind; 5] = [
     ("<i8", 8, |b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f64),
 ];
 
-/// Points of a 2-D array [n, d], or images of a 3-D array [n, height, width]: little-endian f4, f8, i4, i8,
-/// or u1, in C order. Images of bytes are divided by 255; others keep their values, whose extremes are the
-/// range.
+/// Points of a 2-D array [n, d], or images of a 3-D array [n, height, width] or a 4-D one [n, height, width,
+/// channels], 1 channel or 3: little-endian f4, f8, i4, i8, or u1, in C order. Images of bytes are divided by
+/// 255; others keep their values, whose extremes are the range.
 ///
 /// # Errors
 /// [`Error::File`] if the file is missing, no `.npy` file, of another type, order or number of axes, shorter
@@ -38,8 +38,12 @@ pub fn read(path: &Path) -> Result<Table> {
     let header = Header::read(path, &mut file)?;
     let (n, images) = match header.shape[..] {
         [n, _] => (n, None),
-        [n, height, width] => (n, Some((height, width))),
-        _ => return Err(Error::bad_file(path, format!("must have 2 axes (points) or 3 (images), got the shape {:?}", header.shape))),
+        [n, height, width] => (n, Some((height, width, 1))),
+        [n, height, width, channels @ (1 | 3)] => (n, Some((height, width, channels))),
+        _ => {
+            let expected = "must have 2 axes (points), 3 (grey images) or 4 (images, the last axis 1 or 3 channels)";
+            return Err(Error::bad_file(path, format!("{expected}, got the shape {:?}", header.shape)));
+        }
     };
     let d = check_size(path, n, &header.shape[1..])?;
     let (name, ..) = header.kind;
@@ -54,7 +58,10 @@ pub fn read(path: &Path) -> Result<Table> {
     let values = Array2::from_shape_vec((n, d), values).map_err(|e| Error::bad_file(path, e.to_string()))?;
     Ok(Table {
         values,
-        images: images.map(|(height, width)| ImageShape { height, width, range, levels: (name == "|u1").then_some(256) }),
+        images: images.map(|(height, width, channels)| {
+            let levels = (name == "|u1").then_some(256);
+            ImageShape { height, width, channels, range, levels }
+        }),
         labels: None,
     })
 }

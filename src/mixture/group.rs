@@ -76,8 +76,9 @@ impl Group {
         Ok(Group { name: name.to_owned(), elements })
     }
 
-    /// A group by its name, acting on points of `d` coordinates, or on images of height x width = d pixels
-    /// where `image` is given. Names joined by `+` are the group that all their generators make.
+    /// A group by its name, acting on points of `d` coordinates, or on images of `image` = (height, width)
+    /// pixels where that is given, the d / (height x width) numbers of a pixel side by side. Names joined by
+    /// `+` are the group that all their generators make.
     ///
     /// | name | generators |
     /// |---|---|
@@ -162,15 +163,17 @@ fn generators_of(name: &str, d: usize, image: Option<(usize, usize)>) -> Result<
     let place = || format!("group \"{name}\"");
     let negate = |j: usize| Isometry::signed((0..d).collect(), (0..d).map(|i| if i == j { -1.0 } else { 1.0 }).collect());
     let permutation = |source: Vec<usize>| Isometry::signed(source, vec![1.0; d]);
+    // Whole pixels move: their numbers stay side by side.
     let pixels = |source: &dyn Fn(usize, usize, usize, usize) -> (usize, usize)| match image {
-        Some((h, w)) if h * w == d => Ok(permutation(
-            (0..d)
-                .map(|i| {
-                    let (row, column) = source(i / w, i % w, h, w);
-                    row * w + column
-                })
-                .collect(),
-        )),
+        Some((h, w)) if h * w > 0 && d % (h * w) == 0 => {
+            let channels = d / (h * w);
+            let from = |i: usize| {
+                let (pixel, channel) = (i / channels, i % channels);
+                let (row, column) = source(pixel / w, pixel % w, h, w);
+                (row * w + column) * channels + channel
+            };
+            Ok(permutation((0..d).map(from).collect()))
+        }
         _ => Err(Error::refused(place(), "acts on images, and the points are none")),
     };
     Ok(match name {
@@ -248,6 +251,7 @@ mod tests {
             ("quarter-turns", 9, Some((3, 3)), 4),
             ("mirror+quarter-turns", 9, Some((3, 3)), 8),
             ("translations", 6, Some((2, 3)), 6),
+            ("mirror+quarter-turns", 27, Some((3, 3)), 8),
             // Permutations and signs: the symmetries of the cube.
             ("permutations+signs", 3, None, 48),
         ];
@@ -274,12 +278,21 @@ mod tests {
         assert!(refused(Group::from_matrices("wide", 3, &[array![[1.0]].view()])).contains("isometries of 3 coordinates"));
         assert!(refused(Group::named("signs", 11, None)).contains("too large"));
         assert!(refused(Group::named("mirror", 64, None)).contains("acts on images"));
+        assert!(refused(Group::named("mirror", 64, Some((5, 5)))).contains("acts on images"));
         assert!(refused(Group::named("quarter-turns", 6, Some((2, 3)))).contains("square images, got 2 x 3"));
         assert!(refused(Group::named("c4", 1, None)).contains("turns a plane"));
         for name in ["e8", "c1", "c", "", "c4+", "cx", "ç4"] {
             assert!(refused(Group::named(name, 2, None)).starts_with("group: must be none, c<n>"), "{name}");
         }
         assert!(refused(Group::trivial(0)).contains("must be >= 1"));
+    }
+
+    /// A mirror exchanges pixels, not the numbers within one.
+    #[test]
+    fn colours_move_with_their_pixel() {
+        let group = Group::named("mirror", 6, Some((1, 2))).unwrap();
+        let colours = array![[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]];
+        assert_eq!(group.elements()[1].rows(colours.view()), array![[4.0, 5.0, 6.0, 1.0, 2.0, 3.0]]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! encoded, as the data were.
 
 use crate::config::{Augment, Config};
-use crate::data::{Dataset, Encoder};
+use crate::data::{Dataset, Encoder, ImageShape};
 use crate::rng::{Purpose, Stream};
 use crate::sde::Whitening;
 use crate::{Error, Real, Result};
@@ -14,6 +14,7 @@ pub(super) struct Augmented<R> {
     share: f64,
     height: usize,
     width: usize,
+    channels: usize,
     images: Vec<R>,
     /// u = map x + offset.
     map: Array2<f64>,
@@ -52,7 +53,8 @@ impl<R: Real> Augmented<R> {
         let images = data.points.iter().map(|v| R::of(*v)).collect();
         let (kind, share) = (config.train.augment, config.train.augment_share);
         let changed = vec![0.0; data.dim()];
-        Ok(Some(Augmented { kind, share, height: shape.height, width: shape.width, images, map, offset, changed }))
+        let ImageShape { height, width, channels, .. } = shape;
+        Ok(Some(Augmented { kind, share, height, width, channels, images, map, offset, changed }))
     }
 
     /// Changes `u`, the whitened image number `row`, point `i` of batch `batch`: each change is made with the
@@ -68,12 +70,13 @@ impl<R: Real> Augmented<R> {
         // One of the eight neighbours.
         let place = [0, 1, 2, 3, 5, 6, 7, 8][stream.below(8)];
         let (down, right) = if moved { (place / 3, place % 3) } else { (1, 1) };
-        let (h, w) = (self.height, self.width);
-        let image = &self.images[row * h * w..][..h * w];
-        for (at, pixel) in self.changed.iter_mut().enumerate() {
+        let (h, w, c) = (self.height, self.width, self.channels);
+        let image = &self.images[row * h * w * c..][..h * w * c];
+        for (at, pixel) in self.changed.chunks_exact_mut(c).enumerate() {
             let from = |at: usize, by: usize, n: usize| (at + 1).saturating_sub(by).min(n - 1);
             let (y, x) = (from(at / w, down, h), from(at % w, right, w));
-            *pixel = image[y * w + if mirrored { w - 1 - x } else { x }].f64();
+            let source = &image[(y * w + if mirrored { w - 1 - x } else { x }) * c..];
+            pixel.iter_mut().zip(source).for_each(|(to, from)| *to = from.f64());
         }
         for ((u, row), offset) in u.iter_mut().zip(self.map.rows()).zip(&self.offset) {
             *u = R::of(offset + row.iter().zip(&self.changed).map(|(a, x)| a * x).sum::<f64>());
@@ -137,6 +140,40 @@ mod tests {
             assert_eq!(seen.len(), [9, 2, 18][["shift", "mirror", "both"].iter().position(|k| *k == kind).unwrap()], "{kind}");
             assert!(trainer.batch(8).unwrap() == (rows.clone(), u.clone()) && p.trainer::<f64>().unwrap().batch(8).unwrap() == (rows, u));
         }
+    }
+
+    /// The numbers of a pixel stay side by side: a mirrored and moved image of two by two colours.
+    #[test]
+    fn whole_pixels_move() {
+        let images = ImageShape { height: 2, width: 2, channels: 3, range: [0.0, 1.0], levels: None };
+        let points = Array2::from_shape_fn((1, 12), |(_, j)| j as f64);
+        let data = Dataset {
+            name: "npy".into(),
+            held_out: points.clone(),
+            points,
+            images: Some(images),
+            labels: None,
+            held_out_labels: None,
+            law: None,
+        };
+        let settings = ["both", "mirror"].map(|kind| {
+            let all = [Setting::new("train.augment", kind), Setting::new("train.augment_share", 1.0)];
+            Config::resolve(&all).unwrap()
+        });
+        let whitening = Whitening::new(Array1::zeros(12).view(), Array2::eye(12).view()).unwrap();
+        let pixels: Vec<Vec<f64>> = (0..4).map(|p| (0..3).map(|c| (3 * p + c) as f64).collect()).collect();
+        let mut seen = std::collections::BTreeSet::new();
+        for config in &settings {
+            let mut augmented = Augmented::<f64>::new(config, &data, &Encoder::Identity, &whitening).unwrap().unwrap();
+            for batch in 0..60 {
+                let mut u = vec![0.0; 12];
+                augmented.change(0, batch, 0, 0, &mut u);
+                let order: Vec<usize> = u.chunks(3).map(|p| pixels.iter().position(|q| q == p).expect("a whole pixel")).collect();
+                seen.insert(order);
+            }
+        }
+        // The mirror alone, and its eight moves.
+        assert!(seen.contains(&vec![1, 0, 3, 2]) && seen.len() == 9, "{seen:?}");
     }
 
     /// None are changed where the share is 0: the bits are those without the key.

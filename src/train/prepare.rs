@@ -171,7 +171,7 @@ fn from_file(path: &Path, config: &Config, data: &Dataset) -> Result<(Encoder, A
     if reference.whitening.dim() != x.ncols() {
         return Err(file.bad(format!("holds a law in {} dimensions, and the data have {}", reference.whitening.dim(), x.ncols())));
     }
-    reference.image = data.images.filter(|_| encoder == Encoder::Identity).map(|i| [i.height, i.width, 1]);
+    reference.image = data.images.filter(|_| encoder == Encoder::Identity).map(|i| [i.height, i.width, i.channels]);
     Ok((encoder, x, reference))
 }
 

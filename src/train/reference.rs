@@ -45,8 +45,8 @@ impl Reference {
         Self::fit_images(x, None, config)
     }
 
-    /// [`Reference::fit`] of points that are images of `image` = (height, width) pixels, on which groups of
-    /// images act.
+    /// [`Reference::fit`] of points that are images of `image` = (height, width) pixels, the numbers of a
+    /// pixel side by side, on which groups of images act.
     ///
     /// # Errors
     /// As [`Reference::fit`].
@@ -117,7 +117,7 @@ impl Reference {
             _ => refitted,
         };
         reference.std = reference.mixture.total_covariance().diag().mapv(f64::sqrt);
-        reference.image = image.map(|(h, w)| [h, w, 1]);
+        reference.image = image.map(|(h, w)| [h, w, x.ncols() / (h * w).max(1)]);
         reference.tried = fitted.tried;
         reference.notes = fitted.notes;
         reference.notes.extend(notes);

@@ -14,7 +14,8 @@ const APART: usize = 28;
 const HEAD: usize = 64;
 
 /// Pairs of a sample and, to its right on grey, its nearest training image; `columns` pairs a row. `samples`
-/// and `nearest`: `[n, height * width]`, row-major images; of `nearest` there may be fewer rows, or none.
+/// and `nearest`: `[n, height * width * channels]`, row-major images; of `nearest` there may be fewer rows, or
+/// none.
 pub fn image_grid(samples: ArrayView2<f64>, nearest: ArrayView2<f64>, shape: ImageShape, columns: usize) -> Canvas {
     let n = samples.nrows();
     let columns = columns.clamp(1, n.max(1));
@@ -25,7 +26,11 @@ pub fn image_grid(samples: ArrayView2<f64>, nearest: ArrayView2<f64>, shape: Ima
     let paired = nearest.nrows() > 0;
     let pair = if paired { 2 * w + NEAR } else { w };
     let mut canvas = Canvas::new((APART + columns * (pair + APART)).max(640), HEAD + rows * (h + APART));
-    let title = if paired { "samples, each beside its nearest training image (grey)" } else { "samples" };
+    let title = match (paired, shape.channels) {
+        (false, _) => "samples",
+        (true, 3) => "samples, each beside its nearest training image (right)",
+        (true, _) => "samples, each beside its nearest training image (grey)",
+    };
     canvas.text([APART as f64, 40.0], 17.0, Anchor::Left, INK, title);
     for i in 0..n {
         let (x, y) = (APART + i % columns * (pair + APART), HEAD + i / columns * (h + APART));
@@ -55,13 +60,20 @@ fn frame(canvas: &mut Canvas, x: usize, y: usize, w: usize, h: usize) {
     }
 }
 
-/// One image, each pixel a square; values beyond paper and ink are cut, what is not finite is shown as paper.
+/// One image, each pixel a square: three channels are red, green and blue, of any other number the first is
+/// ink on `paper`. Values beyond the range are cut, what is not finite is shown as its beginning.
 fn tile(image: ArrayView1<f64>, shape: ImageShape, scale: usize, paper: [f64; 3]) -> Canvas {
     let mut canvas = Canvas::new(scale * shape.width, scale * shape.height);
-    for (i, v) in image.iter().enumerate().take(shape.width * shape.height) {
+    let share = |v: f64| {
         let share = (v - shape.range[0]) / (shape.range[1] - shape.range[0]);
-        let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
-        let color = paper.map(|p| (p + share * (INK_VALUE - p)).round() as u8);
+        if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 }
+    };
+    let image = image.to_vec();
+    for (i, pixel) in image.chunks_exact(shape.channels.max(1)).enumerate().take(shape.width * shape.height) {
+        let color = match *pixel {
+            [r, g, b] => [r, g, b].map(|v| (255.0 * share(v)).round() as u8),
+            _ => paper.map(|p| (p + share(pixel[0]) * (INK_VALUE - p)).round() as u8),
+        };
         let low = [(i % shape.width * scale) as f64, (i / shape.width * scale) as f64];
         canvas.rect(low, low.map(|v| v + scale as f64), color, 1.0);
     }

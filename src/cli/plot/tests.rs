@@ -47,7 +47,7 @@ fn samples_stand_beside_data_on_the_same_axes() {
 
 #[test]
 fn image_tiles_show_each_pixel_as_a_square() {
-    let shape = ImageShape { height: 2, width: 2, range: [0.0, 16.0], levels: None };
+    let shape = ImageShape { height: 2, width: 2, channels: 1, range: [0.0, 16.0], levels: None };
     let image = array![[0.0, 16.0, 8.0, f64::NAN]];
     let picture = image_grid(image.view(), image.view(), shape, 4);
     // Two tiles of 96 pixels: one quarter of each is black, one grey.
@@ -57,6 +57,17 @@ fn image_tiles_show_each_pixel_as_a_square() {
     assert_eq!(picture.pixel(28 + 100 + 50, 64 + 10), [24; 3]);
     let none = Array2::zeros((0, 4));
     assert_eq!(image_grid(none.view(), none.view(), shape, 4).size().0, 640.0);
+}
+
+#[test]
+fn colours_are_red_green_and_blue() {
+    let shape = ImageShape { height: 1, width: 2, channels: 3, range: [0.0, 1.0], levels: None };
+    let image = array![[1.0, 0.0, 0.2, 0.0, 2.0, f64::NAN]];
+    let picture = image_grid(image.view(), image.view(), shape, 4);
+    // Two pixels of 48 x 48, here and in the training image, which has no other paper.
+    for x in [28, 28 + 100] {
+        assert_eq!((picture.pixel(x + 10, 64 + 10), picture.pixel(x + 60, 64 + 40)), ([255, 0, 51], [0, 255, 0]));
+    }
 }
 
 #[test]

@@ -120,8 +120,7 @@ impl Shape {
     /// class and orientation.
     fn oriented(self, whole: &Dataset, labels: &[u32], n: usize, seed: u64) -> Result<Shaped> {
         let shape = whole.images.ok_or_else(|| Error::refused("reproduce", "needs images"))?;
-        let (h, w) = (shape.height, shape.width);
-        let c = whole.dim() / (h * w);
+        let (h, w, c) = (shape.height, shape.width, shape.channels);
         let shares: &[f64] = if matches!(self, Shape::Mirrored(_)) { &MIRRORED } else { &TURNED };
         if shares.len() > 2 && h != w {
             return Err(Error::invalid("reproduce: images", "square, to be turned", format!("{h} x {w}")));

@@ -34,7 +34,7 @@ impl Material {
     fn new(study: &ImageStudy, shape: Shape, seed: u64) -> Result<Self> {
         let whole = images(study, seed)?;
         let sides = whole.images.ok_or_else(|| Error::refused("reproduce", "needs images"))?;
-        let image = [sides.height, sides.width, whole.dim() / (sides.height * sides.width)];
+        let image = [sides.height, sides.width, sides.channels];
         let shaped = shape.of(&whole, seed)?;
         let (lessons, labels) = &shaped.lessons;
         let classifier = ImageClassifier::with(lessons.view(), labels, image, seed, study.judge_steps)?;
