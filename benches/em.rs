@@ -4,10 +4,13 @@
 //!
 //! Floor with full covariances: 1e6 pairs (point, component) of 136 multiply-adds each for the whitening and
 //! for the scatter matrices, 0.54 GFLOP in all.
+//!
+//! A whole fit of low rank in as many dimensions as images have, a wide one (see `FitOptions`): k = 10, rank
+//! 10, d = 784, n = 2,000. `NDSM_BENCH_POINTS=60000` makes it the size of MNIST.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array1, Array2, Array3};
-use ndsm::mixture::{CovarianceKind, Covariances, Draw, Em, Evaluator, Mixture, em_step};
+use ndsm::mixture::{Count, CovarianceKind, Covariances, Draw, Em, Evaluator, FitOptions, Mixture, em_step, fit};
 use ndsm::rng::{Purpose, Stream};
 use ndsm::simd::{Kernel, W, dispatch};
 use std::hint::black_box;
@@ -59,6 +62,22 @@ fn em(c: &mut Criterion) {
     group.finish();
 }
 
+/// Clusters of low rank, with two directions more than the fit has.
+fn wide(c: &mut Criterion) {
+    let (k, q, d) = (10, 10, 784);
+    let n = std::env::var("NDSM_BENCH_POINTS").ok().and_then(|n| n.parse().ok()).unwrap_or(2000);
+    let mut stream = Stream::new(0, Purpose::Test, 1, 0);
+    let means = Array2::from_shape_simple_fn((k, d), || 0.2 * stream.normal::<f64>());
+    let loadings = Array3::from_shape_fn((k, q + 2, d), |(_, i, _)| 0.3 / (1.0 + i as f64) * stream.normal::<f64>());
+    let law = Mixture::new(Array1::from_elem(k, 0.1), means, Covariances::LowRank { loadings, noise: Array1::from_elem(k, 0.02) });
+    let x = law.expect("a mixture").sample(n, 1, Purpose::Data, Draw::Independent).expect("a sample").0;
+    let options = FitOptions { kind: CovarianceKind::LowRank(q), components: Count::Fixed(k), ..FitOptions::default() };
+    let mut group = c.benchmark_group("fit d=784 k=10");
+    group.sample_size(10);
+    group.bench_function(format!("low rank 10, n={n}"), |b| b.iter(|| black_box(fit(x.view(), &options))));
+    group.finish();
+}
+
 /// The score alone, d = 2, k = 8, spherical, f32, in registers: what a step of Langevin dynamics costs
 /// besides its normals. Floor: 8 exponentials a point.
 struct Drift<'a> {
@@ -102,5 +121,5 @@ fn score(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, em, score);
+criterion_group!(benches, em, wide, score);
 criterion_main!(benches);

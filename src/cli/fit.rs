@@ -3,6 +3,7 @@
 use super::args::FitArgs;
 use super::html::{document, escape, picture, table};
 use super::plot::{Curve, responsibilities, sweep};
+use super::progress::Fitting;
 use super::report::number;
 use super::run_dir::RunDir;
 use crate::config::{Config, file};
@@ -22,7 +23,10 @@ pub fn fit(args: &FitArgs) -> Result<String> {
     settings.extend(file::overrides(&args.keys.set)?);
     let given = Config::resolve(&settings)?;
     let run = RunDir::plan_reference(args.out.as_deref(), &given)?;
-    let prepared = prepare_reference(&given)?;
+    let fitting = Fitting::new();
+    let prepared = prepare_reference(&given, &|progress| fitting.tell(progress));
+    fitting.finish();
+    let prepared = prepared?;
     let law = prepared.reference.in_data_units()?;
     let facts = facts(&prepared, &law)?;
     run.create(&given)?;

@@ -6,6 +6,7 @@ use super::engine::{Engine, Model, Sampling};
 use super::likelihood;
 use super::metrics_log::Step;
 use super::plot::{self, Canvas};
+use super::progress::Fitting;
 use super::summary::Metric;
 use crate::config::{Config, ObjectiveKind, Precision, SdeKind};
 use crate::data::{self, Dataset, Encoder, MAX_NUMBERS};
@@ -15,7 +16,7 @@ use crate::rng::Purpose;
 use crate::sample::Method;
 use crate::sde::{Clock, ComponentStep, Linear, LinearLaw, Paths, SubVariancePreserving, VarianceExploding};
 use crate::train::{
-    Checkpoint, DataMoments, Generator, Likelihood, Prepared, Reference, Rival, Settled, State, Trainer, prepare, read_data,
+    Checkpoint, DataMoments, Generator, Likelihood, Prepared, Reference, Rival, Settled, State, Trainer, prepare_watched, read_data,
 };
 use crate::{Error, Real, Result};
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
@@ -93,7 +94,10 @@ struct Run<R: Real> {
 
 impl<R: Real> Run<R> {
     fn begin(config: &Config) -> Result<Self> {
-        let prepared = prepare(config)?;
+        let fitting = Fitting::new();
+        let prepared = prepare_watched(config, &|progress| fitting.tell(progress));
+        fitting.finish();
+        let prepared = prepared?;
         let trainer = Some(prepared.trainer()?);
         let Prepared { config, data, encoder, reference, moments, .. } = prepared;
         let hash = Some(data.hash());

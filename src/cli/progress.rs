@@ -1,9 +1,10 @@
-//! The progress bar of a training run, on standard error; silent where that is no terminal.
+//! The progress of a fit and of a training run, on standard error; silent where that is no terminal.
 
 use super::metrics_log::Step;
+use crate::mixture;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Steps done, steps per second, smoothed loss, held-out gain, time left.
+/// Of a training run: steps done, steps per second, smoothed loss, held-out gain, time left.
 pub struct Progress {
     bar: ProgressBar,
     loss: Option<f64>,
@@ -36,5 +37,27 @@ impl Progress {
     /// Takes the bar away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// How far the fit of the reference is, on standard error; silent where that is no terminal.
+pub struct Fitting(ProgressBar);
+
+impl Fitting {
+    /// Nothing is said before there is something to say.
+    pub fn new() -> Self {
+        let style = ProgressStyle::with_template("reference: {msg}  {elapsed}").unwrap_or(ProgressStyle::default_spinner());
+        Fitting(ProgressBar::new_spinner().with_style(style))
+    }
+
+    /// What the fit has come to.
+    pub fn tell(&self, progress: &mixture::Progress) {
+        self.0.set_message(progress.to_string());
+        self.0.tick();
+    }
+
+    /// Takes the line away.
+    pub fn finish(&self) {
+        self.0.finish_and_clear();
     }
 }

@@ -118,13 +118,17 @@ impl<R: Real> Reflectors<R> {
     /// x <- Q x for [`W`] points, `[d][W]`.
     #[inline(always)]
     pub fn turn_lanes<const FMA: bool>(&self, x: &mut [[R; W]]) {
-        self.each().rev().for_each(|(j, h)| reflect_lanes::<R, FMA>(h, &mut x[j..self.dim]));
+        for (j, h) in self.each().rev() {
+            reflect_lanes::<R, FMA>(h, &mut x[j..self.dim]);
+        }
     }
 
     /// x <- Q^T x for [`W`] points, `[d][W]`.
     #[inline(always)]
     pub fn turn_back_lanes<const FMA: bool>(&self, x: &mut [[R; W]]) {
-        self.each().for_each(|(j, h)| reflect_lanes::<R, FMA>(h, &mut x[j..self.dim]));
+        for (j, h) in self.each() {
+            reflect_lanes::<R, FMA>(h, &mut x[j..self.dim]);
+        }
     }
 }
 
@@ -142,10 +146,15 @@ impl<R: Real> Kernel for Turn<'_, R> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         let (basis, x) = (self.basis, &mut self.x[..self.basis.dim]);
+        // Loops, not closures: the body of a closure is compiled for the kernel's level only if it is inlined.
         if self.back {
-            basis.each().for_each(|(j, h)| reflect::<R, FMA>(h, &mut x[j..]));
+            for (j, h) in basis.each() {
+                reflect::<R, FMA>(h, &mut x[j..]);
+            }
         } else {
-            basis.each().rev().for_each(|(j, h)| reflect::<R, FMA>(h, &mut x[j..]));
+            for (j, h) in basis.each().rev() {
+                reflect::<R, FMA>(h, &mut x[j..]);
+            }
         }
     }
 }

@@ -165,7 +165,7 @@ fn generators_of(name: &str, d: usize, image: Option<(usize, usize)>) -> Result<
     let permutation = |source: Vec<usize>| Isometry::signed(source, vec![1.0; d]);
     // Whole pixels move: their numbers stay side by side.
     let pixels = |source: &dyn Fn(usize, usize, usize, usize) -> (usize, usize)| match image {
-        Some((h, w)) if h * w > 0 && d % (h * w) == 0 => {
+        Some((h, w)) if h * w > 0 && d.is_multiple_of(h * w) => {
             let channels = d / (h * w);
             let from = |i: usize| {
                 let (pixel, channel) = (i / channels, i % channels);

@@ -44,7 +44,8 @@ pub use density::Mixture;
 pub use evaluate_rows::RowMemory;
 pub use evaluator::Evaluator;
 pub use fit::{
-    Count, Criterion, Em, Fit, FitOptions, GroupFit, GroupTrial, Statistics, Symmetry, Trial, em_step, fit, fit_group, refit_weights,
+    Count, Criterion, Em, Fit, FitOptions, GroupFit, GroupTrial, Progress, Statistics, Symmetry, Trial, em_step, fit, fit_group,
+    fit_watched, refit_weights,
 };
 pub use group::{Group, MOST_ELEMENTS};
 pub use isometry::Isometry;

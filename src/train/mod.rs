@@ -76,7 +76,7 @@ pub use moments::DataMoments;
 pub use network::network;
 #[cfg(feature = "cli")]
 pub(crate) use prepare::prepare_reference;
-pub use prepare::{Prepared, prepare, read_data};
+pub use prepare::{Prepared, prepare, prepare_watched, read_data};
 pub use reference::Reference;
 pub use rival::{Bridge, ClosedForm, FittedRival, Rival, smoothed_points};
 pub use state::State;

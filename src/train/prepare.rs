@@ -4,7 +4,7 @@
 use super::{DataMoments, Generator, Reference, Settled, Trainer};
 use crate::config::{Config, DataName, EncoderKind, ReferenceKind};
 use crate::data::{self, Dataset, Encoder, EncoderTraining, NetworkEncoder, Request};
-use crate::mixture::{Covariances, Mixture};
+use crate::mixture::{Covariances, Mixture, Progress};
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2};
 use std::path::Path;
@@ -94,7 +94,15 @@ impl Prepared {
 /// Data or a file that are not what they should be; a reference that does not fit the data; steps that would
 /// be unstable.
 pub fn prepare(config: &Config) -> Result<Prepared> {
-    let mut prepared = prepare_reference(config)?;
+    prepare_watched(config, &|_| {})
+}
+
+/// [`prepare`], telling `watch` how far the fit of the reference is.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_watched(config: &Config, watch: &(dyn Fn(&Progress) + Sync)) -> Result<Prepared> {
+    let mut prepared = prepare_reference(config, watch)?;
     let held_out = prepared.held_out()?;
     let Prepared { config, x, reference, .. } = &prepared;
     prepared.moments = DataMoments::new(config, reference, x.view(), Some(held_out.view()))?.map(Arc::new);
@@ -102,7 +110,7 @@ pub fn prepare(config: &Config) -> Result<Prepared> {
 }
 
 /// The same without the moments, which only samples need.
-pub(crate) fn prepare_reference(config: &Config) -> Result<Prepared> {
+pub(crate) fn prepare_reference(config: &Config, watch: &(dyn Fn(&Progress) + Sync)) -> Result<Prepared> {
     let data = read_data(config)?;
     super::augment::check(config, &data)?;
     let (encoder, x, reference) = match (&config.reference.kind, &config.reference.path) {
@@ -112,7 +120,7 @@ pub(crate) fn prepare_reference(config: &Config) -> Result<Prepared> {
             let x = encoder.encode(data.points.view())?;
             // A latent space has no pixels.
             let image = data.images.filter(|_| encoder == Encoder::Identity).map(|i| (i.height, i.width));
-            let reference = Reference::fit_images(x.view(), image, config)?;
+            let reference = Reference::fit_watched(x.view(), image, config, watch)?;
             (encoder, x, reference)
         }
     };

@@ -2,7 +2,8 @@
 
 use crate::config::{self, Components, Config, Covariance, ReferenceConfig, ReferenceKind};
 use crate::mixture::{
-    Count, CovarianceKind, Criterion, FitOptions, Group, GroupTrial, Mixture, Symmetry, Trial, fit, fit_group, refit_weights,
+    Count, CovarianceKind, Criterion, FitOptions, Group, GroupTrial, Mixture, Progress, Symmetry, Trial, fit_group, fit_watched,
+    refit_weights,
 };
 use crate::sde::Whitening;
 use crate::{Error, Result};
@@ -51,6 +52,20 @@ impl Reference {
     /// # Errors
     /// As [`Reference::fit`].
     pub fn fit_images(x: ArrayView2<f64>, image: Option<(usize, usize)>, config: &Config) -> Result<Self> {
+        Self::fit_watched(x, image, config, &|_| {})
+    }
+
+    /// [`Reference::fit_images`], telling `watch` how far it is, as
+    /// [`fit_watched`](crate::mixture::fit_watched) does; while groups are compared it is silent.
+    ///
+    /// # Errors
+    /// As [`Reference::fit`].
+    pub fn fit_watched(
+        x: ArrayView2<f64>,
+        image: Option<(usize, usize)>,
+        config: &Config,
+        watch: &(dyn Fn(&Progress) + Sync),
+    ) -> Result<Self> {
         let r = &config.reference;
         let (n, numbers) = (x.nrows(), CovarianceKind::Full.parameters(1, x.ncols()));
         let enough = n >= POINTS_PER_NUMBER * numbers;
@@ -101,7 +116,7 @@ impl Reference {
         } else {
             let symmetry = groups.pop().filter(|g| g.order() > 1).map(|group| Symmetry { group, exact });
             let options = FitOptions { symmetry: symmetry.clone(), ..options };
-            (fit(x, &options).map_err(|e| e.within("reference"))?, symmetry)
+            (fit_watched(x, &options, watch).map_err(|e| e.within("reference"))?, symmetry)
         };
         let mut reference = match &symmetry {
             None => Self::from_mixture(&fitted.mixture, r.floor)?,

@@ -19,18 +19,10 @@ pub struct Blocks {
 
 impl Blocks {
     /// # Errors
-    /// `Shape` if there is no point or no coordinate; `Invalid` for the first number that is not finite.
+    /// As [`check`].
     pub fn new(x: ArrayView2<f64>) -> Result<Self> {
+        check(x)?;
         let (n, d) = x.dim();
-        if n == 0 || d == 0 {
-            return Err(Error::shape("mixture fit", "at least one point of at least one coordinate", &[x.shape()]));
-        }
-        // The plain scan is several times faster than one that knows where it is.
-        if !x.iter().all(|v| v.is_finite())
-            && let Some(((i, j), v)) = x.indexed_iter().find(|(_, v)| !v.is_finite())
-        {
-            return Err(Error::invalid("mixture fit: data", "finite", format!("{v} in row {i}, column {j}")));
-        }
         let rows = x.as_standard_layout();
         let rows = rows.as_slice().unwrap_or(&[]);
         let mut groups = vec![[0.0; W]; n.div_ceil(W) * d];
@@ -83,6 +75,22 @@ pub struct Chunk<'a> {
     pub n: usize,
     /// Their groups, see [`Blocks`].
     pub groups: &'a [[f64; W]],
+}
+
+/// # Errors
+/// `Shape` if there is no point or no coordinate; `Invalid` for the first number that is not finite.
+pub fn check(x: ArrayView2<f64>) -> Result<()> {
+    let (n, d) = x.dim();
+    if n == 0 || d == 0 {
+        return Err(Error::shape("mixture fit", "at least one point of at least one coordinate", &[x.shape()]));
+    }
+    // The plain scan is several times faster than one that knows where it is.
+    if !x.iter().all(|v| v.is_finite())
+        && let Some(((i, j), v)) = x.indexed_iter().find(|(_, v)| !v.is_finite())
+    {
+        return Err(Error::invalid("mixture fit: data", "finite", format!("{v} in row {i}, column {j}")));
+    }
+    Ok(())
 }
 
 /// How many different rows `x` has.

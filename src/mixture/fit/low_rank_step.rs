@@ -12,11 +12,11 @@ use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, Axis};
 
 /// Rounds with fixed clusters at a start: each is a step of the power iteration toward the principal
 /// directions.
-const ROUNDS: usize = 8;
+pub const ROUNDS: usize = 8;
 
 /// The least loading's square over the noise: a direction that explains nothing more than the noise is kept
 /// to be turned.
-const KEPT: f64 = 1e-9;
+pub const KEPT: f64 = 1e-9;
 
 /// The directions that a pass takes the products of a low-rank mixture along, [k, q, d]; [k, 0, d] of the
 /// other kinds. Those of an orbit's first component, carried along by the group, are those of the orbit.
@@ -45,7 +45,7 @@ pub fn directions(mixture: &Mixture, symmetry: Option<&Symmetry>) -> Result<Arra
 ///
 /// # Errors
 /// Loadings that are not finite.
-fn spanning(loadings: ArrayView2<f64>, noise: f64) -> Result<Option<Array2<f64>>> {
+pub fn spanning(loadings: ArrayView2<f64>, noise: f64) -> Result<Option<Array2<f64>>> {
     let (q, d) = loadings.dim();
     // Without noise there is no length that explains next to nothing.
     if orthonormal(loadings).is_some() || q > d || noise <= 0.0 {
@@ -97,6 +97,23 @@ pub fn step(
     noise: f64,
     floor: f64,
 ) -> Result<(Array2<f64>, f64)> {
+    let q = loadings.nrows();
+    let (next, noise) = turned(product, square, moved, loadings, noise, floor)?;
+    Ok((leading(next.view(), q)?.0, noise))
+}
+
+/// [`step`], with the new loadings as they come.
+///
+/// # Errors
+/// As [`step`].
+pub fn turned(
+    product: ArrayView2<f64>,
+    square: f64,
+    moved: ArrayView1<f64>,
+    loadings: ArrayView2<f64>,
+    noise: f64,
+    floor: f64,
+) -> Result<(Array2<f64>, f64)> {
     let (q, d) = loadings.dim();
     let along = loadings.dot(&moved);
     let s = Array2::from_shape_fn((q, d), |(i, j)| product[[i, j]] - along[i] * moved[j]);
@@ -113,7 +130,6 @@ pub fn step(
     let white = root.dot(&s);
     let next = m.lower().dot(&Cholesky::new(inner.view())?.solve(white.view())?);
     let explained: f64 = white.iter().zip(&root.dot(&next)).map(|(a, b)| a * b).sum();
-    let (next, _) = leading(next.view(), q)?;
     Ok((next, ((trace - explained) / d as f64).max(0.0) + floor))
 }
 
@@ -160,7 +176,7 @@ pub fn beginning(kind: CovarianceKind, k: usize, total: ArrayView2<f64>) -> Resu
 }
 
 /// `k` components with the mean variance of the data and loadings in directions of no meaning.
-fn rough(k: usize, q: usize, variances: &[f64]) -> Covariances {
+pub fn rough(k: usize, q: usize, variances: &[f64]) -> Covariances {
     let d = variances.len();
     let mean = variances.iter().sum::<f64>() / d as f64;
     let mut stream = Stream::new(0, Purpose::Fit, u64::MAX, 0);

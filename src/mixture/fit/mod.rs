@@ -1,6 +1,7 @@
 //! Finding a mixture from data.
 
 mod blocks;
+mod checks;
 mod choose_group;
 mod em;
 mod kmeans;
@@ -13,6 +14,7 @@ mod scatter;
 mod statistics;
 #[cfg(test)]
 mod tests;
+mod wide;
 mod within_cluster;
 
 pub use choose_group::{GroupFit, GroupTrial, fit_group};
@@ -26,7 +28,8 @@ use super::{CovarianceKind, Covariances, Mixture};
 use crate::linalg::Cholesky;
 use crate::rng::{Purpose, Stream};
 use crate::{Error, Result, par};
-use blocks::{Blocks, distinct};
+use blocks::Blocks;
+use checks::{enough, floor, starved};
 use em::EMPTY;
 use minibatch::Batches;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
@@ -59,6 +62,25 @@ impl Trial {
     }
 }
 
+/// How far a fit is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// Number of components of the mixture that is at hand.
+    pub components: usize,
+    /// Iterations that it has behind it.
+    pub iteration: usize,
+    /// Mean log-likelihood of the data under it.
+    pub log_likelihood: f64,
+}
+
+impl std::fmt::Display for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let Progress { components, iteration, log_likelihood } = self;
+        let plural = if *components == 1 { "" } else { "s" };
+        write!(f, "{components} component{plural}, iteration {iteration}, mean log-likelihood {log_likelihood:.3}")
+    }
+}
+
 /// A fitted mixture and how it was found.
 #[derive(Debug, Clone)]
 pub struct Fit {
@@ -86,7 +108,20 @@ pub struct Fit {
 /// `Shape` for empty data; `Invalid` for numbers that are not finite, for options out of range, for more
 /// components than different points, for data without any variance.
 pub fn fit(x: ArrayView2<f64>, options: &FitOptions) -> Result<Fit> {
-    let fitter = Fitter::new(x, options)?;
+    fit_watched(x, options, &|_| {})
+}
+
+/// [`fit`], telling `watch` how far it is: after every number of components that was tried, in wide fits
+/// ([`FitOptions`]) after every iteration on all points.
+///
+/// # Errors
+/// As [`fit`].
+pub fn fit_watched(x: ArrayView2<f64>, options: &FitOptions, watch: &(dyn Fn(&Progress) + Sync)) -> Result<Fit> {
+    options.check(x.ncols())?;
+    if wide::applies(options, x.ncols()) {
+        return wide::fit(x, options, watch);
+    }
+    let fitter = Fitter::new(x, options, watch)?;
     let best = match options.components {
         Count::Fixed(k) => {
             let best = fitter.best_of(k)?;
@@ -98,9 +133,9 @@ pub fn fit(x: ArrayView2<f64>, options: &FitOptions) -> Result<Fit> {
     let (best, tried) = best;
     let mut notes = fitter.notes.clone();
     notes.extend(best.notes.iter().cloned());
-    notes.extend(fitter.starved(&best.mixture));
+    notes.extend(starved(&best.mixture, options, x.nrows()));
     if !best.converged {
-        notes.push(format!("the limit of {} iterations came before the tolerance of {:e}", options.max_iterations, options.tolerance));
+        notes.push(options.stopped());
     }
     let bic = fitter.trial(&best)?.bic;
     let iterations = best.log_likelihood.len() - 1;
@@ -134,50 +169,21 @@ struct Fitter<'a> {
     floor: Vec<f64>,
     distinct: usize,
     notes: Vec<String>,
+    watch: &'a (dyn Fn(&Progress) + Sync),
 }
 
 impl<'a> Fitter<'a> {
-    fn new(x: ArrayView2<'a, f64>, options: &'a FitOptions) -> Result<Self> {
-        let n = x.nrows();
-        let (name, k) = match options.components {
-            Count::Fixed(k) => ("components", k),
-            Count::Auto { max } => ("largest number of components", max),
-        };
-        let whole = [(name, k), ("restarts", options.restarts), ("max_iterations", options.max_iterations)];
-        if let Some((name, _)) = whole.iter().find(|(_, v)| *v == 0) {
-            return Err(Error::invalid(format!("mixture fit: {name}"), ">= 1", 0));
-        }
-        if !(options.tolerance >= 0.0 && options.tolerance.is_finite()) {
-            return Err(Error::invalid("mixture fit: tolerance", ">= 0 and finite", options.tolerance));
-        }
-        if !(options.floor > 0.0 && options.floor <= 1.0) {
-            return Err(Error::invalid("mixture fit: floor", "> 0 and at most 1", options.floor));
-        }
-        if let CovarianceKind::LowRank(q) = options.kind
-            && (q == 0 || q >= x.ncols())
-        {
-            let expected = if q == 0 { ">= 1".to_owned() } else { format!("< {}, the dimension", x.ncols()) };
-            return Err(Error::invalid("mixture fit: rank", expected, q));
-        }
+    fn new(x: ArrayView2<'a, f64>, options: &'a FitOptions, watch: &'a (dyn Fn(&Progress) + Sync)) -> Result<Self> {
         let em = Em::new(x)?;
         let (mean, covariance) = em.moments();
-        if let Some(j) = covariance.diag().iter().position(|v| !v.is_finite()) {
-            return Err(Error::refused("mixture fit: data", format!("the numbers of column {j} are too large to be squared")));
-        }
-        let distinct = distinct(x);
-        if let Count::Fixed(k) = options.components
-            && k > distinct
-        {
-            let points = if distinct == n { format!("{n} points") } else { format!("{n} points of which {distinct} are different") };
-            return Err(Error::refused("mixture fit", format!("{k} components need at least as many different points, got {points}")));
-        }
+        let distinct = enough(x, covariance.diag(), options.components)?;
         let mut notes = Vec::new();
-        let mut floor = floor(covariance, x, options.floor, &mut notes)?;
+        let mut floor = floor(covariance.diag(), x, options.floor, &mut notes)?;
         if let Some(symmetry) = &options.symmetry {
             symmetry.check(options.kind, x.ncols())?;
             floor = symmetry.group.average(Array2::from_diag(&ArrayView1::from(&floor)).view()).diag().to_vec();
         }
-        let batches = Batches::new(n, options.batch).filter(|_| options.symmetry.is_none());
+        let batches = Batches::new(x.nrows(), options.batch).filter(|_| options.symmetry.is_none());
         let seeds = batches.map(|b| x.slice(ndarray::s![..;b.stride(), ..]).to_owned()).map(|x| Em::new(x.view()).map(|em| (x, em)));
         let seeds = seeds.transpose()?;
         let points = seeds.as_ref().map_or(x, |(x, _)| x.view());
@@ -193,7 +199,7 @@ impl<'a> Fitter<'a> {
                 Some((&points - mean).dot(&w.t()))
             }
         };
-        Ok(Fitter { options, x, em, batches, seeds, whitened, floor, distinct, notes })
+        Ok(Fitter { options, x, em, batches, seeds, whitened, floor, distinct, notes, watch })
     }
 
     /// The best of several starts with `k` components, each from the clusters of a k-means run: their own
@@ -238,7 +244,10 @@ impl<'a> Fitter<'a> {
                 best = Some(run);
             }
         }
-        best.ok_or_else(|| Error::invalid("mixture fit: restarts", ">= 1", 0))
+        let best = best.ok_or_else(|| Error::invalid("mixture fit: restarts", ">= 1", 0))?;
+        let (components, iteration) = (best.mixture.components(), best.log_likelihood.len() - 1);
+        (self.watch)(&Progress { components, iteration, log_likelihood: best.last() });
+        Ok(best)
     }
 
     /// `run(0)`, ..., `run(n - 1)`: side by side, because a pass over few points is too short to share; one
@@ -265,7 +274,7 @@ impl<'a> Fitter<'a> {
     fn climb(&self, mut mixture: Mixture) -> Result<Run> {
         let k = mixture.components();
         let mut run = Run { mixture: mixture.clone(), log_likelihood: Vec::new(), converged: false, notes: Vec::new() };
-        let mut revived = 0;
+        let mut revivals = 0;
         for iteration in 0..=self.options.max_iterations {
             let sums = self.em.expect(&mixture, self.options.symmetry.as_ref())?;
             let mean = sums.log_likelihood();
@@ -273,7 +282,7 @@ impl<'a> Fitter<'a> {
             run.log_likelihood.push(mean);
             run.mixture = mixture;
             // An element of an orbit may well be empty: that is its weight.
-            let free = self.options.symmetry.is_none() && revived < k;
+            let free = self.options.symmetry.is_none() && revivals < k;
             let empty = sums.mass.iter().position(|m| *m <= EMPTY).filter(|_| free);
             if change <= self.options.tolerance && empty.is_none() {
                 run.converged = true;
@@ -287,51 +296,13 @@ impl<'a> Fitter<'a> {
                 None => self.em.maximise(&sums, &run.mixture, &self.floor)?,
             };
             if let Some(c) = empty {
-                revived += 1;
-                mixture = self.revive(&mixture, c, sums.worst.1)?;
+                revivals += 1;
+                let place = Array1::from(self.em.blocks.point(sums.worst.1));
+                mixture = revived(&mixture, c, place.view(), self.em.blocks.n)?;
                 run.notes.push(format!("component {c} was empty and was restarted at the worst-explained point, row {}", sums.worst.1));
             }
         }
         Ok(run)
-    }
-
-    /// Component `c` anew: at the point that the mixture explains worst, as wide as the average component,
-    /// with the weight of one point.
-    fn revive(&self, mixture: &Mixture, c: usize, worst: usize) -> Result<Mixture> {
-        let mut means = mixture.means().to_owned();
-        means.row_mut(c).assign(&Array1::from(self.em.blocks.point(worst)));
-        let mut weights = mixture.weights().to_owned();
-        weights[c] = 1.0 / self.em.blocks.n as f64;
-        let w = mixture.weights();
-        let covariances = match mixture.covariances() {
-            Covariances::Spherical(v) => {
-                let mut v = v.clone();
-                v[c] = w.dot(&v);
-                Covariances::Spherical(v)
-            }
-            Covariances::Diagonal(v) => {
-                let mut v = v.clone();
-                let pooled = w.dot(&v);
-                v.row_mut(c).assign(&pooled);
-                Covariances::Diagonal(v)
-            }
-            Covariances::Full(v) => {
-                let mut v = v.clone();
-                v.index_axis_mut(Axis(0), c).assign(&mixture.pooled_covariance());
-                Covariances::Full(v)
-            }
-            Covariances::Tied(v) => Covariances::Tied(v.clone()),
-            Covariances::LowRank { loadings, noise } => {
-                // The directions of the heaviest component, which are nearer than any that have no meaning.
-                let heaviest = (0..w.len()).fold(0, |best, k| if w[k] > w[best] { k } else { best });
-                let (mut loadings, mut noise) = (loadings.clone(), noise.clone());
-                let directions = loadings.index_axis(Axis(0), heaviest).to_owned();
-                loadings.index_axis_mut(Axis(0), c).assign(&directions);
-                noise[c] = w.dot(&noise);
-                Covariances::LowRank { loadings, noise }
-            }
-        };
-        Mixture::new(&weights / weights.sum(), means, covariances)
     }
 
     /// The number of components with the least criterion, from 1 up.
@@ -377,38 +348,43 @@ impl<'a> Fitter<'a> {
         let entropy: f64 = run.mixture.responsibilities(self.x)?.iter().filter(|r| **r > 0.0).map(|r| -r * r.ln()).sum();
         Ok(Trial { components, log_likelihood: run.last(), bic, icl: bic + 2.0 * entropy })
     }
-
-    /// A warning where components explain fewer points than they have parameters of their own.
-    fn starved(&self, mixture: &Mixture) -> Option<String> {
-        let (kind, symmetry) = (self.options.kind, self.options.symmetry.as_ref());
-        let order = symmetry.map_or(1, |s| s.group.order());
-        // What one more would add, but for its weight: a covariance that all share is no one's own.
-        let own = kind.parameters(2, self.em.blocks.d) - kind.parameters(1, self.em.blocks.d) - 1;
-        let weights = mixture.weights().to_vec();
-        let few = weights.chunks(order).filter(|w| w.iter().sum::<f64>() * (self.em.blocks.n as f64) < own as f64).count();
-        let (of, what) = (weights.len() / order, if order == 1 { "components" } else { "orbits" });
-        let simpler = matches!(kind, CovarianceKind::Tied | CovarianceKind::Spherical);
-        let remedy = if simpler { "fewer of them" } else { "fewer of them, or a simpler covariance," };
-        (few > 0).then(|| format!("{few} of {of} {what} explain fewer points than their {own} parameters; {remedy} would be safer"))
-    }
 }
 
-/// The variance floor of each column, `[d]`.
-fn floor(covariance: &Array2<f64>, x: ArrayView2<f64>, relative: f64, notes: &mut Vec<String>) -> Result<Vec<f64>> {
-    // Below the rounding of the numbers themselves a variance says nothing.
-    let varies: Vec<bool> = covariance
-        .diag()
-        .iter()
-        .zip(x.columns())
-        .map(|(v, column)| *v > (8.0 * f64::EPSILON * column.iter().fold(0f64, |m, x| m.max(x.abs()))).powi(2))
-        .collect();
-    let variances: Vec<f64> = covariance.diag().iter().zip(&varies).filter(|(_, varies)| **varies).map(|(v, _)| *v).collect();
-    if variances.is_empty() {
-        return Err(Error::refused("mixture fit", "all points are the same, so there is no variance to fit"));
-    }
-    let mean = variances.iter().sum::<f64>() / variances.len() as f64;
-    for (j, _) in varies.iter().enumerate().filter(|(_, varies)| !**varies) {
-        notes.push(format!("column {j} is constant: its variance is the floor, {:e}", relative * mean));
-    }
-    Ok(covariance.diag().iter().zip(&varies).map(|(v, varies)| relative * if *varies { *v } else { mean }).collect())
+/// Component `c` of `mixture` anew: at `place`, the point that is explained worst of `n`, as wide as the
+/// average component, with the weight of one point.
+fn revived(mixture: &Mixture, c: usize, place: ArrayView1<f64>, n: usize) -> Result<Mixture> {
+    let mut means = mixture.means().to_owned();
+    means.row_mut(c).assign(&place);
+    let mut weights = mixture.weights().to_owned();
+    weights[c] = 1.0 / n as f64;
+    let w = mixture.weights();
+    let covariances = match mixture.covariances() {
+        Covariances::Spherical(v) => {
+            let mut v = v.clone();
+            v[c] = w.dot(&v);
+            Covariances::Spherical(v)
+        }
+        Covariances::Diagonal(v) => {
+            let mut v = v.clone();
+            let pooled = w.dot(&v);
+            v.row_mut(c).assign(&pooled);
+            Covariances::Diagonal(v)
+        }
+        Covariances::Full(v) => {
+            let mut v = v.clone();
+            v.index_axis_mut(Axis(0), c).assign(&mixture.pooled_covariance());
+            Covariances::Full(v)
+        }
+        Covariances::Tied(v) => Covariances::Tied(v.clone()),
+        Covariances::LowRank { loadings, noise } => {
+            // The directions of the heaviest component, which are nearer than any that have no meaning.
+            let heaviest = (0..w.len()).fold(0, |best, k| if w[k] > w[best] { k } else { best });
+            let (mut loadings, mut noise) = (loadings.clone(), noise.clone());
+            let directions = loadings.index_axis(Axis(0), heaviest).to_owned();
+            loadings.index_axis_mut(Axis(0), c).assign(&directions);
+            noise[c] = w.dot(&noise);
+            Covariances::LowRank { loadings, noise }
+        }
+    };
+    Mixture::new(&weights / weights.sum(), means, covariances)
 }

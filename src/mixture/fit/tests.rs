@@ -173,7 +173,7 @@ fn the_floor_follows_the_units() {
 fn an_empty_component_is_restarted() {
     let x = ndarray::concatenate![Axis(0), four_modes(200, 4), array![[40.0, 40.0]]];
     let options = options(CovarianceKind::Full, Count::Fixed(2));
-    let fitter = Fitter::new(x.view(), &options).unwrap();
+    let fitter = Fitter::new(x.view(), &options, &|_| {}).unwrap();
     let start = Mixture::new(
         array![1.0, 0.0],
         array![[0.0, 0.0], [1.0, 1.0]],
