@@ -56,6 +56,7 @@ fn all_methods_bring_linear_noise_back_to_the_data() {
     let vp = ReverseLangevin(ComponentStep::<f64>::new(&standard, 1.0).unwrap());
     let ve = ReverseIsotropic::new(1, NoiseScale::Exploding { beta: 1.0 });
     let sub = ReverseIsotropic::new(1, NoiseScale::SubPreserving { beta: 1.0 });
+    let straight = ReverseIsotropic::new(1, NoiseScale::Straight);
     for (method, flow, steps) in [(Method::Ode, Explicit::HEUN, 100), (Method::Sde, Explicit::HEUN, 600), (Method::Pc, Explicit::HEUN, 400)]
     {
         let ks = distance(&vp, 12.0, (method, flow, steps));
@@ -64,6 +65,8 @@ fn all_methods_bring_linear_noise_back_to_the_data() {
         assert!(ks <= 1.0, "ve {method:?}: {ks} of the critical value");
         let ks = distance(&sub, 12.0, (method, flow, steps));
         assert!(ks <= 1.0, "sub-vp {method:?}: {ks} of the critical value");
+        let ks = distance(&straight, 0.998, (method, flow, steps));
+        assert!(ks <= 1.0, "straight {method:?}: {ks} of the critical value");
     }
     // Too few steps are seen.
     assert!(distance(&vp, 12.0, (Method::Sde, Explicit::HEUN, 6)) > 1.0);

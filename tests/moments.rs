@@ -84,7 +84,15 @@ fn any_network_gives_samples_the_moments_of_the_data() {
     let (law, n) = (normal(3), 20_000);
     let x = points(&law, 1_500);
     let wants = Gaussian::of(x.view()).unwrap();
-    for (kind, objective) in [("vp", "dsm"), ("ve", "dsm"), ("sub-vp", "ndsm"), ("langevin", "ndsm"), ("langevin", "component-flow")] {
+    for (kind, objective) in [
+        ("vp", "dsm"),
+        ("ve", "dsm"),
+        ("sub-vp", "ndsm"),
+        ("straight", "flow-matching"),
+        ("straight", "ndsm"),
+        ("langevin", "ndsm"),
+        ("langevin", "component-flow"),
+    ] {
         let settings = [("sde.kind", kind.into()), ("objective.kind", objective.into()), ("calibration.moments", "full".into())];
         let settings =
             if kind == "langevin" { [&settings[..], &[("reference.components", 2usize.into())]].concat() } else { settings.to_vec() };

@@ -58,8 +58,13 @@ fn by_formula(
                 let (mut out, mut guide) = (vec![0.0; 2], vec![0.0; 2]);
                 inference.run(&row, &mut out).unwrap();
                 model.guide(&[t], x, &mut guide).unwrap();
-                let guided = model.parametrisation == Parametrisation::Residual && regression == Regression::Score;
-                let scale = if model.parametrisation == Parametrisation::Plain { 1.0 } else { 1.0 / sbar };
+                let guided = [Parametrisation::Residual, Parametrisation::Preconditioned].contains(&model.parametrisation);
+                let guided = guided && regression == Regression::Score;
+                let scale = match model.parametrisation {
+                    Parametrisation::Plain => 1.0,
+                    Parametrisation::Scaled | Parametrisation::Residual => 1.0 / sbar,
+                    Parametrisation::Preconditioned => preconditioned(model.scale, t) / sbar,
+                };
                 (0..2).map(|j| out[j] * scale + if guided { guide[j] } else { 0.0 }).collect::<Vec<f64>>()
             };
             let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
@@ -114,7 +119,7 @@ fn by_formula(
 #[test]
 fn losses_and_gradients_are_the_formulas() {
     let n = 700; // more than one block, and a last one that is not full
-    for parametrisation in [Parametrisation::Plain, Parametrisation::Scaled, Parametrisation::Residual] {
+    for parametrisation in Parametrisation::ALL.iter().copied() {
         let (model, draws, params) = setting(parametrisation, n);
         for control in Control::ALL.iter().copied().filter(|c| *c != Control::Auto) {
             for (regression, weighting) in [
@@ -157,6 +162,11 @@ fn losses_and_gradients_are_the_formulas() {
     }
 }
 
+/// alpha/(alpha^2 + sbar^2)^(1/2) (eq. 22).
+fn preconditioned(scale: NoiseScale, t: f64) -> f64 {
+    scale.alpha(t) / (scale.alpha(t).powi(2) + scale.sbar(t).powi(2)).sqrt()
+}
+
 /// S = sbar s of the network at `x`.
 fn score(model: &ScoreModel<f64>, params: &[f64], t: f64, x: &[f64]) -> Vec<f64> {
     let sbar = model.scale.sbar(t);
@@ -169,6 +179,7 @@ fn score(model: &ScoreModel<f64>, params: &[f64], t: f64, x: &[f64]) -> Vec<f64>
         Parametrisation::Plain => (sbar, 0.0),
         Parametrisation::Scaled => (1.0, 0.0),
         Parametrisation::Residual => (1.0, sbar),
+        Parametrisation::Preconditioned => (preconditioned(model.scale, t), sbar),
     };
     (0..2).map(|j| factor * out[j] + guided * guide[j]).collect()
 }
@@ -178,7 +189,7 @@ fn score(model: &ScoreModel<f64>, params: &[f64], t: f64, x: &[f64]) -> Vec<f64>
 fn implicit_score_matching_is_its_formula() {
     let n = 300; // more than one block
     let noise = Paths { seed: 4, purpose: Purpose::Probe, step: 2 };
-    for parametrisation in [Parametrisation::Plain, Parametrisation::Scaled, Parametrisation::Residual] {
+    for parametrisation in Parametrisation::ALL.iter().copied() {
         let (model, draws, params) = setting(parametrisation, n);
         let mut weights = Weights::new(Weighting::Likelihood, model.scale, n);
         let weights = weights.at(draws.times(), &chain(), &Seen::default()).to_vec();

@@ -7,9 +7,9 @@ use super::{Curve, Effort, Row, Subject, Table};
 use crate::config::{Config, Setting, Spacing};
 use crate::mixture::{Covariances, Draw, Mixture};
 use crate::rng::Purpose;
-use crate::sample::{Field, Generation, Method, ReverseLangevin, generate};
+use crate::sample::{Field, Generation, Method, Reverse, ReverseIsotropic, ReverseLangevin, generate};
 use crate::sde::ode::Explicit;
-use crate::sde::{ComponentStep, DoubleWell, Isotropic, Langevin};
+use crate::sde::{ComponentStep, DoubleWell, Isotropic, Langevin, NoiseScale};
 use crate::train::{Reference, Settled, Trainer};
 use crate::transition::{ChapmanKolmogorov, Drift, Euler, FokkerPlanck, Line, LocalLinear};
 use crate::{Real, Result};
@@ -138,14 +138,16 @@ fn network(effort: Effort) -> Result<Vec<Row>> {
     Ok(vec![row("network", &tried, &[("chain's score", error, bound), ("of the reference's error", error / before, 0.6)])])
 }
 
-/// The exact residual of the variance-preserving process whose data are a mixture.
-struct Exact<'a>(&'a Mixture);
+/// The exact residual of a linear process whose data are a mixture, over the score of N(0, 1) data.
+struct Exact<'a>(&'a Mixture, NoiseScale);
 
 impl<R: Real> Field<R> for Exact<'_> {
     fn residual(&mut self, t: f64, u: &[R], out: &mut [R]) -> Result<()> {
+        let (law, scale) = (self.0, self.1);
         let x = Array2::from_shape_fn((u.len(), 1), |(i, _)| u[i].f64());
-        let s = self.0.marginal((-0.5 * t).exp(), -(-t).exp_m1())?.score(x.view())?;
-        out.iter_mut().zip(&s).zip(u).for_each(|((o, s), u)| *o = R::of(*s) + *u);
+        let s = law.marginal(scale.alpha(t), scale.sbar(t).powi(2))?.score(x.view())?;
+        let precision = R::of(1.0 / scale.total(t));
+        out.iter_mut().zip(&s).zip(u).for_each(|((o, s), u)| *o = R::of(*s) + precision * *u);
         Ok(())
     }
 }
@@ -154,13 +156,32 @@ fn reverse(effort: Effort) -> Result<Vec<Row>> {
     let n = if effort == Effort::Quick { 20_000 } else { 100_000 };
     let standard = Mixture::new(array![1.0], array![[0.0]], Covariances::Spherical(array![1.0]))?;
     let data = three_modes()?;
-    let process = ReverseLangevin(ComponentStep::<f64>::new(&standard, 1.0)?);
+    let langevin = ReverseLangevin(ComponentStep::<f64>::new(&standard, 1.0)?);
+    let isotropic = |scale| ReverseIsotropic::new(1, scale);
+    let (exploding, straight) = (isotropic(NoiseScale::Exploding { beta: 1.0 }), isotropic(NoiseScale::Straight));
+    let how = |method, steps, [t_min, horizon]: [f64; 2], spacing| Generation {
+        method,
+        flow: Explicit::HEUN,
+        steps,
+        horizon,
+        t_min,
+        spacing,
+        seed: 5,
+    };
+    let to_pi = |method, steps| how(method, steps, [1e-3, 12.0], Spacing::Karras);
+    let samplers: [(&str, &dyn Reverse<f64>, Generation); 5] = [
+        ("ode", &langevin, to_pi(Method::Ode, 100)),
+        ("sde", &langevin, to_pi(Method::Sde, 2000)),
+        ("pc", &langevin, to_pi(Method::Pc, 1200)),
+        ("ode of EDM", &exploding, how(Method::Ode, 60, [0.004, 160.0], Spacing::Karras)),
+        ("ode of straight paths", &straight, how(Method::Ode, 100, [0.002, 0.998], Spacing::Uniform)),
+    ];
     let mut rows = vec![];
-    for (name, method, steps) in [("ode", Method::Ode, 100), ("sde", Method::Sde, 2000), ("pc", Method::Pc, 1200)] {
-        let mut u: Vec<f64> = standard.sample(n, 1, Purpose::Start, Draw::Independent)?.0.iter().copied().collect();
-        let how = Generation { method, flow: Explicit::HEUN, steps, horizon: 12.0, t_min: 1e-3, spacing: Spacing::Karras, seed: 5 };
-        generate(&process, &mut Exact(&data), how, &mut u, &mut |_, _| {})?;
-        rows.push(row("reverse", &format!("{name}, {steps} steps"), &[("Kolmogorov-Smirnov", distance(&mut u, &data)?, 1.0)]));
+    for (name, process, how) in samplers {
+        let wide = process.scale().total_std(1.0, how.horizon);
+        let mut u: Vec<f64> = standard.sample(n, 1, Purpose::Start, Draw::Independent)?.0.iter().map(|u| wide * u).collect();
+        generate(process, &mut Exact(&data, process.scale()), how, &mut u, &mut |_, _| {})?;
+        rows.push(row("reverse", &format!("{name}, {} steps", how.steps), &[("Kolmogorov-Smirnov", distance(&mut u, &data)?, 1.0)]));
     }
     Ok(rows)
 }

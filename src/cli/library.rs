@@ -8,13 +8,13 @@ use super::metrics_log::Step;
 use super::plot::{self, Canvas};
 use super::progress::Fitting;
 use super::summary::Metric;
-use crate::config::{Config, ObjectiveKind, Precision, SdeKind};
+use crate::config::{Config, Precision, SdeKind};
 use crate::data::{self, Dataset, Encoder, MAX_NUMBERS};
 use crate::metrics::{self, Measure, ModeSpace, nearest};
 use crate::mixture::Mixture;
 use crate::rng::Purpose;
 use crate::sample::Method;
-use crate::sde::{Clock, ComponentStep, Linear, LinearLaw, Paths, SubVariancePreserving, VarianceExploding};
+use crate::sde::{Clock, ComponentStep, Linear, LinearLaw, Paths, Straight, SubVariancePreserving, VarianceExploding};
 use crate::train::{
     Checkpoint, DataMoments, Generator, Likelihood, Prepared, Reference, Rival, Settled, State, Trainer, prepare_watched, read_data,
 };
@@ -188,6 +188,7 @@ impl<R: Real> Run<R> {
         let step = ComponentStep::<f64>::new(&self.reference.mixture, c.sde.beta)?;
         let exploding = VarianceExploding::new(d, c.sde.beta)?;
         let sub_preserving = SubVariancePreserving::new(d, Clock::constant(c.sde.beta)?)?;
+        let straight = Straight::new(d)?;
         // Later steps are longer: most of the way is gone early.
         let time = |i: usize| c.sde.horizon * (i as f64 / FRAMES as f64).powi(2);
         for i in 0..=FRAMES {
@@ -196,7 +197,8 @@ impl<R: Real> Run<R> {
                 match c.sde.kind {
                     SdeKind::Ve => exploding.law(time(i - 1), time(i))?.step(&mut u, paths)?,
                     SdeKind::SubVp => sub_preserving.law(time(i - 1), time(i))?.step(&mut u, paths)?,
-                    _ => step.step(time(i) - time(i - 1), &mut u, paths)?,
+                    SdeKind::Straight => straight.law(time(i - 1), time(i))?.step(&mut u, paths)?,
+                    SdeKind::Langevin | SdeKind::Vp => step.step(time(i) - time(i - 1), &mut u, paths)?,
                 }
             }
             let points = Array2::from_shape_vec((n, d), u.clone()).map_err(|e| Error::refused("paths", e.to_string()))?;
@@ -308,7 +310,7 @@ impl<R: Real> Model for Run<R> {
         let shown = metrics::subset(samples, data.points.nrows(), self.config.train.seed, 8);
         let mut pictures = vec![("samples", plot::samples_beside_data(data.points.view(), shown.view()))];
         if data.dim() == 2 && self.encoder == Encoder::Identity {
-            if self.config.objective.kind != ObjectiveKind::ComponentFlow {
+            if self.config.velocity_alone().is_none() {
                 pictures.push(("score", self.score_field(samples, data)?));
             }
             pictures.push(("paths", self.paths(data)?));

@@ -1,8 +1,8 @@
 //! Combinations that cannot work, each refused with what would.
 
 use super::{
-    Augment, Components, Config, Control, DataConfig, DataName, EncoderKind, Grid, ObjectiveKind, ReferenceKind, SdeKind, Spacing,
-    Symmetry, TimeSampling, Transition,
+    Augment, Components, Config, Control, Coupling, DataConfig, DataName, EncoderKind, Grid, ObjectiveKind, Parametrisation, ReferenceKind,
+    SdeKind, Spacing, Symmetry, TimeSampling, Transition, Weighting,
 };
 use crate::nn::{ARCHITECTURES, Kind, Sizes};
 use crate::{Error, Result};
@@ -138,6 +138,13 @@ fn sde(c: &Config) -> Result<()> {
     need(s.horizon == 0.0 || s.t_min < s.horizon, "sde.t_min", || format!("must be < sde.horizon = {}, got {}", s.horizon, s.t_min))?;
     let noise = match s.kind {
         SdeKind::Ve => s.beta * s.t_min * s.t_min,
+        SdeKind::Straight => {
+            need(s.horizon > 0.0 && s.horizon < 1.0, "sde.horizon", || {
+                format!("straight paths end at 1, where nothing of the data is left: must be in (0, 1), got {}", s.horizon)
+            })?;
+            need(s.beta == 1.0, "sde.beta", || format!("straight paths have no rate: leave it at 1, got {}", s.beta))?;
+            s.t_min * s.t_min
+        }
         SdeKind::Langevin | SdeKind::Vp | SdeKind::SubVp => {
             need(s.beta * s.horizon <= MAX_DECAY, "sde.horizon", || {
                 format!("sde.beta x sde.horizon must be <= {MAX_DECAY}, where nothing of the data is left, got {}", s.beta * s.horizon)
@@ -158,11 +165,15 @@ fn objective(c: &Config) -> Result<()> {
     need(o.kind != ObjectiveKind::ComponentFlow || !c.sde.kind.is_linear(), "objective.kind", || {
         format!("\"component-flow\" needs sde.kind = \"langevin\", got \"{}\"", c.sde.kind.name())
     })?;
+    flow_matching(c)?;
     need((o.transition == Transition::Exact) <= c.sde.kind.is_linear(), "objective.transition", || {
-        "\"exact\" needs a linear process, sde.kind = \"vp\", \"sub-vp\" or \"ve\"; use another with \"langevin\"".to_owned()
+        "\"exact\" needs a linear process, sde.kind = \"vp\", \"sub-vp\", \"ve\" or \"straight\"; use another with \"langevin\"".to_owned()
     })?;
     need((o.transition == Transition::Component) <= !c.sde.kind.is_linear(), "objective.transition", || {
         format!("\"component\" needs sde.kind = \"langevin\"; use \"exact\" with \"{}\"", c.sde.kind.name())
+    })?;
+    need(c.sde.kind != SdeKind::Straight || o.transition == Transition::Exact, "objective.transition", || {
+        format!("the drift of straight paths has no bound near t = 1, got explicit steps \"{}\"; use \"exact\"", o.transition.name())
     })?;
     let smooth = matches!(o.transition, Transition::ItoTaylor | Transition::LocalLinear);
     need(smooth <= matches!(c.sde.kind, SdeKind::Langevin | SdeKind::Vp), "objective.transition", || {
@@ -172,7 +183,7 @@ fn objective(c: &Config) -> Result<()> {
             c.sde.kind.name()
         )
     })?;
-    need(c.sde.kind != SdeKind::Ve || c.sde.spacing == Spacing::Karras, "sde.spacing", || {
+    need(c.sde.kind != SdeKind::Ve || c.sde.spacing != Spacing::Spectral, "sde.spacing", || {
         "an exploding variance is a power of the time almost everywhere, where Heun's method has no error to leading order: use \"karras\""
             .into()
     })?;
@@ -197,6 +208,34 @@ fn objective(c: &Config) -> Result<()> {
             format!("objective.kind = \"{kind}\" takes no steps, and times from a \"grid\" are uniform: use \"uniform\", got \"{grid}\"")
         })
     }
+}
+
+fn flow_matching(c: &Config) -> Result<()> {
+    let o = &c.objective;
+    let matching = o.kind == ObjectiveKind::FlowMatching;
+    need(matching <= (c.sde.kind == SdeKind::Straight), "objective.kind", || {
+        format!("\"flow-matching\" needs sde.kind = \"straight\", got \"{}\"; with it use \"dsm\"", c.sde.kind.name())
+    })?;
+    need(matching || o.coupling == Coupling::Independent, "objective.coupling", || {
+        format!("\"{}\" needs objective.kind = \"flow-matching\", got \"{}\"", o.coupling.name(), o.kind.name())
+    })?;
+    let paired = o.coupling == Coupling::OptimalTransport;
+    need(!paired || matches!(o.control, Control::Antithetic | Control::None), "objective.control", || {
+        let control = o.control.name();
+        format!(
+            "with objective.coupling = \"optimal-transport\" the noise depends on the data, and (8) does not hold: use \"antithetic\" or \"none\", got \"{control}\""
+        )
+    })?;
+    need(!matching || c.network.parametrisation != Parametrisation::Scaled, "network.parametrisation", || {
+        "\"scaled\" makes a score of the network, and objective.kind = \"flow-matching\" learns a velocity: use \"plain\" or \"residual\""
+            .to_owned()
+    })?;
+    need(!matching || !matches!(o.weighting, Weighting::Uniform | Weighting::Likelihood), "objective.weighting", || {
+        format!(
+            "\"{}\" weighs the error of a score, and objective.kind = \"flow-matching\" learns a velocity: use \"network\"",
+            o.weighting.name()
+        )
+    })
 }
 
 fn sizes(c: &Config) -> Result<()> {

@@ -163,6 +163,8 @@ choice! {
         /// The sub-variance-preserving process: its mean is that of `vp`, its variance given the data the
         /// square.
         SubVp = "sub-vp",
+        /// Straight paths from data to noise, x_t = (1 - t) x_0 + t z, t < 1: flow matching's ("Two baselines").
+        Straight = "straight",
     } later [], also "ou" = Vp
 }
 
@@ -197,6 +199,8 @@ choice! {
         /// modes, without moments, is .47 instead of 1.49 with 4 steps, .24 instead of .45 with 8, and the
         /// same with 16; times that grow by equal factors do as well.
         Spectral = "spectral",
+        /// Evenly in time: straight paths'.
+        Uniform = "uniform",
     } later []
 }
 
@@ -215,6 +219,8 @@ choice! {
         Hutchinson = "hutchinson",
         /// The same with the score projected on the probe too: a baseline.
         Sliced = "sliced",
+        /// Flow matching, eq. (23): regression on the velocity of straight paths.
+        FlowMatching = "flow-matching",
     } later []
 }
 
@@ -223,6 +229,16 @@ impl ObjectiveKind {
     pub fn is_implicit(self) -> bool {
         matches!(self, ObjectiveKind::Implicit | ObjectiveKind::Hutchinson | ObjectiveKind::Sliced)
     }
+}
+
+choice! {
+    /// Which noise a data point is paired with in flow matching.
+    Coupling {
+        /// Any.
+        Independent = "independent",
+        /// That of the batch's optimal assignment: the flow's paths cross less, and it has no score.
+        OptimalTransport = "optimal-transport",
+    } later []
 }
 
 choice! {
@@ -264,6 +280,9 @@ choice! {
         Likelihood = "likelihood",
         /// lambda = sbar^2 over the running variance of the loss at about that time.
         InverseVariance = "inverse-variance",
+        /// The network's own error counts alike at every time: |net - its target|^2, as EDM and flow matching
+        /// are published.
+        Network = "network",
     } later []
 }
 
@@ -378,9 +397,19 @@ choice! {
         Residual = "residual",
         /// net / sbar.
         Scaled = "scaled",
-        /// net.
+        /// net; in flow matching the velocity.
         Plain = "plain",
+        /// grad log pi + p net / sbar, eq. (22), p such that the network's target on whitened data has variance 1 at
+        /// every time: the preconditioning of EDM.
+        Preconditioned = "preconditioned",
     } later []
+}
+
+impl Parametrisation {
+    /// Whether the network is what is missing in the guide, rather than a whole score.
+    pub fn adds_to_guide(self) -> bool {
+        matches!(self, Parametrisation::Residual | Parametrisation::Preconditioned)
+    }
 }
 
 choice! {

@@ -80,6 +80,10 @@ fn on_images(c: &Config) -> bool {
     c.network.kind.architecture().is_some_and(|kind| kind.images)
 }
 
+/// How near to the ends of straight paths, t = 0 and 1, times come: as near as the network's features tell
+/// them apart.
+const STRAIGHT_END: f64 = 0.002;
+
 /// Largest data set, in points.
 const MAX_POINTS: f64 = 1e8;
 
@@ -174,9 +178,9 @@ tables! {
         /// Noise rate, in 1/time.
         beta: f64 = |_| 1.0, positive(1e6);
         /// Final time T of the noising (0: chosen from the reference).
-        horizon: f64 = |_| 0.0, from_to(0.0, 1e6);
+        horizon: f64 = |c| if c.sde.kind == SdeKind::Straight { 1.0 - STRAIGHT_END } else { 0.0 }, from_to(0.0, 1e6);
         /// Smallest time that is learned, where generation ends.
-        t_min: f64 = |_| 0.02, positive(1e6);
+        t_min: f64 = |c| if c.sde.kind == SdeKind::Straight { STRAIGHT_END } else { 0.02 }, positive(1e6);
         /// Steps of the noising chain (0: chosen from the reference).
         steps: usize = |_| 0, from_to(0.0, 1e6);
         /// Where the chain's times lie.
@@ -186,23 +190,45 @@ tables! {
             if fixed { Grid::Uniform } else { Grid::PerPath }
         }, ANY;
         /// Where samplers' times lie.
-        spacing: Spacing = |_| Spacing::Karras, ANY;
+        spacing: Spacing = |c| if c.sde.kind == SdeKind::Straight { Spacing::Uniform } else { Spacing::Karras }, ANY;
     }
     /// What is minimised.
     objective: ObjectiveConfig {
-        /// The objective; a linear process takes `dsm`.
-        kind: ObjectiveKind = |c| if c.sde.kind.is_linear() { ObjectiveKind::Dsm } else { ObjectiveKind::Ndsm }, ANY;
+        /// The objective; a linear process takes `dsm`, straight paths `flow-matching`.
+        kind: ObjectiveKind = |c| match c.sde.kind {
+            SdeKind::Langevin => ObjectiveKind::Ndsm,
+            SdeKind::Vp | SdeKind::Ve | SdeKind::SubVp => ObjectiveKind::Dsm,
+            SdeKind::Straight => ObjectiveKind::FlowMatching,
+        }, ANY;
+        /// Which noise a data point is paired with in flow matching.
+        coupling: Coupling = |_| Coupling::Independent, ANY;
         /// The control variate.
-        control: Control = |c| if c.objective.kind.is_implicit() { Control::None } else { Control::Auto }, ANY;
+        control: Control = |c| match (c.objective.kind.is_implicit(), c.objective.coupling) {
+            (true, _) => Control::None,
+            (false, Coupling::Independent) => Control::Auto,
+            (false, Coupling::OptimalTransport) => Control::Antithetic,
+        }, ANY;
         /// Weight of a time in the loss.
-        weighting: Weighting = |_| Weighting::Variance, ANY;
+        weighting: Weighting = |c| {
+            let published = c.objective.kind == ObjectiveKind::FlowMatching || c.network.parametrisation == Parametrisation::Preconditioned;
+            if published { Weighting::Network } else { Weighting::Variance }
+        }, ANY;
         /// The one-step law whose steps the chain takes, and whose score is the target.
         transition: Transition = |c| if c.sde.kind.is_linear() { Transition::Exact } else { Transition::Component }, ANY;
         /// Which times a step looks at.
         time_sampling: TimeSampling = |c| {
             let chain = c.has_chain() && c.sde.grid != Grid::PerPath;
-            if chain { TimeSampling::Grid } else { TimeSampling::LogitNormal }
+            if chain || c.objective.kind == ObjectiveKind::FlowMatching { TimeSampling::Grid } else { TimeSampling::LogitNormal }
         }, ANY;
+        /// Mean of ln(noise / signal) over the times, eq. (17).
+        time_mean: f64 = |c| match (c.sde.kind, c.network.parametrisation) {
+            (SdeKind::Langevin, _) => -0.6,
+            // EDM's -1.2 is that of ln sigma where the data have standard deviation 1/2.
+            (SdeKind::Ve, Parametrisation::Preconditioned) => -1.2 + std::f64::consts::LN_2,
+            _ => -0.3,
+        }, from_to(-100.0, 100.0);
+        /// Standard deviation of ln(noise / signal) over the times, eq. (17).
+        time_spread: f64 = |_| 1.2, positive(100.0);
     }
     /// The score network.
     network: NetworkConfig {
@@ -223,7 +249,11 @@ tables! {
         /// Share of the hidden units that a training step drops at random (0: none).
         dropout: f64 = |c| if many_directions(c) { 0.1 } else { 0.0 }, from_below(0.0, 1.0);
         /// How the output becomes a score.
-        parametrisation: Parametrisation = |c| if c.sde.kind == SdeKind::Ve { Parametrisation::Scaled } else { Parametrisation::Residual }, ANY;
+        parametrisation: Parametrisation = |c| match (c.sde.kind, c.objective.kind) {
+            (SdeKind::Ve, _) => Parametrisation::Scaled,
+            (_, ObjectiveKind::FlowMatching) => Parametrisation::Plain,
+            _ => Parametrisation::Residual,
+        }, ANY;
     }
     /// The training run.
     train: TrainConfig {

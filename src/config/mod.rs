@@ -71,8 +71,17 @@ impl Config {
     pub fn has_chain(&self) -> bool {
         match self.objective.kind {
             ObjectiveKind::Ndsm => true,
-            ObjectiveKind::Dsm | ObjectiveKind::ComponentFlow => false,
+            ObjectiveKind::Dsm | ObjectiveKind::ComponentFlow | ObjectiveKind::FlowMatching => false,
             ObjectiveKind::Implicit | ObjectiveKind::Hutchinson | ObjectiveKind::Sliced => !self.sde.kind.is_linear(),
+        }
+    }
+
+    /// The setting by which a velocity is learned that no score belongs to, if there is one.
+    pub fn velocity_alone(&self) -> Option<&'static str> {
+        match (self.objective.kind, self.objective.coupling) {
+            (ObjectiveKind::ComponentFlow, _) => Some("objective.kind = \"component-flow\""),
+            (_, Coupling::OptimalTransport) => Some("objective.coupling = \"optimal-transport\""),
+            _ => None,
         }
     }
 

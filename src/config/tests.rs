@@ -40,6 +40,24 @@ fn defaults_follow_the_choices() {
         assert_eq!((plain.sde.grid, plain.objective.time_sampling), (Grid::Uniform, TimeSampling::Grid));
     }
     assert_eq!(resolve(&[("sde.kind", "ve".into()), ("objective.kind", "ndsm".into())]).unwrap().sde.grid, Grid::Uniform);
+    let straight = resolve(&[("sde.kind", "straight".into())]).unwrap();
+    assert_eq!((straight.objective.kind, straight.objective.coupling), (ObjectiveKind::FlowMatching, Coupling::Independent));
+    assert_eq!((straight.network.parametrisation, straight.objective.weighting), (Parametrisation::Plain, Weighting::Network));
+    assert_eq!((straight.objective.time_sampling, straight.sde.spacing), (TimeSampling::Grid, Spacing::Uniform));
+    assert_eq!((straight.sde.horizon, straight.sde.t_min), (0.998, 0.002));
+    let dsm = resolve(&[("sde.kind", "straight".into()), ("objective.kind", "dsm".into())]).unwrap();
+    assert_eq!((dsm.network.parametrisation, dsm.objective.weighting), (Parametrisation::Residual, Weighting::Variance));
+    let paired = resolve(&[("sde.kind", "straight".into()), ("objective.coupling", "optimal-transport".into())]).unwrap();
+    assert_eq!(paired.objective.control, Control::Antithetic);
+    let edm = resolve(&[("sde.kind", "ve".into()), ("network.parametrisation", "preconditioned".into())]).unwrap();
+    assert_eq!((edm.objective.weighting, edm.objective.time_spread), (Weighting::Network, 1.2));
+    // ln sigma has the mean -1.2 where the data have standard deviation 1/2.
+    assert!((edm.objective.time_mean - (-1.2 - 0.5f64.ln())).abs() <= 1e-15);
+    // The law of times of (17) as it was.
+    for (kind, mean) in [("langevin", -0.6), ("vp", -0.3), ("ve", -0.3), ("sub-vp", -0.3)] {
+        let o = resolve(&[("sde.kind", kind.into())]).unwrap().objective;
+        assert_eq!((o.time_mean, o.time_spread, o.weighting), (mean, 1.2, Weighting::Variance), "{kind}");
+    }
     assert_eq!(resolve(&[("data.name", "ring".into())]).unwrap().data.latent, 0);
     // Of two settings of one key the later wins.
     assert_eq!(resolve(&[("train.steps", 10.into()), ("train.steps", 20.into())]).unwrap().train.steps, 20);
@@ -93,7 +111,7 @@ fn numbers_out_of_range_are_refused_by_every_key() {
             let may = match bad {
                 Value::Bool(_) => accepts == "true or false",
                 Value::Real(x) => x.is_finite() && accepts.contains("number"),
-                Value::Int(-1) => ["data.means", "reference.generators"].contains(&k.name),
+                Value::Int(-1) => ["data.means", "reference.generators", "objective.time_mean"].contains(&k.name),
                 Value::List(_) => accepts.starts_with("list"),
                 _ => false,
             };
@@ -141,6 +159,20 @@ fn impossible_combinations_say_what_would_work() {
         (&[("sde.t_min", 1e-20.into())], "sde.t_min"),
         (&[("sde.kind", "ve".into()), ("sde.t_min", 1e-9.into())], "sde.t_min"),
         (&[("sde.gird", "uniform".into())], "unknown key"),
+        (&[("objective.kind", "flow-matching".into())], "needs sde.kind = \"straight\", got \"langevin\""),
+        (&[("objective.kind", "flow-matching".into()), ("sde.kind", "ve".into())], "with it use \"dsm\""),
+        (&[("objective.coupling", "optimal-transport".into())], "needs objective.kind = \"flow-matching\", got \"ndsm\""),
+        (
+            &[("sde.kind", "straight".into()), ("objective.coupling", "optimal-transport".into()), ("objective.control", "self".into())],
+            "use \"antithetic\" or \"none\", got \"self\"",
+        ),
+        (&[("sde.kind", "straight".into()), ("network.parametrisation", "scaled".into())], "use \"plain\" or \"residual\""),
+        (&[("sde.kind", "straight".into()), ("objective.weighting", "likelihood".into())], "use \"network\""),
+        (&[("sde.kind", "straight".into()), ("sde.horizon", 1.into())], "must be in (0, 1), got 1"),
+        (&[("sde.kind", "straight".into()), ("sde.beta", 2.into())], "leave it at 1, got 2"),
+        (&[("sde.kind", "straight".into()), ("objective.kind", "ndsm".into()), ("objective.transition", "euler".into())], "use \"exact\""),
+        (&[("sde.kind", "straight".into()), ("reference.kind", "mixture".into())], "takes \"gaussian\""),
+        (&[("sde.kind", "ve".into()), ("sde.spacing", "spectral".into())], "use \"karras\""),
     ];
     for (settings, word) in cases {
         let sentence = refusal(settings);

@@ -12,6 +12,10 @@ pub enum Space {
     Coloured,
     /// Langevin dynamics toward a mixture.
     Nonlinear,
+    /// EDM.
+    Preconditioned,
+    /// Flow matching along straight paths.
+    Straight,
 }
 
 /// One way from data to samples.
@@ -91,6 +95,46 @@ impl Method {
     /// The component flow, eq. (18).
     pub const FLOW: Method =
         Method { name: "flow", tuned_as: Some("flow"), settings: &[LANGEVIN, ("objective.kind", "component-flow"), PAIRS], ..Self::NDSM };
+    /// EDM as published (Karras et al. 2022): exploding noise, the preconditioned network and its weights, Heun's steps
+    /// in sigma; sigma from .002 to 80 where the data have standard deviation 1/2, here 1.
+    pub const EDM: Method = Method {
+        name: "edm",
+        space: Some(Space::Preconditioned),
+        tuned_as: Some("edm"),
+        settings: &[
+            ("sde.kind", "ve"),
+            ("sde.t_min", "0.004"),
+            ("sde.horizon", "160"),
+            ("network.parametrisation", "preconditioned"),
+            ("reference.covariance", "spherical"),
+            PAIRS,
+        ],
+        ..Self::LINEAR
+    };
+    /// Flow matching along straight paths as published (Lipman et al. 2023; Liu, Gong and Liu 2023): the network is the
+    /// velocity, times are uniform, data and noise independent.
+    pub const FLOW_MATCHING: Method = Method {
+        name: "flow-matching",
+        space: Some(Space::Straight),
+        tuned_as: Some("flow-matching"),
+        settings: &[("sde.kind", "straight"), ("reference.covariance", "spherical"), PAIRS],
+        ..Self::LINEAR
+    };
+    /// The same with noise and data of a batch paired by optimal transport (Tong et al. 2024; Pooladian et al. 2023).
+    pub const FLOW_MATCHING_OT: Method = Method {
+        name: "flow-matching-ot",
+        tuned_as: Some("flow-matching-ot"),
+        settings: &[("sde.kind", "straight"), ("objective.coupling", "optimal-transport"), ("reference.covariance", "spherical"), PAIRS],
+        ..Self::FLOW_MATCHING
+    };
+    /// The three with points held out.
+    pub const EDM_KEPT: Method = Method { name: "edm-kept", tuned_as: Some("edm-kept"), kept: true, ..Self::EDM };
+    /// See [`Method::EDM_KEPT`].
+    pub const FLOW_MATCHING_KEPT: Method =
+        Method { name: "flow-matching-kept", tuned_as: Some("flow-matching-kept"), kept: true, ..Self::FLOW_MATCHING };
+    /// See [`Method::EDM_KEPT`].
+    pub const FLOW_MATCHING_OT_KEPT: Method =
+        Method { name: "flow-matching-ot-kept", tuned_as: Some("flow-matching-ot-kept"), kept: true, ..Self::FLOW_MATCHING_OT };
     /// Samples of the fitted reference, without a network.
     pub const REFERENCE: Method = Method {
         name: "reference",
@@ -163,7 +207,7 @@ impl Method {
         Self::FLOW,
     ];
     /// Those with a search of their own.
-    pub const LEADERS: [Method; 9] = [
+    pub const LEADERS: [Method; 15] = [
         Self::LINEAR,
         Self::COLOURED,
         Self::NDSM,
@@ -173,6 +217,12 @@ impl Method {
         Self::WHITE_KEPT,
         Self::KERNEL,
         Self::FLOW,
+        Self::EDM,
+        Self::EDM_KEPT,
+        Self::FLOW_MATCHING,
+        Self::FLOW_MATCHING_KEPT,
+        Self::FLOW_MATCHING_OT,
+        Self::FLOW_MATCHING_OT_KEPT,
     ];
 
     /// Whether it learns the score of the mixture's dynamics, or is the mixture.

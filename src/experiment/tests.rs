@@ -26,6 +26,27 @@ fn every_setting_that_is_searched_can_be_run() {
     assert!(names.iter().all(|n| !n.contains(';')));
 }
 
+/// The published baselines, which no case has by itself: settings that can be run, and figures that are finite.
+#[test]
+fn published_baselines_are_methods_like_the_others() {
+    let case = cases(true, None).into_iter().find(|c| c.group == "clusters").unwrap();
+    let all = [Method::EDM, Method::FLOW_MATCHING, Method::FLOW_MATCHING_OT];
+    let kept = [Method::EDM_KEPT, Method::FLOW_MATCHING_KEPT, Method::FLOW_MATCHING_OT_KEPT];
+    for method in all.into_iter().chain(kept) {
+        for latent in [0, 24] {
+            for candidate in 0..60 {
+                let job = Job { case: Case { latent, ..case.clone() }, method, candidate, seed: 0, sweep: false };
+                let config = Config::resolve(&job.settings().0).map_err(|e| e.within(format!("{} {candidate}", method.name))).unwrap();
+                assert_eq!(config.objective.coupling.name() == "optimal-transport", method.name.contains("-ot"), "{}", method.name);
+            }
+        }
+        let e = Experiment { keys: 1, samples: 200, ..Experiment::QUICK };
+        let job = Job { case: Case { steps: 8, ..case.clone() }, method, candidate: 1, seed: TUNING - 1, sweep: false };
+        let records = run_job(&job, &e).unwrap();
+        assert!(records.len() == 1 && records[0].values.iter().all(|v| v.is_finite()), "{records:?}");
+    }
+}
+
 #[test]
 fn records_survive_their_file() {
     let key = Key { case: "a, b = 1".into(), method: "ndsm".into(), candidate: 3, solver: 16, sweep: true, seed: 7 };

@@ -3,7 +3,7 @@
 use super::check_pair;
 use super::pairs::per_row;
 use crate::{Error, Result};
-use ndarray::{Array2, ArrayView2};
+use ndarray::ArrayView2;
 
 /// Most points of an assignment, whose cost grows like their cube.
 const MOST: usize = 4096;
@@ -23,54 +23,60 @@ pub fn w2_exact(x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<f64> {
         return Err(Error::invalid("w2_exact: points", format!("at most {MOST}"), n));
     }
     let cost = per_row(x, y, |_, d2| d2.to_vec()).concat();
-    let cost = Array2::from_shape_vec((n, n), cost).map_err(|e| Error::refused("w2_exact", e.to_string()))?;
-    let assigned = assignment(cost.view());
+    let assigned = assignment(&cost);
     // Anew from the differences: equal points are at distance 0, not at a rounding.
     let sum: f64 =
         assigned.iter().enumerate().map(|(i, j)| x.row(i).iter().zip(y.row(*j)).map(|(x, y)| (x - y) * (x - y)).sum::<f64>()).sum();
     Ok((sum / n as f64).sqrt())
 }
 
-/// The permutation p with the least sum of cost[i, p(i)]: shortest augmenting paths with potentials (Jonker
-/// and Volgenant 1987, without their first phases).
-fn assignment(cost: ArrayView2<f64>) -> Vec<usize> {
-    let n = cost.nrows();
-    // Column n is where a path begins; row_of[j] is the row that column j is assigned to.
-    let (mut row_potential, mut column_potential) = (vec![0.0; n], vec![0.0; n + 1]);
-    let mut row_of = vec![usize::MAX; n + 1];
-    let mut before = vec![n; n];
+/// The permutation p with the least sum of cost\[i, p(i)\]: a shortest augmenting path for each row, by Dijkstra's
+/// algorithm on costs that potentials keep from being negative (Jonker and Volgenant 1987, without their first
+/// phases). `cost`: [n, n], row-major. Among several of the same sum it is always the same one.
+pub(crate) fn assignment(cost: &[f64]) -> Vec<usize> {
+    const NONE: usize = usize::MAX;
+    let n = cost.len().isqrt();
+    let (mut row_potential, mut column_potential) = (vec![0.0; n], vec![0.0; n]);
+    // The row that a column is assigned to; the column before it on the shortest path.
+    let (mut row_of, mut before) = (vec![NONE; n], vec![NONE; n]);
+    let (mut distance, mut left, mut reached) = (vec![0.0; n], Vec::with_capacity(n), Vec::with_capacity(n));
     for row in 0..n {
-        row_of[n] = row;
-        let mut column = n;
-        let (mut distance, mut reached) = (vec![f64::INFINITY; n], vec![false; n + 1]);
-        while row_of[column] != usize::MAX {
-            reached[column] = true;
-            let i = row_of[column];
-            let (mut least, mut next) = (f64::INFINITY, n);
-            for j in (0..n).filter(|j| !reached[*j]) {
-                let reduced = cost[[i, j]] - row_potential[i] - column_potential[j];
-                if reduced < distance[j] {
-                    (distance[j], before[j]) = (reduced, column);
+        left.clear();
+        left.extend(0..n);
+        reached.clear();
+        distance.fill(f64::INFINITY);
+        before.fill(NONE);
+        let (mut i, mut length, mut from) = (row, 0.0, NONE);
+        let mut end = loop {
+            let (costs, ahead) = (&cost[i * n..][..n], length - row_potential[i]);
+            let (mut least, mut at) = (f64::INFINITY, 0);
+            for (place, j) in left.iter().enumerate() {
+                let d = costs[*j] - column_potential[*j] + ahead;
+                if d < distance[*j] {
+                    (distance[*j], before[*j]) = (d, from);
                 }
-                if distance[j] < least {
-                    (least, next) = (distance[j], j);
-                }
-            }
-            for j in 0..=n {
-                if reached[j] {
-                    row_potential[row_of[j]] += least;
-                    column_potential[j] -= least;
-                } else {
-                    distance[j] -= least;
+                if distance[*j] < least {
+                    (least, at) = (distance[*j], place);
                 }
             }
-            column = next;
+            let j = left.swap_remove(at);
+            length = least;
+            if row_of[j] == NONE {
+                break j;
+            }
+            reached.push(j);
+            (i, from) = (row_of[j], j);
+        };
+        row_potential[row] += length;
+        for j in &reached {
+            row_potential[row_of[*j]] += length - distance[*j];
+            column_potential[*j] -= length - distance[*j];
         }
-        while column != n {
-            let from = before[column];
-            row_of[column] = row_of[from];
-            column = from;
+        while before[end] != NONE {
+            row_of[end] = row_of[before[end]];
+            end = before[end];
         }
+        row_of[end] = row;
     }
     let mut assigned = vec![0; n];
     (0..n).for_each(|j| assigned[row_of[j]] = j);
@@ -82,7 +88,7 @@ mod tests {
     use super::*;
     use crate::metrics::tests::{normals, shuffled};
     use crate::metrics::w2_1d;
-    use ndarray::array;
+    use ndarray::{Array2, array};
 
     #[test]
     fn it_is_the_least_over_all_permutations() {
@@ -101,7 +107,7 @@ mod tests {
         }
         for seed in 0..20 {
             let cost = normals(7, 7, seed).mapv(|c| c * c);
-            let sum: f64 = assignment(cost.view()).iter().enumerate().map(|(i, j)| cost[[i, *j]]).sum();
+            let sum: f64 = assignment(cost.as_slice().unwrap()).iter().enumerate().map(|(i, j)| cost[[i, *j]]).sum();
             assert!((sum - least(&cost, 0, &mut (0..7).collect())).abs() <= 1e-12);
         }
     }

@@ -22,6 +22,7 @@ mod sinkhorn;
 mod support;
 mod transport;
 
+pub(crate) use assignment::assignment;
 pub use assignment::w2_exact;
 pub use evaluate::{DIRECTIONS, Measure, Metrics, ModeSpace, PAIR_POINTS, evaluate, evaluate_beside};
 pub use frechet::{frechet, gaussian_w2};

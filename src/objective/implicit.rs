@@ -17,7 +17,6 @@
 
 use super::loss::replays;
 use super::{Batch, Out, Regression, ScoreModel};
-use crate::config::Parametrisation;
 use crate::real::Dual;
 use crate::tape::{Blocks, Program, Recorder, Var, Workspace};
 use crate::transition::Draws;
@@ -76,12 +75,12 @@ impl<R: Real> Implicit<R> {
     /// An objective on `draws` draws a batch.
     ///
     /// # Errors
-    /// No draw; too many dimensions for the exact divergence; the component flow, which is no score; sizes
+    /// No draw; too many dimensions for the exact divergence; a velocity, which is no score; sizes
     /// for which memory does not suffice.
     pub fn new(model: &ScoreModel<R>, regression: Regression, divergence: Divergence, draws: usize) -> Result<Self> {
         let d = model.dim();
         if regression != Regression::Score {
-            return Err(Error::refused("implicit score matching", "the component flow is not a score"));
+            return Err(Error::refused("implicit score matching", "a velocity is not a score"));
         }
         if divergence == Divergence::Exact && d > MOST {
             let sentence = format!(
@@ -137,7 +136,7 @@ impl<R: Real> Implicit<R> {
         for (i, point) in self.points.chunks_exact_mut(d).enumerate() {
             point.copy_from_slice(draws.draw(i).plus);
         }
-        let residual = model.parametrisation == Parametrisation::Residual;
+        let residual = model.parametrisation.adds_to_guide();
         if residual {
             model.guide(draws.times(), &self.points, &mut self.guide)?;
         }
@@ -215,7 +214,7 @@ impl<R: Real> DualInputs<'_, R> {
         let row = &mut ws.input_mut(vars.input)?[at * inputs..][..inputs];
         row.iter_mut().zip(&self.points[i * d..]).take(d).enumerate().for_each(|(k, (row, x))| *row = Dual::new(*x, probe(k)));
         self.model.scale_input(t, row)?;
-        ws.input_mut(vars.factor)?[at] = constant(self.model.factor(t));
+        ws.input_mut(vars.factor)?[at] = constant(self.model.factor(Regression::Score, t));
         let offset = &mut ws.input_mut(vars.offset)?[at * d..][..d];
         offset.fill(Dual::default());
         if self.residual {

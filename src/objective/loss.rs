@@ -5,7 +5,7 @@
 //! w_e ( a_e |s(x_e)|^2 - 2 b_e s(x_e) . y_e ),
 //!
 //! where y_e is the target: a conditional score, or a flow. The weight lambda = sbar^2 is taken inside, so
-//! that S = sbar s and Y = sbar y are of order one at every time. The estimators differ in the table
+//! that S = sbar s and Y = sbar y are of order one at every time; a velocity is as it is, S = v. The estimators differ in the table
 //! [`TERMS`](super::TERMS) of these evaluations and in nothing else; what the factors of the controls that
 //! learn are, and how they learn, stands in `variate.rs`.
 //!
@@ -14,8 +14,8 @@
 
 use super::estimator::{DrawPoint, LossTerm, TargetPart, terms};
 use super::variate::{ControlState, Variate};
-use super::{Batch, Out, ScoreModel};
-use crate::config::{Control, Parametrisation};
+use super::{Batch, Out, Regression, ScoreModel};
+use crate::config::Control;
 use crate::par;
 use crate::tape::{Blocks, Program, Recorder, Var, Workspace};
 use crate::transition::Draws;
@@ -26,15 +26,6 @@ use crate::{Error, Real, Result};
 /// thread.
 pub(super) fn replays(rows: usize) -> usize {
     rows.div_ceil(256).max(if rows < 128 { 1 } else { 2 })
-}
-
-/// What is regressed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Regression {
-    /// The score s itself.
-    Score,
-    /// The residual net / sbar alone: the component flow (18).
-    Residual,
 }
 
 /// An objective on batches of a fixed number of draws: recorded once, replayed every step.
@@ -157,17 +148,18 @@ impl<R: Real> Loss<R> {
         if let Some(variate) = &mut self.variate {
             variate.evaluate(model, learned, draws)?;
         }
-        if self.regression == Regression::Score {
+        let guided = self.regression.is_guided(model.parametrisation);
+        if self.regression != Regression::Residual {
             model.guide(&self.points.times, &self.points.x, &mut self.points.guide)?;
             self.fill_odd(model, draws)?;
         }
-        let residual = self.regression == Regression::Score && model.parametrisation == Parametrisation::Residual;
         let inputs = Inputs {
             model,
+            regression: self.regression,
             batch,
             terms: &self.terms,
             points: &self.points,
-            guided: residual,
+            guided,
             variate: self.variate.as_ref(),
             vars: self.vars,
         };
@@ -202,9 +194,9 @@ impl<R: Real> Loss<R> {
             let s = ws.value(self.vars.score)?;
             for at in 0..per_block.min(draws.len() - (block * per_block).min(draws.len())) {
                 let i = block * per_block + at;
-                let sbar = model.scale.sbar(draws.times()[i]);
+                let unit = self.regression.unit(model.scale, draws.times()[i]);
                 let at_mean = &s[(at * points + mean) * d..][..d];
-                let scale = R::of(2.0 * batch.weights[i] * sbar);
+                let scale = R::of(2.0 * batch.weights[i] * unit);
                 let psi = self.variate.as_ref().and_then(|v| v.psi(i, d));
                 let draw = draws.draw(i);
                 for j in 0..d {
@@ -260,6 +252,7 @@ impl<R: Real> Loss<R> {
 /// What the tape's inputs are made from.
 struct Inputs<'a, R: Real> {
     model: &'a ScoreModel<R>,
+    regression: Regression,
     batch: &'a Batch<'a, R>,
     terms: &'a [LossTerm],
     points: &'a Points<R>,
@@ -280,17 +273,17 @@ impl<R: Real> Inputs<'_, R> {
         };
         let (i, term) = (index / self.terms.len(), self.terms[index % self.terms.len()]);
         let (draw, w) = (self.batch.draws.draw(i), term.w * self.batch.weights[i]);
-        let s = R::of(model.scale.sbar(t));
+        let (s, share) = (R::of(self.regression.unit(model.scale, t)), R::of(self.regression.share(model.scale, t)));
         model.input(t, &self.points.x[index * d..][..d], &mut ws.input_mut(v.input)?[at * inputs..][..inputs])?;
-        ws.input_mut(v.factor)?[at] = R::of(model.factor(t));
+        ws.input_mut(v.factor)?[at] = R::of(model.factor(self.regression, t));
         let offset = &mut ws.input_mut(v.offset)?[at * d..][..d];
         if self.guided {
-            offset.iter_mut().zip(&self.points.guide[index * d..]).for_each(|(o, g)| *o = s * *g);
+            offset.iter_mut().zip(&self.points.guide[index * d..]).for_each(|(o, g)| *o = s * share * *g);
         } else {
             offset.fill(R::zero());
         }
         let factor = |j: usize| self.variate.map_or(R::one(), |v| v.factor(i, j, d));
-        let guide = |j: usize| self.points.odd[i * d + j];
+        let guide = |j: usize| share * self.points.odd[i * d + j];
         let target = &mut ws.input_mut(v.target)?[at * d..][..d];
         target.iter_mut().enumerate().for_each(|(j, y)| *y = term.target.scaled(&draw, j, s, factor, guide));
         ws.input_mut(v.square)?[at] = R::of(w * term.a);

@@ -8,6 +8,7 @@
 //!   [`ComponentChain`], with the control variates `none`, `self` (9), `gated` and `network` (10),
 //!   `antithetic` (11) and `regression` (12): what each of them adds to the loss is the table [`TERMS`];
 //! * the component flow (18): draws of the component kernel with the flow's target;
+//! * flow matching (23): draws of straight paths with their velocity as the target;
 //! * [`Implicit`] score matching, exact, by Hutchinson's probes or sliced: the points alone, and derivatives
 //!   of the network.
 
@@ -17,6 +18,7 @@ mod implicit;
 mod kinds;
 mod loss;
 mod model;
+mod regression;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -27,7 +29,8 @@ pub use chain::{ComponentChain, GaussianChain};
 pub use estimator::{DrawPoint, LossTerm, TERMS, TargetPart, points_per_draw, terms};
 pub use implicit::{Divergence, Implicit};
 pub use kinds::{Batch, Objective, Out};
-pub use loss::{Loss, Regression};
+pub use loss::Loss;
 pub use model::{Guide, ScoreModel};
+pub use regression::Regression;
 pub use variate::ControlState;
 pub use weights::{Seen, Weights};

@@ -17,7 +17,8 @@ pub enum Guide<R> {
 }
 
 /// How a network's output becomes a score in whitened coordinates:
-/// plain s = net, scaled s = net / sbar, residual s = g + net / sbar, with g the [`Guide`].
+/// plain s = net, scaled s = net / sbar, residual s = g + net / sbar, preconditioned s = g + p net / sbar (22), with g
+/// the [`Guide`].
 #[derive(Debug, Clone)]
 pub struct ScoreModel<R> {
     /// The network.
@@ -53,16 +54,10 @@ impl<R: Real> ScoreModel<R> {
         self.net.dim()
     }
 
-    /// What the network's output is multiplied with to be S = sbar s, or what it adds to that of the guide.
+    /// What the network's output is multiplied with to be S, or what it adds to that of the guide.
     #[inline]
-    pub(crate) fn factor(&self, t: f64) -> f64 {
-        if self.parametrisation == Parametrisation::Plain { self.scale.sbar(t) } else { 1.0 }
-    }
-
-    /// Whether the network, regressed on `regression`, is a whole score, from which the guide's is to be taken
-    /// for what it adds.
-    pub(crate) fn is_whole(&self, regression: Regression) -> bool {
-        regression == Regression::Score && self.parametrisation != Parametrisation::Residual
+    pub(crate) fn factor(&self, regression: Regression, t: f64) -> f64 {
+        regression.factor(self.parametrisation, self.scale, t)
     }
 
     /// The network's input row for `u` at time `t`: u over its standard deviation, then the features of
@@ -92,7 +87,7 @@ impl<R: Real> ScoreModel<R> {
             Guide::Reference(pi) => pi.score(u, out),
             Guide::Standard => {
                 for ((o, u), t) in out.chunks_exact_mut(self.dim()).zip(u.chunks_exact(self.dim())).zip(times) {
-                    let precision = R::of(-1.0 / (self.scale.alpha(*t).powi(2) + self.scale.sbar(*t).powi(2)));
+                    let precision = R::of(-1.0 / self.scale.total(*t));
                     o.iter_mut().zip(u).for_each(|(o, u)| *o = *u * precision);
                 }
                 Ok(())

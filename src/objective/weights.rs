@@ -6,9 +6,11 @@
 //! | variance | sbar^2: each time's target has about the same size |
 //! | uniform | 1 |
 //! | likelihood | sigma^2(t) over T q(t), q the density of the times: the loss is then a bound on the negative log-likelihood of the data, up to a constant (Song, Durkan, Murray and Ermon 2021, Theorem 1), the integral of sigma^2 |s - grad log p_t|^2 / 2 over the times |
+//! | network | sbar^2/p^2, p what the network's output is multiplied with to be S: |net - its target|^2 counts alike at every time, the published weight of EDM, 1/c_out^2 of an error of the denoiser, and of flow matching |
 //! | inverse variance | sbar^2 over the running variance of the draws' values at about that time, scaled to a mean of 1 |
 
-use crate::config::Weighting;
+use super::Regression;
+use crate::config::{Parametrisation, Weighting};
 use crate::sde::NoiseScale;
 use crate::transition::Noising;
 use crate::{Error, Real, Result};
@@ -82,19 +84,27 @@ impl Seen {
 pub struct Weights {
     weighting: Weighting,
     scale: NoiseScale,
+    /// What is regressed on, and what the network is of it.
+    network: (Regression, Parametrisation),
     values: Vec<f64>,
 }
 
 impl Weights {
-    /// For batches of `draws` draws.
+    /// For batches of `draws` draws; "network" of a network that is regressed on the score and multiplied with
+    /// 1/sbar.
     pub fn new(weighting: Weighting, scale: NoiseScale, draws: usize) -> Self {
-        Weights { weighting, scale, values: vec![1.0; draws] }
+        Weights { weighting, scale, network: (Regression::Score, Parametrisation::Residual), values: vec![1.0; draws] }
+    }
+
+    /// The same where the network is another thing.
+    pub fn of(self, regression: Regression, parametrisation: Parametrisation) -> Self {
+        Weights { network: (regression, parametrisation), ..self }
     }
 
     /// lambda / sbar^2 at the times of a batch of `noising`'s draws. Of more or fewer times than at the
     /// start, the first ones.
     pub fn at<R: Real>(&mut self, times: &[f64], noising: &dyn Noising<R>, seen: &Seen) -> &[f64] {
-        let (scale, learned) = (self.scale, seen.weights());
+        let (scale, (regression, parametrisation), learned) = (self.scale, self.network, seen.weights());
         for (w, t) in self.values.iter_mut().zip(times) {
             let sbar = scale.sbar(*t);
             *w = match self.weighting {
@@ -102,6 +112,7 @@ impl Weights {
                 Weighting::Uniform => 1.0 / (sbar * sbar),
                 Weighting::Likelihood => scale.diffusion(*t).powi(2) * noising.importance(*t) / (sbar * sbar),
                 Weighting::InverseVariance => learned[bin(scale, *t)],
+                Weighting::Network => regression.factor(parametrisation, scale, *t).powi(-2),
             };
         }
         &self.values
@@ -157,6 +168,23 @@ mod tests {
             // The logit-normal law hardly sees the last step, which it is clipped to.
             assert!((mean(&chain, &times) - exact).abs() <= 1e-3, "{} {exact}", mean(&chain, &times));
         }
+    }
+
+    /// EDM's: the error of the denoiser D = u + sigma^2 s counts 1/c_out^2 = (1 + sigma^2)/sigma^2, and that of S = sigma s
+    /// as much times sigma^2.
+    #[test]
+    fn preconditioned_networks_are_weighed_as_published() {
+        let (scale, times) = (NoiseScale::Exploding { beta: 1.0 }, [0.004, 0.5, 1.0, 160.0]);
+        let chain =
+            GaussianChain::per_path(Euler(DoubleWell::new(1, 0.8).unwrap()), 4, TimeLaw::uniform(SCALE, 0.0, 3.0).unwrap()).unwrap();
+        let with = |form| {
+            Weights::new(Weighting::Network, scale, 4).of(Regression::Score, form).at::<f64>(&times, &chain, &Seen::default()).to_vec()
+        };
+        for (w, sigma) in with(Parametrisation::Preconditioned).iter().zip(times) {
+            assert!((w / (1.0 + sigma * sigma) - 1.0).abs() <= 1e-12, "{sigma}: {w}");
+        }
+        assert!(with(Parametrisation::Scaled) == [1.0; 4]);
+        assert!(with(Parametrisation::Plain).iter().zip(times).all(|(w, sigma)| (w * sigma * sigma - 1.0).abs() <= 1e-12));
     }
 
     #[test]

@@ -92,8 +92,20 @@ pub fn generate<R: Real>(
 pub(crate) fn sampling_times(spacing: Spacing, scale: NoiseScale, horizon: f64, t_min: f64, steps: usize) -> Result<Vec<f64>> {
     match spacing {
         Spacing::Karras => Ok(scale.generation_times(horizon, t_min, steps)),
+        Spacing::Uniform => Ok(evenly(horizon, t_min, steps)),
         Spacing::Spectral => scale.spectral_times(&scale.scale_free_spectrum(t_min), horizon, t_min, steps),
     }
+}
+
+/// Times from `horizon` down to `t_min` in equal steps.
+fn evenly(horizon: f64, t_min: f64, steps: usize) -> Vec<f64> {
+    (0..=steps)
+        .map(|i| match i {
+            0 => horizon,
+            _ if i == steps => t_min,
+            _ => horizon + (t_min - horizon) * i as f64 / steps as f64,
+        })
+        .collect()
 }
 
 /// dx/dt of the probability flow.

@@ -171,11 +171,11 @@ impl Moments {
 
 /// What the covariances of linear processes are polynomials in: 1 - alpha^2 = sbar^2 of a process that
 /// preserves the variance, in which they are lines, sbar = 1 - alpha^2 of the sub-preserving one, and sbar^2
-/// of the exploding one, lines again.
+/// of the exploding one, lines again, and sbar = t of straight paths.
 fn coordinate(scale: NoiseScale, t: f64) -> f64 {
     match scale {
         NoiseScale::Preserving { .. } | NoiseScale::Exploding { .. } => scale.sbar(t).powi(2),
-        NoiseScale::SubPreserving { .. } => scale.sbar(t),
+        NoiseScale::SubPreserving { .. } | NoiseScale::Straight => scale.sbar(t),
     }
 }
 
@@ -205,29 +205,35 @@ pub(super) mod tests {
     #[test]
     fn moments_between_the_times_are_of_second_order() {
         let data = law(3, 6);
-        let scales = [NoiseScale::Preserving { beta: 1.3 }, NoiseScale::SubPreserving { beta: 1.3 }, NoiseScale::Exploding { beta: 1.3 }];
+        let scales = [
+            NoiseScale::Preserving { beta: 1.3 },
+            NoiseScale::SubPreserving { beta: 1.3 },
+            NoiseScale::Exploding { beta: 1.3 },
+            NoiseScale::Straight,
+        ];
         for scale in scales {
+            let end = if scale == NoiseScale::Straight { 0.99 } else { 2.0 };
             let exact = |t: f64| Gaussian {
                 mean: &data.mean * scale.alpha(t),
                 covariance: &data.covariance * scale.alpha(t).powi(2) + Array2::<f64>::eye(3) * scale.sbar(t).powi(2),
             };
             let error = |k: usize| {
-                let times: Vec<f64> = (0..=k).map(|i| 2.0 * i as f64 / k as f64).collect();
+                let times: Vec<f64> = (0..=k).map(|i| end * i as f64 / k as f64).collect();
                 let laws: Vec<Gaussian> = times.iter().map(|t| exact(*t)).collect();
                 let means = Array2::from_shape_fn((k + 1, 3), |(i, j)| laws[i].mean[j]);
                 let covariances = Array3::from_shape_fn((k + 1, 3, 3), |(i, j, l)| laws[i].covariance[[j, l]]);
                 let table = Moments::new(scale, times, means, covariances).unwrap();
-                assert!(apart(&table.at(0.0).covariance, &data.covariance) == 0.0 && table.at(9.0) == table.at(2.0));
+                assert!(apart(&table.at(0.0).covariance, &data.covariance) == 0.0 && table.at(9.0) == table.at(end));
                 let worst = |t: f64| {
                     let (got, exact) = (table.at(t), exact(t));
                     let mean = (&got.mean - &exact.mean).iter().fold(0f64, |m, v| m.max(v.abs()));
                     [mean, apart(&got.covariance, &exact.covariance)]
                 };
-                (0..400).map(|i| worst(i as f64 / 200.0)).fold([0f64; 2], |m, e| [m[0].max(e[0]), m[1].max(e[1])])
+                (0..400).map(|i| worst(end * i as f64 / 400.0)).fold([0f64; 2], |m, e| [m[0].max(e[0]), m[1].max(e[1])])
             };
             let ([mean, covariance], [half, quarter]) = (error(20), error(40));
             assert!(half <= 0.3 * mean + 1e-14 && quarter <= 0.3 * covariance + 1e-14, "{scale:?}: {mean} {half}, {covariance} {quarter}");
-            if !matches!(scale, NoiseScale::SubPreserving { .. }) {
+            if !matches!(scale, NoiseScale::SubPreserving { .. } | NoiseScale::Straight) {
                 assert!(covariance <= 1e-13, "{scale:?}: {covariance}");
             }
         }

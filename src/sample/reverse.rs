@@ -75,18 +75,14 @@ impl ReverseIsotropic {
         let decay = match self.scale {
             NoiseScale::Preserving { beta } | NoiseScale::SubPreserving { beta } => 0.5 * beta,
             NoiseScale::Exploding { .. } => 0.0,
+            NoiseScale::Straight => 1.0 / (1.0 - t),
         };
         (decay, self.scale.diffusion(t).powi(2))
     }
 
-    /// V = alpha^2 + sbar^2, the variance of X_t of data N(0, I).
-    fn total(self, t: f64) -> f64 {
-        self.scale.alpha(t).powi(2) + self.scale.sbar(t).powi(2)
-    }
-
     /// g(u, t) / u, so that s = r + g: the score of data N(0, I).
     fn guide(self, t: f64) -> f64 {
-        -1.0 / self.total(t)
+        -1.0 / self.scale.total(t)
     }
 
     /// u = scale (u + step s) + sqrt(variance) z.
@@ -114,8 +110,14 @@ impl<R: Real> Reverse<R> for ReverseIsotropic {
     }
 
     fn velocity(&self, t: f64, u: &[R], residual: &mut [R]) {
-        let (decay, half) = (R::of(-self.rates(t).0), R::of(-0.5 * self.rates(t).1));
-        let guide = R::of(self.guide(t));
+        let (decay, noise) = self.rates(t);
+        // Of straight paths both terms of the guide's velocity grow without bound toward t = 1; their sum, V'/(2V) u,
+        // does not.
+        let (decay, guide) = match self.scale {
+            NoiseScale::Straight => (0.5 * self.scale.total_rate(t) / self.scale.total(t), 0.0),
+            _ => (-decay, self.guide(t)),
+        };
+        let [decay, half, guide] = [decay, -0.5 * noise, guide].map(R::of);
         par::each((par::chunks_mut(residual, NUMBERS), par::chunks(u, NUMBERS)), |_, (v, u)| {
             v.iter_mut().zip(u).for_each(|(v, u)| *v = decay * *u + half * (*v + guide * *u));
         });
@@ -132,13 +134,20 @@ impl<R: Real> Reverse<R> for ReverseIsotropic {
         let s = t - h;
         let a = self.scale.alpha(t) / self.scale.alpha(s);
         let v = self.scale.sbar(t).powi(2) - (a * self.scale.sbar(s)).powi(2);
-        self.move_by(t, [1.0 / a, v, v * self.total(s) / self.total(t)], residual, u, paths);
+        self.move_by(t, [1.0 / a, v, v * self.scale.total(s) / self.scale.total(t)], residual, u, paths);
         Ok(())
     }
 
     fn correct(&self, t: f64, h: f64, residual: &[R], u: &mut [R], paths: Paths) -> Result<()> {
         let variance = self.rates(t).1 * h;
-        self.move_by(t, [1.0, variance / 2.0, variance], residual, u, paths);
+        let form = if self.scale == NoiseScale::Straight {
+            // The noise of the equation grows without bound toward t = 1: the exact step toward N(0, V).
+            let (total, kept) = (self.scale.total(t), -0.5 * variance / self.scale.total(t));
+            [1.0, -kept.exp_m1() * total, -(2.0 * kept).exp_m1() * total]
+        } else {
+            [1.0, variance / 2.0, variance]
+        };
+        self.move_by(t, form, residual, u, paths);
         Ok(())
     }
 }
@@ -180,8 +189,10 @@ mod tests {
     /// 0, samples have the variance alpha^2/(alpha^2 + sbar^2).
     #[test]
     fn the_variance_of_standard_normal_data_is_kept() {
-        let (horizon, t_min, steps) = (10.0, 0.02, 100);
-        for scale in [NoiseScale::Exploding { beta: 1.0 }, NoiseScale::SubPreserving { beta: 1.0 }, NoiseScale::Preserving { beta: 1.0 }] {
+        let (t_min, steps) = (0.02, 100);
+        let (ve, sub, vp) =
+            (NoiseScale::Exploding { beta: 1.0 }, NoiseScale::SubPreserving { beta: 1.0 }, NoiseScale::Preserving { beta: 1.0 });
+        for (scale, horizon) in [(ve, 10.0), (sub, 10.0), (vp, 10.0), (NoiseScale::Straight, 0.998)] {
             let process = ReverseIsotropic::new(1, scale);
             let total = |t: f64| scale.alpha(t).powi(2) + scale.sbar(t).powi(2);
             let mut variance = total(horizon);
@@ -195,6 +206,33 @@ mod tests {
             let mean = (1.0 - scale.sbar(t_min).powi(2) / total(t_min)) / scale.alpha(t_min);
             let end = mean * mean * variance;
             assert!((end - scale.alpha(t_min).powi(2) / total(t_min)).abs() <= 1e-10, "{scale:?}: {end}");
+        }
+    }
+
+    /// Straight paths of data N(0, 1): the corrector leaves N(0, V) as it is however long its step, and moves by the
+    /// residual as the mean of its Ornstein-Uhlenbeck process does. The flow takes x to (V_s/V_t)^(1/2) x, at rates
+    /// that stay bounded where those of the equation do not.
+    #[test]
+    fn straight_paths_have_bounded_steps() {
+        let (scale, mut z) = (NoiseScale::Straight, [0f64; 1]);
+        let process = ReverseIsotropic::new(1, scale);
+        let paths = paths(3, Purpose::Test, 0);
+        paths.stream(0).fill_normal(&mut z);
+        for (t, h) in [(0.998, 0.03), (0.5, 0.2), (0.01, 0.005)] {
+            let at = |u: f64, r: f64| {
+                let mut u = [u];
+                process.correct(t, h, &[r], &mut u, paths).unwrap();
+                u[0]
+            };
+            let (total, a, b) = (scale.total(t), at(1.0, 0.0) - at(0.0, 0.0), at(0.0, 0.0) / z[0]);
+            assert!((a * a * total + b * b - total).abs() <= 1e-12 * total, "{t}: {a} {b}");
+            let exact = (-0.5 * scale.diffusion(t).powi(2) * h / total).exp();
+            let moved = at(0.0, 1.0) - at(0.0, 0.0);
+            assert!((a - exact).abs() <= 1e-12 && (moved - (1.0 - exact) * total).abs() <= 1e-12, "{t}: {a} {moved}");
+            let mut v = [0.7f64];
+            process.velocity(t, &[1.3], &mut v);
+            let rate = (2.0 * t - 1.0) / (1.0 - 2.0 * t + 2.0 * t * t);
+            assert!((v[0] - (rate * 1.3 - t / (1.0 - t) * 0.7)).abs() <= 1e-12 / (1.0 - t), "{t}: {}", v[0]);
         }
     }
 

@@ -61,8 +61,8 @@ pub use on_tree::simulate_on;
 pub use process::{
     Blockwise, Clock, CoxIngersollRoss, DoubleWell, DriftOf, Force, FromFn, GeometricBrownian, GinzburgLandau, Harmonic, Langevin, Linear,
     LinearLaw, Lorenz, MatrixLaw, MixtureScore, OrnsteinUhlenbeck, Overdamped, Pointwise, Preconditioned, Rowwise, ScalarLaw, Sigma,
-    SubVariancePreserving, Tanh, TimeChanged, Underdamped, VarianceExploding, VariancePreserving, force_blocks, force_fn, from_fn,
-    from_fn_diagonal,
+    Straight, SubVariancePreserving, Tanh, TimeChanged, Underdamped, VarianceExploding, VariancePreserving, force_blocks, force_fn,
+    from_fn, from_fn_diagonal,
 };
 pub use scale::NoiseScale;
 pub use simulate::{simulate, trajectories};

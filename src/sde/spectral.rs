@@ -93,6 +93,10 @@ impl NoiseScale {
                 [1.0 + c + q, -beta * (c + 2.0 * q), beta.powi(2) * (c + 4.0 * q), -beta.powi(3) * (c + 8.0 * q)]
             }
             NoiseScale::Exploding { beta } => [eigenvalue + beta * t * t, 2.0 * beta * t, 2.0 * beta, 0.0],
+            NoiseScale::Straight => {
+                let alpha = 1.0 - t;
+                [alpha * alpha * eigenvalue + t * t, 2.0 * (t - alpha * eigenvalue), 2.0 * (1.0 + eigenvalue), 0.0]
+            }
         }
     }
 }
@@ -150,11 +154,13 @@ mod tests {
     /// those of the steps among them.
     #[test]
     fn the_density_is_that_of_the_local_error() {
-        for scale in [VP, NoiseScale::SubPreserving { beta: 1.0 }, NoiseScale::Exploding { beta: 1.0 }] {
+        for scale in [VP, NoiseScale::SubPreserving { beta: 1.0 }, NoiseScale::Exploding { beta: 1.0 }, NoiseScale::Straight] {
+            let straight = scale == NoiseScale::Straight;
             for (lambda, t) in [(0.3, 0.2), (0.05, 0.5), (2.0, 1.0)] {
                 let v = |t: f64| scale.alpha(t).powi(2) * lambda + scale.sbar(t).powi(2);
-                // The flow (4): a = sigma^2/(2v) + (ln alpha)', the last the same at all times.
-                let rate = |t: f64| 0.5 * scale.diffusion(t).powi(2) / v(t) + scale.alpha(1.0).ln();
+                // The flow (4): a = sigma^2/(2v) + (ln alpha)', the last the same at all times; of straight paths v'/(2v).
+                let noise = |t: f64| 0.5 * scale.diffusion(t).powi(2) / v(t) + scale.alpha(1.0).ln();
+                let rate = |t: f64| if straight { (t - (1.0 - t) * lambda) / v(t) } else { noise(t) };
                 let h = 0.004 * t;
                 let (from, to) = (t - 0.5 * h, t + 0.5 * h);
                 let heun = 1.0 + 0.5 * h * (rate(from) + rate(to)) + 0.5 * h * h * rate(from) * rate(to);
@@ -163,7 +169,8 @@ mod tests {
                 assert!((missed - g).abs() <= 0.1 * g.abs() + 1e-15, "{scale:?}, {lambda} at {t}: {missed} {g}");
             }
             let spectrum = scale.scale_free_spectrum(0.02);
-            let [few, many] = [5, 10].map(|n| scale.spectral_times(&spectrum, 4.0, 0.02, n).unwrap());
+            let horizon = if straight { 0.95 } else { 4.0 };
+            let [few, many] = [5, 10].map(|n| scale.spectral_times(&spectrum, horizon, 0.02, n).unwrap());
             assert!(few.iter().zip(many.iter().step_by(2)).all(|(a, b)| (a - b).abs() <= 1e-12 * a), "{few:?} {many:?}");
         }
     }

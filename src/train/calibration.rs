@@ -1,6 +1,7 @@
 //! Calibration of a trained network by regression (20).
 //!
-//! net* = c_1(t) net + c_2(t) sbar u + c_3(t) sbar g(u), u the whitened point, g the guide's score; c is
+//! net* = c_1(t) net + c_2(t) sbar u + c_3(t) sbar g(u), u the whitened point, g the guide's score (of a velocity 1
+//! stands for sbar); c is
 //! piecewise linear in ln t and chosen by least squares of the target on the three regressors over noised
 //! held-out points. The uncalibrated network, c = (1, 0, 0), and none at all, c = 0, are among the
 //! candidates: over the draws of the fit the gain (19) of net* is not above that of either, but for the
@@ -65,7 +66,7 @@ impl Calibration {
 
     /// What the network adds at the points of `held_out`, corrected.
     pub(super) fn applied<R: Real>(&self, system: &System<R>, held_out: &HeldOut<R>, added: &[R]) -> Vec<R> {
-        apply(held_out, added, |_, t| self.at(t), |t| system.model.scale.sbar(t))
+        apply(held_out, added, |_, t| self.at(t), |t| system.regression.unit(system.model.scale, t))
     }
 
     /// Fits the coefficients of the network with the parameters `params` to the rows of `u` [m, d], whitened
@@ -82,11 +83,11 @@ impl Calibration {
         let mut forms: Vec<Form> = (0..folds).map(|_| Form::default()).collect();
         let d = system.model.dim();
         for (i, t) in held_out.times.iter().enumerate() {
-            let (hats, sbar) = (Hats::new(&times, *t), system.model.scale.sbar(*t));
+            let (hats, unit) = (Hats::new(&times, *t), system.regression.unit(system.model.scale, *t));
             let form = &mut forms[held_out.owners[i] % folds];
             for at in [2 * i, 2 * i + 1].map(|row| row * d..(row + 1) * d) {
                 let rows = [&added[at.clone()], &held_out.points[at.clone()], &held_out.guide[at.clone()]];
-                form.add(&hats, rows, sbar, &held_out.targets[at]);
+                form.add(&hats, rows, unit, &held_out.targets[at]);
             }
         }
         let plain = held_out.gain(&added).whole;
@@ -108,7 +109,7 @@ impl Calibration {
             // Knots beyond the last belong to no draw.
             let of = |c: &Array1<f64>| (0..times.len()).map(|k| std::array::from_fn(|j| c[k * TERMS + j])).collect::<Vec<_>>();
             let each: Vec<Calibration> = fitted.iter().map(|c| Calibration { coefficients: of(c), ..best.clone() }).collect();
-            let whole = apply(&held_out, &added, |owner, t| each[owner % folds].at(t), |t| system.model.scale.sbar(t));
+            let whole = apply(&held_out, &added, |owner, t| each[owner % folds].at(t), |t| system.regression.unit(system.model.scale, t));
             let calibrated = held_out.gain(&whole).whole;
             if corrected(plain, calibrated, held_out.difference(&whole, &added)) {
                 best = Calibration { coefficients: of(&all.solve(ridge)?), calibrated, ..best };
@@ -130,15 +131,15 @@ fn corrected(plain: Mean, calibrated: Mean, difference: Mean) -> bool {
     below(calibrated, SURE) && (!below(plain, SURE) || below(difference, BETTER))
 }
 
-/// net* times sbar at the points of `held_out`, with the coefficients `c(owner, t)`.
-fn apply<R: Real>(held_out: &HeldOut<R>, added: &[R], c: impl Fn(usize, f64) -> [f64; 3], sbar: impl Fn(f64) -> f64) -> Vec<R> {
+/// net* times the unit of S at the points of `held_out`, with the coefficients `c(owner, t)`.
+fn apply<R: Real>(held_out: &HeldOut<R>, added: &[R], c: impl Fn(usize, f64) -> [f64; 3], unit: impl Fn(f64) -> f64) -> Vec<R> {
     let mut out = added.to_vec();
     // Both points of a pair.
     let size = 2 * held_out.dim;
     let rows = out.chunks_exact_mut(size).zip(held_out.points.chunks_exact(size).zip(held_out.guide.chunks_exact(size)));
     for ((out, (u, g)), (owner, t)) in rows.zip(held_out.owners.iter().zip(&held_out.times)) {
         let [c1, c2, c3] = c(*owner, *t);
-        correct([c1, c2 * sbar(*t), c3], out, u, g);
+        correct([c1, c2 * unit(*t), c3], out, u, g);
     }
     out
 }
@@ -189,9 +190,9 @@ impl Default for Form {
 }
 
 impl Form {
-    /// A row: what the network adds, u before it is multiplied with `sbar`, and the guide; and its target.
-    fn add<R: Real>(&mut self, hats: &Hats, rows: [&[R]; TERMS], sbar: f64, y: &[R]) {
-        let scale = [1.0, sbar, 1.0];
+    /// A row: what the network adds, u before it is multiplied with `unit`, and the guide; and its target.
+    fn add<R: Real>(&mut self, hats: &Hats, rows: [&[R]; TERMS], unit: f64, y: &[R]) {
+        let scale = [1.0, unit, 1.0];
         let dot = |x: &[R], y: &[R]| x.iter().zip(y).map(|(x, y)| x.f64() * y.f64()).sum::<f64>();
         for p in 0..TERMS {
             let product = scale[p] * dot(rows[p], y);
@@ -336,7 +337,7 @@ mod tests {
             // On points that the fit has not seen.
             let mut other = HeldOut::new(system, second, 4000, (6, 0)).unwrap();
             let added = other.added(params).unwrap();
-            let calibrated = apply(&other, &added, |_, t| c.at(t), |t| system.model.scale.sbar(t));
+            let calibrated = apply(&other, &added, |_, t| c.at(t), |t| system.regression.unit(system.model.scale, t));
             let (plain, calibrated) = (other.gain(&added).whole, other.gain(&calibrated).whole);
             assert!(calibrated.value <= plain.value.min(0.0) + 3.0 * calibrated.error, "{plain:?} {calibrated:?}");
         }

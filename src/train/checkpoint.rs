@@ -238,6 +238,11 @@ mod tests {
         for moments in ["full", "component", "auto"] {
             round_trip::<f32>(&[("data.name", "moons"), ("calibration.moments", moments)], 2);
         }
+        let latent = [("data.latent", "5"), ("reference.components", "1"), ("calibration.moments", "auto")];
+        round_trip::<f64>(&[&latent[..], &[("sde.kind", "ve"), ("network.parametrisation", "preconditioned")]].concat(), 64);
+        round_trip::<f64>(&[&latent[..], &[("sde.kind", "straight")]].concat(), 64);
+        let paired = [("sde.kind", "straight"), ("objective.coupling", "optimal-transport"), ("objective.control", "antithetic")];
+        round_trip::<f32>(&[&latent[..], &paired].concat(), 64);
         round_trip::<f64>(&[("data.latent", "5"), ("sde.kind", "vp"), ("reference.components", "1"), ("calibration.moments", "auto")], 64);
     }
 

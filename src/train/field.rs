@@ -73,23 +73,29 @@ impl<R: Real> Field<R> for ScoreField<R> {
         };
         par::try_each((par::chunks_mut(&mut self.rows, ROWS * inputs), par::chunks(u, ROWS * d)), |_, share| fill(share))?;
         self.inference.run(&self.rows, out)?;
-        let factor = R::of(model.factor(t) / model.scale.sbar(t));
+        let (regression, scale) = (self.regression, model.scale);
+        let factor = R::of(model.factor(regression, t) / regression.unit(scale, t));
         out.iter_mut().for_each(|o| *o *= factor);
-        let whole = model.is_whole(self.regression);
+        let whole = regression.is_whole(model.parametrisation);
         if whole || self.calibration.is_some() || self.temperature != 1.0 {
             self.evaluate_guide(t, u)?;
         }
         if whole {
-            // The network is the whole score: the residual is what it adds to the guide.
-            out.iter_mut().zip(&self.guide).for_each(|(o, g)| *o -= *g);
+            // The network is the whole score, or velocity: the residual is what it adds to the guide's.
+            let share = R::of(regression.share(scale, t));
+            out.iter_mut().zip(&self.guide).for_each(|(o, g)| *o -= share * *g);
         }
         if let Some(calibration) = &self.calibration {
-            // (20), over sbar.
+            // (20), over sbar, or of a velocity as it is.
             correct(calibration.at(t), out, u, &self.guide);
+        }
+        if regression == Regression::Velocity {
+            let factor = R::of(regression.score(scale, t));
+            out.iter_mut().for_each(|o| *o *= factor);
         }
         if self.temperature != 1.0 {
             // The whole score, g + r, times the factor.
-            let factor = R::of(tempering(self.model.scale, self.temperature, t));
+            let factor = R::of(tempering(scale, self.temperature, t));
             out.iter_mut().zip(&self.guide).for_each(|(o, g)| *o = factor * (*o + *g) - *g);
         }
         Ok(())

@@ -5,10 +5,9 @@ mod maps;
 use super::field::ScoreField;
 use super::system::start_std;
 use super::{DataMoments, Reference, Settled, State, System};
-use crate::config::{ObjectiveKind, SdeKind};
+use crate::config::SdeKind;
 use crate::data::Encoder;
 use crate::mixture::{Draw, Evaluator, Mixture};
-use crate::objective::Regression;
 use crate::rng::Purpose;
 use crate::sample::{Field, Generation, Maps, Method, Reverse, generate};
 use crate::sde::Whitening;
@@ -81,13 +80,13 @@ impl<R: Real> Generator<R> {
     /// temperature 1. 1 changes nothing.
     ///
     /// # Errors
-    /// A temperature outside (0, 100]; the component flow, which has no score.
+    /// A temperature outside (0, 100]; a velocity without a score, [`Config::velocity_alone`](crate::config::Config::velocity_alone).
     pub fn at_temperature(mut self, temperature: f64) -> Result<Self> {
         if !(temperature > 0.0 && temperature <= 100.0) {
             return Err(Error::invalid("temperature", "in (0, 100]", temperature));
         }
-        if temperature != 1.0 && self.field.regression == Regression::Residual {
-            return Err(Error::refused("temperature", "objective.kind = \"component-flow\" learns a velocity, not a score"));
+        if temperature != 1.0 {
+            self.has_score("temperature", "")?;
         }
         self.field.temperature = temperature;
         Ok(self)
@@ -101,15 +100,22 @@ impl<R: Real> Generator<R> {
     /// `n` samples [n, d] in the units of the data. `steps`: `None` for the default of method and process.
     ///
     /// # Errors
-    /// A stochastic method with the component flow, which has a velocity but no score; points that become NaN
-    /// or infinite.
+    /// A stochastic method with a velocity that has no score; points that become NaN or infinite.
     pub fn sample(&mut self, n: usize, seed: u64, method: Method, steps: Option<usize>) -> Result<Array2<f64>> {
-        if self.config.objective.kind == ObjectiveKind::ComponentFlow && method != Method::Ode {
-            return Err(Error::refused("--method", "objective.kind = \"component-flow\" learns a velocity, not a score; use ode"));
+        if method != Method::Ode {
+            self.has_score("--method", "; use ode")?;
         }
         let (d, mut u) = (self.whitening.dim(), self.start(n, seed)?);
         self.generate(method, self.steps(method, steps), seed, &mut u, &mut |_| {})?;
         self.in_data_units(&u, n, d)
+    }
+
+    /// Refuses what takes a score where a velocity alone is learned.
+    fn has_score(&self, place: &str, remedy: &str) -> Result<()> {
+        match self.config.velocity_alone() {
+            None => Ok(()),
+            Some(setting) => Err(Error::refused(place, format!("{setting} learns a velocity, not a score{remedy}"))),
+        }
     }
 
     fn steps(&self, method: Method, steps: Option<usize>) -> usize {
@@ -156,7 +162,7 @@ impl<R: Real> Generator<R> {
     /// a model in a latent space `x` and the score are in that space.
     ///
     /// # Errors
-    /// The component flow, which has none; shapes that do not fit.
+    /// A velocity without a score; shapes that do not fit.
     pub fn score(&mut self, t: f64, x: ArrayView2<f64>) -> Result<Array2<f64>> {
         let d = self.whitening.dim();
         if x.ncols() != d {
@@ -189,9 +195,7 @@ impl<R: Real> Generator<R> {
     /// # Errors
     /// As [`Generator::score`].
     pub fn score_into(&mut self, t: f64, x: &[f64], out: &mut [f64]) -> Result<()> {
-        if self.field.regression == Regression::Residual {
-            return Err(Error::refused("score", "objective.kind = \"component-flow\" learns a velocity, not a score"));
-        }
+        self.has_score("score", "")?;
         let d = self.whitening.dim();
         if !x.len().is_multiple_of(d) || out.len() != x.len() {
             return Err(Error::shape("score", format!("points of {d} numbers and as much place"), &[&[x.len()], &[out.len()]]));
@@ -217,13 +221,13 @@ impl<R: Real> Generator<R> {
 
     /// The positions of `n` points at the times of a generation with `steps` steps, from the start on: in the
     /// units of the data. For pictures: by the reverse SDE, whose paths move even where data and reference
-    /// agree (the component flow has only its flow).
+    /// agree (by the flow where there is no score).
     ///
     /// # Errors
     /// As [`Generator::sample`].
     pub fn trajectories(&mut self, n: usize, seed: u64, steps: usize) -> Result<Vec<Array2<f64>>> {
         let mut u = self.start(n, seed)?;
-        let method = if self.config.objective.kind == ObjectiveKind::ComponentFlow { Method::Ode } else { Method::Sde };
+        let method = if self.config.velocity_alone().is_some() { Method::Ode } else { Method::Sde };
         let mut positions = Vec::with_capacity(steps + 2);
         self.generate(method, steps, seed, &mut u, &mut |u| positions.push(u.to_vec()))?;
         positions.iter().map(|u| self.in_data_units(u, n, self.whitening.dim())).collect()
@@ -292,7 +296,7 @@ mod tests {
     /// 8 % are four of its errors.
     #[test]
     fn a_temperature_scales_the_covariance_of_every_mode() {
-        for (kind, modes) in [("langevin", true), ("vp", false), ("ve", false), ("sub-vp", false)] {
+        for (kind, modes) in [("langevin", true), ("vp", false), ("ve", false), ("sub-vp", false), ("straight", false)] {
             let settings =
                 [("data.name", "four-modes"), ("sde.kind", kind), ("network.parametrisation", "residual"), ("calibration.moments", "none")];
             let mut settings: Vec<Setting> = settings.iter().map(|(k, v)| Setting::new(k, *v)).collect();

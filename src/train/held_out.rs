@@ -7,11 +7,11 @@
 //! G = E [ (|S|^2 - 2 S . Y) - (|S_0|^2 - 2 S_0 . Y) ] = E [ |r|^2 - 2 r . y ],
 //!
 //! over antithetic pairs +-z at the times of training. 0 is "no network", below is better, above is worse
-//! than not training at all. Of the component flow, whose network is regressed on y by itself, the same form.
+//! than not training at all. Of the component flow, whose network is regressed on y by itself, the same form;
+//! of a velocity S = v, with that of N(0, I) data for S_0.
 
 use super::System;
 use crate::nn::Inference;
-use crate::objective::Regression;
 use crate::rng::{Purpose, Stream};
 use crate::sde::Paths;
 use crate::transition::{Draws, by_time, stratified};
@@ -47,13 +47,13 @@ pub(super) struct HeldOut<R> {
     rows: Vec<R>,
     /// u, [2 n, d].
     pub points: Vec<R>,
-    /// S_0, [2 n, d].
+    /// The guide's score over the unit of S, [2 n, d]: S_0 of a score, and sbar g of the component flow.
     pub guide: Vec<R>,
     /// y, [2 n, d].
     pub targets: Vec<R>,
-    /// What the network is multiplied with, and whether S_0 is taken from it, so that it becomes r.
-    factors: Vec<R>,
-    whole_score: bool,
+    /// What the network is multiplied with, and the multiple of the guide that is taken from it, so that it
+    /// becomes r.
+    factors: Vec<[R; 2]>,
     /// The time of each pair, and the point that it was noised from.
     pub times: Vec<f64>,
     pub owners: Vec<usize>,
@@ -89,7 +89,6 @@ impl<R: Real> HeldOut<R> {
             guide: vec![R::zero(); 2 * n * d],
             targets: Vec::with_capacity(2 * n * d),
             factors: Vec::with_capacity(2 * n),
-            whole_score: model.is_whole(system.regression),
             times: drawn.times().to_vec(),
             owners: (0..n).map(|i| i / (copies * per_path)).collect(),
             order: by_time(drawn.times()),
@@ -103,15 +102,16 @@ impl<R: Real> HeldOut<R> {
         }
         let twice: Vec<f64> = all.times.iter().flat_map(|t| [*t; 2]).collect();
         model.guide(&twice, &all.points, &mut all.guide)?;
-        let score = if system.regression == Regression::Score { R::one() } else { R::zero() };
+        let whole = system.regression.is_whole(model.parametrisation);
         for (i, t) in twice.iter().enumerate() {
-            let (sbar, at) = (R::of(model.scale.sbar(*t)), i * d..(i + 1) * d);
+            let (unit, at) = (R::of(system.regression.unit(model.scale, *t)), i * d..(i + 1) * d);
+            let share = R::of(system.regression.share(model.scale, *t));
             model.input(*t, &all.points[at.clone()], &mut all.rows[i * inputs..(i + 1) * inputs])?;
             for (y, g) in all.targets[at.clone()].iter_mut().zip(&mut all.guide[at]) {
-                *g *= sbar;
-                *y = sbar * *y - score * *g;
+                *g *= unit;
+                *y = unit * *y - share * *g;
             }
-            all.factors.push(R::of(model.factor(*t)));
+            all.factors.push([R::of(model.factor(system.regression, *t)), if whole { share } else { R::zero() }]);
         }
         Ok(all)
     }
@@ -124,8 +124,8 @@ impl<R: Real> HeldOut<R> {
         self.inference.load(params)?;
         let mut r = vec![R::zero(); self.points.len()];
         self.inference.run(&self.rows, &mut r)?;
-        for ((r, g), factor) in r.chunks_exact_mut(self.dim).zip(self.guide.chunks_exact(self.dim)).zip(&self.factors) {
-            r.iter_mut().zip(g).for_each(|(r, g)| *r = *factor * *r - if self.whole_score { *g } else { R::zero() });
+        for ((r, g), [factor, share]) in r.chunks_exact_mut(self.dim).zip(self.guide.chunks_exact(self.dim)).zip(&self.factors) {
+            r.iter_mut().zip(g).for_each(|(r, g)| *r = *factor * *r - *share * *g);
         }
         Ok(r)
     }
@@ -179,14 +179,17 @@ mod tests {
     /// (19) as it is written, from the scores themselves.
     #[test]
     fn the_gain_is_the_difference_of_two_losses() {
-        for (form, objective) in [("residual", "ndsm"), ("scaled", "dsm"), ("plain", "ndsm"), ("residual", "component-flow")] {
-            let prepared = prepared(&[("network.parametrisation", form), ("objective.kind", objective)]);
+        let cases = [("residual", "ndsm"), ("scaled", "dsm"), ("plain", "ndsm"), ("preconditioned", "dsm"), ("residual", "component-flow")];
+        for (form, objective) in cases.into_iter().chain(["plain", "residual"].map(|form| (form, "flow-matching"))) {
+            let velocity = objective == "flow-matching";
+            let kind = if velocity { "straight" } else { "langevin" };
+            let prepared = prepared(&[("network.parametrisation", form), ("objective.kind", objective), ("sde.kind", kind)]);
             let system = System::<f64>::new(&prepared.config, &prepared.reference).unwrap();
             let u = prepared.reference.whitening.whiten(prepared.held_out().unwrap().slice(ndarray::s![..50, ..])).unwrap();
             let mut held_out = HeldOut::new(&system, u.view(), 200, (3, 0)).unwrap();
             let mut params = system.model.net.init::<f64>(1);
             let nothing = held_out.added(&params).unwrap();
-            if form == "residual" {
+            if ["residual", "preconditioned"].contains(&form) {
                 assert!(held_out.gain(&nothing).whole == Mean { value: 0.0, error: 0.0 });
             }
             Stream::new(2, Purpose::Test, 0, 0).fill_normal(&mut params);
@@ -194,7 +197,9 @@ mod tests {
             let (added, mut exact) = (held_out.added(&params).unwrap(), 0.0);
             let pairs = held_out.times.len();
             for i in 0..2 * pairs {
-                let sbar = system.model.scale.sbar(held_out.times[i / 2]);
+                let t = held_out.times[i / 2];
+                let scale = system.model.scale;
+                let sbar = scale.sbar(t);
                 let (mut net, mut guide) = ([0.0; 2], [0.0; 2]);
                 let at = held_out.points[2 * i..][..2].to_vec();
                 Inference::new(&system.model.net, &params)
@@ -204,10 +209,17 @@ mod tests {
                 system.model.guide(&[held_out.times[i / 2]], &at, &mut guide).unwrap();
                 for j in 0..2 {
                     // S, S_0 and the target times sbar; of the component flow the residuals by themselves.
-                    let alone = if objective == "component-flow" { 0.0 } else { sbar * guide[j] };
+                    let alone = match objective {
+                        "component-flow" => 0.0,
+                        // (2t - 1) u/V, the velocity of N(0, I) data.
+                        "flow-matching" => (2.0 * t - 1.0) / (1.0 - 2.0 * t + 2.0 * t * t) * at[j],
+                        _ => sbar * guide[j],
+                    };
                     let s = match form {
                         "residual" => alone + net[j],
+                        "preconditioned" => alone + scale.alpha(t) / scale.total(t).sqrt() * net[j],
                         "scaled" => net[j],
+                        _ if velocity => net[j],
                         _ => sbar * net[j],
                     };
                     let y = held_out.targets[2 * i + j] + alone;

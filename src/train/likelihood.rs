@@ -4,11 +4,10 @@
 //! derivative of the network a dimension on dual numbers.
 
 use super::field::ScoreField;
-use super::system::{model, start_std};
+use super::system::{model, regression, start_std};
 use super::{Reference, Settled, State};
 use crate::config::{ObjectiveKind, Spacing};
 use crate::mixture::Mixture;
-use crate::objective::Regression;
 use crate::real::Dual;
 use crate::rng::{Purpose, Stream};
 use crate::sample::{AffineMap, ByDuals, Field, Maps, Reverse, flow_log_density_through, sampling_times};
@@ -61,7 +60,7 @@ impl Likelihood {
         let widen = start_std(config, reverse.as_ref());
         let scale = reverse.scale();
         let flow =
-            ByDuals::new(d, Flow { field: ScoreField::new(score, Regression::Score, &params, state.calibration.as_ref())?, reverse });
+            ByDuals::new(d, Flow { field: ScoreField::new(score, regression(config), &params, state.calibration.as_ref())?, reverse });
         let (whitening, start) = (reference.whitening.clone(), reference.mixture.clone());
         let (horizon, t_min, spacing) = (config.sde.horizon, config.sde.t_min, config.sde.spacing);
         Ok(Likelihood { whitening, start, widen, horizon, t_min, spacing, scale, flow, maps: Vec::new() })
@@ -184,7 +183,7 @@ mod tests {
     #[test]
     fn an_untrained_model_has_the_likelihood_of_its_guide() {
         let x = array![[4.0, 3.5], [0.5, -1.0], [-4.2, 4.4]];
-        for kind in ["langevin", "vp", "ve", "sub-vp"] {
+        for kind in ["langevin", "vp", "ve", "sub-vp", "straight"] {
             let settings: &[(&str, &str)] = &[("sde.kind", kind), ("network.parametrisation", "residual")];
             let (config, reference, trainer) = trained(settings, 0);
             let law = reference.in_data_units().unwrap();

@@ -7,12 +7,11 @@ use crate::config::{Config, ObjectiveKind, SdeKind, TimeSampling, Transition};
 use crate::mixture::Evaluator;
 use crate::objective::{ComponentChain, GaussianChain, Guide, Regression, ScoreModel};
 use crate::sample::{Reverse, ReverseIsotropic, ReverseLangevin};
-use crate::sde::{Clock, ComponentStep, Grid, Langevin, NoiseScale, SubVariancePreserving, VarianceExploding};
-use crate::transition::{ComponentKernel, Euler, Exact, IsotropicKernel, ItoTaylor, LocalLinear, Noising, OneStep, Target, TimeLaw};
+use crate::sde::{Clock, ComponentStep, Grid, Langevin, NoiseScale, Straight, SubVariancePreserving, VarianceExploding};
+use crate::transition::{
+    ComponentKernel, Euler, Exact, IsotropicKernel, ItoTaylor, LocalLinear, Noising, OneStep, StraightKernel, Target, TimeLaw,
+};
 use crate::{Real, Result};
-
-/// Standard deviation of ln(noise / signal) over the training times (eq. 17).
-const TIME_SPREAD: f64 = 1.2;
 
 /// Everything that a configuration and a reference determine.
 pub struct System<R: Real> {
@@ -40,10 +39,7 @@ impl<R: Real> System<R> {
         let scale = model.scale;
         let times = match o.time_sampling {
             TimeSampling::Grid => TimeLaw::uniform(scale, s.t_min, s.horizon)?,
-            TimeSampling::LogitNormal => {
-                let mu = if s.kind == SdeKind::Langevin { -0.6 } else { -0.3 };
-                TimeLaw::logit_normal(scale, s.t_min, s.horizon, mu, TIME_SPREAD)?
-            }
+            TimeSampling::LogitNormal => TimeLaw::logit_normal(scale, s.t_min, s.horizon, o.time_mean, o.time_spread)?,
         };
         let m = config.train.times_per_path;
         let (noising, paths_per_point): (Box<dyn Noising<R>>, usize) = match o.kind {
@@ -51,11 +47,26 @@ impl<R: Real> System<R> {
             ObjectiveKind::ComponentFlow => {
                 (Box::new(ComponentKernel::new(ComponentStep::new(&reference.mixture, s.beta)?, times, Target::Flow)), m)
             }
-            _ if matches!(s.kind, SdeKind::Ve | SdeKind::SubVp) => (Box::new(IsotropicKernel::new(scale, d, times)), m),
+            ObjectiveKind::FlowMatching => (Box::new(StraightKernel::new(d, times, o.coupling)), m),
+            _ if is_isotropic(s.kind) => (Box::new(IsotropicKernel::new(scale, d, times)), m),
             _ => (Box::new(ComponentKernel::new(ComponentStep::new(&reference.mixture, s.beta)?, times, Target::Score)), m),
         };
-        let regression = if o.kind == ObjectiveKind::ComponentFlow { Regression::Residual } else { Regression::Score };
+        let regression = regression(config);
         Ok(System { model, noising, regression, reverse, paths_per_point })
+    }
+}
+
+/// Whether the process treats all coordinates of whitened data alike, whatever the reference.
+fn is_isotropic(kind: SdeKind) -> bool {
+    matches!(kind, SdeKind::Ve | SdeKind::SubVp | SdeKind::Straight)
+}
+
+/// What the network is regressed on.
+pub(super) fn regression(config: &Config) -> Regression {
+    match config.objective.kind {
+        ObjectiveKind::ComponentFlow => Regression::Residual,
+        ObjectiveKind::FlowMatching => Regression::Velocity,
+        _ => Regression::Score,
     }
 }
 
@@ -71,7 +82,7 @@ pub(super) fn model<R: Real>(config: &Settled, reference: &Reference) -> Result<
             let step = ComponentStep::new(&reference.mixture, s.beta)?;
             (Guide::Reference(Evaluator::new(&reference.mixture)), Box::new(ReverseLangevin(step)))
         }
-        SdeKind::Ve | SdeKind::SubVp => (Guide::Standard, Box::new(ReverseIsotropic::new(d, scale))),
+        SdeKind::Ve | SdeKind::SubVp | SdeKind::Straight => (Guide::Standard, Box::new(ReverseIsotropic::new(d, scale))),
     };
     let (net, std) = (network(config, reference)?, input_std(config, reference));
     Ok((ScoreModel::new(net, config.network.parametrisation, scale, guide, &std)?, reverse))
@@ -84,15 +95,13 @@ pub(super) fn noise_scale(config: &Config) -> NoiseScale {
         SdeKind::Langevin | SdeKind::Vp => NoiseScale::Preserving { beta },
         SdeKind::Ve => NoiseScale::Exploding { beta },
         SdeKind::SubVp => NoiseScale::SubPreserving { beta },
+        SdeKind::Straight => NoiseScale::Straight,
     }
 }
 
 /// Standard deviations of the law that generation starts from, in those of the reference.
 pub(super) fn start_std<R: Real>(config: &Settled, reverse: &dyn Reverse<R>) -> f64 {
-    match config.sde.kind {
-        SdeKind::Ve | SdeKind::SubVp => reverse.scale().total_std(1.0, config.sde.horizon),
-        SdeKind::Langevin | SdeKind::Vp => 1.0,
-    }
+    if is_isotropic(config.sde.kind) { reverse.scale().total_std(1.0, config.sde.horizon) } else { 1.0 }
 }
 
 /// The noising chain.
@@ -107,6 +116,7 @@ fn chain<R: Real>(config: &Settled, reference: &Reference, times: TimeLaw) -> Re
     let chain = match (s.kind, config.objective.transition) {
         // Without a drift Euler's step is exact.
         (SdeKind::Ve, _) => along.gaussian(Euler(VarianceExploding::new(d, s.beta)?))?,
+        (SdeKind::Straight, _) => along.gaussian(Exact(Straight::new(d)?))?,
         (SdeKind::SubVp, transition) => {
             let process = SubVariancePreserving::new(d, Clock::constant(s.beta)?)?;
             if transition == Transition::Euler {

@@ -106,7 +106,7 @@ impl<R: Real> Trainer<R> {
             grad: vec![R::zero(); params.len()],
         };
         let weighting = config.objective.weighting;
-        let weights = Weights::new(weighting, system.model.scale, n);
+        let weights = Weights::new(weighting, system.model.scale, n).of(system.regression, system.model.parametrisation);
         let state = State {
             optimiser: adam.start(&params)?,
             control: loss.start(t.seed)?,
@@ -357,7 +357,7 @@ impl<R: Real> Trainer<R> {
 fn objective<R: Real>(config: &Config, system: &System<R>, control: Control, draws: usize) -> Result<Objective<R>> {
     let (model, regression) = (&system.model, system.regression);
     let divergence = match config.objective.kind {
-        ObjectiveKind::Ndsm | ObjectiveKind::Dsm | ObjectiveKind::ComponentFlow => {
+        ObjectiveKind::Ndsm | ObjectiveKind::Dsm | ObjectiveKind::ComponentFlow | ObjectiveKind::FlowMatching => {
             return Ok(Objective::Regression(Box::new(Loss::new(model, regression, control, draws)?)));
         }
         ObjectiveKind::Implicit => Divergence::Exact,

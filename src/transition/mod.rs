@@ -7,7 +7,9 @@
 //! * [`ComponentKernel`]: from x_0 straight to t by one component's exact Ornstein-Uhlenbeck law. With one
 //!   component it is the exact kernel of the variance-preserving process. Its targets are the conditional
 //!   score, or the component flow's (18).
-//! * [`IsotropicKernel`]: the exact kernel of the variance-exploding and the sub-variance-preserving process.
+//! * [`IsotropicKernel`]: the exact kernel of the linear processes that treat all coordinates alike.
+//! * [`StraightKernel`]: straight paths with their velocity, for flow matching, the noise paired with the data at
+//!   random or by optimal transport.
 //!
 //! For steps of the processes themselves, the rows of (13): [`Euler`], [`ItoTaylor`], [`LocalLinear`] and,
 //! for linear equations, [`Exact`] are [`OneStep`] laws N(m(x), C(x)) for hot loops, and [`rows`] gives their
@@ -26,6 +28,7 @@ mod isotropic;
 pub mod law;
 pub mod rows;
 mod step;
+mod straight;
 mod time;
 
 pub(crate) use component_kernel::write_pair;
@@ -38,5 +41,6 @@ pub use grid::{ChapmanKolmogorov, Drift, FokkerPlanck, Line, Plane};
 pub use isotropic::IsotropicKernel;
 pub use law::{Factor, OneStep};
 pub use step::{Euler, ItoTaylor, LocalLinear};
+pub use straight::StraightKernel;
 pub(crate) use time::by_time;
 pub use time::{TimeLaw, normal_quantile, stratified};

@@ -2,7 +2,7 @@
 
 use crate::audit::transitions::row;
 use crate::audit::{Effort, Row};
-use crate::config::{Control, Parametrisation};
+use crate::config::{Control, Coupling, Parametrisation};
 use crate::mixture::{Covariances, Evaluator, Mixture};
 use crate::nn::ScoreNet;
 use crate::objective::{
@@ -10,7 +10,9 @@ use crate::objective::{
 };
 use crate::rng::{Purpose, Stream};
 use crate::sde::{ComponentStep, Grid, Langevin, NoiseScale, Paths};
-use crate::transition::{ComponentKernel, Draws, Euler, IsotropicKernel, ItoTaylor, LocalLinear, Noising, Target, TimeLaw, stratified};
+use crate::transition::{
+    ComponentKernel, Draws, Euler, IsotropicKernel, ItoTaylor, LocalLinear, Noising, StraightKernel, Target, TimeLaw, stratified,
+};
 use crate::{Error, Result};
 use ndarray::array;
 
@@ -32,9 +34,11 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
     let all: Vec<Rival> = controls.chain(implicit).collect();
     let mut rows = vec![];
     for source in sources()? {
-        // The flow is no score: it has controls alone.
-        let rivals: Vec<Rival> =
-            all.iter().copied().filter(|r| matches!(r, Rival::Control(_)) || source.regression == Regression::Score).collect();
+        // A flow is no score: it has controls alone. Where the noise depends on the data none has mean 0, and there
+        // are pairs.
+        let pairs = Rival::Control(Control::Antithetic);
+        let fits = |r: &Rival| matches!(r, Rival::Control(_)) || source.regression == Regression::Score;
+        let rivals: Vec<Rival> = all.iter().copied().filter(|r| fits(r) && (!source.paired || *r == pairs)).collect();
         let found = deviations(&source, &rivals, batches, &|_| {})?;
         rows.extend(
             rivals.iter().zip(found).map(|(rival, z)| row("bias", &format!("{}, {}", rival.name(), source.name), &[("0", z, BOUND)])),
@@ -74,6 +78,8 @@ pub(super) struct Source {
     noising: Box<dyn Noising<f64>>,
     model: ScoreModel<f64>,
     regression: Regression,
+    /// Whether the noise was dealt out to the data.
+    paired: bool,
 }
 
 /// Processes and one-step laws.
@@ -92,9 +98,15 @@ pub(super) fn sources() -> Result<Vec<Source>> {
         ScoreModel::new(net.clone(), Parametrisation::Residual, scale, guide, &[2.0, 1.5])
     };
     let source = |name, noising: Box<dyn Noising<f64>>, regression| {
-        Ok::<_, Error>(Source { name, noising, model: model(scale, true, &pi)?, regression })
+        Ok::<_, Error>(Source { name, noising, model: model(scale, true, &pi)?, regression, paired: false })
     };
     let times = TimeLaw::uniform(exploding, 0.02, 3.0)?;
+    let straight = |name, coupling| {
+        let noising = StraightKernel::new(2, TimeLaw::uniform(NoiseScale::Straight, 0.002, 0.998)?, coupling);
+        let model = model(NoiseScale::Straight, false, &one)?;
+        let paired = coupling == Coupling::OptimalTransport;
+        Ok::<_, Error>(Source { name, noising: Box::new(noising), model, regression: Regression::Velocity, paired })
+    };
     let exact = Box::new(ComponentChain::fixed(ComponentStep::<f64>::new(&one, 1.0)?, grid()?, uniform, 2)?);
     Ok(vec![
         source("langevin, euler", Box::new(GaussianChain::fixed(Euler(langevin()?), grid()?, uniform, 2)?), Regression::Score)?,
@@ -105,7 +117,7 @@ pub(super) fn sources() -> Result<Vec<Source>> {
             Regression::Score,
         )?,
         source("langevin, component", Box::new(ComponentChain::per_path(step()?, 4, normal)?), Regression::Score)?,
-        Source { name: "vp, exact", noising: exact, model: model(scale, true, &one)?, regression: Regression::Score },
+        Source { name: "vp, exact", noising: exact, model: model(scale, true, &one)?, regression: Regression::Score, paired: false },
         source("langevin, component kernel", Box::new(ComponentKernel::new(step()?, normal, Target::Score)), Regression::Score)?,
         source("langevin, component flow", Box::new(ComponentKernel::new(step()?, normal, Target::Flow)), Regression::Residual)?,
         Source {
@@ -113,7 +125,10 @@ pub(super) fn sources() -> Result<Vec<Source>> {
             noising: Box::new(IsotropicKernel::new(exploding, 2, times)),
             model: model(exploding, false, &one)?,
             regression: Regression::Score,
+            paired: false,
         },
+        straight("straight, flow matching", Coupling::Independent)?,
+        straight("straight, flow matching, optimal transport", Coupling::OptimalTransport)?,
     ])
 }
 

@@ -7,7 +7,8 @@ use crate::audit::Row;
 use crate::linalg::LinearStep;
 use crate::real::Dual;
 use crate::sde::{
-    Clock, Linear, LinearLaw, OrnsteinUhlenbeck, Sde, SubVariancePreserving, Underdamped, VarianceExploding, VariancePreserving,
+    Clock, Linear, LinearLaw, OrnsteinUhlenbeck, Sde, Straight, SubVariancePreserving, TimeChanged, Underdamped, VarianceExploding,
+    VariancePreserving,
 };
 use crate::transition::law::OneStep;
 use crate::transition::rows::{self as law, RowLaw};
@@ -32,6 +33,7 @@ pub fn rows() -> Result<Vec<Row>> {
         check("vp, linear schedule", VariancePreserving::new(2, clock)?, None)?,
         check("sub-vp, linear schedule", SubVariancePreserving::new(2, clock)?, None)?,
         check("ve", VarianceExploding::new(2, 0.7)?, None)?,
+        check("straight paths", TimeChanged::new(Straight::new(2)?, Clock::constant(0.9)?), None)?,
         check("ou, rotating", rotating, Some(&first))?,
         check("ou, defective, noise in one coordinate", defective, Some(&second))?,
         check("critically damped", Underdamped::critically_damped(1, 1.0, 1.0)?, Some(&third))?,

@@ -9,6 +9,7 @@
 //! | [`VariancePreserving`] | dX = -(b(t)/2) X dt + sqrt(b(t)) dB | isotropic |
 //! | [`SubVariancePreserving`] | the same drift, a variance that is never larger | isotropic |
 //! | [`VarianceExploding`] | dX = sqrt(2 beta t) dB | isotropic |
+//! | [`Straight`] | dX = -X/(1 - t) dt + (2t/(1 - t))^(1/2) dB, t < 1 | isotropic |
 //! | [`DoubleWell`] | dX = (X - X^3) dt + sigma dB | isotropic |
 //! | [`Lorenz`] | Lorenz 1963, + sigma dB | isotropic |
 //! | [`GeometricBrownian`] | dX = mu X dt + s X dB, Ito | diagonal |
@@ -37,6 +38,7 @@ mod ornstein_uhlenbeck;
 mod pointwise;
 mod preconditioned;
 mod preserving;
+mod straight;
 mod sub_preserving;
 mod tanh;
 #[cfg(test)]
@@ -59,6 +61,7 @@ pub use ornstein_uhlenbeck::OrnsteinUhlenbeck;
 pub use pointwise::Pointwise;
 pub use preconditioned::Preconditioned;
 pub use preserving::VariancePreserving;
+pub use straight::Straight;
 pub use sub_preserving::SubVariancePreserving;
 pub use tanh::Tanh;
 pub use time_changed::TimeChanged;

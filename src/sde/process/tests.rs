@@ -70,13 +70,16 @@ fn time_changes_are_the_processes_with_schedules() {
             }
         }
     }
-    // int sigma^2 of the sub-preserving process, by Simpson's rule.
-    let sub = SubVariancePreserving::new(1, Clock::linear(0.1, 3.0, 1.0).unwrap()).unwrap();
-    let square = |t: f64| Isotropic::<f64>::sigma(&sub, t).powi(2);
-    let (n, h) = (200, 0.5 / 200.0);
-    let simpson: f64 =
-        (0..n).map(|i| 0.3 + h * f64::from(i)).map(|t| h / 6.0 * (square(t) + 4.0 * square(t + h / 2.0) + square(t + h))).sum();
-    assert!((Isotropic::<f64>::noise(&sub, 0.3, 0.5) - simpson.sqrt()).abs() <= 1e-10);
+    // int sigma^2 of the sub-preserving process and of straight paths, by Simpson's rule.
+    fn is_the_integral(sde: &impl Isotropic<f64>) {
+        let square = |t: f64| sde.sigma(t).powi(2);
+        let (n, h) = (400, 0.5 / 400.0);
+        let simpson: f64 =
+            (0..n).map(|i| 0.3 + h * f64::from(i)).map(|t| h / 6.0 * (square(t) + 4.0 * square(t + h / 2.0) + square(t + h))).sum();
+        assert!((sde.noise(0.3, 0.5) - simpson.sqrt()).abs() <= 1e-10);
+    }
+    is_the_integral(&SubVariancePreserving::new(1, Clock::linear(0.1, 3.0, 1.0).unwrap()).unwrap());
+    is_the_integral(&Straight::new(1).unwrap());
 }
 
 /// Ito's formula for X = u(t, b, i) with di = rate(t, b) dt: the drift u_t + u_bb/2 + rate u_i and the noise

@@ -4,7 +4,12 @@ use super::*;
 
 /// A transition law is right if it composes, and begins as drift and noise say.
 fn is_the_law_of<S: Linear + Sde<f64>>(name: &str, sde: &S) {
-    let (s, t, u) = (0.2, 0.5, 1.3);
+    is_the_law_until(name, sde, 1.3);
+}
+
+/// The same with times up to `u`.
+fn is_the_law_until<S: Linear + Sde<f64>>(name: &str, sde: &S, u: f64) {
+    let (s, t) = (0.2, 0.5);
     let [st, tu, su] = [(s, t), (t, u), (s, u)].map(|(a, b)| sde.law(a, b).unwrap());
     // Beside 1: a map that forgets nearly everything may be off by the rounding of 1.
     assert!((su.map() - tu.map().dot(&st.map())).iter().all(|e| e.abs() <= 1e-14), "{name}: maps");
@@ -41,6 +46,11 @@ fn exact_laws_are_those_of_their_equations() {
         is_the_law_of("time-changed ve", &TimeChanged::new(VarianceExploding::new(1, 0.7).unwrap(), clock));
     }
     is_the_law_of("ve", &VarianceExploding::new(2, 0.7).unwrap());
+    let straight = Straight::new(2).unwrap();
+    is_the_law_until("straight", &straight, 0.9);
+    let law = straight.law(0.0, 0.7).unwrap();
+    assert!((law.decay() - 0.3).abs() <= 1e-15 && (law.sd() - 0.7).abs() <= 1e-15, "{law:?}");
+    assert!(straight.law(0.5, 1.0).is_err() && Straight::new(0).is_err());
     is_the_law_of("ou", &matrix_process());
     is_the_law_of("critically damped", &Underdamped::critically_damped(2, 1.7, 0.4).unwrap());
     is_the_law_of("damped", &Underdamped::new(Harmonic::new(1, 2.0).unwrap(), 0.3, 0.9).unwrap());
