@@ -133,7 +133,9 @@ impl ImageStudy {
     /// What a group compares.
     pub fn variants(&self, group: &str) -> Vec<Variant> {
         let with = |tools: Tools| move |method: Method| Variant { method, tools };
-        let rivals = [Method::WHITE_VP, Method::WHITE_VE, Method::COLOURED];
+        let linear = [Method::WHITE_VP, Method::WHITE_VE, Method::COLOURED];
+        let published = [Method::EDM, Method::FLOW_MATCHING, Method::FLOW_MATCHING_OT];
+        let rivals = linear.into_iter().chain(published);
         let own = [Method::NDSM, Method::KERNEL, Method::FLOW];
         let mut all: Vec<Variant> = vec![with(Tools::All)(Method::REFERENCE)];
         match group {
@@ -144,8 +146,8 @@ impl ImageStudy {
                 }
             }
             "full" => {
-                all.extend(rivals.into_iter().chain(own).map(with(Tools::All)));
-                all.extend(rivals.into_iter().chain(own).map(with(Tools::Published)));
+                all.extend(rivals.clone().chain(own).map(with(Tools::All)));
+                all.extend(rivals.chain(own).map(with(Tools::Published)));
             }
             _ => {
                 all.extend([Method::WHITE_VP, Method::COLOURED, Method::NDSM, Method::FLOW].map(with(Tools::All)));

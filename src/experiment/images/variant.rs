@@ -1,7 +1,7 @@
 //! What is compared: methods, with all that can be done for a network, as they were published, and with each
 //! part taken away.
 
-use super::super::Method;
+use super::super::{Method, Space};
 use super::{ImageSpace, ImageStudy};
 use crate::config::{Setting, Value};
 use crate::rng::{Purpose, Stream};
@@ -124,9 +124,11 @@ impl Variant {
             Tools::Without(Tool::Moments) => set("calibration.moments", "none".into()),
             _ => {}
         }
-        let process = match self.method {
-            Method::WHITE_VE => Process::Exploding,
-            method if method.has_mixture() => Process::Nonlinear,
+        let process = match (self.method.space, self.method) {
+            (_, Method::WHITE_VE) => Process::Exploding,
+            (Some(Space::Preconditioned), _) => Process::Preconditioned,
+            (Some(Space::Straight), _) => Process::Straight,
+            (Some(Space::Nonlinear), _) => Process::Nonlinear,
             _ => Process::Linear,
         };
         let (searched, solver) = candidate_of(process, self.holds_out(), space, candidate);
@@ -144,24 +146,36 @@ impl Variant {
 enum Process {
     Linear,
     Exploding,
+    Preconditioned,
+    Straight,
     Nonlinear,
 }
 
+impl Process {
+    /// The horizon, the mean of ln(noise/signal) in training, and the solver's steps; nothing for what the method
+    /// sets itself, or leaves uniform.
+    fn centre(self) -> (Option<f64>, Option<f64>, usize) {
+        match self {
+            Process::Linear => (Some(7.0), Some(-0.3), 24),
+            Process::Exploding => (Some(100.0), Some(-0.3), 24),
+            Process::Preconditioned => (None, Some(-0.5), 17),
+            Process::Straight => (None, None, 24),
+            Process::Nonlinear => (Some(3.0), Some(-0.6), 8),
+        }
+    }
+}
+
 /// Candidate `index` of the search: its settings, and the solver's steps. Number 0 is what larger studies found
-/// best (method.md, last section); the others are drawn around it, from spaces of the same width for all
-/// methods.
+/// best (method.md, last section), or what was published; the others are drawn around it, from spaces of the same
+/// width for all methods.
 fn candidate_of(process: Process, regularised: bool, space: ImageSpace, index: usize) -> (Vec<Setting>, usize) {
     let mut all: Vec<Setting> = Vec::new();
     let mut set = |key: &str, value: Value| all.push(Setting::new(key, value));
     let rate = if space == ImageSpace::Pixels { 2e-3 } else { 3e-3 };
-    let (horizon, solver) = match process {
-        Process::Linear => (7.0, 24),
-        Process::Exploding => (100.0, 24),
-        Process::Nonlinear => (3.0, 8),
-    };
+    let (horizon, mean, solver) = process.centre();
     if index == 0 {
         set("train.lr", rate.into());
-        set("sde.horizon", horizon.into());
+        horizon.into_iter().for_each(|horizon| set("sde.horizon", horizon.into()));
         if regularised {
             set("network.dropout", 0.0.into());
             set("train.weight_decay", 0.1.into());
@@ -171,12 +185,48 @@ fn candidate_of(process: Process, regularised: bool, space: ImageSpace, index: u
     let mut stream = Stream::new(0, Purpose::Split, 64 + process as u64, index as u32);
     let mut between = |low: f64, high: f64| low * (high / low).powf(stream.uniform::<f64>());
     set("train.lr", (rate * between(0.4, 2.5)).into());
-    set("sde.horizon", (horizon * between(0.5, 1.6)).into());
-    set("sde.t_min", between(0.005, 0.05).into());
+    if let Some(horizon) = horizon {
+        set("sde.horizon", (horizon * between(0.5, 1.6)).into());
+        set("sde.t_min", between(0.005, 0.05).into());
+    }
+    match mean {
+        Some(mean) => set("objective.time_mean", (mean + stream.uniform::<f64>() - 0.5).into()),
+        // Uniform, or as of Esser et al. 2024.
+        None if stream.below(2) == 1 => {
+            set("objective.time_sampling", "logit-normal".into());
+            set("objective.time_mean", (1.5 * stream.uniform::<f64>() - 0.9).into());
+        }
+        None => {}
+    }
     let (dropout, decay) = ([0.0, 0.1][stream.below(2)], [0.0, 0.1, 0.5][stream.below(3)]);
     if regularised {
         set("network.dropout", dropout.into());
         set("train.weight_decay", decay.into());
     }
     (all, if process == Process::Nonlinear { [4, 8, 8, 16] } else { [8, 16, 24, 48] }[stream.below(4)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    /// Every setting that a search may draw can be run, whatever the tools, and says what the method is.
+    #[test]
+    fn settings_can_be_run() {
+        let study = ImageStudy::latent();
+        for group in ["full", "parts", "small-sets"] {
+            for variant in study.variants(group) {
+                for candidate in 0..40 {
+                    let (settings, solver) = variant.settings(&study, 4000, 1000, 0, candidate);
+                    let config = Config::resolve(&settings).map_err(|e| e.within(variant.name())).unwrap();
+                    let published = variant.tools == Tools::Published;
+                    assert!(!published || (config.network.dropout == 0.0 && config.network.kind.name() == "mlp"), "{}", variant.name());
+                    assert!(solver >= 4 && config.train.steps == 1000, "{}", variant.name());
+                    let without = variant.tools == Tools::Without(Tool::Control);
+                    assert_eq!(config.objective.control.name() == "none", without, "{}", variant.name());
+                }
+            }
+        }
+    }
 }
