@@ -132,6 +132,12 @@ fn write(dir: &Path, study: &ImageStudy, records: &[ImageRecord]) -> Result<Stri
     Ok(dir.join("index.html").display().to_string())
 }
 
+/// The solver's steps that the search chose for a variant: those of the cases where there are no others.
+fn tuned(rows: &[ImageRow], variant: &str) -> Option<usize> {
+    let own = rows.iter().filter(|r| r.variant == variant);
+    own.clone().find(|r| own.clone().filter(|other| other.case == r.case).count() == 1).map(|r| r.solver)
+}
+
 /// FD over the steps of the optimiser, and over the evaluations of the network.
 fn pictures(study: &ImageStudy, group: &str, rows: &[ImageRow]) -> Vec<(String, Canvas)> {
     if group != "full" {
@@ -142,14 +148,13 @@ fn pictures(study: &ImageStudy, group: &str, rows: &[ImageRow]) -> Vec<(String, 
         Some(curve) => curve.points.push(point),
         None => curves[i].push(Curve { name: name.to_owned(), points: vec![point] }),
     };
-    let swept = |r: &ImageRow| rows.iter().filter(|other| other.case == r.case && other.variant == r.variant).count() > 1;
-    for r in rows {
+    for r in rows.iter().filter(|r| r.solver > 0) {
         let fd = &r.figures[0];
-        let tuned = !swept(r) || !study.solvers.contains(&r.solver);
-        if r.solver > 0 && (tuned || r.case.steps != 1000) {
+        if tuned(rows, &r.variant) == Some(r.solver) {
             add(0, &r.variant, [r.case.steps as f64, fd.low, fd.median, fd.high]);
         }
-        if swept(r) && study.solvers.contains(&r.solver) {
+        let swept = rows.iter().any(|other| other.case == r.case && other.variant == r.variant && other.solver != r.solver);
+        if swept && study.solvers.contains(&r.solver) {
             add(1, &r.variant, [(2 * r.solver + 1) as f64, fd.low, fd.median, fd.high]);
         }
     }
@@ -160,20 +165,29 @@ fn pictures(study: &ImageStudy, group: &str, rows: &[ImageRow]) -> Vec<(String, 
     ]
 }
 
-/// What the mixture's methods reach over what the linear ones and the reference do, at equal steps.
+/// What the mixture's methods reach over what the linear ones and the reference do, at equal steps of the
+/// optimiser, each with the solver's steps of its own search.
 fn ratios(study: &ImageStudy, rows: &[ImageRow], records: &[ImageRecord]) -> String {
     let mut out = String::from("| case | method | over | FD ratio [95 %] |\n|---|---|---|---|\n");
-    let solver = |case: &str, variant: &str| {
-        let all = rows.iter().filter(|r| r.case.name == case && r.variant == variant);
-        // The tuned number of steps, or the largest of a sweep.
-        all.map(|r| (study.solvers.contains(&r.solver), r.solver)).min_by_key(|(swept, solver)| (*swept, usize::MAX - *solver))
-    };
+    let others = [
+        "reference",
+        "white-vp, as published",
+        "coloured, as published",
+        "edm, as published",
+        "flow-matching, as published",
+        "white-vp",
+        "coloured",
+        "edm",
+        "flow-matching",
+    ];
     for case in study.cases().iter().filter(|case| case.group != "parts") {
         for method in ["ndsm", "kernel", "flow"] {
-            for other in ["reference", "white-vp, as published", "coloured, as published", "white-vp", "coloured"] {
-                let (Some((_, a)), Some((_, b))) = (solver(&case.name, method), solver(&case.name, other)) else { continue };
+            for other in others {
+                let (Some(a), Some(b)) = (tuned(rows, method), tuned(rows, other)) else { continue };
                 let r = image_ratio(records, 0, (&case.name, method, a), (&case.name, other, b));
-                out += &format!("| {} | {method} | {other} | {:.2} [{:.2}, {:.2}] |\n", case.name, r.median, r.low, r.high);
+                if r.median.is_finite() {
+                    out += &format!("| {} | {method} | {other} | {:.2} [{:.2}, {:.2}] |\n", case.name, r.median, r.low, r.high);
+                }
             }
         }
     }

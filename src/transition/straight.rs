@@ -189,11 +189,11 @@ mod tests {
         }
     }
 
-    /// On the line the best pairs are those of equal rank.
+    /// On the line the best pairs of a group are those of equal rank.
     #[test]
     fn on_the_line_pairs_have_equal_rank() {
-        let draws = drawn(&kernel(1, Coupling::OptimalTransport), &normals(200), 1);
-        let mut all: Vec<[f64; 3]> = (0..200).map(|i| ends(&draws, i).map(|v| v[0])).collect();
+        let draws = drawn(&kernel(1, Coupling::OptimalTransport), &normals(GROUP), 1);
+        let mut all: Vec<[f64; 3]> = (0..GROUP).map(|i| ends(&draws, i).map(|v| v[0])).collect();
         all.sort_by(|a, b| a[0].total_cmp(&b[0]));
         assert!(all.windows(2).all(|w| w[0][1] <= w[1][1] && w[0][2] <= w[1][2]));
     }
