@@ -186,8 +186,9 @@ fn every_process_objective_and_control_that_fit_train_and_generate() {
         }
         counts.push((sde.name(), fitting));
     }
-    // Only "langevin" has a flow; the three implicit objectives have no control.
-    assert_eq!(counts, [("langevin", Control::ALL.len() + 9), ("vp", 9), ("ve", 9), ("sub-vp", 9)]);
+    // Only "langevin" has a component flow, only "straight" flow matching; the three implicit objectives have no
+    // control.
+    assert_eq!(counts, [("langevin", Control::ALL.len() + 9), ("vp", 9), ("ve", 9), ("sub-vp", 9), ("straight", 12)]);
 }
 
 #[test]

@@ -38,6 +38,11 @@ pub struct Minibatch<'a> {
     pub rows: &'a [usize],
 }
 
+/// Puts a block's rows into the inputs of the program.
+pub type Fill<'a> = &'a (dyn Fn(Minibatch<'_>, &mut Workspace<f32>) -> Result<()> + Sync);
+/// Sees a step's number, from 1, its loss, and the averaged parameters.
+pub type After<'a> = &'a mut dyn FnMut(usize, f64, &[f32]) -> Result<()>;
+
 impl Descent {
     /// Rows of a block: what the loss is recorded for, as a mean over them.
     pub fn block(&self) -> usize {
@@ -55,8 +60,8 @@ impl Descent {
         (program, loss): (&Program<f32>, Var),
         start: Vec<f32>,
         n: usize,
-        fill: &(dyn Fn(Minibatch<'_>, &mut Workspace<f32>) -> Result<()> + Sync),
-        after: &mut dyn FnMut(usize, f64, &[f32]) -> Result<()>,
+        fill: Fill<'_>,
+        after: After<'_>,
     ) -> Result<Vec<f32>> {
         if n == 0 {
             return Err(Error::refused("descent", "needs at least one row of data"));

@@ -40,7 +40,7 @@ impl Reference {
     /// 14), and C_bar is averaged over the group, so that the floor keeps the ties.
     ///
     /// # Errors
-    /// As [`fit`]: data without variance, more components than points; a group that does not act on the
+    /// As [`fit`](crate::mixture::fit): data without variance, more components than points; a group that does not act on the
     /// points.
     pub fn fit(x: ArrayView2<f64>, config: &Config) -> Result<Self> {
         Self::fit_images(x, None, config)

@@ -76,7 +76,10 @@ fn images(study: &ImageStudy, seed: u64) -> Result<Dataset> {
 
 /// The material of each shape and seed, made when it is first asked for.
 #[derive(Default)]
-pub(super) struct Store(Mutex<HashMap<(Shape, u64), Arc<Mutex<Option<Arc<Material>>>>>>);
+pub(super) struct Store(Mutex<HashMap<(Shape, u64), Place>>);
+
+/// Where the material of a shape and a seed will lie; locked while it is made.
+type Place = Arc<Mutex<Option<Arc<Material>>>>;
 
 impl Store {
     /// The material of a shape and a seed; who comes second waits for who makes it.
