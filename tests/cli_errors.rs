@@ -113,6 +113,17 @@ const ARGUMENTS: &[Case<'static>] = &[
     (&["fit", "--set", "reference.rank=0"], &["reference.rank", ">= 1"]),
     (&["train", "--set", "data.name=ring", "--set", "reference.group=e8"], &["reference.group", "c<n>"]),
     (&["train", "--set", "reference.group=c4"], &["reference.group", "data.latent = 0"]),
+    (&["train", "--set", "network.kind=unet", "--set", "data.name=moons"], &["network.kind", "needs points that are images", "moons"]),
+    (&["train", "--set", "network.kind=unet", "--set", "data.latent=8"], &["network.kind", "needs pixels", "data.latent = 0, got 8"]),
+    (&["train", "--set", "network.stem=2"], &["network.stem", "only network.kind = \"unet\" takes it"]),
+    (&["train", "--set", "encoder.kind=vae", "--set", "data.name=moons"], &["encoder.kind", "needs points that are images", "moons"]),
+    (&["train", "--set", "encoder.kind=none", "--set", "data.latent=3"], &["data.latent", "encoder.kind = \"none\", got 3"]),
+    (
+        &["train", "--set", "encoder.kind=autoencoder", "--set", "train.augment=mirror"],
+        &["train.augment", "encoder.kind = \"autoencoder\""],
+    ),
+    (&["reproduce", "latent", "--shard", "3/2"], &["--shard", "1 <= I <= N", "3/2"]),
+    (&["reproduce", "images"], &["reproduce images", "low-dim", "latent"]),
     (&["reproduce", "everything"], &["low-dim, images or latent", "everything"]),
     (&["train", "--set", "objective.control=slef"], &["\"self\""]),
     (

@@ -22,8 +22,8 @@ const DIAGNOSED: usize = 64;
 const MAX_ACTIVATIONS: f64 = (1u64 << 30) as f64;
 
 pub(super) fn check(c: &Config) -> Result<()> {
-    data(&c.data)?;
     encoder(c)?;
+    data(&c.data)?;
     reference(c)?;
     // The objective before the process: most of the process's defaults follow from it, and the key at fault
     // is the one that was set.
@@ -63,6 +63,9 @@ fn encoder(c: &Config) -> Result<()> {
     let (e, latent) = (&c.encoder, c.data.latent);
     let kind = e.kind.name();
     let learned = matches!(e.kind, EncoderKind::Autoencoder | EncoderKind::Vae);
+    need(!learned || !c.data.name.is_law(), "encoder.kind", || {
+        format!("\"{kind}\" needs points that are images, and the law \"{}\" has none", c.data.name.name())
+    })?;
     need(!learned || latent > 0, "data.latent", || format!("encoder.kind = \"{kind}\" needs a latent space: must be > 0, got 0"))?;
     need(e.kind != EncoderKind::None || latent == 0, "data.latent", || format!("must be 0 with encoder.kind = \"none\", got {latent}"))?;
     need(!learned || c.train.augment == Augment::None, "train.augment", || {
