@@ -146,7 +146,8 @@ impl<R: Real> Kernel for Turn<'_, R> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         let (basis, x) = (self.basis, &mut self.x[..self.basis.dim]);
-        // Loops, not closures: the body of a closure is compiled for the kernel's level only if it is inlined.
+        // Loops, not closures: the body of a closure is compiled for the kernel's level only where it is
+        // inlined.
         if self.back {
             for (j, h) in basis.each() {
                 reflect::<R, FMA>(h, &mut x[j..]);

@@ -31,8 +31,8 @@ pub enum Criterion {
 
 /// What [`fit()`](super::fit()) is free to choose and what not.
 ///
-/// A fit of low rank in 64 and more dimensions without a symmetry is *wide*: starts are tried on some 8,000 of
-/// the points, the best of them alone goes on with all, and the number of components is looked for by
+/// A fit of low rank in 64 and more dimensions without a symmetry is *wide*: starts are tried on some 8,000
+/// of the points, the best of them alone goes on with all, and the number of components is looked for by
 /// splitting those that there are.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitOptions {
@@ -47,8 +47,8 @@ pub struct FitOptions {
     /// Independent starts, of which the one that ends with the highest likelihood is kept. The likelihood has
     /// many local maxima: one start is a lottery.
     pub restarts: usize,
-    /// Iterations end when the mean log-likelihood changes by no more than this; in wide fits, by this for each
-    /// coordinate.
+    /// Iterations end when the mean log-likelihood changes by no more than this; in wide fits, by this for
+    /// each coordinate.
     pub tolerance: f64,
     /// Iterations of a start at most.
     pub max_iterations: usize,

@@ -66,8 +66,8 @@ impl Shares {
         self.of.iter().map(|of| of.iter().map(|(_, r)| r).sum()).collect()
     }
 
-    /// Point `i` with `logits`, ln(w_k N(x; m_k, C_k)) of the components `which`, in their order; they are used
-    /// up. All others count for nothing.
+    /// Point `i` with `logits`, ln(w_k N(x; m_k, C_k)) of the components `which`, in their order; they are
+    /// used up. All others count for nothing.
     pub fn push(&mut self, i: usize, logits: &mut [f64], which: impl Iterator<Item = usize>) {
         let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let mut sum = 0.0;

@@ -98,8 +98,8 @@ fn one_round_is_the_step_of_em() {
     assert!(likely(4) > likely(1));
 }
 
-/// With more components than there are, over iterations that look at all components and at near ones: the likelihood
-/// does not fall, and where it ends no iteration of `Em` finds more.
+/// With more components than there are, over iterations that look at all components and at near ones: the
+/// likelihood does not fall, and where it ends no iteration of `Em` finds more.
 #[test]
 fn the_likelihood_does_not_fall() {
     let x = sample(1200);
