@@ -123,7 +123,10 @@ const ARGUMENTS: &[Case<'static>] = &[
         &["train.augment", "encoder.kind = \"autoencoder\""],
     ),
     (&["reproduce", "latent", "--shard", "3/2"], &["--shard", "1 <= I <= N", "3/2"]),
-    (&["reproduce", "images"], &["reproduce images", "low-dim", "latent"]),
+    (&["reproduce", "images", "--group", "clusters"], &["--group", "small-sets, imbalance, symmetry", "clusters"]),
+    (&["reproduce", "images", "--side", "3"], &["--side", ">= 4", "3"]),
+    (&["reproduce", "low-dim", "--side", "14"], &["--side", "latent and images"]),
+    (&["train", "--set", "sde.isotropy=1.5"], &["sde.isotropy", "<= 1", "1.5"]),
     (&["reproduce", "everything"], &["low-dim, images or latent", "everything"]),
     (&["train", "--set", "objective.control=slef"], &["\"self\""]),
     (

@@ -248,23 +248,26 @@ low-dim: mixtures, rings and moons in 2 to 16 dimensions, principal components o
 each baseline tuned by the same search.
 The group less-data takes half an hour on two cores, all of them two hours and more, --quick a minute. Stopped, it goes on where it was when called again.")]
 pub struct ReproduceArgs {
-    /// Which experiments: low-dim, or latent (images in the latent space of an autoencoder)
+    /// Which experiments: low-dim, latent (images in the latent space of an autoencoder), or images (in pixels)
     pub what: String,
     /// One small case of each kind: shows that everything works, and no more
     #[arg(long)]
     pub quick: bool,
     /// Only this group of cases: of low-dim clusters, small-sets, few-sampling-steps, few-optimiser-steps,
-    /// symmetry, misfit or less-data; of latent full, parts, small-sets or imbalance
+    /// symmetry, misfit or less-data; of latent and images full, parts, small-sets or imbalance, of images symmetry, too
     #[arg(long, value_name = "NAME")]
     pub group: Option<String>,
-    /// Images in IDX format (MNIST, say): of low-dim for the group less-data, of latent in place of the embedded
-    /// digits
+    /// Images in IDX format (MNIST, say): of low-dim for the group less-data, of latent and images in place of the
+    /// embedded digits
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Part i of n of the trainings, for several machines; their results.csv are put together by hand, line by
     /// line
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
+    /// Largest side of an image; larger ones are halved [default: 64, of images 14]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub side: Option<i64>,
     /// Directory of results, tables, pictures and the page [default: runs/reproduce-low-dim, or with -quick
     /// at its end]
     #[arg(long, value_name = "DIR")]

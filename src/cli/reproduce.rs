@@ -29,17 +29,14 @@ pub fn run(args: &ReproduceArgs) -> Result<String> {
     };
     match args.what.as_str() {
         "low-dim" => {}
-        "latent" => return reproduce_images::run(args, threads),
-        "images" => {
-            return Err(Error::Unavailable {
-                what: format!("reproduce {}", args.what),
-                why: "this version has the experiments of \"low-dim\" and \"latent\"".to_owned(),
-            });
-        }
+        "latent" | "images" => return reproduce_images::run(args, threads),
         other => return Err(Error::invalid("reproduce", "low-dim, images or latent", format!("\"{other}\""))),
     }
     if args.shard.is_some() {
-        return Err(Error::refused("--shard", "is for reproduce latent; low-dim runs in one piece"));
+        return Err(Error::refused("--shard", "is for reproduce latent and images; low-dim runs in one piece"));
+    }
+    if args.side.is_some() {
+        return Err(Error::refused("--side", "is for reproduce latent and images"));
     }
     if let Some(group) = args.group.as_deref().filter(|group| GROUPS.iter().all(|(name, _)| name != group)) {
         let names: Vec<&str> = GROUPS.iter().map(|(name, _)| *name).collect();
@@ -282,6 +279,7 @@ mod tests {
             group: None,
             data: None,
             shard: None,
+            side: None,
             out: Some(out.to_owned()),
             threads: Some(2),
         }
@@ -292,7 +290,8 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let e = run(&args("low", place.path())).unwrap_err();
         assert_eq!((e.to_string().as_str(), e.exit_code()), ("reproduce: must be low-dim, images or latent, got \"low\"", 2));
-        assert!(run(&args("images", place.path())).is_err());
+        let e = run(&ReproduceArgs { side: Some(14), ..args("low-dim", place.path()) }).unwrap_err();
+        assert_eq!(e.to_string(), "--side: is for reproduce latent and images");
         fs::write(place.path().join(RESULTS), "# another plan\n").unwrap();
         let e = run(&args("low-dim", place.path())).unwrap_err();
         assert!(e.to_string().contains("another plan") && e.exit_code() == 2, "{e}");

@@ -1,13 +1,14 @@
-//! `ndsm reproduce latent`.
+//! `ndsm reproduce latent` and `ndsm reproduce images`.
 
 use super::args::ReproduceArgs;
+use super::commands::count;
 use super::html::{document, escape, picture, table};
-use super::plot::{Canvas, Curve, sweep};
+use super::plot::{Canvas, Curve, image_grid, sweep};
 use super::results::{Results, bar, lines};
 use super::run_dir::probe;
 use crate::data::{DataName, write_whole};
 use crate::experiment::images::{
-    IMAGE_GROUPS, ImageJob, ImageKey, ImageRecord, ImageRow, ImageStudy, image_markdown, image_ratio, image_rows,
+    IMAGE_GROUPS, ImageJob, ImageKey, ImageRecord, ImageRow, ImageSpace, ImageStudy, Variant, image_markdown, image_ratio, image_rows,
 };
 use crate::{Error, Result};
 use std::collections::HashSet;
@@ -18,6 +19,10 @@ lines!(ImageRecord);
 
 /// The file of all figures.
 const RESULTS: &str = "results.csv";
+/// Largest side that may be asked for.
+const LARGEST: i64 = 1024;
+/// Pairs of a sample and its nearest image side by side.
+const COLUMNS: usize = 8;
 
 /// Runs what is not on record yet, and writes tables, pictures and the page.
 pub fn run(args: &ReproduceArgs, threads: usize) -> Result<String> {
@@ -26,13 +31,17 @@ pub fn run(args: &ReproduceArgs, threads: usize) -> Result<String> {
         return Err(Error::invalid("--group", format!("one of {}", names.join(", ")), format!("\"{group}\"")));
     }
     let shard = args.shard.as_deref().map_or(Ok((0, 1)), shard)?;
-    let full = ImageStudy { data: args.data.clone().map(|path| (DataName::Idx, path)), ..ImageStudy::latent() };
-    let study = if args.quick { full.quick() } else { full };
+    let plan = if args.what == "images" { ImageStudy::pixels() } else { ImageStudy::latent() };
+    let mut study = if args.quick { plan.quick() } else { plan };
+    study.data = args.data.clone().map(|path| (DataName::Idx, path));
+    if let Some(side) = args.side {
+        study.side = count("--side", side, 4, LARGEST)? as usize;
+    }
     let name = format!("runs/reproduce-{}{}", args.what, if args.quick { "-quick" } else { "" });
     let dir = args.out.clone().unwrap_or_else(|| PathBuf::from(name));
     let made = fs::create_dir_all(&dir).and_then(|()| probe(&dir));
     made.map_err(|e| Error::bad_file(&dir, format!("the directory cannot be made: {}", e.kind())))?;
-    let records = complete(&dir.join(RESULTS), &study, args, shard, threads)?;
+    let records = complete(&dir, &study, args, shard, threads)?;
     write(&dir, &study, &records)
 }
 
@@ -52,16 +61,21 @@ fn plan(study: &ImageStudy) -> String {
     format!("# ndsm {} reproduce {plain:?} of {}", env!("CARGO_PKG_VERSION"), kind.unwrap_or("digits"))
 }
 
+/// The file of the samples of a variant.
+fn samples(variant: &str) -> String {
+    format!("samples-{}.png", variant.replace(", ", "-").replace(' ', "-"))
+}
+
 /// All records: those of the file, and those that were missing of the group and the part, which are added to it
 /// one by one. A part runs no training whose settings are still to be chosen.
 fn complete(
-    path: &Path,
+    dir: &Path,
     study: &ImageStudy,
     args: &ReproduceArgs,
     (part, parts): (usize, usize),
     threads: usize,
 ) -> Result<Vec<ImageRecord>> {
-    let (mut results, mut records) = Results::open::<ImageRecord>(path, &plan(study))?;
+    let (mut results, mut records) = Results::open::<ImageRecord>(&dir.join(RESULTS), &plan(study))?;
     for phase in ["tuning", "running"] {
         let known: HashSet<ImageKey> = records.iter().map(|r| r.key.clone()).collect();
         let done = |job: &ImageJob| job.keys(study).iter().all(|key| known.contains(key));
@@ -79,11 +93,15 @@ fn complete(
         }
         let bar = bar(phase, jobs.len(), jobs.iter().filter(|job| done(job)).count());
         let mut fresh = Vec::new();
-        let ran = study.run(&jobs, &known, threads, |job, new| {
+        let ran = study.run(&jobs, &known, threads, |job, found| {
             bar.set_message(format!("{}, {}", job.case.name, job.variant.name()));
             bar.inc(1);
-            results.add(&new)?;
-            fresh.extend(new);
+            if let Some(shown) = found.shown {
+                let grid = image_grid(shown.samples.view(), shown.nearest.view(), shown.shape, COLUMNS);
+                grid.save(&dir.join(samples(&job.variant.name())))?;
+            }
+            results.add(&found.records)?;
+            fresh.extend(found.records);
             Ok(())
         });
         bar.finish_and_clear();
@@ -100,13 +118,22 @@ fn write(dir: &Path, study: &ImageStudy, records: &[ImageRecord]) -> Result<Stri
         let path = dir.join(name);
         write_whole(&path, bytes).map_err(|e| Error::io(&path, "cannot be written", &e))
     };
+    let (title, measured) = match study.space {
+        ImageSpace::Latent(_) => (
+            "Images in a latent space",
+            "FD is the Frechet distance of a classifier's features to the held-out images after encoder and decoder, FD raw to these images \
+             as they are; the row \"training images\" is the floor of both.",
+        ),
+        ImageSpace::Pixels => (
+            "Images in pixels",
+            "FD is the Frechet distance of a classifier's features to the held-out images; the row \"training images\" is its floor.",
+        ),
+    };
     let lead = format!(
         "Medians over {} seeds with 95 % bootstrap intervals, each the mean over {} draws of {} samples. Half of the images are seen by no \
-         method. FD is the Frechet distance of a classifier's features to the held-out images after encoder and decoder, FD raw to these \
-         images as they are; the row \"training images\" is the floor of both. Settings are those of the least FD of {} on {} other seeds.",
+         method. {measured} Settings are those of the least FD of {} on {} other seeds.",
         study.seeds, study.draws, study.samples, study.budget, study.tuning_seeds
     );
-    let title = "Images in a latent space";
     let (mut text, mut body) = (format!("{lead}\n"), format!("<h1>{title}</h1>\n<p class=\"lead\">{}</p>\n", escape(&lead)));
     for (group, question) in IMAGE_GROUPS {
         let own: Vec<ImageRow> = rows.iter().filter(|r| r.case.group == group).cloned().collect();
@@ -121,6 +148,12 @@ fn write(dir: &Path, study: &ImageStudy, records: &[ImageRecord]) -> Result<Stri
             body += &picture(&canvas.png(), question);
         }
         body += &html(&markdown);
+        for variant in study.variants(group).iter().filter(|_| group == "full").map(Variant::name) {
+            // Of a part whose trainings are still to be run there are none.
+            if let Ok(png) = fs::read(dir.join(samples(&variant))) {
+                body += &format!("<h3>{}</h3>\n{}", escape(&variant), picture(&png, &format!("samples of {variant}")));
+            }
+        }
     }
     let found = ratios(study, &rows, records);
     if !found.is_empty() {
@@ -179,10 +212,14 @@ fn ratios(study: &ImageStudy, rows: &[ImageRow], records: &[ImageRecord]) -> Str
         "coloured",
         "edm",
         "flow-matching",
+        "flow",
     ];
     for case in study.cases().iter().filter(|case| case.group != "parts") {
-        for method in ["ndsm", "kernel", "flow"] {
+        for method in ["ndsm", "kernel", "flow", "flow, tied"] {
             for other in others {
+                if method == other || (other == "flow" && !method.starts_with(other)) {
+                    continue;
+                }
                 let (Some(a), Some(b)) = (tuned(rows, method), tuned(rows, other)) else { continue };
                 let r = image_ratio(records, 0, (&case.name, method, a), (&case.name, other, b));
                 if r.median.is_finite() {
@@ -211,7 +248,7 @@ mod tests {
 
     fn args(out: &Path) -> ReproduceArgs {
         let (what, out) = ("latent".to_owned(), Some(out.to_owned()));
-        ReproduceArgs { what, quick: true, group: None, data: None, shard: None, out, threads: Some(2) }
+        ReproduceArgs { what, quick: true, group: None, data: None, shard: None, side: None, out, threads: Some(2) }
     }
 
     #[test]
@@ -220,7 +257,7 @@ mod tests {
         for (wrong, words) in [
             (
                 ReproduceArgs { group: Some("clusters".into()), ..args(place.path()) },
-                "--group: must be one of full, parts, small-sets, imbalance",
+                "--group: must be one of full, parts, small-sets, imbalance, symmetry",
             ),
             (ReproduceArgs { shard: Some("3/2".into()), ..args(place.path()) }, "--shard: must be I/N with 1 <= I <= N, got \"3/2\""),
             (ReproduceArgs { shard: Some("0/2".into()), ..args(place.path()) }, "--shard"),

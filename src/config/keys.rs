@@ -177,6 +177,9 @@ tables! {
         kind: SdeKind = |_| SdeKind::Langevin, ANY;
         /// Noise rate, in 1/time.
         beta: f64 = |_| 1.0, positive(1e6);
+        /// Share s of the identity in the mobility M = (1 - s) C_bar + s (tr C_bar/d) I, C_bar the pooled
+        /// covariance of the reference: 0 whitens, with 1 covariances of low rank stay so.
+        isotropy: f64 = |c| if c.reference.covariance == Covariance::LowRank { 1.0 } else { 0.0 }, from_to(0.0, 1.0);
         /// Final time T of the noising (0: chosen from the reference).
         horizon: f64 = |c| if c.sde.kind == SdeKind::Straight { 1.0 - STRAIGHT_END } else { 0.0 }, from_to(0.0, 1e6);
         /// Smallest time that is learned, where generation ends.

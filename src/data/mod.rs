@@ -195,7 +195,7 @@ fn split(request: &Request, table: Table, path: &str, n: Option<usize>) -> Resul
 
 /// `count` of the rows in `order`, of each label its share, and the others, both in that order. What the
 /// shares leave over goes to the labels with the largest remainders.
-fn stratified(order: &[usize], labels: &[u32], count: usize) -> (Vec<usize>, Vec<usize>) {
+pub(crate) fn stratified(order: &[usize], labels: &[u32], count: usize) -> (Vec<usize>, Vec<usize>) {
     let mut strata = BTreeMap::<u32, usize>::new();
     labels.iter().for_each(|label| *strata.entry(*label).or_default() += 1);
     // In whole numbers: size * count = quota * rows + remainder.

@@ -168,13 +168,17 @@ fn from_file(path: &Path, config: &Config, data: &Dataset) -> Result<(Encoder, A
         }
     };
     let x = encoder.encode(data.points.view())?;
-    let rho = config.reference.floor;
+    let (rho, isotropy) = (config.reference.floor, config.sde.isotropy);
+    let changed = |law: Mixture| match isotropy {
+        0.0 => Reference::from_mixture(&law, rho),
+        _ => Reference::with_mobility(&law, rho, isotropy).map_err(|e| e.within("sde")),
+    };
     let mut reference = if file.has("whitening.mean") {
         file.check_format()?;
         let whole = file.reference()?;
-        if rho > 0.0 { Reference::from_mixture(&whole.in_data_units()?, rho)? } else { whole }
+        if rho > 0.0 || isotropy > 0.0 { changed(whole.in_data_units()?)? } else { whole }
     } else {
-        Reference::from_mixture(&file.mixture()?, rho)?
+        changed(file.mixture()?)?
     };
     if reference.whitening.dim() != x.ncols() {
         return Err(file.bad(format!("holds a law in {} dimensions, and the data have {}", reference.whitening.dim(), x.ncols())));

@@ -15,10 +15,13 @@ const MOST_COMPONENTS: usize = 30;
 /// "auto"` gives every component its own (README, "Is the network worth having?").
 const POINTS_PER_NUMBER: usize = 10;
 
+/// Most numbers of full covariances that stand for those of low rank.
+const MOST_NUMBERS: usize = 1 << 27;
+
 /// The reference law pi and the coordinates u = A^-1 (x - mean) in which everything is simulated and learned.
 #[derive(Debug, Clone)]
 pub struct Reference {
-    /// x <-> u, with A A^T the pooled within-component covariance.
+    /// x <-> u, with A A^T the mobility: of [`Reference::with_mobility`].
     pub whitening: Whitening,
     /// pi in the coordinates u, floored, its weights refitted.
     pub mixture: Mixture,
@@ -108,6 +111,7 @@ impl Reference {
                 "chosen: one covariance for all components, as {n} points are less than {POINTS_PER_NUMBER} times the {numbers} numbers of a component with its own"
             ));
         }
+        let isotropy = config.sde.isotropy;
         let (fitted, symmetry) = if r.group == "auto" {
             let found = fit_group(x, &options, &groups).map_err(|e| e.within("reference"))?;
             notes.extend(found.trials.iter().map(GroupTrial::to_string));
@@ -119,11 +123,12 @@ impl Reference {
             (fit_watched(x, &options, watch).map_err(|e| e.within("reference"))?, symmetry)
         };
         let mut reference = match &symmetry {
-            None => Self::from_mixture(&fitted.mixture, r.floor)?,
-            Some(symmetry) => {
+            // Of C_bar a covariance of low rank takes a multiple of the identity, which no orthogonal map changes.
+            Some(symmetry) if !matches!(kind, CovarianceKind::LowRank(_)) => {
                 let pooled = symmetry.group.average(fitted.mixture.pooled_covariance().view());
-                Self::from_mixture(&fitted.mixture.floored_toward(r.floor, pooled.view())?, 0.0)?
+                Self::with_mobility(&fitted.mixture.floored_toward(r.floor, pooled.view())?, 0.0, isotropy)?
             }
+            _ => Self::with_mobility(&fitted.mixture, r.floor, isotropy)?,
         };
         let u = reference.whitening.whiten(x)?;
         let refitted = refit_weights(u.view(), &reference.mixture)?;
@@ -139,17 +144,42 @@ impl Reference {
         Ok(reference)
     }
 
-    /// The reference `mixture`, given in x, with the floor `rho`; its weights as they are. With covariances
-    /// of low rank u is x but for its origin and one common scale, the root of the mean variance within
-    /// components: any other map would make them full.
+    /// The reference `mixture`, given in x, with the floor `rho`; its weights as they are. The mobility is the
+    /// pooled covariance, or with covariances of low rank a multiple of the identity: any other would make
+    /// them full.
     ///
     /// # Errors
-    /// A pooled covariance that is not positive definite; rho outside [0, 1].
+    /// As [`Reference::with_mobility`].
     pub fn from_mixture(mixture: &Mixture, rho: f64) -> Result<Self> {
-        let mean = mixture.total_mean();
-        let whitening = match mixture.kind() {
-            CovarianceKind::LowRank(_) => Whitening::scaled(mean.view(), mixture.pooled_variance().sqrt())?,
-            _ => Whitening::new(mean.view(), mixture.pooled_covariance().view())?,
+        Self::with_mobility(mixture, rho, if matches!(mixture.kind(), CovarianceKind::LowRank(_)) { 1.0 } else { 0.0 })
+    }
+
+    /// [`Reference::from_mixture`] with the mobility M = (1 - s) `C_bar` + s v I, s the `isotropy` and v the mean
+    /// variance within components, tr `C_bar`/d: between whitening, which lets noise of every direction die
+    /// out together with what it hides, and one common scale. Directions in which images hardly vary, as the
+    /// pixels of a border, need some of it: whitened alone they are as loud as all others.
+    ///
+    /// # Errors
+    /// A mobility that is not positive definite; rho or s outside [0, 1]; covariances of low rank that would
+    /// fill more than a gigabyte as full ones.
+    pub fn with_mobility(mixture: &Mixture, rho: f64, isotropy: f64) -> Result<Self> {
+        if !(0.0..=1.0).contains(&isotropy) {
+            return Err(Error::invalid("isotropy", "between 0 and 1", isotropy));
+        }
+        let (mean, k, d) = (mixture.total_mean(), mixture.components(), mixture.dim());
+        let whitening = if isotropy == 1.0 {
+            Whitening::scaled(mean.view(), mixture.pooled_variance().sqrt())?
+        } else {
+            if matches!(mixture.kind(), CovarianceKind::LowRank(_)) && k.saturating_mul(d * d) > MOST_NUMBERS {
+                let problem = format!("makes {k} full covariances in {d} dimensions of those of low rank; with 1 they stay what they are");
+                return Err(Error::refused("isotropy", problem));
+            }
+            let mut mobility = mixture.pooled_covariance();
+            if isotropy > 0.0 {
+                mobility *= 1.0 - isotropy;
+                mobility.diag_mut().map_inplace(|v| *v += isotropy * mixture.pooled_variance());
+            }
+            Whitening::new(mean.view(), mobility.view())?
         };
         let mixture = mixture.affine(whitening.inverse(), whitening.shift().view())?.floored(rho)?;
         Self::from_parts(whitening, mixture)
@@ -209,6 +239,8 @@ mod tests {
     use super::*;
     use crate::config::Setting;
     use crate::data::law::{Law, near_c4};
+    use crate::mixture::Covariances;
+    use ndarray::{Array3, array};
 
     fn config(settings: &[(&str, &str)]) -> Result<Config> {
         let mut all = vec![Setting::new("data.name", "near-c4")];
@@ -235,6 +267,50 @@ mod tests {
             assert_eq!(spread <= 1e-9, symmetry == "exact", "{symmetry} {group}: {spread}");
             let said = reference.notes.iter().any(|n| n.starts_with("chosen: group c4"));
             assert_eq!(said, group == "auto", "{:?}", reference.notes);
+        }
+    }
+
+    /// A mobility between the pooled covariance and one common scale, by its formula; what is of low rank stays
+    /// so with 1 alone, tied along a group or not.
+    #[test]
+    fn the_mobility_is_the_share_of_the_identity() {
+        let loadings = array![[[1.0, 2.0, 0.0, 1.0]], [[0.0, -1.0, 2.0, 0.5]]];
+        let low = Covariances::LowRank { loadings, noise: array![0.5, 0.2] };
+        let m = Mixture::new(array![0.3, 0.7], array![[0.0, 1.0, 2.0, 0.0], [1.0, 1.0, -1.0, 0.5]], low).unwrap();
+        let (pooled, v) = (m.pooled_covariance(), m.pooled_variance());
+        for (s, kind) in [(0.0, CovarianceKind::Full), (0.3, CovarianceKind::Full), (1.0, CovarianceKind::LowRank(1))] {
+            let reference = Reference::with_mobility(&m, 0.0, s).unwrap();
+            let a = reference.whitening.factor();
+            let exact = &pooled * (1.0 - s) + Array2::<f64>::eye(4) * (s * v);
+            assert!((a.dot(&a.t()) - exact).iter().all(|e| e.abs() <= 1e-14), "{s}");
+            assert_eq!(reference.mixture.kind(), kind);
+            let back = reference.in_data_units().unwrap();
+            assert!((0..2).all(|k| (back.covariance(k) - m.covariance(k)).iter().all(|e| e.abs() <= 1e-13)));
+        }
+        let e = Reference::with_mobility(&m, 0.0, -0.1).unwrap_err().to_string();
+        assert!(e.contains("isotropy: must be between 0 and 1, got -0.1"), "{e}");
+        let wide = Covariances::LowRank { loadings: Array3::ones((200, 1, 1000)), noise: Array1::ones(200) };
+        let wide = Mixture::new(Array1::from_elem(200, 0.005), Array2::zeros((200, 1000)), wide).unwrap();
+        let e = Reference::with_mobility(&wide, 0.0, 0.5).unwrap_err().to_string();
+        assert!(e.contains("200 full covariances in 1000 dimensions"), "{e}");
+    }
+
+    #[test]
+    fn orbits_of_low_rank_stay_of_low_rank() {
+        let images = Array2::from_shape_fn((120, 16), |(i, j)| ((i * 7 + j * 5) % 13) as f64 * 0.1 + ((i * j) % 5) as f64);
+        let settings = [("reference.group", "mirror"), ("reference.covariance", "low-rank")];
+        let mut all: Vec<Setting> = settings.iter().map(|(key, value)| Setting::new(key, *value)).collect();
+        all.extend(
+            [("reference.components", 4usize), ("reference.rank", 2), ("data.latent", 0)].map(|(key, value)| Setting::new(key, value)),
+        );
+        let config = Config::resolve(&all).unwrap();
+        let reference = Reference::fit_images(images.view(), Some((4, 4)), &config).unwrap();
+        assert_eq!(reference.mixture.kind(), CovarianceKind::LowRank(2));
+        let (m, mirror) = (reference.in_data_units().unwrap(), Group::named("mirror", 16, Some((4, 4))).unwrap());
+        let g = &mirror.elements()[1];
+        for k in (0..m.components()).step_by(2) {
+            assert!((g.apply(m.means().row(k)) - m.means().row(k + 1)).iter().all(|e| e.abs() <= 1e-9));
+            assert!((g.conjugate(m.covariance(k).view()) - m.covariance(k + 1)).iter().all(|e| e.abs() <= 1e-9));
         }
     }
 

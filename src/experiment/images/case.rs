@@ -63,6 +63,15 @@ impl Shape {
         }
     }
 
+    /// The group of symmetries of its images, by its name, and its order.
+    pub fn symmetry(self) -> (&'static str, usize) {
+        match self {
+            Shape::Mirrored(_) => ("mirror", 2),
+            Shape::Turned(_) => ("quarter-turns", 4),
+            _ => ("none", 1),
+        }
+    }
+
     /// The images of `whole` in this shape; orientations by `seed`.
     ///
     /// # Errors

@@ -2,20 +2,30 @@
 
 use super::material::{Material, Store};
 use super::record::{IMAGE_METRICS, ImageKey, ImageRecord};
+use super::search::Candidate;
 use super::variant::Variant;
-use super::{ImageCase, ImageStudy};
+use super::{ImageCase, ImageSpace, ImageStudy};
 use crate::config::Config;
-use crate::data::{Dataset, Encoder, FILE_HELD_OUT};
+use crate::data::{Dataset, Encoder, FILE_HELD_OUT, ImageShape, stratified};
 use crate::metrics::sliced_w2;
 use crate::mixture::Draw;
 use crate::rng::Purpose;
 use crate::sample;
 use crate::train::{DataMoments, Prepared, Reference, Settled, Trainer};
 use crate::{Error, Result};
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView1, Axis, s};
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Most points that a method holds out for itself: enough for the few numbers of a calibration, and every point
+/// that a reference does not see costs more (of 5,000, a fifth cost .25 of an FD of 2.2).
+const MOST_HELD_OUT: usize = 250;
+/// The same of a U-Net, which is slow to look at them; and the fresh points on which its gain is measured.
+const MOST_IMAGES: usize = 100;
+const FRESH_IMAGES: usize = 250;
+/// Samples that are shown, and the solver's steps from which on they are.
+const SHOWN: usize = 16;
+const ENOUGH: usize = 8;
 /// Directions of the sliced W_2.
 const DIRECTIONS: usize = 128;
 /// The name under which the training images stand beside the variants.
@@ -41,7 +51,7 @@ pub struct ImageJob {
 impl ImageJob {
     /// The keys of its records: for each number of solver steps the draws of the study.
     pub fn keys(&self, study: &ImageStudy) -> Vec<ImageKey> {
-        let mut solvers = vec![self.settings(study, 0).1];
+        let mut solvers = vec![self.settings(study, 0).solver];
         solvers.extend(&self.sweep);
         solvers.sort_unstable();
         solvers.dedup();
@@ -65,10 +75,33 @@ impl ImageJob {
         keys
     }
 
-    /// Its settings for `n` points, and the solver's steps.
-    pub fn settings(&self, study: &ImageStudy, n: usize) -> (Vec<crate::config::Setting>, usize) {
-        self.variant.settings(study, n, self.case.steps, self.seed, self.candidate)
+    /// What it is, for `n` points.
+    fn settings(&self, study: &ImageStudy, n: usize) -> Candidate {
+        self.variant.settings(study, n, &self.case, self.seed, self.candidate)
     }
+
+    /// Whether its samples are shown.
+    fn is_shown(&self, study: &ImageStudy) -> bool {
+        self.case.group == "full" && self.case.steps == study.middle && self.seed == 0
+    }
+}
+
+/// What a job found.
+pub struct Judged {
+    /// The figures of all draws.
+    pub records: Vec<ImageRecord>,
+    /// Samples of one job of each variant.
+    pub shown: Option<Shown>,
+}
+
+/// Samples, what they look like.
+pub struct Shown {
+    /// Images, [m, pixels].
+    pub samples: Array2<f64>,
+    /// The training image nearest to each.
+    pub nearest: Array2<f64>,
+    /// Of both.
+    pub shape: ImageShape,
 }
 
 /// Trains, draws samples with every key, and judges them. A training that diverges is on record with infinite
@@ -76,24 +109,29 @@ impl ImageJob {
 ///
 /// # Errors
 /// Settings that cannot work; images that are too few.
-pub(super) fn run(job: &ImageJob, study: &ImageStudy, store: &Store) -> Result<Vec<ImageRecord>> {
+pub(super) fn run(job: &ImageJob, study: &ImageStudy, store: &Store) -> Result<Judged> {
     let place = || format!("{}, {}, settings {}, seed {}", job.case.name, job.variant.name(), job.candidate, job.seed);
     work(job, study, store).map_err(|e| e.within(place()))
 }
 
-fn work(job: &ImageJob, study: &ImageStudy, store: &Store) -> Result<Vec<ImageRecord>> {
+fn work(job: &ImageJob, study: &ImageStudy, store: &Store) -> Result<Judged> {
     let material = store.get(study, job.case.shape, job.seed)?;
     let n = material.points.nrows();
-    let config = Config::resolve(&job.settings(study, n).0)?;
-    // Draws have no order: the last rows are as good as any.
-    let train = if job.variant.holds_out() { n - (n as f64 * FILE_HELD_OUT) as usize } else { n };
-    let (points, held_out) = (material.points.slice(s![..train, ..]), material.points.slice(s![train.., ..]));
+    let chosen = job.settings(study, n);
+    let config = Config::resolve(&chosen.settings)?;
+    let (most, fresh) = match study.space {
+        ImageSpace::Latent(_) => (MOST_HELD_OUT, material.fresh.nrows()),
+        ImageSpace::Pixels => (MOST_IMAGES, material.fresh.nrows().min(FRESH_IMAGES)),
+    };
+    let held = if chosen.holds_out { ((n as f64 * FILE_HELD_OUT) as usize).min(most) } else { 0 };
+    // The classes keep their shares, as where `data.held_out` splits.
+    let (held, rest) = stratified(&(0..n).collect::<Vec<usize>>(), &material.labels, held);
+    let [points, held_out] = [rest, held].map(|rows| material.points.select(Axis(0), &rows));
     let began = Instant::now();
-    let mut reference = Reference::fit(points, &config)?;
-    reference.image = material.image;
+    let reference = Reference::fit_images(points.view(), material.image.map(|[h, w, _]| (h, w)), &config)?;
     let fit_seconds = began.elapsed().as_secs_f64();
     let keys = job.keys(study);
-    let judged = Judged { material: &material, study };
+    let judged = Judge { material: &material, study, shows: job.is_shown(study) };
     if !job.variant.method.network {
         let law = reference.in_data_units()?;
         let draw = |key: &ImageKey| {
@@ -106,18 +144,21 @@ fn work(job: &ImageJob, study: &ImageStudy, store: &Store) -> Result<Vec<ImageRe
     }
     let began = Instant::now();
     let trained = trained(job, &config, reference, points, held_out);
-    let failed = |keys: Vec<ImageKey>| keys.into_iter().map(|key| ImageRecord { key, values: [f64::INFINITY; IMAGE_METRICS.len()] });
+    let failed = |keys: Vec<ImageKey>| {
+        let records = keys.into_iter().map(|key| ImageRecord { key, values: [f64::INFINITY; IMAGE_METRICS.len()] });
+        Ok(Judged { records: records.collect(), shown: None })
+    };
     let (prepared, trainer) = match trained {
-        Err(Error::NonFinite { .. }) => return Ok(failed(keys).collect()),
+        Err(Error::NonFinite { .. }) => return failed(keys),
         trained => trained?,
     };
     let train_seconds = began.elapsed().as_secs_f64();
-    let gain = trainer.final_gain(&prepared.reference, material.fresh.view())?.value;
+    let gain = trainer.final_gain(&prepared.reference, material.fresh.slice(s![..fresh, ..]))?.value;
     let mut generator = prepared.generator(&trainer)?;
     let draw = |key: &ImageKey| generator.sample(study.samples, key.draw, sample::Method::Ode, Some(key.solver));
     match judged.all(keys.clone(), draw, [gain, fit_seconds, train_seconds]) {
-        Err(Error::NonFinite { .. }) => Ok(failed(keys).collect()),
-        records => records,
+        Err(Error::NonFinite { .. }) => failed(keys),
+        judged => judged,
     }
 }
 
@@ -126,22 +167,14 @@ fn trained(
     job: &ImageJob,
     config: &Config,
     reference: Reference,
-    points: ArrayView2<f64>,
-    held_out: ArrayView2<f64>,
+    x: Array2<f64>,
+    held_out: Array2<f64>,
 ) -> Result<(Prepared, Trainer<f32>)> {
-    let (x, kept) = (points.to_owned(), job.variant.holds_out());
+    let kept = held_out.nrows() > 0;
     let config = Settled::new(config, &reference, x.nrows())?;
-    let moments = DataMoments::new(&config, &reference, x.view(), kept.then_some(held_out))?.map(Arc::new);
+    let moments = DataMoments::new(&config, &reference, x.view(), kept.then_some(held_out.view()))?.map(Arc::new);
     let (labels, held_out_labels) = (None, None);
-    let data = Dataset {
-        name: "images".into(),
-        points: x.clone(),
-        held_out: held_out.to_owned(),
-        images: None,
-        labels,
-        held_out_labels,
-        law: None,
-    };
+    let data = Dataset { name: "images".into(), points: x.clone(), held_out, images: None, labels, held_out_labels, law: None };
     let prepared = Prepared { config, encoder: Encoder::Identity, x, reference, moments, data };
     let mut trainer =
         if kept { prepared.trainer::<f32>()? } else { Trainer::new(&prepared.config, &prepared.reference, prepared.x.view())? };
@@ -151,32 +184,56 @@ fn trained(
 }
 
 /// What judges samples.
-struct Judged<'a> {
+struct Judge<'a> {
     material: &'a Material,
     study: &'a ImageStudy,
+    shows: bool,
 }
 
-impl Judged<'_> {
+impl Judge<'_> {
     /// The records of all keys, whose points `draw` draws; `last` are the last figures of each.
-    fn all(&self, keys: Vec<ImageKey>, mut draw: impl FnMut(&ImageKey) -> Result<Array2<f64>>, last: [f64; 3]) -> Result<Vec<ImageRecord>> {
-        let record = |key: ImageKey| {
-            let values = self.figures(draw(&key)?, key.draw, last)?;
-            Ok(ImageRecord { key, values })
-        };
-        keys.into_iter().map(record).collect()
+    fn all(&self, keys: Vec<ImageKey>, mut draw: impl FnMut(&ImageKey) -> Result<Array2<f64>>, last: [f64; 3]) -> Result<Judged> {
+        let (mut records, mut shown) = (Vec::new(), None);
+        for key in keys {
+            let points = draw(&key)?;
+            let latent = self.latent(&points)?;
+            let images = self.material.encoder.decode(points)?;
+            // Of the first number of solver steps that is enough.
+            if self.shows && shown.is_none() && key.draw == 0 && (key.solver == 0 || key.solver >= ENOUGH) && key.variant != DATA {
+                shown = Some(self.shown(&images));
+            }
+            let values = self.figures(&images, latent, key.draw, last)?;
+            records.push(ImageRecord { key, values });
+        }
+        Ok(Judged { records, shown })
     }
 
-    fn figures(&self, points: Array2<f64>, draw: u64, last: [f64; 3]) -> Result<[f64; IMAGE_METRICS.len()]> {
+    /// The variance of points over that of fresh ones, and their sliced W_2, where they are modelled.
+    fn latent(&self, points: &Array2<f64>) -> Result<[f64; 2]> {
+        let fresh = &self.material.fresh;
+        let variance = points.var_axis(Axis(0), 1.0).sum() / fresh.var_axis(Axis(0), 1.0).sum();
+        Ok([variance, sliced_w2(points.view(), fresh.view(), DIRECTIONS.min(self.study.samples), 0)?])
+    }
+
+    /// The first images, each beside the nearest training image.
+    fn shown(&self, images: &Array2<f64>) -> Shown {
+        let (samples, training) = (images.slice(s![..SHOWN.min(images.nrows()), ..]).to_owned(), &self.material.images);
+        let nearest = samples.outer_iter().map(|image| {
+            let distance = |x: ArrayView1<f64>| x.iter().zip(image).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+            let all: Vec<f64> = training.outer_iter().map(distance).collect();
+            (0..all.len()).min_by(|a, b| all[*a].total_cmp(&all[*b])).unwrap_or(0)
+        });
+        let nearest = training.select(Axis(0), &nearest.collect::<Vec<usize>>());
+        Shown { samples, nearest, shape: self.material.shape }
+    }
+
+    fn figures(&self, images: &Array2<f64>, [variance, sliced]: [f64; 2], draw: u64, last: [f64; 3]) -> Result<[f64; IMAGE_METRICS.len()]> {
         let m = self.material;
-        let directions = DIRECTIONS.min(self.study.samples);
-        let latent_variance = points.var_axis(Axis(0), 1.0).sum() / m.fresh.var_axis(Axis(0), 1.0).sum();
-        let sliced = sliced_w2(points.view(), m.fresh.view(), directions, 0)?;
-        let images = m.encoder.decode(points)?;
         let found = m.judge.judge(images.view(), (draw == 0).then_some(0))?;
         let raw = if m.encoder == Encoder::Identity { found.frechet } else { m.raw.judge(images.view(), None)?.frechet };
         let pairs =
             found.pairs.map_or([f64::NAN; 6], |p| [p.kernel_distance, p.precision, p.recall, p.density, p.coverage, p.memorisation]);
-        let first = [found.frechet, raw, found.class_tv, found.rarest, found.variance, latent_variance, sliced];
+        let first = [found.frechet, raw, found.class_tv, found.rarest, found.variance, variance, sliced];
         let all: Vec<f64> = first.into_iter().chain(pairs).chain(last).collect();
         all.try_into().map_err(|_| Error::refused("reproduce", "a record has the wrong number of figures"))
     }

@@ -2,7 +2,7 @@
 
 use super::case::Shape;
 use super::{ImageSpace, ImageStudy};
-use crate::data::{Dataset, Encoder, EncoderTraining, FILE_HELD_OUT, NetworkEncoder, Request, load};
+use crate::data::{Dataset, Encoder, EncoderTraining, FILE_HELD_OUT, ImageShape, NetworkEncoder, Request, load};
 use crate::metrics::{ImageClassifier, ImageJudge};
 use crate::{Error, Result};
 use ndarray::{Array2, s};
@@ -24,6 +24,10 @@ pub(super) struct Material {
     pub fresh: Array2<f64>,
     /// Height, width and channels, in pixels.
     pub image: Option<[usize; 3]>,
+    /// The training images as they are, their labels, and their shape.
+    pub images: Array2<f64>,
+    pub labels: Vec<u32>,
+    pub shape: ImageShape,
     pub encoder: Encoder,
     /// Against the held-out images as the encoder and decoder leave them, and against themselves.
     pub judge: ImageJudge,
@@ -61,17 +65,45 @@ impl Material {
             }
         };
         let image = (encoder == Encoder::Identity).then_some(image);
-        Ok(Material { points, fresh, image, encoder, judge, raw })
+        Ok(Material {
+            points,
+            fresh,
+            image,
+            images: data.points,
+            labels: data.labels.unwrap_or_default(),
+            shape: sides,
+            encoder,
+            judge,
+            raw,
+        })
     }
 }
 
-/// The images of a study: those of its folder, or the embedded digits.
+/// The images of a study, at most so large: those of its folder, or the embedded digits.
 fn images(study: &ImageStudy, seed: u64) -> Result<Dataset> {
     let (name, path) = match &study.data {
         Some((name, path)) => (name.name(), Some(path.clone())),
         None => ("digits", None),
     };
-    load(&Request { name: name.to_owned(), path, held_out: Some(HELD_OUT), seed, ..Request::default() })
+    let mut data = load(&Request { name: name.to_owned(), path, held_out: Some(HELD_OUT), seed, ..Request::default() })?;
+    while let Some(shape) = data.images.filter(|s| s.height.max(s.width) > study.side && s.height % 2 == 0 && s.width % 2 == 0) {
+        data.points = halved(&data.points, shape);
+        data.held_out = halved(&data.held_out, shape);
+        data.images = Some(ImageShape { height: shape.height / 2, width: shape.width / 2, levels: None, ..shape });
+    }
+    Ok(data)
+}
+
+/// Images of half the sides: squares of four pixels averaged.
+fn halved(x: &Array2<f64>, shape: ImageShape) -> Array2<f64> {
+    let ImageShape { height, width, channels, .. } = shape;
+    let row = |i: usize| i * width * channels;
+    Array2::from_shape_fn((x.nrows(), height * width * channels / 4), |(n, place)| {
+        let (i, rest) = (place / (width / 2 * channels), place % (width / 2 * channels));
+        let (j, c) = (rest / channels, rest % channels);
+        let at = |di: usize, dj: usize| x[[n, row(2 * i + di) + (2 * j + dj) * channels + c]];
+        0.25 * (at(0, 0) + at(0, 1) + at(1, 0) + at(1, 1))
+    })
 }
 
 /// The material of each shape and seed, made when it is first asked for.
@@ -90,5 +122,24 @@ impl Store {
             Some(material) => Ok(Arc::clone(material)),
             None => Ok(Arc::clone(place.insert(Arc::new(Material::new(study, shape, seed)?)))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn squares_are_averaged() {
+        // Two images of 2 x 4 pixels in two colours.
+        let x = Array2::from_shape_fn((2, 16), |(n, k)| (100 * n + k) as f64);
+        let half = halved(&x, ImageShape { height: 2, width: 4, channels: 2, range: [0.0, 1.0], levels: None });
+        // Of colour c at column j: places 4 j + c, + 2, and a row, 8, below.
+        let exact = Array2::from_shape_fn((2, 4), |(n, k)| (100 * n + 4 * (k / 2) + k % 2) as f64 + 5.0);
+        assert_eq!(half, exact);
+        let study = ImageStudy { side: 4, ..ImageStudy::pixels() };
+        let (small, whole) = (images(&study, 0).unwrap(), images(&ImageStudy::pixels(), 0).unwrap());
+        assert_eq!((small.dim(), whole.dim(), small.images.map(|s| s.height)), (16, 64, Some(4)));
+        assert!((small.points.row(3).sum() * 4.0 - whole.points.row(3).sum()).abs() <= 1e-12);
     }
 }

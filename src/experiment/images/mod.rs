@@ -9,11 +9,12 @@ mod case;
 mod job;
 mod material;
 mod record;
+mod search;
 mod table;
 mod variant;
 
 pub use case::{ImageCase, Shape};
-pub use job::{ImageJob, TUNING};
+pub use job::{ImageJob, Judged, Shown, TUNING};
 pub use record::{IMAGE_METRICS, ImageKey, ImageRecord};
 pub use table::{ImageRow, image_markdown, image_ratio, image_rows};
 pub use variant::{Tool, Tools, Variant};
@@ -40,16 +41,26 @@ pub enum ImageSpace {
 pub struct ImageStudy {
     /// Where the images are modelled.
     pub space: ImageSpace,
-    /// Units of a hidden layer of the perceptrons.
+    /// Largest side of an image: larger ones are halved, squares of four pixels averaged, while their sides are
+    /// even.
+    pub side: usize,
+    /// Units of a hidden layer of the perceptrons, or channels of the U-Nets.
     pub width: usize,
     /// Their kind of file and where it is; without one the embedded digits.
     pub data: Option<(DataName, PathBuf)>,
     /// Steps of the optimiser that are compared.
     pub steps: Vec<usize>,
+    /// Those of them at which settings are chosen, parts are taken away, few points are learned from, and solvers
+    /// are swept.
+    pub middle: usize,
+    /// Those, beside them, at which parts are taken away, too.
+    pub short: Option<usize>,
     /// Numbers of training images that are compared.
     pub counts: Vec<usize>,
-    /// Training images of unequal classes and of oriented ones.
+    /// Training images of unequal classes.
     pub shaped: usize,
+    /// Numbers of training images that are mirrored or turned; none in a latent space.
+    pub oriented: Vec<usize>,
     /// Settings that the search tries for each method.
     pub budget: usize,
     /// Seeds on which they are compared; they begin at [`TUNING`].
@@ -66,19 +77,17 @@ pub struct ImageStudy {
     pub encoder_steps: usize,
     /// See `encoder_steps`.
     pub judge_steps: usize,
-    /// Numbers of solver steps that samples are drawn with after the longest training but one.
+    /// Numbers of solver steps that samples are drawn with after `middle` steps.
     pub solvers: Vec<usize>,
 }
 
-/// The number of steps at which parts are taken away, few points are learned from, and solvers are swept.
-const MIDDLE: usize = 1000;
-
 /// The groups of cases, with what they ask.
-pub const IMAGE_GROUPS: [(&str, &str); 4] = [
+pub const IMAGE_GROUPS: [(&str, &str); 5] = [
     ("full", "all training images: steps of the optimiser, evaluations of the network"),
-    ("parts", "what each part contributes: taken away in turn"),
+    ("parts", "what each part contributes: taken away in turn, as far as the search had not left it out itself"),
     ("small-sets", "few training images"),
     ("imbalance", "classes of unequal shares"),
+    ("symmetry", "images mirrored or turned in unequal shares (in pixels)"),
 ];
 
 impl ImageStudy {
@@ -86,12 +95,16 @@ impl ImageStudy {
     pub fn latent() -> Self {
         ImageStudy {
             space: ImageSpace::Latent(16),
+            side: 64,
             width: 256,
             data: None,
             steps: vec![125, 250, 500, 1000, 2000],
+            middle: 1000,
+            short: Some(250),
             counts: vec![200, 500, 1000, 2000],
             shaped: 1000,
-            budget: 6,
+            oriented: Vec::new(),
+            budget: 8,
             tuning_seeds: 1,
             tuning_draws: 2,
             seeds: 3,
@@ -103,36 +116,56 @@ impl ImageStudy {
         }
     }
 
+    /// What `ndsm reproduce images` runs.
+    pub fn pixels() -> Self {
+        ImageStudy {
+            space: ImageSpace::Pixels,
+            side: 14,
+            width: 32,
+            steps: vec![250, 500, 1000, 2000],
+            middle: 500,
+            short: None,
+            counts: vec![200, 500, 1000, 2000],
+            oriented: vec![500, 2000],
+            budget: 3,
+            samples: 2000,
+            solvers: vec![2, 4, 8, 16],
+            ..Self::latent()
+        }
+    }
+
     /// What `--quick` runs: enough to see that everything works, too little for any conclusion.
     pub fn quick(self) -> Self {
         let (steps, counts, solvers) = (vec![20, 40], vec![200], vec![2]);
-        let few =
-            ImageStudy { steps, counts, solvers, shaped: 200, budget: 1, tuning_seeds: 1, tuning_draws: 1, seeds: 1, draws: 2, ..self };
-        ImageStudy { width: 32, samples: 300, encoder_steps: 60, judge_steps: 60, ..few }
+        let oriented = self.oriented.iter().take(1).map(|_| 200).collect();
+        let few = ImageStudy { steps, counts, solvers, oriented, middle: 40, short: None, shaped: 200, ..self };
+        let few = ImageStudy { budget: 1, tuning_seeds: 1, tuning_draws: 1, seeds: 1, draws: 2, samples: 300, ..few };
+        match few.space {
+            ImageSpace::Latent(_) => ImageStudy { width: 32, encoder_steps: 60, judge_steps: 60, ..few },
+            ImageSpace::Pixels => ImageStudy { side: 8, width: 8, steps: vec![10], middle: 10, judge_steps: 60, samples: 100, ..few },
+        }
     }
 
     /// Its cases.
     pub fn cases(&self) -> Vec<ImageCase> {
-        let middle = self.middle();
+        let middle = self.middle;
         let case = |group: &'static str, name: String, shape: Shape, steps: usize| ImageCase { group, name, shape, steps };
         let mut all: Vec<ImageCase> =
             self.steps.iter().map(|steps| case("full", format!("all, {steps} steps"), Shape::All, *steps)).collect();
-        let short = self.steps.iter().copied().find(|steps| *steps >= 250).filter(|steps| *steps < middle);
-        all.extend(short.into_iter().chain([middle]).map(|steps| case("parts", format!("parts, {steps} steps"), Shape::All, steps)));
+        all.extend(self.short.into_iter().chain([middle]).map(|steps| case("parts", format!("parts, {steps} steps"), Shape::All, steps)));
         all.extend(self.counts.iter().map(|n| case("small-sets", format!("{n} images"), Shape::Count(*n), middle)));
         all.push(case("imbalance", "ten classes".to_owned(), Shape::Imbalanced(self.shaped), middle));
         all.push(case("imbalance", "two classes".to_owned(), Shape::TwoClasses(self.shaped), middle));
+        for n in &self.oriented {
+            all.push(case("symmetry", format!("{n} images, some mirrored"), Shape::Mirrored(*n), middle));
+            all.push(case("symmetry", format!("{n} images, some turned"), Shape::Turned(*n), middle));
+        }
         all
-    }
-
-    /// [`MIDDLE`], or the longest training that there is.
-    fn middle(&self) -> usize {
-        self.steps.iter().copied().filter(|steps| *steps <= MIDDLE).max().unwrap_or(MIDDLE)
     }
 
     /// What a group compares.
     pub fn variants(&self, group: &str) -> Vec<Variant> {
-        let with = |tools: Tools| move |method: Method| Variant { method, tools };
+        let with = |tools: Tools| move |method: Method| Variant { method, tools, tied: false };
         let linear = [Method::WHITE_VP, Method::WHITE_VE, Method::COLOURED];
         let published = [Method::EDM, Method::FLOW_MATCHING, Method::FLOW_MATCHING_OT];
         let rivals = linear.into_iter().chain(published);
@@ -142,12 +175,16 @@ impl ImageStudy {
             "parts" => {
                 for method in [Method::COLOURED, Method::FLOW] {
                     all.extend([Tools::All, Tools::Published].map(|tools| with(tools)(method)));
-                    all.extend(Tool::ALL.map(|tool| with(Tools::Without(tool))(method)));
+                    all.extend(Tool::of(self.space).iter().map(|tool| with(Tools::Without(*tool))(method)));
                 }
             }
             "full" => {
                 all.extend(rivals.clone().chain(own).map(with(Tools::All)));
                 all.extend(rivals.chain(own).map(with(Tools::Published)));
+            }
+            "symmetry" => {
+                all.extend([Method::COLOURED, Method::FLOW].map(with(Tools::All)));
+                all.extend([Method::REFERENCE, Method::FLOW].map(|method| Variant { tied: true, ..with(Tools::All)(method) }));
             }
             _ => {
                 all.extend([Method::WHITE_VP, Method::COLOURED, Method::NDSM, Method::FLOW].map(with(Tools::All)));
@@ -160,9 +197,10 @@ impl ImageStudy {
     /// Every variant that has a search of its own.
     fn leaders(&self) -> Vec<Variant> {
         let mut all: Vec<Variant> = Vec::new();
-        for variant in IMAGE_GROUPS.iter().flat_map(|(group, _)| self.variants(group)) {
+        let has = |group: &&(&str, &str)| self.cases().iter().any(|case| case.group == group.0);
+        for variant in IMAGE_GROUPS.iter().filter(has).flat_map(|(group, _)| self.variants(group)) {
             let leader = variant.leader();
-            if leader.method.network && !all.contains(&leader) {
+            if !all.contains(&leader) {
                 all.push(leader);
             }
         }
@@ -171,14 +209,14 @@ impl ImageStudy {
 
     /// The trainings whose figures choose the settings.
     pub fn tuning_jobs(&self) -> Vec<ImageJob> {
-        let case = ImageCase { group: "full", name: "tuning".to_owned(), shape: Shape::All, steps: self.middle() };
+        let case = ImageCase { group: "full", name: "tuning".to_owned(), shape: Shape::All, steps: self.middle };
         let mut jobs = Vec::new();
         // One setting needs no search.
         if self.budget < 2 {
             return jobs;
         }
         for variant in self.leaders() {
-            for candidate in 0..self.budget {
+            for candidate in 0..variant.candidates(self.budget) {
                 for seed in TUNING..TUNING + self.tuning_seeds {
                     jobs.push(ImageJob { case: case.clone(), variant, candidate, seed, sweep: Vec::new() });
                 }
@@ -195,15 +233,16 @@ impl ImageStudy {
             let sum = sums.entry((&r.key.variant, r.key.candidate)).or_default();
             *sum = (sum.0 + if r.values[0].is_finite() { r.values[0] } else { f64::INFINITY }, sum.1 + 1.0);
         }
-        let best = |leader: &str| {
-            let mean = |candidate: usize| sums.get(&(leader, candidate)).map_or(f64::INFINITY, |(sum, count)| sum / count);
-            (0..self.budget).min_by(|a, b| mean(*a).total_cmp(&mean(*b))).unwrap_or(0)
+        let best = |leader: Variant| {
+            let name = leader.name();
+            let mean = |candidate: usize| sums.get(&(&name, candidate)).map_or(f64::INFINITY, |(sum, count)| sum / count);
+            (0..leader.candidates(self.budget)).min_by(|a, b| mean(*a).total_cmp(&mean(*b))).unwrap_or(0)
         };
         let mut jobs = Vec::new();
         for case in self.cases() {
             for variant in self.variants(case.group) {
-                let candidate = if variant.method.network { best(&variant.leader().name()) } else { 0 };
-                let sweep = if case.group == "full" && case.steps == self.middle() { self.solvers.clone() } else { Vec::new() };
+                let candidate = best(variant.leader());
+                let sweep = if case.group == "full" && case.steps == self.middle { self.solvers.clone() } else { Vec::new() };
                 for seed in 0..self.seeds {
                     jobs.push(ImageJob { case: case.clone(), variant, candidate, seed, sweep: sweep.clone() });
                 }
@@ -212,8 +251,8 @@ impl ImageStudy {
         jobs
     }
 
-    /// Runs the jobs that `known` does not hold, one a thread, and hands each one's records to `done` as it
-    /// ends. The figures do not depend on the number of threads; the seconds do.
+    /// Runs the jobs that `known` does not hold, one a thread, and hands what each one [found](Judged) to `done` as
+    /// it ends. The figures do not depend on the number of threads; the seconds do.
     ///
     /// # Errors
     /// The first error of a job or of `done`; jobs that have begun are finished, no other is begun.
@@ -222,10 +261,10 @@ impl ImageStudy {
         jobs: &[ImageJob],
         known: &HashSet<ImageKey>,
         threads: usize,
-        mut done: impl FnMut(&ImageJob, Vec<ImageRecord>) -> Result<()> + Send,
+        mut done: impl FnMut(&ImageJob, Judged) -> Result<()> + Send,
     ) -> Result<()> {
         let todo: Vec<&ImageJob> = jobs.iter().filter(|job| !job.keys(self).iter().all(|key| known.contains(key))).collect();
         let store = Store::default();
-        side_by_side(&todo, threads, |job| job::run(job, self, &store), |job, records| done(job, records))
+        side_by_side(&todo, threads, |job| job::run(job, self, &store), |job, found| done(job, found))
     }
 }

@@ -7,6 +7,9 @@ use crate::mixture::{CovarianceKind, Mixture};
 use crate::{Error, Result};
 use ndarray::{ArrayView1, ArrayView2};
 
+/// Constant columns that are named where there are several.
+const NAMED: usize = 8;
+
 /// How many different points there are: as many as `components` at least. `variances`: those of the columns.
 pub fn enough(x: ArrayView2<f64>, variances: ArrayView1<f64>, components: Count) -> Result<usize> {
     if let Some(j) = variances.iter().position(|v| !v.is_finite()) {
@@ -35,8 +38,17 @@ pub fn floor(variances: ArrayView1<f64>, x: ArrayView2<f64>, relative: f64, note
         return Err(Error::refused("mixture fit", "all points are the same, so there is no variance to fit"));
     }
     let mean = varying.iter().sum::<f64>() / varying.len() as f64;
-    for (j, _) in varies.iter().enumerate().filter(|(_, varies)| !**varies) {
-        notes.push(format!("column {j} is constant: its variance is the floor, {:e}", relative * mean));
+    let constant: Vec<usize> = (0..varies.len()).filter(|j| !varies[*j]).collect();
+    match constant[..] {
+        [] => {}
+        [j] => notes.push(format!("column {j} is constant: its variance is the floor, {:e}", relative * mean)),
+        // A border of an image is many.
+        _ => {
+            let some: Vec<String> = constant.iter().take(NAMED).map(usize::to_string).collect();
+            let (some, more) = (some.join(", "), if constant.len() > NAMED { ", ..." } else { "" });
+            let count = constant.len();
+            notes.push(format!("{count} columns are constant ({some}{more}): their variance is the floor, {:e}", relative * mean));
+        }
     }
     Ok(variances.iter().zip(&varies).map(|(v, varies)| relative * if *varies { *v } else { mean }).collect())
 }

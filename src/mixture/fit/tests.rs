@@ -155,6 +155,17 @@ fn awkward_data_give_finite_mixtures() {
     }
 }
 
+#[test]
+fn many_constant_columns_are_one_note() {
+    let mut x = Array2::from_shape_fn((30, 12), |(i, j)| ((i * (j + 3)) % 17) as f64);
+    for j in 1..11 {
+        x.column_mut(j).fill(3.0);
+    }
+    let found = fit(x.view(), &options(CovarianceKind::Diagonal, Count::Fixed(2))).unwrap();
+    let said: Vec<&String> = found.notes.iter().filter(|note| note.contains("constant")).collect();
+    assert!(said.len() == 1 && said[0].starts_with("10 columns are constant (1, 2, 3, 4, 5, 6, 7, 8, ...)"), "{said:?}");
+}
+
 /// Units do not matter: other scales of the columns give the same clusters.
 #[test]
 fn the_floor_follows_the_units() {
