@@ -115,6 +115,10 @@ const ARGUMENTS: &[Case<'static>] = &[
     (&["train", "--set", "reference.group=c4"], &["reference.group", "data.latent = 0"]),
     (&["train", "--set", "network.kind=unet", "--set", "data.name=moons"], &["network.kind", "needs points that are images", "moons"]),
     (&["train", "--set", "network.kind=unet", "--set", "data.latent=8"], &["network.kind", "needs pixels", "data.latent = 0, got 8"]),
+    (
+        &["fit", "--set", "network.kind=unet", "--set", "network.multipliers=[1,1,1,1,1]", "--set", "data.latent=0"],
+        &["network.multipliers", "at most as many levels as halve the images", "8 x 8"],
+    ),
     (&["train", "--set", "network.stem=2"], &["network.stem", "only network.kind = \"unet\" takes it"]),
     (&["train", "--set", "encoder.kind=vae", "--set", "data.name=moons"], &["encoder.kind", "needs points that are images", "moons"]),
     (&["train", "--set", "encoder.kind=none", "--set", "data.latent=3"], &["data.latent", "encoder.kind = \"none\", got 3"]),

@@ -35,8 +35,15 @@ const RATE_ON_IMAGES: f64 = 2e-3;
 pub fn network(config: &Settled, reference: &Reference) -> Result<ScoreNet> {
     let n = &config.network;
     let kind = n.kind.architecture().ok_or_else(|| Error::refused("network.kind", "is still to be chosen"))?;
-    (kind.network)(&Sizes {
-        dim: reference.whitening.dim(),
+    let pixels = reference.image.filter(|_| kind.images).map(|shape| pixels(shape, reference));
+    (kind.network)(&Sizes { pixels, ..sizes(config, reference.whitening.dim()) })
+}
+
+/// The sizes that the configuration asks for.
+fn sizes(config: &Config, dim: usize) -> Sizes {
+    let n = &config.network;
+    Sizes {
+        dim,
         width: n.width,
         depth: n.depth,
         frequencies: FREQUENCIES,
@@ -44,8 +51,20 @@ pub fn network(config: &Settled, reference: &Reference) -> Result<ScoreNet> {
         multipliers: n.multipliers.clone(),
         attention: n.attention,
         stem: n.stem,
-        pixels: reference.image.filter(|_| kind.images).map(|shape| pixels(shape, reference)),
-    })
+        pixels: None,
+    }
+}
+
+/// Whether images of the shape `image` have a network on images, which is known before the work of a fit.
+///
+/// # Errors
+/// As [`network`].
+pub(super) fn check(config: &Config, image: Option<[usize; 3]>) -> Result<()> {
+    let (Some(kind), Some(shape)) = (config.network.kind.architecture().filter(|kind| kind.images), image) else { return Ok(()) };
+    let mut config = config.clone();
+    choose_on_images(&mut config, image);
+    let pixels = Some(Pixels { shape, maps: None });
+    (kind.network)(&Sizes { pixels, ..sizes(&config, shape.iter().product()) }).map(drop)
 }
 
 /// The standard deviation that a point in whitened coordinates is divided with before the network sees it, of

@@ -113,6 +113,7 @@ pub fn prepare_watched(config: &Config, watch: &(dyn Fn(&Progress) + Sync)) -> R
 pub(crate) fn prepare_reference(config: &Config, watch: &(dyn Fn(&Progress) + Sync)) -> Result<Prepared> {
     let data = read_data(config)?;
     super::augment::check(config, &data)?;
+    super::network::check(config, data.images.map(|i| [i.height, i.width, i.channels]))?;
     let (encoder, x, reference) = match (&config.reference.kind, &config.reference.path) {
         (ReferenceKind::File, Some(path)) => from_file(Path::new(path), config, &data)?,
         _ => {
