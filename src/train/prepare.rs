@@ -172,7 +172,7 @@ fn from_file(path: &Path, config: &Config, data: &Dataset) -> Result<(Encoder, A
     let (rho, isotropy) = (config.reference.floor, config.sde.isotropy);
     let changed = |law: Mixture| match isotropy {
         0.0 => Reference::from_mixture(&law, rho),
-        _ => Reference::with_mobility(&law, rho, isotropy).map_err(|e| e.within("sde")),
+        _ => Reference::with_mobility(&law, rho, isotropy),
     };
     let mut reference = if file.has("whitening.mean") {
         file.check_format()?;

@@ -164,7 +164,7 @@ impl Reference {
     /// fill more than a gigabyte as full ones.
     pub fn with_mobility(mixture: &Mixture, rho: f64, isotropy: f64) -> Result<Self> {
         if !(0.0..=1.0).contains(&isotropy) {
-            return Err(Error::invalid("isotropy", "between 0 and 1", isotropy));
+            return Err(Error::invalid("sde.isotropy", "between 0 and 1", isotropy));
         }
         let (mean, k, d) = (mixture.total_mean(), mixture.components(), mixture.dim());
         let whitening = if isotropy == 1.0 {
@@ -172,7 +172,7 @@ impl Reference {
         } else {
             if matches!(mixture.kind(), CovarianceKind::LowRank(_)) && k.saturating_mul(d * d) > MOST_NUMBERS {
                 let problem = format!("makes {k} full covariances in {d} dimensions of those of low rank; with 1 they stay what they are");
-                return Err(Error::refused("isotropy", problem));
+                return Err(Error::refused("sde.isotropy", problem));
             }
             let mut mobility = mixture.pooled_covariance();
             if isotropy > 0.0 {

@@ -17,8 +17,8 @@ use ndarray::{Array2, ArrayView1, Axis, s};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Most points that a method holds out for itself: enough for the few numbers of a calibration, and every point
-/// that a reference does not see costs more (of 5,000, a fifth cost .25 of an FD of 2.2).
+/// Most points that a method holds out for itself: enough for the few numbers of a calibration. What a reference
+/// does not see costs it more.
 const MOST_HELD_OUT: usize = 250;
 /// The same of a U-Net, which is slow to look at them; and the fresh points on which its gain is measured.
 const MOST_IMAGES: usize = 100;
