@@ -61,4 +61,6 @@ fn check_pair(place: &str, x: ArrayView2<f64>, y: ArrayView2<f64>, rows: usize) 
 }
 
 #[cfg(test)]
+mod stored;
+#[cfg(test)]
 mod tests;
