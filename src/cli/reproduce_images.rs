@@ -171,31 +171,38 @@ fn tuned(rows: &[ImageRow], variant: &str) -> Option<usize> {
     own.clone().find(|r| own.clone().filter(|other| other.case == r.case).count() == 1).map(|r| r.solver)
 }
 
-/// FD over the steps of the optimiser, and over the evaluations of the network.
+/// FD over the steps of the optimiser, and over the evaluations of the network; of the methods with all tools, and
+/// as they were published.
 fn pictures(study: &ImageStudy, group: &str, rows: &[ImageRow]) -> Vec<(String, Canvas)> {
     if group != "full" {
         return Vec::new();
     }
-    let mut curves: [Vec<Curve>; 2] = [Vec::new(), Vec::new()];
+    let mut curves: [Vec<Curve>; 4] = Default::default();
     let mut add = |i: usize, name: &str, point: [f64; 4]| match curves[i].iter_mut().find(|c| c.name == name) {
         Some(curve) => curve.points.push(point),
         None => curves[i].push(Curve { name: name.to_owned(), points: vec![point] }),
     };
     for r in rows.iter().filter(|r| r.solver > 0) {
         let fd = &r.figures[0];
+        let published = 2 * usize::from(r.variant.ends_with("published"));
         if tuned(rows, &r.variant) == Some(r.solver) {
-            add(0, &r.variant, [r.case.steps as f64, fd.low, fd.median, fd.high]);
+            add(published, &r.variant, [r.case.steps as f64, fd.low, fd.median, fd.high]);
         }
         let swept = rows.iter().any(|other| other.case == r.case && other.variant == r.variant && other.solver != r.solver);
         if swept && study.solvers.contains(&r.solver) {
-            add(1, &r.variant, [(2 * r.solver + 1) as f64, fd.low, fd.median, fd.high]);
+            add(published + 1, &r.variant, [(2 * r.solver + 1) as f64, fd.low, fd.median, fd.high]);
         }
     }
-    let [steps, evaluations] = curves;
-    vec![
-        ("steps".to_owned(), sweep("FD, median and 95 % interval", "optimiser steps", &steps)),
-        ("evaluations".to_owned(), sweep("FD, median and 95 % interval", "evaluations of the network", &evaluations)),
-    ]
+    let kinds = [
+        ("steps", "FD, with all tools", "optimiser steps"),
+        ("evaluations", "FD, with all tools", "evaluations of the network"),
+        ("steps-published", "FD, as published", "optimiser steps"),
+        ("evaluations-published", "FD, as published", "evaluations of the network"),
+    ];
+    let drawn = kinds.into_iter().zip(curves).filter(|(_, curves)| !curves.is_empty());
+    drawn
+        .map(|((name, title, axis), curves)| (name.to_owned(), sweep(&format!("{title}: median and 95 % interval"), axis, &curves)))
+        .collect()
 }
 
 /// What the mixture's methods reach over what the linear ones and the reference do, at equal steps of the
@@ -283,7 +290,7 @@ mod tests {
         let text = format!("{}\n{}\n{}\n{}", plan(&study), ImageRecord::header(), lines.join("\n"), &lines[0][..9]);
         fs::write(place.path().join(RESULTS), text).unwrap();
         let page = fs::read_to_string(run(&args(place.path()), 1).unwrap()).unwrap();
-        assert!(page.matches("<img").count() == 2 && page.contains("flow, without moments"), "{page}");
+        assert!(page.matches("<img").count() == 4 && page.contains("flow, without moments"), "{page}");
         let table = fs::read_to_string(place.path().join("table.md")).unwrap();
         assert!(
             table.contains("| all, 40 steps | flow | white-vp | 0.52 [0.50, 0.52] |")
