@@ -184,13 +184,15 @@ fn pictures(study: &ImageStudy, group: &str, rows: &[ImageRow]) -> Vec<(String, 
     };
     for r in rows.iter().filter(|r| r.solver > 0) {
         let fd = &r.figures[0];
-        let published = 2 * usize::from(r.variant.ends_with("published"));
+        // The title says what the names of these have in common.
+        let bare = r.variant.strip_suffix(", as published");
+        let (published, name) = (2 * usize::from(bare.is_some()), bare.unwrap_or(&r.variant));
         if tuned(rows, &r.variant) == Some(r.solver) {
-            add(published, &r.variant, [r.case.steps as f64, fd.low, fd.median, fd.high]);
+            add(published, name, [r.case.steps as f64, fd.low, fd.median, fd.high]);
         }
         let swept = rows.iter().any(|other| other.case == r.case && other.variant == r.variant && other.solver != r.solver);
         if swept && study.solvers.contains(&r.solver) {
-            add(published + 1, &r.variant, [(2 * r.solver + 1) as f64, fd.low, fd.median, fd.high]);
+            add(published + 1, name, [(2 * r.solver + 1) as f64, fd.low, fd.median, fd.high]);
         }
     }
     let kinds = [
