@@ -26,16 +26,16 @@ const COLUMNS: usize = 8;
 
 /// Runs what is not on record yet, and writes tables, pictures and the page.
 pub fn run(args: &ReproduceArgs, threads: usize) -> Result<String> {
-    if let Some(group) = args.group.as_deref().filter(|group| IMAGE_GROUPS.iter().all(|(name, _)| name != group)) {
-        let names: Vec<&str> = IMAGE_GROUPS.iter().map(|(name, _)| *name).collect();
-        return Err(Error::invalid("--group", format!("one of {}", names.join(", ")), format!("\"{group}\"")));
-    }
     let shard = args.shard.as_deref().map_or(Ok((0, 1)), shard)?;
     let plan = if args.what == "images" { ImageStudy::pixels() } else { ImageStudy::latent() };
     let mut study = if args.quick { plan.quick() } else { plan };
     study.data = args.data.clone().map(|path| (DataName::Idx, path));
     if let Some(side) = args.side {
         study.side = count("--side", side, 4, LARGEST)? as usize;
+    }
+    let groups = study.groups();
+    if let Some(group) = args.group.as_deref().filter(|group| !groups.contains(group)) {
+        return Err(Error::invalid("--group", format!("one of {}", groups.join(", ")), format!("\"{group}\"")));
     }
     let name = format!("runs/reproduce-{}{}", args.what, if args.quick { "-quick" } else { "" });
     let dir = args.out.clone().unwrap_or_else(|| PathBuf::from(name));
@@ -221,14 +221,10 @@ fn ratios(study: &ImageStudy, rows: &[ImageRow], records: &[ImageRecord]) -> Str
         "coloured",
         "edm",
         "flow-matching",
-        "flow",
     ];
     for case in study.cases().iter().filter(|case| case.group != "parts") {
         for method in ["ndsm", "kernel", "flow", "flow, tied"] {
-            for other in others {
-                if method == other || (other == "flow" && !method.starts_with(other)) {
-                    continue;
-                }
+            for other in others.into_iter().chain((method == "flow, tied").then_some("flow")) {
                 let (Some(a), Some(b)) = (tuned(rows, method), tuned(rows, other)) else { continue };
                 let r = image_ratio(records, 0, (&case.name, method, a), (&case.name, other, b));
                 if r.median.is_finite() {
@@ -266,7 +262,7 @@ mod tests {
         for (wrong, words) in [
             (
                 ReproduceArgs { group: Some("clusters".into()), ..args(place.path()) },
-                "--group: must be one of full, parts, small-sets, imbalance, symmetry",
+                "--group: must be one of full, parts, small-sets, imbalance",
             ),
             (ReproduceArgs { shard: Some("3/2".into()), ..args(place.path()) }, "--shard: must be I/N with 1 <= I <= N, got \"3/2\""),
             (ReproduceArgs { shard: Some("0/2".into()), ..args(place.path()) }, "--shard"),

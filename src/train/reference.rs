@@ -177,7 +177,8 @@ impl Reference {
             let mut mobility = mixture.pooled_covariance();
             if isotropy > 0.0 {
                 mobility *= 1.0 - isotropy;
-                mobility.diag_mut().map_inplace(|v| *v += isotropy * mixture.pooled_variance());
+                let more = isotropy * mixture.pooled_variance();
+                mobility.diag_mut().map_inplace(|v| *v += more);
             }
             Whitening::new(mean.view(), mobility.view())?
         };

@@ -7,13 +7,13 @@ use super::variant::Variant;
 use super::{ImageCase, ImageSpace, ImageStudy};
 use crate::config::Config;
 use crate::data::{Dataset, Encoder, FILE_HELD_OUT, ImageShape, stratified};
-use crate::metrics::sliced_w2;
+use crate::metrics::{nearest, sliced_w2};
 use crate::mixture::Draw;
 use crate::rng::Purpose;
 use crate::sample;
 use crate::train::{DataMoments, Prepared, Reference, Settled, Trainer};
 use crate::{Error, Result};
-use ndarray::{Array2, ArrayView1, Axis, s};
+use ndarray::{Array2, Axis, s};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -128,7 +128,7 @@ fn work(job: &ImageJob, study: &ImageStudy, store: &Store) -> Result<Judged> {
     let (held, rest) = stratified(&(0..n).collect::<Vec<usize>>(), &material.labels, held);
     let [points, held_out] = [rest, held].map(|rows| material.points.select(Axis(0), &rows));
     let began = Instant::now();
-    let reference = Reference::fit_images(points.view(), material.image.map(|[h, w, _]| (h, w)), &config)?;
+    let reference = Reference::fit_images(points.view(), material.pixels(), &config)?;
     let fit_seconds = began.elapsed().as_secs_f64();
     let keys = job.keys(study);
     let judged = Judge { material: &material, study, shows: job.is_shown(study) };
@@ -200,7 +200,7 @@ impl Judge<'_> {
             let images = self.material.encoder.decode(points)?;
             // Of the first number of solver steps that is enough.
             if self.shows && shown.is_none() && key.draw == 0 && (key.solver == 0 || key.solver >= ENOUGH) && key.variant != DATA {
-                shown = Some(self.shown(&images));
+                shown = Some(self.shown(&images)?);
             }
             let values = self.figures(&images, latent, key.draw, last)?;
             records.push(ImageRecord { key, values });
@@ -216,15 +216,10 @@ impl Judge<'_> {
     }
 
     /// The first images, each beside the nearest training image.
-    fn shown(&self, images: &Array2<f64>) -> Shown {
+    fn shown(&self, images: &Array2<f64>) -> Result<Shown> {
         let (samples, training) = (images.slice(s![..SHOWN.min(images.nrows()), ..]).to_owned(), &self.material.images);
-        let nearest = samples.outer_iter().map(|image| {
-            let distance = |x: ArrayView1<f64>| x.iter().zip(image).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
-            let all: Vec<f64> = training.outer_iter().map(distance).collect();
-            (0..all.len()).min_by(|a, b| all[*a].total_cmp(&all[*b])).unwrap_or(0)
-        });
-        let nearest = training.select(Axis(0), &nearest.collect::<Vec<usize>>());
-        Shown { samples, nearest, shape: self.material.shape }
+        let rows: Vec<usize> = nearest(samples.view(), training.view())?.into_iter().map(|(row, _)| row).collect();
+        Ok(Shown { samples, nearest: training.select(Axis(0), &rows), shape: self.material.shape })
     }
 
     fn figures(&self, images: &Array2<f64>, [variance, sliced]: [f64; 2], draw: u64, last: [f64; 3]) -> Result<[f64; IMAGE_METRICS.len()]> {

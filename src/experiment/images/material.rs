@@ -22,8 +22,6 @@ pub(super) struct Material {
     pub points: Array2<f64>,
     /// Fresh points, in the same space.
     pub fresh: Array2<f64>,
-    /// Height, width and channels, in pixels.
-    pub image: Option<[usize; 3]>,
     /// The training images as they are, their labels, and their shape.
     pub images: Array2<f64>,
     pub labels: Vec<u32>,
@@ -64,18 +62,12 @@ impl Material {
                 ImageJudge::new(classifier, seen?.view(), unseen?.view(), shaped.shares)?
             }
         };
-        let image = (encoder == Encoder::Identity).then_some(image);
-        Ok(Material {
-            points,
-            fresh,
-            image,
-            images: data.points,
-            labels: data.labels.unwrap_or_default(),
-            shape: sides,
-            encoder,
-            judge,
-            raw,
-        })
+        Ok(Material { points, fresh, images: data.points, labels: data.labels.unwrap_or_default(), shape: sides, encoder, judge, raw })
+    }
+
+    /// Height and width of the points, where they are modelled in pixels.
+    pub fn pixels(&self) -> Option<(usize, usize)> {
+        (self.encoder == Encoder::Identity).then_some((self.shape.height, self.shape.width))
     }
 }
 

@@ -163,6 +163,12 @@ impl ImageStudy {
         all
     }
 
+    /// The names of the groups that it has cases of.
+    pub fn groups(&self) -> Vec<&'static str> {
+        let cases = self.cases();
+        IMAGE_GROUPS.iter().map(|(name, _)| *name).filter(|name| cases.iter().any(|case| case.group == *name)).collect()
+    }
+
     /// What a group compares.
     pub fn variants(&self, group: &str) -> Vec<Variant> {
         let with = |tools: Tools| move |method: Method| Variant { method, tools, tied: false };
@@ -197,8 +203,7 @@ impl ImageStudy {
     /// Every variant that has a search of its own.
     fn leaders(&self) -> Vec<Variant> {
         let mut all: Vec<Variant> = Vec::new();
-        let has = |group: &&(&str, &str)| self.cases().iter().any(|case| case.group == group.0);
-        for variant in IMAGE_GROUPS.iter().filter(has).flat_map(|(group, _)| self.variants(group)) {
+        for variant in self.groups().into_iter().flat_map(|group| self.variants(group)) {
             let leader = variant.leader();
             if !all.contains(&leader) {
                 all.push(leader);
