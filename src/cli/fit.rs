@@ -24,7 +24,7 @@ pub fn fit(args: &FitArgs) -> Result<String> {
     let given = Config::resolve(&settings)?;
     let run = RunDir::plan_reference(args.out.as_deref(), &given)?;
     let fitting = Fitting::new();
-    let prepared = prepare_reference(&given, &|progress| fitting.tell(progress));
+    let prepared = prepare_reference(&given, &|stage| fitting.tell(stage));
     fitting.finish();
     let prepared = prepared?;
     let law = prepared.reference.in_data_units()?;

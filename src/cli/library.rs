@@ -95,7 +95,7 @@ struct Run<R: Real> {
 impl<R: Real> Run<R> {
     fn begin(config: &Config) -> Result<Self> {
         let fitting = Fitting::new();
-        let prepared = prepare_watched(config, &|progress| fitting.tell(progress));
+        let prepared = prepare_watched(config, &|stage| fitting.tell(stage));
         fitting.finish();
         let prepared = prepared?;
         let trainer = Some(prepared.trainer()?);
@@ -209,6 +209,14 @@ impl<R: Real> Run<R> {
         let backward = ndarray::stack(Axis(0), &views).map_err(|e| Error::refused("paths", e.to_string()))?;
         Ok(plot::trajectories(forward.view(), backward.view()))
     }
+
+    /// What an encoder lost while it was trained.
+    fn encoder_curve(&self) -> Option<(&'static str, Canvas)> {
+        let Encoder::Network(network) = &self.encoder else { return None };
+        let points = network.looks.iter().map(|look| [look.step as f64, look.lost, look.lost, look.lost]).collect();
+        let curve = plot::Curve { name: "held-out images".to_owned(), points };
+        Some(("encoder", plot::sweep("share of the variance that is lost", "steps of the encoder", &[curve])))
+    }
 }
 
 impl<R: Real> Model for Run<R> {
@@ -302,7 +310,8 @@ impl<R: Real> Model for Run<R> {
     fn pictures(&self, samples: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>> {
         let data = self.data()?;
         if let Some(shape) = data.images {
-            return Ok(vec![("samples", self.images(samples, data, shape)?)]);
+            let samples = ("samples", self.images(samples, data, shape)?);
+            return Ok([samples].into_iter().chain(self.encoder_curve()).collect());
         }
         if data.dim() < 2 {
             return Ok(Vec::new());

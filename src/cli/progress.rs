@@ -1,7 +1,7 @@
 //! The progress of a fit and of a training run, on standard error; silent where that is no terminal.
 
 use super::metrics_log::Step;
-use crate::mixture;
+use crate::train::Stage;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Of a training run: steps done, steps per second, smoothed loss, held-out gain, time left.
@@ -40,19 +40,25 @@ impl Progress {
     }
 }
 
-/// How far the fit of the reference is, on standard error; silent where that is no terminal.
+/// How far a preparation is, on standard error; silent where that is no terminal.
 pub struct Fitting(ProgressBar);
 
 impl Fitting {
     /// Nothing is said before there is something to say.
     pub fn new() -> Self {
-        let style = ProgressStyle::with_template("reference: {msg}  {elapsed}").unwrap_or(ProgressStyle::default_spinner());
+        let style = ProgressStyle::with_template("{msg}  {elapsed}").unwrap_or(ProgressStyle::default_spinner());
         Fitting(ProgressBar::new_spinner().with_style(style))
     }
 
-    /// What the fit has come to.
-    pub fn tell(&self, progress: &mixture::Progress) {
-        self.0.set_message(progress.to_string());
+    /// What it has come to.
+    pub fn tell(&self, stage: Stage<'_>) {
+        self.0.set_message(match stage {
+            Stage::Encoder(look) => {
+                format!("encoder: step {}, {:.1} % of the held-out images' variance lost", look.step, 100.0 * look.lost)
+            }
+            Stage::Reference(progress) => format!("reference: {progress}"),
+            Stage::Joint(step) => format!("encoder and score together: step {step}"),
+        });
         self.0.tick();
     }
 

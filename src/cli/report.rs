@@ -26,6 +26,7 @@ const PICTURES: &[(&str, &str)] = &[
     ),
     ("gain-time", "The held-out gain by group of times."),
     ("loss", "The loss of every step, pale, and its running mean."),
+    ("encoder", "Share of the held-out images' variance that their codes lose, while the encoder was trained."),
     (
         VARIANCES[0],
         "Variance of a draw's loss and trace of the covariance of its gradient over the time, with the run's control and without.",

@@ -213,6 +213,7 @@ fn ratios(study: &ImageStudy, rows: &[ImageRow], records: &[ImageRecord]) -> Str
     let mut out = String::from("| case | method | over | FD ratio [95 %] |\n|---|---|---|---|\n");
     let others = [
         "reference",
+        "reference, without residual noise",
         "white-vp, as published",
         "coloured, as published",
         "edm, as published",

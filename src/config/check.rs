@@ -68,6 +68,9 @@ fn encoder(c: &Config) -> Result<()> {
     })?;
     need(!learned || latent > 0, "data.latent", || format!("encoder.kind = \"{kind}\" needs a latent space: must be > 0, got 0"))?;
     need(e.kind != EncoderKind::None || latent == 0, "data.latent", || format!("must be 0 with encoder.kind = \"none\", got {latent}"))?;
+    need(e.joint == 0 || e.kind == EncoderKind::Vae, "encoder.joint", || {
+        format!("only encoder.kind = \"vae\" is trained together with the score, got encoder.kind = \"{kind}\"")
+    })?;
     need(!learned || c.train.augment == Augment::None, "train.augment", || {
         format!(
             "\"{}\" works on pixels and on principal components, not with encoder.kind = \"{kind}\"; leave it at \"none\"",

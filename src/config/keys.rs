@@ -134,6 +134,9 @@ tables! {
         batch: usize = |_| 128, from_to(1.0, 1e6);
         /// Its learning rate.
         lr: f64 = |_| 2e-3, positive(10.0);
+        /// Steps, after those and the fit of the reference, in which a "vae" and the network of the score are trained
+        /// together, on `train.batch` images each; `train.steps` of the network alone follow.
+        joint: usize = |_| 0, from_to(0.0, 1e9);
     }
     /// The reference law pi, fitted to the data.
     reference: ReferenceConfig {
@@ -152,8 +155,8 @@ tables! {
         /// What chooses the number of components.
         criterion: Criterion = |_| Criterion::Bic, ANY;
         /// Symmetries of the data: `none`, a group such as `c4`, `d4`, `negation`, `signs`, `permutations`,
-        /// `shifts`, for images `mirror`, `quarter-turns`, `translations`, several joined by `+`, `custom`,
-        /// or `auto`: the one of `reference.candidates` that the data support.
+        /// `shifts`, for images `mirror`, `quarter-turns`, `inversion`, `translations`, several joined by `+`,
+        /// `custom`, or `auto`: the one of `reference.candidates` that the data support.
         group: String = |_| "none".to_owned(), ANY;
         /// What the group ties: geometry alone, or weights too.
         symmetry: Symmetry = |_| Symmetry::Approximate, ANY;

@@ -82,9 +82,9 @@ impl Encoder {
                 Some(format!("{} principal components, {:.1} % of the variance", pca.variance.len(), 100.0 * pca.explained()))
             }
             Encoder::Network(network) => {
-                let (net, kept) = (network.net(), network.looks.iter().map(|look| look.lost).fold(f64::INFINITY, f64::min));
+                let (net, lost) = (network.net(), network.lost);
                 let kind = if net.is_variational() { "variational autoencoder" } else { "autoencoder" };
-                Some(format!("{kind}, {} numbers, {:.1} % of the held-out images' variance", net.latent(), 100.0 * (1.0 - kept)))
+                Some(format!("{kind}, {} numbers, {:.1} % of the held-out images' variance", net.latent(), 100.0 * (1.0 - lost)))
             }
         }
     }

@@ -22,8 +22,10 @@ pub mod cifar;
 pub mod csv;
 pub mod digits;
 mod encoder;
+mod encoder_training;
 mod file;
 pub mod idx;
+mod joint_encoder;
 pub mod law;
 mod name;
 mod network_encoder;
@@ -31,12 +33,14 @@ pub mod npy;
 pub mod pca;
 
 pub use encoder::Encoder;
+pub use encoder_training::{EncoderLook, EncoderTraining};
 #[cfg(feature = "files")]
 pub(crate) use file::write_whole;
 pub use file::{ImageShape, MAX_NUMBERS, Table};
 pub use law::Law;
 pub use name::DataName;
-pub use network_encoder::{EncoderLook, EncoderTraining, NetworkEncoder};
+pub use joint_encoder::JointEncoder;
+pub use network_encoder::NetworkEncoder;
 pub use pca::Pca;
 
 use crate::mixture::Mixture;

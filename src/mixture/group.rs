@@ -91,6 +91,7 @@ impl Group {
     /// | `shifts` | x_j -> x_(j+1 modulo d) |
     /// | `mirror` | images: left and right exchanged |
     /// | `quarter-turns` | square images: the turn by a quarter |
+    /// | `inversion` | images about their middle grey: dark and bright exchanged, x -> -x |
     /// | `translations` | images: shifts by a row and by a column, modulo the size |
     ///
     /// # Errors
@@ -199,6 +200,10 @@ fn generators_of(name: &str, d: usize, image: Option<(usize, usize)>) -> Result<
             .collect(),
         "shifts" => vec![permutation((0..d).map(|i| (i + 1) % d).collect())],
         "mirror" => vec![pixels(&|row, column, _, w| (row, w - 1 - column))?],
+        "inversion" => {
+            pixels(&|row, column, _, _| (row, column))?;
+            vec![Isometry::signed((0..d).collect(), vec![-1.0; d])]
+        }
         "quarter-turns" => match image {
             Some((h, w)) if h != w => return Err(Error::refused(place(), format!("turns square images, got {h} x {w}"))),
             _ => vec![pixels(&|row, column, _, w| (column, w - 1 - row))?],
@@ -220,8 +225,8 @@ fn generators_of(name: &str, d: usize, image: Option<(usize, usize)>) -> Result<
                     all
                 }
                 _ => {
-                    let names =
-                        "none, c<n>, d<n> (n = 2, 3, ...), negation, signs, permutations, shifts, mirror, quarter-turns or translations";
+                    let names = "none, c<n>, d<n> (n = 2, 3, ...), negation, signs, permutations, shifts, mirror, quarter-turns, \
+                                 inversion or translations";
                     return Err(Error::invalid("group", format!("{names}, or several joined by +"), format!("\"{name}\"")));
                 }
             }
@@ -250,6 +255,8 @@ mod tests {
             ("mirror", 6, Some((2, 3)), 2),
             ("quarter-turns", 9, Some((3, 3)), 4),
             ("mirror+quarter-turns", 9, Some((3, 3)), 8),
+            ("inversion", 6, Some((2, 3)), 2),
+            ("mirror+inversion", 6, Some((2, 3)), 4),
             ("translations", 6, Some((2, 3)), 6),
             ("mirror+quarter-turns", 27, Some((3, 3)), 8),
             // Permutations and signs: the symmetries of the cube.
@@ -278,6 +285,7 @@ mod tests {
         assert!(refused(Group::from_matrices("wide", 3, &[array![[1.0]].view()])).contains("isometries of 3 coordinates"));
         assert!(refused(Group::named("signs", 11, None)).contains("too large"));
         assert!(refused(Group::named("mirror", 64, None)).contains("acts on images"));
+        assert!(refused(Group::named("inversion", 64, None)).contains("acts on images"));
         assert!(refused(Group::named("mirror", 64, Some((5, 5)))).contains("acts on images"));
         assert!(refused(Group::named("quarter-turns", 6, Some((2, 3)))).contains("square images, got 2 x 3"));
         assert!(refused(Group::named("c4", 1, None)).contains("turns a plane"));

@@ -1,6 +1,6 @@
 //! Descent over minibatches: how the small networks beside the score network are trained.
 
-use super::{Adam, Decay, Schedule};
+use super::{Adam, Decay, Schedule, State};
 use crate::rng::{Purpose, Stream};
 use crate::tape::{Blocks, Program, Var, Workspace};
 use crate::{Error, Result};
@@ -8,6 +8,8 @@ use crate::{Error, Result};
 /// Blocks of a minibatch. Their number is part of the result, because gradients are added block by block; that
 /// of the threads is not.
 const BLOCKS: usize = 8;
+/// Of the mean over the blocks' losses each.
+const SEED: [f32; 1] = [1.0 / BLOCKS as f32];
 
 /// Steps of [`Adam`] over minibatches, with a rate that falls to zero like half a cosine after a twentieth of
 /// warm-up, the gradient clipped to norm 1, and the parameters averaged.
@@ -54,7 +56,7 @@ impl Descent {
     /// averaged parameters. Returns these after the last step.
     ///
     /// # Errors
-    /// Settings out of range, no rows; a loss or gradient that is not finite; those of `fill` and `after`.
+    /// As [`Descending`]; those of `fill` and `after`.
     pub fn run(
         &self,
         (program, loss): (&Program<f32>, Var),
@@ -63,32 +65,125 @@ impl Descent {
         fill: Fill<'_>,
         after: After<'_>,
     ) -> Result<Vec<f32>> {
+        let mut descending = Descending::new(*self, (program, loss), start, n)?;
+        for step in 1..=self.steps {
+            let value = descending.step(fill)?;
+            after(step, value, descending.averaged())?;
+        }
+        Ok(descending.state.ema)
+    }
+}
+
+/// A descent, step by step.
+pub struct Descending {
+    how: Descent,
+    program: Program<f32>,
+    loss: Var,
+    adam: Adam,
+    params: Vec<f32>,
+    state: State<f32>,
+    grad: Vec<f32>,
+    blocks: Blocks<f32>,
+    order: Order,
+    rows: Vec<usize>,
+    /// Steps done.
+    step: usize,
+}
+
+impl Descending {
+    /// Before the first step, from `start`: [`Descent::run`] says of what.
+    ///
+    /// # Errors
+    /// Settings out of range, no rows.
+    pub fn new(how: Descent, (program, loss): (&Program<f32>, Var), start: Vec<f32>, n: usize) -> Result<Self> {
         if n == 0 {
             return Err(Error::refused("descent", "needs at least one row of data"));
         }
-        let schedule = Schedule::new(self.rate, (self.steps / 20) as u64, self.steps as u64, Decay::Cosine)?;
-        let adam = Adam { weight_decay: self.weight_decay, clip: Some(1.0), ema: Some(self.ema), ..Adam::new(schedule) };
-        let (mut params, mut blocks) = (start, Blocks::new(program, BLOCKS)?);
-        let (mut state, mut grad) = (adam.start(&params)?, vec![0.0; params.len()]);
-        let (block, seed) = (self.block(), [1.0 / BLOCKS as f32]);
-        let (mut order, mut batch) = (Order::new(self.seed, n), vec![0; block * BLOCKS]);
-        for step in 0..self.steps {
-            order.take(step, &mut batch);
-            blocks.run(&params, &mut grad, |index, params, ws, grad| {
-                let first = index * block;
-                fill(Minibatch { step: step as u64, first, rows: &batch[first..first + block] }, ws)?;
-                program.forward(params, ws)?;
-                program.backward(params, ws, &[(loss, &seed)], grad)
-            })?;
-            let value = blocks.workspaces().map(|ws| Ok(f64::from(ws.value(loss)?[0]))).sum::<Result<f64>>()? / BLOCKS as f64;
-            let norm = adam.step(&mut params, &grad, &mut state)?.norm;
-            if !value.is_finite() || !norm.is_finite() {
-                let place = if value.is_finite() { "the gradient" } else { "the loss" };
-                return Err(Error::NonFinite { place: place.into(), step: step + 1, remedy: "lower the learning rate".into() });
+        let schedule = Schedule::new(how.rate, (how.steps / 20) as u64, how.steps as u64, Decay::Cosine)?;
+        let adam = Adam { weight_decay: how.weight_decay, clip: Some(1.0), ema: Some(how.ema), ..Adam::new(schedule) };
+        let (state, grad) = (adam.start(&start)?, vec![0.0; start.len()]);
+        let (blocks, rows) = (Blocks::new(program, BLOCKS)?, vec![0; how.block() * BLOCKS]);
+        let (program, order) = (program.clone(), Order::new(how.seed, n));
+        Ok(Descending { how, program, loss, adam, params: start, state, grad, blocks, order, rows, step: 0 })
+    }
+
+    /// One step; its loss.
+    ///
+    /// # Errors
+    /// A loss or gradient that is not finite; those of `fill`.
+    pub fn step(&mut self, fill: Fill<'_>) -> Result<f64> {
+        self.order.take(self.step, &mut self.rows);
+        let (step, block, rows) = (self.step as u64, self.how.block(), &self.rows);
+        let (program, loss) = (&self.program, self.loss);
+        self.blocks.run(&self.params, &mut self.grad, |index, params, ws, grad| {
+            let first = index * block;
+            fill(Minibatch { step, first, rows: &rows[first..first + block] }, ws)?;
+            program.forward(params, ws)?;
+            program.backward(params, ws, &[(loss, &SEED)], grad)
+        })?;
+        self.descend()
+    }
+
+    /// The first half of a step that something has to be done in the midst of: the values of `of` [rows, width],
+    /// which the program keeps, at the step's rows, into `out`.
+    ///
+    /// # Errors
+    /// Those of `fill`; a value that is not kept, or of another size.
+    pub fn forward(&mut self, fill: Fill<'_>, of: Var, out: &mut [f32]) -> Result<()> {
+        self.order.take(self.step, &mut self.rows);
+        let (step, block, rows, program) = (self.step as u64, self.how.block(), &self.rows, &self.program);
+        self.blocks.run(&self.params, &mut self.grad, |index, params, ws, _| {
+            let first = index * block;
+            fill(Minibatch { step, first, rows: &rows[first..first + block] }, ws)?;
+            program.forward(params, ws)
+        })?;
+        let size = out.len() / BLOCKS;
+        for (ws, out) in self.blocks.workspaces().zip(out.chunks_exact_mut(size)) {
+            let values = ws.value(of)?;
+            if values.len() != size {
+                return Err(Error::invalid("descent", format!("{} numbers of a step", values.len() * BLOCKS), size * BLOCKS));
             }
-            after(step + 1, value, &state.ema)?;
+            out.copy_from_slice(values);
         }
-        Ok(state.ema)
+        Ok(())
+    }
+
+    /// The second: down the loss and down sum(`pull` * `of`)/rows, `pull` as long as what [`Self::forward`] gave.
+    /// The loss.
+    ///
+    /// # Errors
+    /// A loss or gradient that is not finite; a `pull` of another size.
+    pub fn backward(&mut self, of: Var, pull: &[f32]) -> Result<f64> {
+        let share = 1.0 / self.rows.len() as f32;
+        let pull: Vec<f32> = pull.iter().map(|p| p * share).collect();
+        let (program, loss, size) = (&self.program, self.loss, pull.len() / BLOCKS);
+        self.blocks.run(&self.params, &mut self.grad, |index, params, ws, grad| {
+            program.backward(params, ws, &[(loss, &SEED), (of, &pull[index * size..][..size])], grad)
+        })?;
+        self.descend()
+    }
+
+    /// Adam's step along the gradient.
+    fn descend(&mut self) -> Result<f64> {
+        let losses = self.blocks.workspaces().map(|ws| Ok(f64::from(ws.value(self.loss)?[0])));
+        let value = losses.sum::<Result<f64>>()? / BLOCKS as f64;
+        let norm = self.adam.step(&mut self.params, &self.grad, &mut self.state)?.norm;
+        self.step += 1;
+        if !value.is_finite() || !norm.is_finite() {
+            let place = if value.is_finite() { "the gradient" } else { "the loss" };
+            return Err(Error::NonFinite { place: place.into(), step: self.step, remedy: "lower the learning rate".into() });
+        }
+        Ok(value)
+    }
+
+    /// Rows of a step.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The averaged parameters.
+    pub fn averaged(&self) -> &[f32] {
+        &self.state.ema
     }
 }
 

@@ -5,5 +5,5 @@ mod descent;
 mod schedule;
 
 pub use adam::{Adam, Report, State};
-pub use descent::{After, Descent, Fill, Minibatch};
+pub use descent::{After, Descending, Descent, Fill, Minibatch};
 pub use schedule::{Decay, Schedule};

@@ -12,12 +12,14 @@ pub(super) struct Batches<R> {
     dim: usize,
     order: DataOrder,
     pub changes: Option<Augmented<R>>,
+    /// Points that a batch takes in their place, as many as it has rows.
+    pub given: Option<Vec<R>>,
 }
 
 impl<R: Real> Batches<R> {
     /// The rows of `u` [n, d] in the order `order`.
     pub fn new(u: &Array2<f64>, order: DataOrder) -> Self {
-        Batches { data: u.iter().map(|v| R::of(*v)).collect(), dim: u.ncols(), order, changes: None }
+        Batches { data: u.iter().map(|v| R::of(*v)).collect(), dim: u.ncols(), order, changes: None, given: None }
     }
 
     /// How many points there are.
@@ -40,7 +42,10 @@ impl<R: Real> Batches<R> {
         self.order.rows(seed, batch, rows)?;
         for (i, (row, own)) in rows.iter().zip(out.chunks_exact_mut(copies * d)).enumerate() {
             let (first, others) = own.split_at_mut(d);
-            first.copy_from_slice(&self.data[row * d..][..d]);
+            match &self.given {
+                Some(given) => first.copy_from_slice(&given[i * d..][..d]),
+                None => first.copy_from_slice(&self.data[row * d..][..d]),
+            }
             if let Some(changes) = &mut self.changes {
                 changes.change(seed, batch, i, *row, first);
             }

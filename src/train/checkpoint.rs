@@ -19,7 +19,7 @@
 //! | `whitening.mean`, `.factor`, `.inverse` | whitened coordinates: x = mean + factor u |
 //! | `pca.mean`, `.components`, `.variance`, `.total` | the latent space, where it is of principal components |
 //! | `encoder.LAYER.weight`, `.bias` | where an autoencoder makes it, in f32 |
-//! | `encoder.mean`, `.scale`, `.looks` | what is taken from an image, what it is divided by; step, loss, share lost |
+//! | `encoder.mean`, `.scale`, `.looks`, `.lost` | what is taken from an image, what it is divided by; step, loss, share lost; share lost by what is kept |
 //! | `moments.times`, `.means`, `.covariances`, `.points` | those of the noised law, if samplers keep them |
 //! | `moments.component.K.means`, `.covariances` | those of component K's share, where maps are by component |
 //! | `moments.held_out.mean`, `.covariance` | those of the points held out |

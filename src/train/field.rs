@@ -51,6 +51,14 @@ impl<R: Real> ScoreField<R> {
         })
     }
 
+    /// Takes other parameters of the same network.
+    ///
+    /// # Errors
+    /// Parameters of another network.
+    pub fn load(&mut self, params: &[R]) -> Result<()> {
+        self.inference.load(params)
+    }
+
     /// The guide's score at the rows of `u` and time `t`, into `self.guide`.
     pub fn evaluate_guide(&mut self, t: f64, u: &[R]) -> Result<()> {
         self.guide.resize(u.len(), R::zero());

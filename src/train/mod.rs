@@ -43,6 +43,7 @@ mod field;
 mod generator;
 mod held_out;
 mod horizon;
+mod joint;
 mod likelihood;
 mod moments;
 mod network;
@@ -71,12 +72,14 @@ pub use diagnosis::Group;
 pub use generator::Generator;
 pub use held_out::{Gain, Mean};
 pub use horizon::Settled;
+#[cfg(feature = "cli")]
+pub(crate) use joint::together;
 pub use likelihood::{Likelihood, bits_per_dimension, dequantised};
 pub use moments::DataMoments;
 pub use network::network;
 #[cfg(feature = "cli")]
 pub(crate) use prepare::prepare_reference;
-pub use prepare::{Prepared, prepare, prepare_watched, read_data};
+pub use prepare::{Prepared, Stage, prepare, prepare_watched, read_data};
 pub use reference::Reference;
 pub use rival::{Bridge, ClosedForm, FittedRival, Rival, smoothed_points};
 pub use state::State;

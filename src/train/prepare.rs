@@ -1,9 +1,10 @@
 //! What comes before training: the data, their latent space, the reference, and the choices that follow from
 //! it.
 
+use super::joint::{Together, together};
 use super::{DataMoments, Generator, Reference, Settled, Trainer};
 use crate::config::{Config, DataName, EncoderKind, ReferenceKind};
-use crate::data::{self, Dataset, Encoder, EncoderTraining, NetworkEncoder, Request};
+use crate::data::{self, Dataset, Encoder, EncoderLook, EncoderTraining, NetworkEncoder, Request};
 use crate::mixture::{Covariances, Mixture, Progress};
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2};
@@ -44,6 +45,19 @@ pub struct Prepared {
     pub reference: Reference,
     /// The moments that samples are to have, where `calibration.moments` asks for them.
     pub moments: Option<Arc<DataMoments>>,
+    /// The network's parameters before the first step, where `encoder.joint` steps came before.
+    pub start: Option<Vec<f64>>,
+}
+
+/// How far a preparation is.
+#[derive(Debug, Clone, Copy)]
+pub enum Stage<'a> {
+    /// What was seen of an autoencoder.
+    Encoder(EncoderLook),
+    /// The fit of the reference.
+    Reference(&'a Progress),
+    /// Steps of encoder and score together.
+    Joint(usize),
 }
 
 impl Prepared {
@@ -52,9 +66,15 @@ impl Prepared {
     /// # Errors
     /// As [`Trainer::new`].
     pub fn trainer<R: Real>(&self) -> Result<Trainer<R>> {
-        Trainer::new(&self.config, &self.reference, self.x.view())?
+        self.unwatched()?
             .changing(&self.data, &self.encoder, &self.reference)?
             .watching(&self.reference, self.held_out()?.view())
+    }
+
+    /// The same of unchanged points alone, without an eye on those that are held out.
+    pub(crate) fn unwatched<R: Real>(&self) -> Result<Trainer<R>> {
+        let trainer = Trainer::new(&self.config, &self.reference, self.x.view())?;
+        if let Some(start) = &self.start { trainer.starting(start) } else { Ok(trainer) }
     }
 
     /// The held-out points where the reference lives, [m, d].
@@ -71,6 +91,19 @@ impl Prepared {
     /// A trainer of another configuration.
     pub fn generator<R: Real>(&self, trainer: &Trainer<R>) -> Result<Generator<R>> {
         Ok(trainer.uncalibrated(&self.reference)?.keeping(self.moments.clone()).through(self.encoder.clone()))
+    }
+
+    /// The same after `encoder.joint` steps of encoder and score together.
+    fn together(mut self, watch: &(dyn Fn(Stage<'_>) + Sync)) -> Result<Self> {
+        let Encoder::Network(encoder) = self.encoder else {
+            return Err(Error::refused("encoder.joint", "needs a variational autoencoder, and the file's latent space is none"));
+        };
+        let Together { encoder, params } =
+            together(&self.config, &self.reference, &self.data, *encoder, &|step| watch(Stage::Joint(step)))?;
+        self.encoder = Encoder::Network(Box::new(encoder));
+        self.x = self.encoder.encode(self.data.points.view())?;
+        self.start = Some(params);
+        Ok(self)
     }
 
     /// Writes the reference with its latent space, for `reference.kind = "file"`.
@@ -97,40 +130,43 @@ pub fn prepare(config: &Config) -> Result<Prepared> {
     prepare_watched(config, &|_| {})
 }
 
-/// [`prepare`], telling `watch` how far the fit of the reference is.
+/// [`prepare`], telling `watch` how far it is.
 ///
 /// # Errors
 /// As [`prepare`].
-pub fn prepare_watched(config: &Config, watch: &(dyn Fn(&Progress) + Sync)) -> Result<Prepared> {
+pub fn prepare_watched(config: &Config, watch: &(dyn Fn(Stage<'_>) + Sync)) -> Result<Prepared> {
     let mut prepared = prepare_reference(config, watch)?;
+    if config.encoder.joint > 0 {
+        prepared = prepared.together(watch)?;
+    }
     let held_out = prepared.held_out()?;
     let Prepared { config, x, reference, .. } = &prepared;
     prepared.moments = DataMoments::new(config, reference, x.view(), Some(held_out.view()))?.map(Arc::new);
     Ok(prepared)
 }
 
-/// The same without the moments, which only samples need.
-pub(crate) fn prepare_reference(config: &Config, watch: &(dyn Fn(&Progress) + Sync)) -> Result<Prepared> {
+/// The same before encoder and score are trained together, and without the moments, which only samples need.
+pub(crate) fn prepare_reference(config: &Config, watch: &(dyn Fn(Stage<'_>) + Sync)) -> Result<Prepared> {
     let data = read_data(config)?;
     super::augment::check(config, &data)?;
     super::network::check(config, data.images.map(|i| [i.height, i.width, i.channels]))?;
     let (encoder, x, reference) = match (&config.reference.kind, &config.reference.path) {
-        (ReferenceKind::File, Some(path)) => from_file(Path::new(path), config, &data)?,
+        (ReferenceKind::File, Some(path)) => from_file(Path::new(path), config, &data, watch)?,
         _ => {
-            let encoder = encoder(config, &data)?;
+            let encoder = encoder(config, &data, watch)?;
             let x = encoder.encode(data.points.view())?;
             // A latent space has no pixels.
             let image = data.images.filter(|_| encoder == Encoder::Identity).map(|i| (i.height, i.width));
-            let reference = Reference::fit_watched(x.view(), image, config, watch)?;
+            let reference = Reference::fit_watched(x.view(), image, config, &|progress| watch(Stage::Reference(progress)))?;
             (encoder, x, reference)
         }
     };
     let config = Settled::new(config, &reference, x.nrows())?;
-    Ok(Prepared { config, data, encoder, x, reference, moments: None })
+    Ok(Prepared { config, data, encoder, x, reference, moments: None, start: None })
 }
 
 /// The way to the latent space that the configuration asks for, fitted to the data.
-fn encoder(config: &Config, data: &Dataset) -> Result<Encoder> {
+fn encoder(config: &Config, data: &Dataset, watch: &(dyn Fn(Stage<'_>) + Sync)) -> Result<Encoder> {
     let e = &config.encoder;
     let kl = match e.kind {
         EncoderKind::None | EncoderKind::Pca => return Encoder::fit(data, config.data.latent),
@@ -146,18 +182,23 @@ fn encoder(config: &Config, data: &Dataset) -> Result<Encoder> {
         rate: e.lr,
         seed: config.train.seed,
     };
-    Ok(Encoder::Network(Box::new(NetworkEncoder::fit(data, how, &mut |_| {})?)))
+    Ok(Encoder::Network(Box::new(NetworkEncoder::fit(data, how, &mut |look| watch(Stage::Encoder(look)))?)))
 }
 
 /// The reference of a file: in whitened coordinates where it has them, as `ndsm fit` and `ndsm train` write
 /// it; otherwise a mixture in the units of the data. A latent space comes with it where it has one.
 #[cfg(feature = "files")]
-fn from_file(path: &Path, config: &Config, data: &Dataset) -> Result<(Encoder, Array2<f64>, Reference)> {
+fn from_file(
+    path: &Path,
+    config: &Config,
+    data: &Dataset,
+    watch: &(dyn Fn(Stage<'_>) + Sync),
+) -> Result<(Encoder, Array2<f64>, Reference)> {
     let bytes = super::tensors::bytes(path)?;
     let file = super::tensors::Reader::new(&bytes, path, "reference")?;
     let latent = config.data.latent;
     let encoder = match file.encoder()? {
-        Encoder::Identity => encoder(config, data)?,
+        Encoder::Identity => encoder(config, data, watch)?,
         known => {
             let sizes = |r: usize, d: usize| format!("{r} numbers of points of {d}");
             let (r, d) = (known.latent(latent), known.data_dim(data.dim()));
@@ -189,7 +230,7 @@ fn from_file(path: &Path, config: &Config, data: &Dataset) -> Result<(Encoder, A
 }
 
 #[cfg(not(feature = "files"))]
-fn from_file(path: &Path, _: &Config, _: &Dataset) -> Result<(Encoder, Array2<f64>, Reference)> {
+fn from_file(path: &Path, _: &Config, _: &Dataset, _: &(dyn Fn(Stage<'_>) + Sync)) -> Result<(Encoder, Array2<f64>, Reference)> {
     let (what, why) = (format!("reading {}", path.display()), "a reference from a file needs the feature `files`".to_owned());
     Err(Error::Unavailable { what, why })
 }

@@ -15,6 +15,8 @@ const MOST_COMPONENTS: usize = 30;
 /// "auto"` gives every component its own (README, "Is the network worth having?").
 const POINTS_PER_NUMBER: usize = 10;
 
+/// The number of a pixel that is neither dark nor bright.
+const GREY: f64 = 0.5;
 /// Most numbers of full covariances that stand for those of low rank.
 const MOST_NUMBERS: usize = 1 << 27;
 
@@ -50,10 +52,10 @@ impl Reference {
     }
 
     /// [`Reference::fit`] of points that are images of `image` = (height, width) pixels, the numbers of a
-    /// pixel side by side, on which groups of images act.
+    /// pixel side by side, on which groups of images act; the middle grey of the group `inversion` is 1/2.
     ///
     /// # Errors
-    /// As [`Reference::fit`].
+    /// As [`Reference::fit`]; with `inversion` numbers outside of [0, 1].
     pub fn fit_images(x: ArrayView2<f64>, image: Option<(usize, usize)>, config: &Config) -> Result<Self> {
         Self::fit_watched(x, image, config, &|_| {})
     }
@@ -64,6 +66,25 @@ impl Reference {
     /// # Errors
     /// As [`Reference::fit`].
     pub fn fit_watched(
+        x: ArrayView2<f64>,
+        image: Option<(usize, usize)>,
+        config: &Config,
+        watch: &(dyn Fn(&Progress) + Sync),
+    ) -> Result<Self> {
+        if !inverts(&config.reference) {
+            return Self::fit_centred(x, image, config, watch);
+        }
+        if let Some(v) = x.iter().find(|v| !(0.0..=1.0).contains(*v)) {
+            return Err(Error::refused("reference.group", format!("\"inversion\" is of images whose numbers are in [0, 1], and one is {v}")));
+        }
+        let mut reference = Self::fit_centred((&x - GREY).view(), image, config, watch)?;
+        let w = &reference.whitening;
+        reference.whitening = Whitening::from_parts(&w.mean() + GREY, w.factor().to_owned(), w.inverse().to_owned())?;
+        Ok(reference)
+    }
+
+    /// The same of points around whose origin the group acts.
+    fn fit_centred(
         x: ArrayView2<f64>,
         image: Option<(usize, usize)>,
         config: &Config,
@@ -207,6 +228,12 @@ impl Reference {
     }
 }
 
+/// Whether images may be inverted about their middle grey.
+fn inverts(r: &ReferenceConfig) -> bool {
+    let named = |name: &str| name.split('+').any(|part| part == "inversion");
+    named(&r.group) || (r.group == "auto" && r.candidates.iter().any(|name| named(name)))
+}
+
 /// The group that is asked for, or the candidates of `auto`.
 fn groups(r: &ReferenceConfig, d: usize, image: Option<(usize, usize)>) -> Result<Vec<Group>> {
     if r.group == "custom" {
@@ -238,7 +265,7 @@ fn groups(r: &ReferenceConfig, d: usize, image: Option<(usize, usize)>) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Setting;
+    use crate::config::{Setting, Value};
     use crate::data::law::{Law, near_c4};
     use crate::mixture::Covariances;
     use ndarray::{Array3, array};
@@ -313,6 +340,33 @@ mod tests {
             assert!((g.apply(m.means().row(k)) - m.means().row(k + 1)).iter().all(|e| e.abs() <= 1e-9));
             assert!((g.conjugate(m.covariance(k).view()) - m.covariance(k + 1)).iter().all(|e| e.abs() <= 1e-9));
         }
+    }
+
+    /// The inversion of dark and bright is about middle grey: components come in pairs m, 1 - m.
+    #[test]
+    fn inverted_images_are_orbits() {
+        let images = Array2::from_shape_fn((120, 16), |(i, j)| (((i * 7 + j * 5) % 13) as f64 / 13.0 + (i % 2) as f64) / 2.0);
+        let with = |group: &str, candidates: bool| {
+            let mut all = vec![Setting::new("reference.group", group), Setting::new("reference.covariance", "tied")];
+            all.extend([("reference.components", 3usize), ("data.latent", 0)].map(|(key, value)| Setting::new(key, value)));
+            let named = Value::List(vec!["inversion".into(), "mirror".into()]);
+            all.extend(candidates.then(|| Setting::new("reference.candidates", named)));
+            Config::resolve(&all).unwrap()
+        };
+        let reference = Reference::fit_images(images.view(), Some((4, 4)), &with("mirror+inversion", false)).unwrap();
+        let (law, u) = (reference.in_data_units().unwrap(), reference.whitening.whiten(images.view()).unwrap());
+        assert_eq!(law.components(), 12);
+        let inverted = |k: usize| law.means().row(k).mapv(|v| 1.0 - v);
+        let near = |k: usize, m: &Array1<f64>| (&law.means().row(k) - m).iter().all(|e| e.abs() <= 1e-9);
+        assert!((0..12).all(|k| (0..12).any(|j| near(j, &inverted(k)))));
+        // The law where it is modelled is the law of the images.
+        let densities = (reference.mixture.log_density(u.view()).unwrap(), law.log_density(images.view()).unwrap());
+        let shift = densities.1[0] - densities.0[0];
+        assert!((densities.1 - densities.0 - shift).iter().all(|e| e.abs() <= 1e-8));
+        let auto = Reference::fit_images(images.view(), Some((4, 4)), &with("auto", true)).unwrap();
+        assert!(auto.notes.iter().any(|note| note.contains("inversion")), "{:?}", auto.notes);
+        let e = Reference::fit_images((&images * 2.0).view(), Some((4, 4)), &with("inversion", false)).unwrap_err();
+        assert!(e.to_string().contains("in [0, 1]") && e.exit_code() == 2, "{e}");
     }
 
     /// One covariance for all components where points are few, one each where they are not: by the rule, and

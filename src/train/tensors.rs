@@ -90,6 +90,7 @@ impl Tensors {
                 self.array("encoder.mean", mean);
                 self.put("encoder.scale".to_owned(), &[1], [scale]);
                 let looks = network.looks.iter().flat_map(|look| [look.step as f64, look.loss, look.lost]);
+                self.put("encoder.lost".to_owned(), &[1], [network.lost]);
                 self.put("encoder.looks".to_owned(), &[network.looks.len(), 3], looks);
                 let [h, w, c] = net.image();
                 self.fact("encoder", if net.is_variational() { "vae" } else { "autoencoder" });
@@ -286,6 +287,12 @@ impl<'a> Reader<'a> {
         let mut encoder = NetworkEncoder::from_parts(net, params, mean, scale[0]).map_err(|e| self.bad(e))?;
         let look = |row: ndarray::ArrayView1<'_, f64>| EncoderLook { step: row[0] as usize, loss: row[1], lost: row[2] };
         encoder.looks = looks.outer_iter().map(look).collect();
+        // Earlier versions did not write it.
+        encoder.lost = encoder.looks.iter().map(|look| look.lost).fold(f64::INFINITY, f64::min);
+        if self.has("encoder.lost") {
+            let lost: Array1<f64> = self.of("encoder.lost")?;
+            encoder.lost = lost.first().copied().unwrap_or(f64::NAN);
+        }
         Ok(encoder)
     }
 

@@ -161,6 +161,21 @@ impl<R: Real> Trainer<R> {
         Ok(self)
     }
 
+    /// The same with the parameters `params` before the first step.
+    ///
+    /// # Errors
+    /// Parameters of another network.
+    pub fn starting(mut self, params: &[f64]) -> Result<Self> {
+        let expected = self.state.params.len();
+        if params.len() != expected {
+            return Err(Error::shape("parameters to start from", format!("{expected} numbers"), &[&[params.len()]]));
+        }
+        self.state.params = params.iter().map(|p| R::of(*p)).collect();
+        self.state.optimiser = self.adam.start(&self.state.params)?;
+        self.state.averages = self.config.train.averages.then(|| averages::start(&self.state.params));
+        Ok(self)
+    }
+
     /// What training changes.
     pub fn state(&self) -> &State<R> {
         &self.state
@@ -265,6 +280,17 @@ impl<R: Real> Trainer<R> {
         let gains = if due { self.evaluate()? } else { None };
         self.spent[1] += began.elapsed();
         Ok(StepReport { step: step + 1, loss, deviation, gradient: report.norm, rate: report.rate, groups, gains })
+    }
+
+    /// One step on the points `u` [batch, d], in whitened coordinates, in the place of its own.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub(super) fn step_on(&mut self, u: &[R]) -> Result<StepReport> {
+        self.points.given = Some(u.to_vec());
+        let report = self.step();
+        self.points.given = None;
+        report
     }
 
     /// What the control is worth on the present draws, time by time.

@@ -24,6 +24,17 @@ pub enum Shape {
     Turned(usize),
 }
 
+/// How images become points of a latent space, and back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Coding {
+    /// An autoencoder, trained first.
+    Autoencoder,
+    /// A variational one, trained first.
+    Vae,
+    /// A variational one, trained first, then so many of the optimiser's steps together with the score, (24).
+    Joint(usize),
+}
+
 /// Shares of mirrored and of turned images.
 const MIRRORED: [f64; 2] = [0.7, 0.3];
 const TURNED: [f64; 4] = [0.4, 0.3, 0.2, 0.1];
@@ -41,7 +52,9 @@ pub struct ImageCase {
     pub name: String,
     /// The images.
     pub shape: Shape,
-    /// Optimiser steps.
+    /// In a latent space, how it was made.
+    pub coding: Coding,
+    /// Optimiser steps of the score.
     pub steps: usize,
 }
 

@@ -1,6 +1,6 @@
 //! One training on images, and its samples, judged.
 
-use super::material::{Material, Store};
+use super::material::{self, Material, Store};
 use super::record::{IMAGE_METRICS, ImageKey, ImageRecord};
 use super::search::Candidate;
 use super::variant::Variant;
@@ -8,10 +8,10 @@ use super::{ImageCase, ImageSpace, ImageStudy};
 use crate::config::Config;
 use crate::data::{Dataset, Encoder, FILE_HELD_OUT, ImageShape, stratified};
 use crate::metrics::{nearest, sliced_w2};
-use crate::mixture::Draw;
+use crate::mixture::{Covariances, Draw, Mixture};
 use crate::rng::Purpose;
 use crate::sample;
-use crate::train::{DataMoments, Prepared, Reference, Settled, Trainer};
+use crate::train::{DataMoments, Prepared, Reference, Settled, Trainer, together};
 use crate::{Error, Result};
 use ndarray::{Array2, Axis, s};
 use std::sync::Arc;
@@ -28,6 +28,8 @@ const SHOWN: usize = 16;
 const ENOUGH: usize = 8;
 /// Directions of the sliced W_2.
 const DIRECTIONS: usize = 128;
+/// What is left of a variance that is taken away.
+const RESIDUAL: f64 = 1e-6;
 /// The name under which the training images stand beside the variants.
 pub(super) const DATA: &str = "training images";
 /// The first of the seeds that settings are chosen on.
@@ -68,6 +70,9 @@ impl ImageJob {
             draw,
         };
         let mut keys: Vec<ImageKey> = solvers.iter().flat_map(|solver| (0..draws).map(|draw| key(*solver, draw))).collect();
+        if let Some(variant) = self.variant.bare(study.space) {
+            keys.extend((0..draws).map(|draw| ImageKey { variant: variant.clone(), ..key(0, draw) }));
+        }
         // The training images go with the reference.
         if !self.variant.method.network {
             keys.push(ImageKey { variant: DATA.to_owned(), ..key(0, 0) });
@@ -115,10 +120,10 @@ pub(super) fn run(job: &ImageJob, study: &ImageStudy, store: &Store) -> Result<J
 }
 
 fn work(job: &ImageJob, study: &ImageStudy, store: &Store) -> Result<Judged> {
-    let material = store.get(study, job.case.shape, job.seed)?;
+    let material = store.get(study, &job.case, job.seed)?;
     let n = material.points.nrows();
     let chosen = job.settings(study, n);
-    let config = Config::resolve(&chosen.settings)?;
+    let config = Config::resolve(&[chosen.settings, material::together(job.case.coding, job.case.steps)].concat())?;
     let (most, fresh) = match study.space {
         ImageSpace::Latent(_) => (MOST_HELD_OUT, material.fresh.nrows()),
         ImageSpace::Pixels => (MOST_IMAGES, material.fresh.nrows().min(FRESH_IMAGES)),
@@ -126,61 +131,79 @@ fn work(job: &ImageJob, study: &ImageStudy, store: &Store) -> Result<Judged> {
     let held = if chosen.holds_out { ((n as f64 * FILE_HELD_OUT) as usize).min(most) } else { 0 };
     // The classes keep their shares, as where `data.held_out` splits.
     let (held, rest) = stratified(&(0..n).collect::<Vec<usize>>(), &material.labels, held);
-    let [points, held_out] = [rest, held].map(|rows| material.points.select(Axis(0), &rows));
+    let points = material.points.select(Axis(0), &rest);
     let began = Instant::now();
     let reference = Reference::fit_images(points.view(), material.pixels(), &config)?;
     let fit_seconds = began.elapsed().as_secs_f64();
     let keys = job.keys(study);
-    let judged = Judge { material: &material, study, shows: job.is_shown(study) };
     if !job.variant.method.network {
         let law = reference.in_data_units()?;
+        let (bare, name) = (without_residual(&law)?, job.variant.bare(study.space));
         let draw = |key: &ImageKey| {
             if key.variant == DATA {
                 return Ok(material.points.clone());
             }
+            let law = if Some(&key.variant) == name.as_ref() { &bare } else { &law };
             Ok(law.sample(study.samples, key.draw, Purpose::Start, Draw::Systematic)?.0)
         };
-        return judged.all(keys, draw, [f64::NAN, fit_seconds, 0.0]);
+        return Judge { material: &material, study, shows: job.is_shown(study) }.all(keys, draw, [f64::NAN, fit_seconds, 0.0]);
     }
-    let began = Instant::now();
-    let trained = trained(job, &config, reference, points, held_out);
     let failed = |keys: Vec<ImageKey>| {
         let records = keys.into_iter().map(|key| ImageRecord { key, values: [f64::INFINITY; IMAGE_METRICS.len()] });
         Ok(Judged { records: records.collect(), shown: None })
     };
-    let (prepared, trainer) = match trained {
+    let config = Settled::new(&config, &reference, rest.len())?;
+    let (material, prepared, trainer, mut train_seconds) = match trained(&material, config, reference, [&rest, &held]) {
         Err(Error::NonFinite { .. }) => return failed(keys),
         trained => trained?,
     };
-    let train_seconds = began.elapsed().as_secs_f64();
+    if job.case.group == "joint" {
+        train_seconds += material.encoder_seconds;
+    }
     let gain = trainer.final_gain(&prepared.reference, material.fresh.slice(s![..fresh, ..]))?.value;
     let mut generator = prepared.generator(&trainer)?;
     let draw = |key: &ImageKey| generator.sample(study.samples, key.draw, sample::Method::Ode, Some(key.solver));
-    match judged.all(keys.clone(), draw, [gain, fit_seconds, train_seconds]) {
+    let judge = Judge { material: &material, study, shows: job.is_shown(study) };
+    match judge.all(keys.clone(), draw, [gain, fit_seconds, train_seconds]) {
         Err(Error::NonFinite { .. }) => failed(keys),
         judged => judged,
     }
 }
 
-/// A model after its last step, corrected where its tools say so.
+/// A mixture of low rank whose components have hardly any variance across their directions; another as it is.
+fn without_residual(law: &Mixture) -> Result<Mixture> {
+    let Covariances::LowRank { loadings, noise } = law.covariances() else { return Ok(law.clone()) };
+    let covariances = Covariances::LowRank { loadings: loadings.clone(), noise: noise * RESIDUAL };
+    Mixture::new(law.weights().to_owned(), law.means().to_owned(), covariances)
+}
+
+/// A model after its last step, corrected where its tools say so, of the training images `rest` with `held` held out;
+/// with the images where they are modelled then, and the seconds that it took.
 fn trained(
-    job: &ImageJob,
-    config: &Config,
+    material: &Arc<Material>,
+    config: Settled,
     reference: Reference,
-    x: Array2<f64>,
-    held_out: Array2<f64>,
-) -> Result<(Prepared, Trainer<f32>)> {
+    [rest, held]: [&[usize]; 2],
+) -> Result<(Arc<Material>, Prepared, Trainer<f32>, f64)> {
+    let (mut began, mut seconds) = (Instant::now(), 0.0);
+    let (mut material, mut start) = (Arc::clone(material), None);
+    if let (true, Encoder::Network(encoder)) = (config.encoder.joint > 0, &material.encoder) {
+        let both = together(&config, &reference, &material.dataset(rest, held), (**encoder).clone(), &|_| {})?;
+        seconds = began.elapsed().as_secs_f64();
+        start = Some(both.params);
+        material = Arc::new(material.through(Encoder::Network(Box::new(both.encoder)))?);
+        began = Instant::now();
+    }
+    let [x, held_out] = [rest, held].map(|rows| material.points.select(Axis(0), rows));
     let kept = held_out.nrows() > 0;
-    let config = Settled::new(config, &reference, x.nrows())?;
     let moments = DataMoments::new(&config, &reference, x.view(), kept.then_some(held_out.view()))?.map(Arc::new);
     let (labels, held_out_labels) = (None, None);
     let data = Dataset { name: "images".into(), points: x.clone(), held_out, images: None, labels, held_out_labels, law: None };
-    let prepared = Prepared { config, encoder: Encoder::Identity, x, reference, moments, data };
-    let mut trainer =
-        if kept { prepared.trainer::<f32>()? } else { Trainer::new(&prepared.config, &prepared.reference, prepared.x.view())? };
-    (0..job.case.steps).try_for_each(|_| trainer.step().map(drop))?;
+    let prepared = Prepared { config, encoder: Encoder::Identity, x, reference, moments, data, start };
+    let mut trainer = if kept { prepared.trainer::<f32>()? } else { prepared.unwatched::<f32>()? };
+    (0..prepared.config.train.steps).try_for_each(|_| trainer.step().map(drop))?;
     trainer.calibrate()?;
-    Ok((prepared, trainer))
+    Ok((material, prepared, trainer, seconds + began.elapsed().as_secs_f64()))
 }
 
 /// What judges samples.

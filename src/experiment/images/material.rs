@@ -1,13 +1,15 @@
 //! What the trainings of a case and a seed share: the images, their latent space, the judge.
 
-use super::case::Shape;
+use super::case::{Coding, ImageCase, Shape};
 use super::{ImageSpace, ImageStudy};
+use crate::config::Setting;
 use crate::data::{Dataset, Encoder, EncoderTraining, FILE_HELD_OUT, ImageShape, NetworkEncoder, Request, load};
 use crate::metrics::{ImageClassifier, ImageJudge};
 use crate::{Error, Result};
-use ndarray::{Array2, s};
+use ndarray::{Array1, Array2, Axis, s};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// Share of all images that none of the methods sees.
 const HELD_OUT: f64 = 0.5;
@@ -15,8 +17,11 @@ const HELD_OUT: f64 = 0.5;
 const CHANNELS: usize = 16;
 const BATCH: usize = 128;
 const RATE: f64 = 2e-3;
+/// Weight of the divergence of a variational one.
+const KL: f64 = 1e-3;
 
 /// Images where they are modelled, and what samples are compared with.
+#[derive(Clone)]
 pub(super) struct Material {
     /// Points to learn from: all, and of a method that holds points out so many of them with the rest.
     pub points: Array2<f64>,
@@ -30,10 +35,37 @@ pub(super) struct Material {
     /// Against the held-out images as the encoder and decoder leave them, and against themselves.
     pub judge: ImageJudge,
     pub raw: ImageJudge,
+    /// Shares of the classes that are right, where they are not those of the data.
+    shares: Option<Array1<f64>>,
+    /// Of the encoder's training.
+    pub encoder_seconds: f64,
+    /// The held-out images as they are.
+    held_out: Array2<f64>,
+}
+
+/// How an autoencoder is trained, that of `latent` numbers.
+fn encoder_training(study: &ImageStudy, latent: usize, coding: Coding, seed: u64) -> EncoderTraining {
+    let together = if let Coding::Joint(steps) = coding { steps } else { 0 };
+    let kl = (coding != Coding::Autoencoder).then_some(KL);
+    let steps = study.encoder_steps.saturating_sub(together).max(1);
+    EncoderTraining { latent, channels: CHANNELS, kl, steps, batch: BATCH, rate: RATE, seed }
+}
+
+/// The settings of training together with the score, of which the network alone takes what is left of `steps`.
+pub(super) fn together(coding: Coding, steps: usize) -> Vec<Setting> {
+    let Coding::Joint(joint) = coding else { return Vec::new() };
+    let rest = steps.saturating_sub(joint).max(1);
+    vec![
+        Setting::new("encoder.kind", "vae"),
+        Setting::new("encoder.kl", KL),
+        Setting::new("encoder.lr", RATE),
+        Setting::new("encoder.joint", joint),
+        Setting::new("train.steps", rest),
+    ]
 }
 
 impl Material {
-    fn new(study: &ImageStudy, shape: Shape, seed: u64) -> Result<Self> {
+    fn new(study: &ImageStudy, shape: Shape, coding: Coding, seed: u64) -> Result<Self> {
         let whole = images(study, seed)?;
         let sides = whole.images.ok_or_else(|| Error::refused("reproduce", "needs images"))?;
         let image = [sides.height, sides.width, sides.channels];
@@ -41,28 +73,56 @@ impl Material {
         let (lessons, labels) = &shaped.lessons;
         let classifier = ImageClassifier::with(lessons.view(), labels, image, seed, study.judge_steps)?;
         let data = shaped.data;
+        let began = Instant::now();
         let encoder = match study.space {
             ImageSpace::Pixels => Encoder::Identity,
             ImageSpace::Latent(latent) => {
                 // Its own held-out images come from those that it may see.
                 let cut = data.points.nrows() - (data.points.nrows() as f64 * FILE_HELD_OUT) as usize;
                 let own = Dataset { held_out: data.points.slice(s![cut.., ..]).to_owned(), ..data.clone() };
-                let steps = study.encoder_steps;
-                let how = EncoderTraining { latent, channels: CHANNELS, kl: None, steps, batch: BATCH, rate: RATE, seed };
+                let how = encoder_training(study, latent, coding, seed);
                 Encoder::Network(Box::new(NetworkEncoder::fit(&own, how, &mut |_| {})?))
             }
         };
-        let [points, fresh] = [&data.points, &data.held_out].map(|x| encoder.encode(x.view()));
+        let encoder_seconds = began.elapsed().as_secs_f64();
+        let raw = ImageJudge::new(classifier, data.points.view(), data.held_out.view(), shaped.shares.clone())?;
+        let (labels, none) = (data.labels.unwrap_or_default(), Array2::zeros((0, 0)));
+        let (points, fresh, judge) = (none.clone(), none, raw.clone());
+        let (images, held_out, shares) = (data.points, data.held_out, shaped.shares);
+        let pixels = Material {
+            points,
+            fresh,
+            images,
+            labels,
+            shape: sides,
+            encoder: Encoder::Identity,
+            judge,
+            raw,
+            shares,
+            encoder_seconds,
+            held_out,
+        };
+        pixels.through(encoder)
+    }
+
+    /// The same images through `encoder`.
+    pub fn through(&self, encoder: Encoder) -> Result<Self> {
+        let [points, fresh] = [&self.images, &self.held_out].map(|x| encoder.encode(x.view()));
         let (points, fresh) = (points?, fresh?);
-        let raw = ImageJudge::new(classifier.clone(), data.points.view(), data.held_out.view(), shaped.shares.clone())?;
         let judge = match encoder {
-            Encoder::Identity => raw.clone(),
+            Encoder::Identity => self.raw.clone(),
             _ => {
                 let [seen, unseen] = [&points, &fresh].map(|z| encoder.decode(z.clone()));
-                ImageJudge::new(classifier, seen?.view(), unseen?.view(), shaped.shares)?
+                ImageJudge::new(self.raw.classifier().clone(), seen?.view(), unseen?.view(), self.shares.clone())?
             }
         };
-        Ok(Material { points, fresh, images: data.points, labels: data.labels.unwrap_or_default(), shape: sides, encoder, judge, raw })
+        Ok(Material { points, fresh, encoder, judge, ..self.clone() })
+    }
+
+    /// Some of the training images, and others held out of them.
+    pub fn dataset(&self, rest: &[usize], held: &[usize]) -> Dataset {
+        let [points, held_out] = [rest, held].map(|rows| self.images.select(Axis(0), rows));
+        Dataset { name: "images".into(), points, held_out, images: Some(self.shape), labels: None, held_out_labels: None, law: None }
     }
 
     /// Height and width of the points, where they are modelled in pixels.
@@ -98,21 +158,22 @@ fn halved(x: &Array2<f64>, shape: ImageShape) -> Array2<f64> {
     })
 }
 
-/// The material of each shape and seed, made when it is first asked for.
+/// The material of each shape, coding and seed, made when it is first asked for.
 #[derive(Default)]
-pub(super) struct Store(Mutex<HashMap<(Shape, u64), Place>>);
+pub(super) struct Store(Mutex<HashMap<(Shape, Coding, u64), Place>>);
 
-/// Where the material of a shape and a seed will lie; locked while it is made.
+/// Where the material of one of them will lie; locked while it is made.
 type Place = Arc<Mutex<Option<Arc<Material>>>>;
 
 impl Store {
-    /// The material of a shape and a seed; who comes second waits for who makes it.
-    pub fn get(&self, study: &ImageStudy, shape: Shape, seed: u64) -> Result<Arc<Material>> {
-        let place = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry((shape, seed)).or_default());
+    /// The material of a case and a seed; who comes second waits for who makes it.
+    pub fn get(&self, study: &ImageStudy, case: &ImageCase, seed: u64) -> Result<Arc<Material>> {
+        let (shape, coding) = (case.shape, case.coding);
+        let place = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry((shape, coding, seed)).or_default());
         let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
         match &*place {
             Some(material) => Ok(Arc::clone(material)),
-            None => Ok(Arc::clone(place.insert(Arc::new(Material::new(study, shape, seed)?)))),
+            None => Ok(Arc::clone(place.insert(Arc::new(Material::new(study, shape, coding, seed)?)))),
         }
     }
 }

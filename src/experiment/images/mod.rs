@@ -13,7 +13,7 @@ mod search;
 mod table;
 mod variant;
 
-pub use case::{ImageCase, Shape};
+pub use case::{Coding, ImageCase, Shape};
 pub use job::{ImageJob, Judged, Shown, TUNING};
 pub use record::{IMAGE_METRICS, ImageKey, ImageRecord};
 pub use table::{ImageRow, image_markdown, image_ratio, image_rows};
@@ -82,12 +82,13 @@ pub struct ImageStudy {
 }
 
 /// The groups of cases, with what they ask.
-pub const IMAGE_GROUPS: [(&str, &str); 5] = [
+pub const IMAGE_GROUPS: [(&str, &str); 6] = [
     ("full", "all training images: steps of the optimiser, evaluations of the network"),
     ("parts", "what each part contributes: taken away in turn, as far as the search had not left it out itself"),
     ("small-sets", "few training images"),
     ("imbalance", "classes of unequal shares"),
     ("symmetry", "images mirrored or turned in unequal shares (in pixels)"),
+    ("joint", "encoder and score one after the other, or together (in a latent space; training s has the encoder's)"),
 ];
 
 impl ImageStudy {
@@ -149,7 +150,10 @@ impl ImageStudy {
     /// Its cases.
     pub fn cases(&self) -> Vec<ImageCase> {
         let middle = self.middle;
-        let case = |group: &'static str, name: String, shape: Shape, steps: usize| ImageCase { group, name, shape, steps };
+        let case = |group: &'static str, name: String, shape: Shape, steps: usize| {
+            let coding = Coding::Autoencoder;
+            ImageCase { group, name, shape, coding, steps }
+        };
         let mut all: Vec<ImageCase> =
             self.steps.iter().map(|steps| case("full", format!("all, {steps} steps"), Shape::All, *steps)).collect();
         all.extend(self.short.into_iter().chain([middle]).map(|steps| case("parts", format!("parts, {steps} steps"), Shape::All, steps)));
@@ -159,6 +163,12 @@ impl ImageStudy {
         for n in &self.oriented {
             all.push(case("symmetry", format!("{n} images, some mirrored"), Shape::Mirrored(*n), middle));
             all.push(case("symmetry", format!("{n} images, some turned"), Shape::Turned(*n), middle));
+        }
+        if let ImageSpace::Latent(_) = self.space {
+            let joint = Coding::Joint(middle / 2);
+            for (name, coding) in [("autoencoder", Coding::Autoencoder), ("vae", Coding::Vae), ("vae, joint", joint)] {
+                all.push(ImageCase { coding, ..case("joint", name.to_owned(), Shape::All, middle) });
+            }
         }
         all
     }
@@ -188,6 +198,7 @@ impl ImageStudy {
                 all.extend(rivals.clone().chain(own).map(with(Tools::All)));
                 all.extend(rivals.chain(own).map(with(Tools::Published)));
             }
+            "joint" => all.extend([Method::WHITE_VP, Method::FLOW].map(with(Tools::All))),
             "symmetry" => {
                 all.extend([Method::COLOURED, Method::FLOW].map(with(Tools::All)));
                 all.extend([Method::REFERENCE, Method::FLOW].map(|method| Variant { tied: true, ..with(Tools::All)(method) }));
@@ -214,7 +225,13 @@ impl ImageStudy {
 
     /// The trainings whose figures choose the settings.
     pub fn tuning_jobs(&self) -> Vec<ImageJob> {
-        let case = ImageCase { group: "full", name: "tuning".to_owned(), shape: Shape::All, steps: self.middle };
+        let case = ImageCase {
+            group: "full",
+            name: "tuning".to_owned(),
+            shape: Shape::All,
+            coding: Coding::Autoencoder,
+            steps: self.middle,
+        };
         let mut jobs = Vec::new();
         // One setting needs no search.
         if self.budget < 2 {
@@ -245,7 +262,9 @@ impl ImageStudy {
         };
         let mut jobs = Vec::new();
         for case in self.cases() {
-            for variant in self.variants(case.group) {
+            // A latent space that a network is trained with is that network's alone.
+            let alone = matches!(case.coding, Coding::Joint(_));
+            for variant in self.variants(case.group).into_iter().filter(|variant| variant.method.network || !alone) {
                 let candidate = best(variant.leader());
                 let sweep = if case.group == "full" && case.steps == self.middle { self.solvers.clone() } else { Vec::new() };
                 for seed in 0..self.seeds {

@@ -13,7 +13,7 @@
 /// | `sliced_w2` | sliced W_2 there to the held-out points |
 /// | `kernel_distance`, `precision`, `recall`, `density`, `coverage`, `memorisation` | in features, of the first draw alone |
 /// | `gain` | held-out gain (19) on the held-out points |
-/// | `fit_seconds`, `train_seconds` | of the reference, and of the network with what corrects it, while as many run beside it as there are threads |
+/// | `fit_seconds`, `train_seconds` | of the reference, and of the network with what corrects it, while as many run beside it as there are threads; in the group `joint` with the encoder's training |
 pub const IMAGE_METRICS: [&str; 16] = [
     "fd",
     "fd_raw",

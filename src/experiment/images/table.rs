@@ -3,7 +3,7 @@
 use super::super::statistics::{Interval, median_interval};
 use super::job::DATA;
 use super::record::{IMAGE_METRICS, ImageRecord};
-use super::{ImageCase, ImageStudy, TUNING};
+use super::{ImageCase, ImageStudy, TUNING, Variant};
 
 /// One line: a variant on a case, with one number of solver steps.
 #[derive(Debug, Clone)]
@@ -27,7 +27,8 @@ pub fn image_rows(study: &ImageStudy, records: &[ImageRecord]) -> Vec<ImageRow> 
     let mut rows = Vec::new();
     for case in study.cases() {
         let own: Vec<&ImageRecord> = records.iter().filter(|r| r.key.case == case.name && r.key.seed < TUNING).collect();
-        let names = std::iter::once(DATA.to_owned()).chain(study.variants(case.group).into_iter().map(|variant| variant.name()));
+        let named = |variant: Variant| std::iter::once(variant.name()).chain(variant.bare(study.space));
+        let names = std::iter::once(DATA.to_owned()).chain(study.variants(case.group).into_iter().flat_map(named));
         for variant in names {
             let all: Vec<&ImageRecord> = own.iter().copied().filter(|r| r.key.variant == variant).collect();
             let mut solvers: Vec<usize> = all.iter().map(|r| r.key.solver).collect();

@@ -82,6 +82,11 @@ impl Variant {
         }
     }
 
+    /// In pixels, the name of a reference of low rank as its components' directions alone have it.
+    pub(super) fn bare(&self, space: ImageSpace) -> Option<String> {
+        (!self.method.network && space == ImageSpace::Pixels).then(|| format!("{}, without residual noise", self.name()))
+    }
+
     /// The variant whose search chooses its settings.
     pub fn leader(&self) -> Variant {
         let tools = if let Tools::Without(_) = self.tools { Tools::All } else { self.tools };
