@@ -52,9 +52,11 @@ pub fn eval(args: &EvalArgs, engine: &dyn Engine) -> Result<String> {
     }
     let seconds = started.elapsed().as_secs_f64();
     if args.json {
-        return Ok(json_object(&metrics, &[("n", n.into()), ("seed", seed.into()), ("seconds", seconds.into())]).to_string());
+        let mut more = vec![("n", n.into()), ("seed", seed.into()), ("seconds", seconds.into())];
+        more.extend(model.judge().map(|judge| ("judge", judge.into())));
+        return Ok(json_object(&metrics, &more).to_string());
     }
-    Ok([Some(metrics_text(&metrics)), model.verdict()].into_iter().flatten().collect::<Vec<_>>().join("\n"))
+    Ok([Some(metrics_text(&metrics)), model.judge(), model.verdict()].into_iter().flatten().collect::<Vec<_>>().join("\n"))
 }
 
 /// Makes the pool of threads and refuses a device that is not there.

@@ -57,6 +57,10 @@ pub trait Model {
     fn sample(&self, how: Sampling) -> Result<Array2<f64>>;
     /// Samples against the data's law or held-out data; with intervals from so many half-samples.
     fn evaluate(&self, samples: ArrayView2<f64>, seed: u64, resamples: usize) -> Result<Vec<Metric>>;
+    /// What images are judged by in features, where [`Self::evaluate`] did that.
+    fn judge(&self) -> Option<String> {
+        None
+    }
     /// The mean negative log-likelihood of held-out points under the model, with its interval, beside that of
     /// the training points; of images in their own pixels in bits, too.
     fn likelihood(&self, seed: u64) -> Result<Vec<Metric>>;

@@ -3,7 +3,7 @@
 
 use super::args::Method as MethodArg;
 use super::engine::{Engine, Model, Sampling};
-use super::likelihood;
+use super::{image_metrics, likelihood};
 use super::metrics_log::Step;
 use super::plot::{self, Canvas};
 use super::progress::Fitting;
@@ -36,7 +36,7 @@ const FRAMES: usize = 60;
 const ARROWS: usize = 26;
 
 /// The metrics of samples, each beside those of the reference alone and of the rivals, as many as there are.
-fn beside(all: Vec<Vec<Measure>>) -> Vec<Metric> {
+pub(super) fn beside(all: Vec<Vec<Measure>>) -> Vec<Metric> {
     let value = |set: usize, i: usize| all.get(set).and_then(|measures| measures[i].value);
     let metric = |(i, m): (usize, &Measure)| Metric {
         name: m.name.to_owned(),
@@ -90,6 +90,8 @@ struct Run<R: Real> {
     /// Hash of the data of the checkpoint.
     hash: Option<u64>,
     moments: Option<Arc<DataMoments>>,
+    /// What images were judged by in features.
+    judge: OnceCell<String>,
 }
 
 impl<R: Real> Run<R> {
@@ -101,13 +103,13 @@ impl<R: Real> Run<R> {
         let trainer = Some(prepared.trainer()?);
         let Prepared { config, data, encoder, reference, moments, .. } = prepared;
         let hash = Some(data.hash());
-        Ok(Run { config, encoder, reference, state: None, trainer, data: OnceCell::from(data), hash, moments })
+        Ok(Run { config, encoder, reference, state: None, trainer, data: OnceCell::from(data), hash, moments, judge: OnceCell::new() })
     }
 
     fn load(config: &Config, checkpoint: &Path) -> Result<Self> {
         let Checkpoint { config, state, reference, encoder, data, moments } = Checkpoint::read(checkpoint, config)?;
         let (state, hash) = (Some(state), Some(data));
-        let run = Run { config, encoder, reference, state, trainer: None, data: OnceCell::new(), hash, moments };
+        let run = Run { config, encoder, reference, state, trainer: None, data: OnceCell::new(), hash, moments, judge: OnceCell::new() };
         run.generator()?; // what does not fit the configuration is refused now
         Ok(run)
     }
@@ -284,6 +286,14 @@ impl<R: Real> Model for Run<R> {
             Ok(beside(all))
         };
         let mut all = table(&sets, data, Some(&modes))?;
+        // As the rivals.
+        if let Some(classifier) = if resamples > 0 { image_metrics::classifier(data, seed)? } else { None } {
+            let decoded = (self.encoder != Encoder::Identity).then(|| self.encoder.decode(self.encoder.encode(data.points.view())?));
+            let decoded = decoded.transpose()?;
+            let decoded = decoded.as_ref().map(|x| x.view());
+            all.extend(image_metrics::metrics(&classifier, &sets, decoded, data, (seed, resamples))?);
+            let _ = self.judge.set(image_metrics::named(&classifier, data)?);
+        }
         if self.encoder != Encoder::Identity {
             let [points, held_out] = [&data.points, &data.held_out].map(|x| self.encoder.encode(x.view()));
             let (points, held_out) = (points?, held_out?);
@@ -299,6 +309,10 @@ impl<R: Real> Model for Run<R> {
             }));
         }
         Ok(all)
+    }
+
+    fn judge(&self) -> Option<String> {
+        self.judge.get().cloned()
     }
 
     fn likelihood(&self, seed: u64) -> Result<Vec<Metric>> {

@@ -10,6 +10,7 @@ mod commands;
 mod engine;
 mod fit;
 mod html;
+mod image_metrics;
 mod library;
 mod likelihood;
 mod metrics_log;

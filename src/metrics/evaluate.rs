@@ -15,9 +15,9 @@ pub const DIRECTIONS: usize = 128;
 /// Points of each set that enter the metrics over pairs.
 pub const PAIR_POINTS: usize = 5_000;
 /// Points of each set whose supports are compared.
-const SUPPORT_POINTS: usize = 2_000;
+pub(super) const SUPPORT_POINTS: usize = 2_000;
 /// Neighbour that the balls of a support reach to.
-const NEIGHBOUR: usize = 5;
+pub(super) const NEIGHBOUR: usize = 5;
 /// Points of each set that are transported onto each other.
 const TRANSPORT_POINTS: usize = 500;
 /// Epsilon of the Sinkhorn divergence in squared median distances.
@@ -191,10 +191,10 @@ fn run<'a>(samples: ArrayView2<'a, f64>, data: &'a Dataset, fitted: Option<ModeS
 }
 
 /// Name, least and largest value, meaning.
-type Named = (&'static str, [f64; 2], &'static str);
-const REAL: [f64; 2] = [f64::NEG_INFINITY, f64::INFINITY];
-const POSITIVE: [f64; 2] = [0.0, f64::INFINITY];
-const SHARE: [f64; 2] = [0.0, 1.0];
+pub(super) type Named = (&'static str, [f64; 2], &'static str);
+pub(super) const REAL: [f64; 2] = [f64::NEG_INFINITY, f64::INFINITY];
+pub(super) const POSITIVE: [f64; 2] = [0.0, f64::INFINITY];
+pub(super) const SHARE: [f64; 2] = [0.0, 1.0];
 const MODE_WEIGHTS: Named = ("mode_weight_tv", SHARE, "total variation between the modes' weights and the law's (or the reference's)");
 const SLICED: Named = ("sliced_w2", POSITIVE, "sliced Wasserstein-2 distance to held-out data");
 const ENERGY: Named = ("energy_distance", REAL, "energy distance to held-out data, unbiased");
@@ -220,21 +220,21 @@ const MEMORISATION: Named =
     ("memorisation_ratio", POSITIVE, "distance to the nearest training point over that to the nearest held-out point; 1: none");
 
 /// Values of (samples, held-out points).
-type Function<'f> = &'f dyn Fn(ArrayView2<f64>, ArrayView2<f64>) -> Result<Vec<f64>>;
+pub(super) type Function<'f> = &'f dyn Fn(ArrayView2<f64>, ArrayView2<f64>) -> Result<Vec<f64>>;
 
 /// What a metric is computed of.
-struct Sets<'a> {
-    samples: Rows<'a>,
-    held_out: Rows<'a>,
+pub(super) struct Sets<'a> {
+    pub samples: Rows<'a>,
+    pub held_out: Rows<'a>,
     /// What stands for the samples in the floor.
-    floor: Option<Rows<'a>>,
+    pub floor: Option<Rows<'a>>,
 }
 
 /// A subset, or the whole set itself.
-type Rows<'a> = CowArray<'a, f64, Ix2>;
+pub(super) type Rows<'a> = CowArray<'a, f64, Ix2>;
 
 impl<'a> Sets<'a> {
-    fn new([samples, held_out, training]: [ArrayView2<'a, f64>; 3], size: usize, seed: u64) -> Self {
+    pub fn new([samples, held_out, training]: [ArrayView2<'a, f64>; 3], size: usize, seed: u64) -> Self {
         let few = |x: ArrayView2<'a, f64>, which| if x.nrows() <= size { x.into() } else { subset(x, size, seed, which).into() };
         Sets { samples: few(samples, 0), held_out: few(held_out, 1), floor: Some(few(training, 2)) }
     }
@@ -250,14 +250,15 @@ impl<'a> Sets<'a> {
     }
 }
 
-struct Resampling {
-    seed: u64,
-    count: usize,
-    floors: bool,
+/// How metrics are computed again.
+pub(super) struct Resampling {
+    pub seed: u64,
+    pub count: usize,
+    pub floors: bool,
 }
 
 impl Resampling {
-    fn measure(&self, names: &[Named], sets: &Sets, f: Function<'_>) -> Result<Vec<Measure>> {
+    pub fn measure(&self, names: &[Named], sets: &Sets, f: Function<'_>) -> Result<Vec<Measure>> {
         let values = f(sets.samples.view(), sets.held_out.view())?;
         let floors = sets.floor.as_ref().filter(|_| self.floors).map(|x| f(x.view(), sets.held_out.view())).transpose()?;
         // Halves with fewer points than a neighbour's number say nothing.
