@@ -3,11 +3,11 @@
 
 use super::args::Method as MethodArg;
 use super::engine::{Engine, Model, Sampling};
-use super::{image_metrics, likelihood};
 use super::metrics_log::Step;
 use super::plot::{self, Canvas};
 use super::progress::Fitting;
 use super::summary::Metric;
+use super::{image_metrics, likelihood};
 use crate::config::{Config, Precision, SdeKind};
 use crate::data::{self, Dataset, Encoder, MAX_NUMBERS};
 use crate::metrics::{self, Measure, ModeSpace, nearest};

@@ -9,6 +9,7 @@ use super::run_dir::probe;
 use crate::data::{DataName, write_whole};
 use crate::experiment::images::{
     IMAGE_GROUPS, ImageJob, ImageKey, ImageRecord, ImageRow, ImageSpace, ImageStudy, Variant, image_markdown, image_ratio, image_rows,
+    seconds_to_reach,
 };
 use crate::{Error, Result};
 use std::collections::HashSet;
@@ -160,6 +161,12 @@ fn write(dir: &Path, study: &ImageStudy, records: &[ImageRecord]) -> Result<Stri
         text += &format!("\n## Ratios of FD, paired by seed and draw\n\n{found}");
         body += &format!("<h2>Ratios of FD, paired by seed and draw</h2>\n{}", html(&found));
     }
+    let found = seconds(study, &rows);
+    if !found.is_empty() {
+        let title = "Seconds of fit and training to the same FD";
+        text += &format!("\n## {title}\n\n{found}");
+        body += &format!("<h2>{title}</h2>\n{}", html(&found));
+    }
     save("table.md", text.as_bytes())?;
     save("index.html", document(title, &body).as_bytes())?;
     Ok(dir.join("index.html").display().to_string())
@@ -171,13 +178,13 @@ fn tuned(rows: &[ImageRow], variant: &str) -> Option<usize> {
     own.clone().find(|r| own.clone().filter(|other| other.case == r.case).count() == 1).map(|r| r.solver)
 }
 
-/// FD over the steps of the optimiser, and over the evaluations of the network; of the methods with all tools, and
-/// as they were published.
+/// FD over the steps of the optimiser, over the seconds that they took, and over the evaluations of the network; of
+/// the methods with all tools, and as they were published.
 fn pictures(study: &ImageStudy, group: &str, rows: &[ImageRow]) -> Vec<(String, Canvas)> {
     if group != "full" {
         return Vec::new();
     }
-    let mut curves: [Vec<Curve>; 4] = Default::default();
+    let mut curves: [Vec<Curve>; 6] = Default::default();
     let mut add = |i: usize, name: &str, point: [f64; 4]| match curves[i].iter_mut().find(|c| c.name == name) {
         Some(curve) => curve.points.push(point),
         None => curves[i].push(Curve { name: name.to_owned(), points: vec![point] }),
@@ -186,9 +193,10 @@ fn pictures(study: &ImageStudy, group: &str, rows: &[ImageRow]) -> Vec<(String, 
         let fd = &r.figures[0];
         // The title says what the names of these have in common.
         let bare = r.variant.strip_suffix(", as published");
-        let (published, name) = (2 * usize::from(bare.is_some()), bare.unwrap_or(&r.variant));
+        let (published, name) = (3 * usize::from(bare.is_some()), bare.unwrap_or(&r.variant));
         if tuned(rows, &r.variant) == Some(r.solver) {
             add(published, name, [r.case.steps as f64, fd.low, fd.median, fd.high]);
+            add(published + 2, name, [r.seconds(), fd.low, fd.median, fd.high]);
         }
         let swept = rows.iter().any(|other| other.case == r.case && other.variant == r.variant && other.solver != r.solver);
         if swept && study.solvers.contains(&r.solver) {
@@ -198,8 +206,10 @@ fn pictures(study: &ImageStudy, group: &str, rows: &[ImageRow]) -> Vec<(String, 
     let kinds = [
         ("steps", "FD, with all tools", "optimiser steps"),
         ("evaluations", "FD, with all tools", "evaluations of the network"),
+        ("seconds", "FD, with all tools", "seconds of fit and training"),
         ("steps-published", "FD, as published", "optimiser steps"),
         ("evaluations-published", "FD, as published", "evaluations of the network"),
+        ("seconds-published", "FD, as published", "seconds of fit and training"),
     ];
     let drawn = kinds.into_iter().zip(curves).filter(|(_, curves)| !curves.is_empty());
     drawn
@@ -235,6 +245,31 @@ fn ratios(study: &ImageStudy, rows: &[ImageRow], records: &[ImageRecord]) -> Str
         }
     }
     out
+}
+
+/// The seconds after which the mixture's methods are as good as others after the most steps, over what these take.
+fn seconds(study: &ImageStudy, rows: &[ImageRow]) -> String {
+    let mut out =
+        String::from("| as good as | after steps | FD | its seconds | method | seconds | ratio |\n|---|---|---|---|---|---|---|\n");
+    let of = |variant: &str| -> Vec<ImageRow> {
+        let solver = tuned(rows, variant);
+        rows.iter().filter(|r| r.case.group == "full" && r.variant == variant && Some(r.solver) == solver).cloned().collect()
+    };
+    let mut lines = 0;
+    for other in
+        ["white-vp, as published", "coloured, as published", "flow-matching, as published", "white-vp", "coloured", "flow-matching"]
+    {
+        let Some(last) = of(other).into_iter().max_by_key(|r| r.case.steps).filter(|r| Some(&r.case.steps) == study.steps.last()) else {
+            continue;
+        };
+        for method in ["ndsm", "kernel", "flow"] {
+            let (steps, fd, its) = (last.case.steps, last.median("fd"), last.seconds());
+            let found = seconds_to_reach(&of(method), fd).map_or("never | ".to_owned(), |s| format!("{s:.1} | {:.2}", s / its));
+            out += &format!("| {other} | {steps} | {fd:.2} | {its:.1} | {method} | {found} |\n");
+            lines += 1;
+        }
+    }
+    if lines > 0 { out } else { String::new() }
 }
 
 /// A table of Markdown, cell by cell.
@@ -289,7 +324,7 @@ mod tests {
         let text = format!("{}\n{}\n{}\n{}", plan(&study), ImageRecord::header(), lines.join("\n"), &lines[0][..9]);
         fs::write(place.path().join(RESULTS), text).unwrap();
         let page = fs::read_to_string(run(&args(place.path()), 1).unwrap()).unwrap();
-        assert!(page.matches("<img").count() == 4 && page.contains("flow, without moments"), "{page}");
+        assert!(page.matches("<img").count() == 6 && page.contains("flow, without moments"), "{page}");
         let table = fs::read_to_string(place.path().join("table.md")).unwrap();
         assert!(
             table.contains("| all, 40 steps | flow | white-vp | 0.52 [0.50, 0.52] |")

@@ -64,7 +64,7 @@ impl NetworkEncoder {
         }
         let scale = (variance / data.dim() as f64).sqrt();
         let start = net.init::<f32>(how.seed);
-        let mut encoder = NetworkEncoder { net, params: start.clone(), mean, scale, looks: vec![], lost: f64::NAN };
+        let mut encoder = NetworkEncoder { net, params: start.clone(), mean, scale, looks: vec![], lost: f64::NAN, draws: None };
         let (descent, judges) = (how.descent(), Judges::new(data, encoder.mean.view()));
         let prior = how.kl.map(|weight| Prior { weight, normal: true });
         let loss = Loss::record(&encoder.net, descent.block(), prior)?;
@@ -111,9 +111,9 @@ impl<'a> Judges<'a> {
         Judges { images, spread }
     }
 
-    /// Share of their variance that their codes lose.
+    /// Share of their variance that their codes lose, the means of laws.
     pub fn lost(&self, encoder: &NetworkEncoder) -> Result<f64> {
-        let again = encoder.decode(encoder.encode(self.images)?.view())?;
+        let again = encoder.decode(encoder.codes(self.images, None)?.view())?;
         Ok((&again - &self.images).mapv(|v| v * v).sum() / self.spread)
     }
 }
@@ -224,6 +224,27 @@ mod tests {
             let one = encoder.encode(data.held_out.slice(ndarray::s![5..6, ..])).unwrap();
             assert_eq!(one.row(0), codes.row(5));
         }
+    }
+
+    /// Drawn codes are a function of seed and image, and have the variance that the laws add to their means; what is
+    /// not variational has nothing to draw.
+    #[test]
+    fn codes_are_drawn_from_their_laws() {
+        let data = digits();
+        let how = EncoderTraining { kl: Some(0.05), ..HOW };
+        let means = NetworkEncoder::fit(&data, how, &mut |_| {}).unwrap();
+        let drawn = |seed: u64| NetworkEncoder { draws: Some(seed), ..means.clone() };
+        let code = |encoder: &NetworkEncoder, x: ArrayView2<f64>| encoder.encode(x).unwrap();
+        let (m, z, other) = (code(&means, data.points.view()), code(&drawn(1), data.points.view()), code(&drawn(2), data.points.view()));
+        assert_eq!(z.row(5), code(&drawn(1), data.points.slice(s![5..6, ..])).row(0));
+        // Independent draws around the same means: half of the square of what is between them is what is around
+        // these; 11,504 numbers.
+        let square = |x: ndarray::Array2<f64>| x.mapv(|v| v * v).mean().unwrap();
+        let (around, between) = (square(&z - &m), square(&z - &other));
+        assert!(around > 0.01 && (0.5 * between / around - 1.0).abs() <= 0.1, "{around} {between}");
+        let plain = NetworkEncoder::fit(&data, HOW, &mut |_| {}).unwrap();
+        let same = NetworkEncoder { draws: Some(1), ..plain.clone() };
+        assert_eq!(code(&plain, data.points.view()), code(&same, data.points.view()));
     }
 
     /// A heavy weight pulls the codes to the prior: their means go to 0.

@@ -59,6 +59,12 @@ impl<'a> JointEncoder<'a> {
         Ok(JointEncoder { encoder, how, weight: weight as f32, loss, descending, images, judges, codes, last: f64::NAN })
     }
 
+    /// The encoder with the averaged parameters so far.
+    pub fn current(&mut self) -> &NetworkEncoder {
+        self.descending.averaged().clone_into(&mut self.encoder.params);
+        &self.encoder
+    }
+
     /// Images of a step.
     pub fn rows(&self) -> usize {
         self.descending.rows()

@@ -37,9 +37,9 @@ pub use encoder_training::{EncoderLook, EncoderTraining};
 #[cfg(feature = "files")]
 pub(crate) use file::write_whole;
 pub use file::{ImageShape, MAX_NUMBERS, Table};
+pub use joint_encoder::JointEncoder;
 pub use law::Law;
 pub use name::DataName;
-pub use joint_encoder::JointEncoder;
 pub use network_encoder::NetworkEncoder;
 pub use pca::Pca;
 

@@ -3,12 +3,16 @@
 use super::EncoderLook;
 use crate::nn::Autoencoder;
 use crate::nn::replay::Replay;
+use crate::rng::{Purpose, Stream};
 use crate::tape::{Recorder, Var};
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView2};
 
+/// The streams of drawn codes are behind those of training.
+const DRAWN: u32 = u32::MAX;
+
 /// A convolutional autoencoder, plain or variational, with its parameters. Both ways are computed in f32; an
-/// image has one code, in whatever company. The code of a variational one is its law's mean.
+/// image has one code, in whatever company. The code of a variational one is its law's mean, or [drawn](Self::draws).
 ///
 /// It minimises, per image, |x' - x|^2/V + `kl` KL(q || N(0, I)), x' the image of the code, V the variance of
 /// the training images in all pixels together, KL the sum over numbers of a code of (m^2 + v - 1 - ln v)/2.
@@ -25,6 +29,9 @@ pub struct NetworkEncoder {
     pub looks: Vec<EncoderLook>,
     /// Share of the held-out images' variance that its codes lose; NaN where that is not known.
     pub lost: f64,
+    /// The seed of codes that are drawn from the laws of a variational one, each named by its image: then their law is
+    /// that of which the decoder has learned. Without it a code is its law's mean.
+    pub draws: Option<u64>,
 }
 
 impl NetworkEncoder {
@@ -38,7 +45,7 @@ impl NetworkEncoder {
             let expected = format!("{} parameters, a mean of {d} numbers and a scale > 0", net.parameter_count());
             return Err(Error::refused("encoder", format!("must have {expected}, got {}, {} and {scale}", params.len(), mean.len())));
         }
-        Ok(NetworkEncoder { net, params, mean, scale, looks: vec![], lost: f64::NAN })
+        Ok(NetworkEncoder { net, params, mean, scale, looks: vec![], lost: f64::NAN, draws: None })
     }
 
     /// The network.
@@ -59,21 +66,32 @@ impl NetworkEncoder {
     /// # Errors
     /// Images of another size.
     pub fn encode(&self, x: ArrayView2<f64>) -> Result<Array2<f64>> {
+        self.codes(x, self.draws)
+    }
+
+    /// Codes, of a variational one its laws' means, or with a seed drawn from them.
+    pub(super) fn codes(&self, x: ArrayView2<f64>, draws: Option<u64>) -> Result<Array2<f64>> {
         self.check(x, self.mean.len())?;
-        let latent = self.net.latent();
+        let (latent, inputs) = (self.net.latent(), self.inputs(x));
         let record = |r: &mut Recorder<f32>, n: usize| {
             let declared = self.net.declare(r, "")?;
             let x = r.input("x", &[n, self.mean.len()])?;
             let images = as_images(r, &self.net, x)?;
-            let mut code = self.net.encode(r, &declared, images)?;
-            if self.net.is_variational() {
-                code = r.slice(code, 1, 0..latent)?;
-            }
-            Ok((x, code))
+            Ok((x, self.net.encode(r, &declared, images)?))
         };
-        let mut out = vec![0.0; x.nrows() * latent];
-        Replay::new(&record, &self.params)?.run(&self.inputs(x), &mut out)?;
-        array(out.into_iter().map(f64::from).collect(), x.nrows(), latent)
+        let numbers = if self.net.is_variational() { 2 * latent } else { latent };
+        let mut out = vec![0.0; x.nrows() * numbers];
+        Replay::new(&record, &self.params)?.run(&inputs, &mut out)?;
+        let mut xi = vec![0f32; latent];
+        let mut codes = Vec::with_capacity(x.nrows() * latent);
+        for (law, image) in out.chunks_exact(numbers).zip(inputs.chunks_exact(x.ncols())) {
+            let (mean, log) = law.split_at(latent);
+            if let Some(seed) = draws {
+                Stream::new(seed, Purpose::Code, name(image), DRAWN).fill_normal(&mut xi);
+            }
+            codes.extend((0..latent).map(|j| f64::from(mean[j] + if log.is_empty() { 0.0 } else { (0.5 * log[j]).exp() * xi[j] })));
+        }
+        array(codes, x.nrows(), latent)
     }
 
     /// Images of codes: [n, latent] -> [n, d].
@@ -107,6 +125,12 @@ impl NetworkEncoder {
     pub(super) fn check(&self, x: ArrayView2<f64>, width: usize) -> Result<()> {
         if x.ncols() == width { Ok(()) } else { Err(Error::shape("encoder", format!("rows of {width} numbers"), &[x.shape()])) }
     }
+}
+
+/// An image as a number: FNV-1a over its bits, of which a stream takes 55.
+fn name(image: &[f32]) -> u64 {
+    let hash = |hash: u64, v: &f32| (hash ^ u64::from(v.to_bits())).wrapping_mul(0x0100_0000_01b3);
+    image.iter().fold(0xcbf2_9ce4_8422_2325, hash) >> 9
 }
 
 fn array(values: Vec<f64>, n: usize, d: usize) -> Result<Array2<f64>> {

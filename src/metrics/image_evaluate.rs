@@ -84,9 +84,9 @@ fn run(samples: ArrayView2<f64>, data: &Dataset, classifier: &ImageClassifier, h
     }
     let seen = subset(training.view(), SUPPORT_POINTS, seed, 2);
     let alone = Sets { floor: None, ..sets(SUPPORT_POINTS) };
-    measures.extend(how.measure(&[MEMORISATION], &alone, &|x, y| {
-        Ok(vec![memorisation_ratio(features(x), features(seen.view()), features(y), seed)?])
-    })?);
+    measures.extend(
+        how.measure(&[MEMORISATION], &alone, &|x, y| Ok(vec![memorisation_ratio(features(x), features(seen.view()), features(y), seed)?]))?,
+    );
     Ok(measures)
 }
 

@@ -112,6 +112,8 @@ purposes! {
     Descent = 34,
     /// Codes of a variational autoencoder in training.
     Code = 35,
+    /// Noise up to the horizon of codes that are trained together with their score.
+    Horizon = 36,
 }
 
 impl Purpose {

@@ -234,6 +234,9 @@ mod tests {
         for encoder in ["autoencoder", "vae"] {
             round_trip::<f32>(&[("data.latent", "5"), ("encoder.kind", encoder), ("encoder.steps", "5"), ("encoder.channels", "2")], 64);
         }
+        let joint =
+            [("data.latent", "5"), ("encoder.kind", "vae"), ("encoder.steps", "5"), ("encoder.joint", "5"), ("encoder.channels", "2")];
+        round_trip::<f32>(&joint, 64);
         round_trip::<f32>(&[("data.latent", "0"), ("network.kind", "unet"), ("reference.covariance", "low-rank")], 64);
         for moments in ["full", "component", "auto"] {
             round_trip::<f32>(&[("data.name", "moons"), ("calibration.moments", moments)], 2);

@@ -66,9 +66,7 @@ impl Prepared {
     /// # Errors
     /// As [`Trainer::new`].
     pub fn trainer<R: Real>(&self) -> Result<Trainer<R>> {
-        self.unwatched()?
-            .changing(&self.data, &self.encoder, &self.reference)?
-            .watching(&self.reference, self.held_out()?.view())
+        self.unwatched()?.changing(&self.data, &self.encoder, &self.reference)?.watching(&self.reference, self.held_out()?.view())
     }
 
     /// The same of unchanged points alone, without an eye on those that are held out.
@@ -98,11 +96,12 @@ impl Prepared {
         let Encoder::Network(encoder) = self.encoder else {
             return Err(Error::refused("encoder.joint", "needs a variational autoencoder, and the file's latent space is none"));
         };
-        let Together { encoder, params } =
+        let Together { encoder, params, reference } =
             together(&self.config, &self.reference, &self.data, *encoder, &|step| watch(Stage::Joint(step)))?;
         self.encoder = Encoder::Network(Box::new(encoder));
         self.x = self.encoder.encode(self.data.points.view())?;
         self.start = Some(params);
+        self.reference = reference;
         Ok(self)
     }
 
@@ -182,7 +181,10 @@ fn encoder(config: &Config, data: &Dataset, watch: &(dyn Fn(Stage<'_>) + Sync)) 
         rate: e.lr,
         seed: config.train.seed,
     };
-    Ok(Encoder::Network(Box::new(NetworkEncoder::fit(data, how, &mut |look| watch(Stage::Encoder(look)))?)))
+    let mut encoder = NetworkEncoder::fit(data, how, &mut |look| watch(Stage::Encoder(look)))?;
+    // What is trained with the score, (24), has the law of these.
+    encoder.draws = (e.joint > 0).then_some(config.train.seed);
+    Ok(Encoder::Network(Box::new(encoder)))
 }
 
 /// The reference of a file: in whitened coordinates where it has them, as `ndsm fit` and `ndsm train` write

@@ -75,7 +75,10 @@ impl Reference {
             return Self::fit_centred(x, image, config, watch);
         }
         if let Some(v) = x.iter().find(|v| !(0.0..=1.0).contains(*v)) {
-            return Err(Error::refused("reference.group", format!("\"inversion\" is of images whose numbers are in [0, 1], and one is {v}")));
+            return Err(Error::refused(
+                "reference.group",
+                format!("\"inversion\" is of images whose numbers are in [0, 1], and one is {v}"),
+            ));
         }
         let mut reference = Self::fit_centred((&x - GREY).view(), image, config, watch)?;
         let w = &reference.whitening;
@@ -84,12 +87,7 @@ impl Reference {
     }
 
     /// The same of points around whose origin the group acts.
-    fn fit_centred(
-        x: ArrayView2<f64>,
-        image: Option<(usize, usize)>,
-        config: &Config,
-        watch: &(dyn Fn(&Progress) + Sync),
-    ) -> Result<Self> {
+    fn fit_centred(x: ArrayView2<f64>, image: Option<(usize, usize)>, config: &Config, watch: &(dyn Fn(&Progress) + Sync)) -> Result<Self> {
         let r = &config.reference;
         let (n, numbers) = (x.nrows(), CovarianceKind::Full.parameters(1, x.ncols()));
         let enough = n >= POINTS_PER_NUMBER * numbers;

@@ -57,7 +57,7 @@ impl<R: Real> System<R> {
 }
 
 /// Whether the process treats all coordinates of whitened data alike, whatever the reference.
-fn is_isotropic(kind: SdeKind) -> bool {
+pub(super) fn is_isotropic(kind: SdeKind) -> bool {
     matches!(kind, SdeKind::Ve | SdeKind::SubVp | SdeKind::Straight)
 }
 

@@ -97,6 +97,9 @@ impl Tensors {
                 self.fact("encoder.image", format!("{h}x{w}x{c}"));
                 self.fact("encoder.channels", net.width());
                 self.fact("encoder.latent", net.latent());
+                if let Some(seed) = network.draws {
+                    self.fact("encoder.draws", seed);
+                }
             }
         }
     }
@@ -287,6 +290,7 @@ impl<'a> Reader<'a> {
         let mut encoder = NetworkEncoder::from_parts(net, params, mean, scale[0]).map_err(|e| self.bad(e))?;
         let look = |row: ndarray::ArrayView1<'_, f64>| EncoderLook { step: row[0] as usize, loss: row[1], lost: row[2] };
         encoder.looks = looks.outer_iter().map(look).collect();
+        encoder.draws = self.fact("encoder.draws").ok().map(|_| self.number("encoder.draws")).transpose()?;
         // Earlier versions did not write it.
         encoder.lost = encoder.looks.iter().map(|look| look.lost).fold(f64::INFINITY, f64::min);
         if self.has("encoder.lost") {

@@ -18,7 +18,7 @@ const CHANNELS: usize = 16;
 const BATCH: usize = 128;
 const RATE: f64 = 2e-3;
 /// Weight of the divergence of a variational one.
-const KL: f64 = 1e-3;
+const KL: f64 = 1e-4;
 
 /// Images where they are modelled, and what samples are compared with.
 #[derive(Clone)]

@@ -16,7 +16,7 @@ mod variant;
 pub use case::{Coding, ImageCase, Shape};
 pub use job::{ImageJob, Judged, Shown, TUNING};
 pub use record::{IMAGE_METRICS, ImageKey, ImageRecord};
-pub use table::{ImageRow, image_markdown, image_ratio, image_rows};
+pub use table::{ImageRow, image_markdown, image_ratio, image_rows, seconds_to_reach};
 pub use variant::{Tool, Tools, Variant};
 
 use super::Method;
@@ -225,13 +225,8 @@ impl ImageStudy {
 
     /// The trainings whose figures choose the settings.
     pub fn tuning_jobs(&self) -> Vec<ImageJob> {
-        let case = ImageCase {
-            group: "full",
-            name: "tuning".to_owned(),
-            shape: Shape::All,
-            coding: Coding::Autoencoder,
-            steps: self.middle,
-        };
+        let case =
+            ImageCase { group: "full", name: "tuning".to_owned(), shape: Shape::All, coding: Coding::Autoencoder, steps: self.middle };
         let mut jobs = Vec::new();
         // One setting needs no search.
         if self.budget < 2 {

@@ -75,6 +75,31 @@ pub fn image_ratio(records: &[ImageRecord], j: usize, a: (&str, &str, usize), b:
     median_interval(&ratios)
 }
 
+impl ImageRow {
+    /// The median of a figure, by its name.
+    pub fn median(&self, name: &str) -> f64 {
+        ImageRecord::place(name).map_or(f64::NAN, |j| self.figures[j].median)
+    }
+
+    /// Seconds that the reference and the network took.
+    pub fn seconds(&self) -> f64 {
+        self.median("fit_seconds") + self.median("train_seconds")
+    }
+}
+
+/// The seconds after which the trainings of `rows`, of one variant with more and more steps, reach a Frechet distance:
+/// between two of them along a line in the logarithm of the seconds. None if they never do.
+pub fn seconds_to_reach(rows: &[ImageRow], distance: f64) -> Option<f64> {
+    let mut points: Vec<[f64; 2]> =
+        rows.iter().map(|r| [r.seconds(), r.median("fd")]).filter(|p| p.iter().all(|v| v.is_finite())).collect();
+    points.sort_by(|a, b| a[0].total_cmp(&b[0]));
+    let reached = points.iter().position(|p| p[1] <= distance)?;
+    let [t, fd] = points[reached];
+    let Some([before, above]) = reached.checked_sub(1).map(|i| points[i]) else { return Some(t) };
+    let share = (above - distance) / (above - fd);
+    Some(before * (t / before).powf(share))
+}
+
 /// Columns of the table: heading, figure, factor and digits.
 const COLUMNS: [(&str, &str, f64, usize); 14] = [
     ("FD raw", "fd_raw", 1.0, 2),
@@ -102,10 +127,35 @@ pub fn image_markdown(rows: &[ImageRow]) -> String {
         let fd = &r.figures[0];
         out += &format!("| {} | {} | {evaluations} | {:.2} [{:.2}, {:.2}] |", r.case.name, r.variant, fd.median, fd.low, fd.high);
         for (_, name, factor, digits) in COLUMNS {
-            let value = ImageRecord::place(name).map_or(f64::NAN, |j| r.figures[j].median * factor);
+            let value = r.median(name) * factor;
             out += &if value.is_nan() { " |".to_owned() } else { format!(" {value:.digits$} |") };
         }
         out.push('\n');
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ImageStudy;
+    use super::*;
+
+    #[test]
+    fn a_distance_is_reached_between_two_trainings() {
+        let case = ImageStudy::latent().cases().remove(0);
+        let row = |seconds: f64, fd: f64| {
+            let mut figures = [Interval { median: 0.0, low: 0.0, high: 0.0 }; IMAGE_METRICS.len()];
+            for (name, value) in [("fd", fd), ("fit_seconds", 1.0), ("train_seconds", seconds - 1.0)] {
+                figures[ImageRecord::place(name).unwrap()].median = value;
+            }
+            ImageRow { case: case.clone(), variant: "flow".into(), candidate: 0, solver: 8, seeds: 3, figures }
+        };
+        let rows = [row(40.0, 2.0), row(10.0, 4.0), row(160.0, 2.5)];
+        // Half of the way from 4 to 2 is half of the way from 10 to 40 seconds in the logarithm.
+        for (distance, seconds) in [(5.0, Some(10.0)), (4.0, Some(10.0)), (3.0, Some(20.0)), (2.0, Some(40.0)), (1.9, None)] {
+            let found = seconds_to_reach(&rows, distance);
+            assert!(found.zip(seconds).map_or(found == seconds, |(a, b)| (a - b).abs() <= 1e-9), "{distance}: {found:?}");
+        }
+        assert_eq!(seconds_to_reach(&[], 1.0), None);
+    }
 }
