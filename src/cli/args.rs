@@ -254,7 +254,8 @@ pub struct ReproduceArgs {
     #[arg(long)]
     pub quick: bool,
     /// Only this group of cases: of low-dim clusters, small-sets, few-sampling-steps, few-optimiser-steps,
-    /// symmetry, misfit or less-data; of latent and images full, parts, small-sets or imbalance, of images symmetry, too
+    /// symmetry, misfit or less-data; of latent and images full, parts, small-sets or imbalance, of latent
+    /// joint and of images symmetry, too
     #[arg(long, value_name = "NAME")]
     pub group: Option<String>,
     /// Images in IDX format (MNIST, say): of low-dim for the group less-data, of latent and images in place of the
@@ -268,8 +269,8 @@ pub struct ReproduceArgs {
     /// Largest side of an image; larger ones are halved [default: 64, of images 14]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub side: Option<i64>,
-    /// Directory of results, tables, pictures and the page [default: runs/reproduce-low-dim, or with -quick
-    /// at its end]
+    /// Directory of results, tables, pictures and the page [default: runs/reproduce-low-dim, -latent or -images,
+    /// with -quick at its end where that is asked for]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Trainings that run side by side; figures do not depend on it [default: all processors]

@@ -182,9 +182,7 @@ impl ImageStudy {
     /// What a group compares.
     pub fn variants(&self, group: &str) -> Vec<Variant> {
         let with = |tools: Tools| move |method: Method| Variant { method, tools, tied: false };
-        let linear = [Method::WHITE_VP, Method::WHITE_VE, Method::COLOURED];
-        let published = [Method::EDM, Method::FLOW_MATCHING, Method::FLOW_MATCHING_OT];
-        let rivals = linear.into_iter().chain(published);
+        let rivals = [Method::WHITE_VP, Method::COLOURED, Method::EDM, Method::FLOW_MATCHING];
         let own = [Method::NDSM, Method::KERNEL, Method::FLOW];
         let mut all: Vec<Variant> = vec![with(Tools::All)(Method::REFERENCE)];
         match group {
@@ -195,8 +193,14 @@ impl ImageStudy {
                 }
             }
             "full" => {
-                all.extend(rivals.clone().chain(own).map(with(Tools::All)));
-                all.extend(rivals.chain(own).map(with(Tools::Published)));
+                all.extend(rivals.into_iter().chain(own).map(with(Tools::All)));
+                all.extend(rivals.map(with(Tools::Published)));
+                // In pixels, where a training takes minutes, these are left out.
+                if self.space != ImageSpace::Pixels {
+                    let more = [Method::WHITE_VE, Method::FLOW_MATCHING_OT];
+                    all.extend(more.map(with(Tools::All)));
+                    all.extend(more.into_iter().chain(own).map(with(Tools::Published)));
+                }
             }
             "joint" => all.extend([Method::WHITE_VP, Method::FLOW].map(with(Tools::All))),
             "symmetry" => {

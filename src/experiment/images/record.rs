@@ -70,10 +70,10 @@ impl ImageRecord {
         format!("case;variant;candidate;solver;seed;draw;{}", IMAGE_METRICS.join(";"))
     }
 
-    /// One line of it.
+    /// One line of it; figures to seven digits.
     pub fn line(&self) -> String {
         let k = &self.key;
-        let values: Vec<String> = self.values.iter().map(f64::to_string).collect();
+        let values: Vec<String> = self.values.iter().map(|v| format!("{v:.6e}")).collect();
         format!("{};{};{};{};{};{};{}", k.case, k.variant, k.candidate, k.solver, k.seed, k.draw, values.join(";"))
     }
 

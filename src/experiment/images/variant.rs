@@ -38,7 +38,7 @@ impl Tool {
 
     /// Those that a network has there: a U-Net is itself, and maps of moments are for few dimensions.
     pub fn of(space: ImageSpace) -> &'static [Tool] {
-        if space == ImageSpace::Pixels { &Self::ALL[..2] } else { &Self::ALL }
+        if space == ImageSpace::Pixels { &[Tool::Control, Tool::Calibration] } else { &Self::ALL }
     }
 
     fn name(self) -> &'static str {
