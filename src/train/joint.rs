@@ -152,8 +152,9 @@ mod tests {
     fn prepared(settings: &[(&str, &str)]) -> Prepared {
         let fixed = [("encoder.kind", "vae"), ("data.latent", "4"), ("encoder.channels", "4"), ("encoder.steps", "60")];
         let more = [("reference.components", "3"), ("reference.covariance", "full"), ("network.width", "16"), ("train.steps", "60")];
-        let all = fixed.iter().chain(&more).chain(settings).map(|(k, v)| match v.parse::<usize>() {
-            Ok(number) => Setting::new(k, number),
+        let all = fixed.iter().chain(&more).chain(settings).map(|(k, v)| match (v.parse::<usize>(), v.parse::<f64>()) {
+            (Ok(count), _) => Setting::new(k, count),
+            (_, Ok(number)) => Setting::new(k, number),
             _ => Setting::new(k, *v),
         });
         prepare(&Config::resolve(&all.collect::<Vec<_>>()).unwrap()).unwrap()
@@ -171,7 +172,9 @@ mod tests {
     /// whatever the threads.
     #[test]
     fn encoder_and_score_learn_together() {
-        let (alone, both) = (prepared(&[]), prepared(&[("encoder.joint", "300")]));
+        // One component leaves the network something to learn.
+        let few = [("reference.components", "1"), ("network.width", "64"), ("train.lr", "0.01")];
+        let (alone, both) = (prepared(&few), prepared(&[&few[..], &[("encoder.joint", "300")]].concat()));
         let (a, b) = (network(&alone), network(&both));
         assert!(alone.start.is_none() && a.params() != b.params() && b.lost < a.lost, "{} {}", a.lost, b.lost);
         assert_eq!((b.looks.len(), b.looks.last().unwrap().step), (a.looks.len() + 1, 360));
@@ -192,7 +195,7 @@ mod tests {
         // Codes of the new encoder under the reference of the old one, and under their own.
         assert!(likely(&both, &both.x) > likely(&alone, &both.x) + 1.0);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-        let again = pool.install(|| prepared(&[("encoder.joint", "300")]));
+        let again = pool.install(|| prepared(&[&few[..], &[("encoder.joint", "300")]].concat()));
         assert!(again.encoder == both.encoder && again.start == both.start);
         for (precision, kind) in [("f32", "vp"), ("f64", "vp"), ("f32", "ve"), ("f32", "straight")] {
             let p = prepared(&[("encoder.joint", "5"), ("train.precision", precision), ("sde.kind", kind), ("reference.components", "1")]);

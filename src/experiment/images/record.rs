@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn lines_are_read_as_they_were_written() {
         let key = ImageKey { case: "full, 250 steps".into(), variant: "flow".into(), candidate: 3, solver: 8, seed: 1, draw: 2 };
-        let mut record = ImageRecord { key, values: std::array::from_fn(|i| 0.1 * i as f64) };
+        let mut record = ImageRecord { key, values: std::array::from_fn(|i| 0.125 * i as f64) };
         record.values[2] = f64::INFINITY;
         assert_eq!(ImageRecord::parse(&record.line()), Some(record.clone()));
         let line = record.line();
