@@ -311,6 +311,23 @@ mod tests {
         assert_eq!((shard("1/1").unwrap(), shard("2/3").unwrap()), ((0, 1), (1, 3)));
     }
 
+    /// The records that the README speaks of are those of the present plan, and whole lines.
+    #[test]
+    fn kept_records_are_of_this_plan() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/results/latent-mnist.csv");
+        // A packed crate goes without them.
+        let Ok(text) = fs::read_to_string(path) else { return };
+        let study = ImageStudy { data: Some((DataName::Idx, PathBuf::new())), ..ImageStudy::latent() };
+        assert_eq!(text.lines().next(), Some(&plan(&study)[..]));
+        let known: HashSet<ImageKey> = text.lines().skip(2).map(|line| ImageRecord::parse(line).expect("a record").key).collect();
+        let full = study.jobs(&[]).into_iter().filter(|job| job.case.group == "full");
+        let missing = study.tuning_jobs().into_iter().chain(full).filter(|job| {
+            let alike = |a: &ImageKey, b: &ImageKey| (&a.case, &a.variant, a.seed, a.draw) == (&b.case, &b.variant, b.seed, b.draw);
+            job.keys(&study).iter().any(|key| !known.iter().any(|k| alike(k, key)))
+        });
+        assert_eq!(missing.count(), 0);
+    }
+
     /// Records that are all there make the tables without any training; those of several parts put together are
     /// all.
     #[test]
