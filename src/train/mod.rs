@@ -72,7 +72,6 @@ pub use diagnosis::Group;
 pub use generator::Generator;
 pub use held_out::{Gain, Mean};
 pub use horizon::Settled;
-#[cfg(feature = "cli")]
 pub(crate) use joint::together;
 pub use likelihood::{Likelihood, bits_per_dimension, dequantised};
 pub use moments::DataMoments;
