@@ -4,7 +4,7 @@ use super::library::beside;
 use super::summary::Metric;
 use crate::Result;
 use crate::data::Dataset;
-use crate::metrics::{ImageClassifier, evaluate_images, evaluate_images_beside};
+use crate::metrics::{ImageClassifier, ImageFeatures};
 use ndarray::ArrayView2;
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ pub fn named(classifier: &ImageClassifier, data: &Dataset) -> Result<String> {
 /// The figures of the samples, `sets[0]`, beside those of the other sets, and of the `decoded` training images.
 ///
 /// # Errors
-/// As [`evaluate_images`].
+/// As [`ImageFeatures`].
 pub fn metrics(
     classifier: &ImageClassifier,
     sets: &[ArrayView2<f64>],
@@ -41,13 +41,14 @@ pub fn metrics(
     data: &Dataset,
     (seed, resamples): (u64, usize),
 ) -> Result<Vec<Metric>> {
+    let features = ImageFeatures::new(classifier, data)?;
     let of = |(i, x): (usize, &ArrayView2<f64>)| match i {
-        0 => evaluate_images(*x, data, classifier, seed, resamples),
-        _ => evaluate_images_beside(*x, data, classifier, seed),
+        0 => features.evaluate(*x, seed, resamples),
+        _ => features.evaluate_beside(*x, seed),
     };
     let mut all = beside(sets.iter().enumerate().map(of).collect::<Result<_>>()?);
     if let Some(decoded) = decoded {
-        let decoded = evaluate_images_beside(decoded, data, classifier, seed)?;
+        let decoded = features.evaluate_beside(decoded, seed)?;
         all.iter_mut().zip(decoded).for_each(|(metric, m)| metric.decoded = m.value);
     }
     Ok(all)

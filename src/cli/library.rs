@@ -286,20 +286,21 @@ impl<R: Real> Model for Run<R> {
             Ok(beside(all))
         };
         let mut all = table(&sets, data, Some(&modes))?;
+        let encoded = (self.encoder != Encoder::Identity).then(|| self.encoder.encode(data.points.view())).transpose()?;
+        let decoded = encoded.as_ref().map(|z| self.encoder.decode(z.clone())).transpose()?;
+        if let Some(decoded) = &decoded {
+            let decoded = metrics::evaluate_beside(decoded.view(), data, None, seed)?.measures;
+            // Its modes are those of no data.
+            all.iter_mut().zip(decoded).skip(1).for_each(|(metric, m)| metric.decoded = m.value);
+        }
         // As the rivals.
         if let Some(classifier) = if resamples > 0 { image_metrics::classifier(data, seed)? } else { None } {
-            let decoded = (self.encoder != Encoder::Identity).then(|| self.encoder.decode(self.encoder.encode(data.points.view())?));
-            let decoded = decoded.transpose()?;
             let decoded = decoded.as_ref().map(|x| x.view());
             all.extend(image_metrics::metrics(&classifier, &sets, decoded, data, (seed, resamples))?);
             let _ = self.judge.set(image_metrics::named(&classifier, data)?);
         }
-        if self.encoder != Encoder::Identity {
-            let [points, held_out] = [&data.points, &data.held_out].map(|x| self.encoder.encode(x.view()));
-            let (points, held_out) = (points?, held_out?);
-            let decoded = metrics::evaluate_beside(self.encoder.decode(points.clone())?.view(), data, None, seed)?.measures;
-            // Its modes are those of no data.
-            all.iter_mut().zip(decoded).skip(1).for_each(|(metric, m)| metric.decoded = m.value);
+        if let Some(points) = encoded {
+            let held_out = self.encoder.encode(data.held_out.view())?;
             let data = Dataset { points, held_out, images: None, labels: None, held_out_labels: None, law: None, name: data.name.clone() };
             let views: Vec<ArrayView2<f64>> = inside.iter().map(|x| x.view()).collect();
             all.extend(table(&views, &data, None)?.into_iter().filter(|m| m.value.is_some()).map(|m| Metric {

@@ -23,71 +23,86 @@ const SUPPORT: [Named; 4] = [
 const MEMORISATION: Named =
     ("feature_memorisation", POSITIVE, "distance in features to the nearest training image over that to the nearest held-out one; 1: none");
 
-/// All figures of the images `samples` [n, d], n >= 2, against those of `data` in the features of `classifier`: where
-/// images are alike to the eye rather than pixel by pixel. Floors are those of the training images; intervals as
-/// [`evaluate`](super::evaluate) finds them, from `resamples` halves. A Frechet distance of finite samples is not 0
-/// where both have one law, but about 2 tr(C) d'/n with d' the effective number of features: compare it at equal n,
-/// with the floor in mind.
-///
-/// # Errors
-/// Images of another size than the classifier's, or fewer than two in a set; a sample that is NaN or infinite.
-pub fn evaluate_images(
-    samples: ArrayView2<f64>,
-    data: &Dataset,
-    classifier: &ImageClassifier,
-    seed: u64,
-    resamples: usize,
-) -> Result<Vec<Measure>> {
-    run(samples, data, classifier, Resampling { seed, count: resamples, floors: true })
+/// Images of a data set as a classifier sees them, which samples are compared with: where images are alike to the eye
+/// rather than pixel by pixel.
+#[derive(Debug, Clone)]
+pub struct ImageFeatures<'a> {
+    classifier: &'a ImageClassifier,
+    /// Of the held-out and of the training images a column for each feature, and the class in the last.
+    held_out: Array2<f64>,
+    training: Array2<f64>,
 }
 
-/// The values of [`evaluate_images`] alone, of other images, to stand beside.
-///
-/// # Errors
-/// As [`evaluate_images`].
-pub fn evaluate_images_beside(samples: ArrayView2<f64>, data: &Dataset, classifier: &ImageClassifier, seed: u64) -> Result<Vec<Measure>> {
-    run(samples, data, classifier, Resampling { seed, count: 0, floors: false })
-}
-
-fn run(samples: ArrayView2<f64>, data: &Dataset, classifier: &ImageClassifier, how: Resampling) -> Result<Vec<Measure>> {
-    if let Some(((row, column), x)) = samples.indexed_iter().find(|(_, x)| !x.is_finite()) {
-        return Err(Error::invalid(format!("evaluate: sample {row}, coordinate {column}"), "finite", x));
+impl<'a> ImageFeatures<'a> {
+    /// Of the images of `data`, at least two to train on and two held out.
+    ///
+    /// # Errors
+    /// Images of another size than the classifier's, or fewer.
+    pub fn new(classifier: &'a ImageClassifier, data: &Dataset) -> Result<Self> {
+        check_pair("evaluate", data.points.view(), data.held_out.view(), 2)?;
+        let [held_out, training] = [&data.held_out, &data.points].map(|x| described(classifier, x.view()));
+        Ok(ImageFeatures { classifier, held_out: held_out?, training: training? })
     }
-    let (held_out, training, seed) = (data.held_out.view(), data.points.view(), how.seed);
-    check_pair("evaluate", samples, held_out, 2)?;
-    check_pair("evaluate", training, held_out, 2)?;
-    // A column for each feature, and the class in the last.
-    let described = |x: ArrayView2<f64>| -> Result<Array2<f64>> {
-        let classes: Array1<f64> = classifier.classes(x)?.into_iter().map(|class| class as f64).collect();
-        let rows = concatenate(Axis(1), &[classifier.features(x)?.view(), classes.insert_axis(Axis(1)).view()]);
-        rows.map_err(|e| Error::refused("evaluate", e.to_string()))
-    };
-    let [samples, held_out, training] = [described(samples)?, described(held_out)?, described(training)?];
-    let count = classifier.labels().len();
-    let sets = |size: usize| Sets::new([samples.view(), held_out.view(), training.view()], size, seed);
-    let (all, few) = (sets(usize::MAX), sets(SUPPORT_POINTS));
-    let mut measures = how.measure(&[FRECHET], &all, &|x, y| Ok(vec![frechet(features(x), features(y))?]))?;
-    measures.extend(how.measure(&[KERNEL], &few, &|x, y| Ok(vec![kernel_distance(features(x), features(y))?]))?);
-    measures.extend(how.measure(&CLASSES, &all, &|x, y| {
-        let (own, right) = (shares(x, count), shares(y, count));
-        let rarer = |a: &usize, b: &usize| right[*a].total_cmp(&right[*b]);
-        let rarest = (0..count).filter(|class| right[*class] > 0.0).min_by(rarer).unwrap_or(0);
-        Ok(vec![total_variation(own.view(), right.view()), own[rarest] / right[rarest]])
-    })?);
-    let spread = |x: ArrayView2<f64>| features(x).var_axis(Axis(0), 1.0).sum();
-    measures.extend(how.measure(&[VARIANCE], &all, &|x, y| Ok(vec![spread(x) / spread(y)]))?);
-    if few.samples.nrows().min(few.held_out.nrows()) > 2 * NEIGHBOUR {
-        measures.extend(how.measure(&SUPPORT, &few, &|x, y| {
-            let s = support(features(x), features(y), NEIGHBOUR)?;
-            Ok(vec![s.precision, s.recall, s.density, s.coverage])
+
+    /// All figures of the images `samples` [n, d], n >= 2. Floors are those of the training images; intervals as
+    /// [`evaluate`](super::evaluate) finds them, from `resamples` halves. A Frechet distance of finite samples is not 0
+    /// where both have one law, but about 2 tr(C) d'/n with d' the effective number of features: compare it at equal
+    /// n, with the floor in mind.
+    ///
+    /// # Errors
+    /// Images of another size, or fewer than two; a sample that is NaN or infinite.
+    pub fn evaluate(&self, samples: ArrayView2<f64>, seed: u64, resamples: usize) -> Result<Vec<Measure>> {
+        self.run(samples, Resampling { seed, count: resamples, floors: true })
+    }
+
+    /// The values of [`Self::evaluate`] alone, of other images, to stand beside.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    pub fn evaluate_beside(&self, samples: ArrayView2<f64>, seed: u64) -> Result<Vec<Measure>> {
+        self.run(samples, Resampling { seed, count: 0, floors: false })
+    }
+
+    fn run(&self, samples: ArrayView2<f64>, how: Resampling) -> Result<Vec<Measure>> {
+        if let Some(((row, column), x)) = samples.indexed_iter().find(|(_, x)| !x.is_finite()) {
+            return Err(Error::invalid(format!("evaluate: sample {row}, coordinate {column}"), "finite", x));
+        }
+        let (held_out, training, seed) = (&self.held_out, &self.training, how.seed);
+        let samples = described(self.classifier, samples)?;
+        check_pair("evaluate", samples.view(), held_out.view(), 2)?;
+        let count = self.classifier.labels().len();
+        let sets = |size: usize| Sets::new([samples.view(), held_out.view(), training.view()], size, seed);
+        let (all, few) = (sets(usize::MAX), sets(SUPPORT_POINTS));
+        let mut measures = how.measure(&[FRECHET], &all, &|x, y| Ok(vec![frechet(features(x), features(y))?]))?;
+        measures.extend(how.measure(&[KERNEL], &few, &|x, y| Ok(vec![kernel_distance(features(x), features(y))?]))?);
+        measures.extend(how.measure(&CLASSES, &all, &|x, y| {
+            let (own, right) = (shares(x, count), shares(y, count));
+            let rarer = |a: &usize, b: &usize| right[*a].total_cmp(&right[*b]);
+            let rarest = (0..count).filter(|class| right[*class] > 0.0).min_by(rarer).unwrap_or(0);
+            Ok(vec![total_variation(own.view(), right.view()), own[rarest] / right[rarest]])
         })?);
+        let spread = |x: ArrayView2<f64>| features(x).var_axis(Axis(0), 1.0).sum();
+        measures.extend(how.measure(&[VARIANCE], &all, &|x, y| Ok(vec![spread(x) / spread(y)]))?);
+        if few.samples.nrows().min(few.held_out.nrows()) > 2 * NEIGHBOUR {
+            measures.extend(how.measure(&SUPPORT, &few, &|x, y| {
+                let s = support(features(x), features(y), NEIGHBOUR)?;
+                Ok(vec![s.precision, s.recall, s.density, s.coverage])
+            })?);
+        }
+        let seen = subset(training.view(), SUPPORT_POINTS, seed, 2);
+        let alone = Sets { floor: None, ..sets(SUPPORT_POINTS) };
+        measures.extend(how.measure(&[MEMORISATION], &alone, &|x, y| {
+            Ok(vec![memorisation_ratio(features(x), features(seen.view()), features(y), seed)?])
+        })?);
+        Ok(measures)
     }
-    let seen = subset(training.view(), SUPPORT_POINTS, seed, 2);
-    let alone = Sets { floor: None, ..sets(SUPPORT_POINTS) };
-    measures.extend(
-        how.measure(&[MEMORISATION], &alone, &|x, y| Ok(vec![memorisation_ratio(features(x), features(seen.view()), features(y), seed)?]))?,
-    );
-    Ok(measures)
+}
+
+/// A column for each feature, and the class in the last.
+fn described(classifier: &ImageClassifier, x: ArrayView2<f64>) -> Result<Array2<f64>> {
+    let classes: Array1<f64> = classifier.classes(x)?.into_iter().map(|class| class as f64).collect();
+    let rows = concatenate(Axis(1), &[classifier.features(x)?.view(), classes.insert_axis(Axis(1)).view()]);
+    rows.map_err(|e| Error::refused("evaluate", e.to_string()))
 }
 
 /// All columns but that of the class.
@@ -117,7 +132,8 @@ mod tests {
         let labels = data.labels.as_ref().unwrap();
         let classifier = ImageClassifier::with(data.points.view(), labels, [8, 8, 1], 0, 150).unwrap();
         let noisy = &data.held_out + &Array2::from_shape_fn(data.held_out.dim(), |(i, j)| if (7 * i + 3 * j) % 5 < 2 { 0.4 } else { -0.2 });
-        let all = evaluate_images(noisy.view(), &data, &classifier, 0, 10).unwrap();
+        let features = ImageFeatures::new(&classifier, &data).unwrap();
+        let all = features.evaluate(noisy.view(), 0, 10).unwrap();
         let get = |name: &str| all.iter().find(|m| m.name == name).unwrap();
         let judge = ImageJudge::new(classifier.clone(), data.points.view(), data.held_out.view(), None).unwrap();
         let (found, floor) = (judge.judge(noisy.view(), Some(0)).unwrap(), judge.floor());
@@ -142,12 +158,12 @@ mod tests {
         assert!(low > 3.0 * floor.frechet && low < found.frechet && found.frechet < high, "{low} {high} {floor:?}");
         assert!(get("feature_memorisation").floor.is_none());
         let ones: Vec<usize> = (0..labels.len()).filter(|i| labels[*i] == 1).collect();
-        let ones = evaluate_images_beside(data.points.select(Axis(0), &ones).view(), &data, &classifier, 0).unwrap();
+        let ones = features.evaluate_beside(data.points.select(Axis(0), &ones).view(), 0).unwrap();
         let tv = ones.iter().find(|m| m.name == "class_tv").unwrap();
         assert!(tv.value.unwrap() > 0.8 && tv.floor.is_none() && ones.len() == all.len());
         let mut broken = noisy;
         broken[[3, 4]] = f64::NAN;
-        let e = evaluate_images(broken.view(), &data, &classifier, 0, 0).unwrap_err().to_string();
+        let e = features.evaluate(broken.view(), 0, 0).unwrap_err().to_string();
         assert!(e.contains("sample 3, coordinate 4"), "{e}");
     }
 }

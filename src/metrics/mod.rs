@@ -28,7 +28,7 @@ pub use assignment::w2_exact;
 pub use evaluate::{DIRECTIONS, Measure, Metrics, ModeSpace, PAIR_POINTS, evaluate, evaluate_beside};
 pub use frechet::{frechet, gaussian_w2};
 pub use image_classifier::ImageClassifier;
-pub use image_evaluate::{evaluate_images, evaluate_images_beside};
+pub use image_evaluate::ImageFeatures;
 pub use image_judge::{ImageFigures, ImageJudge, PairFigures};
 pub use kernel_distance::kernel_distance;
 pub use mixture_kernel::{mmd2_mixtures, mmd2_to_mixture};

@@ -111,9 +111,9 @@ struct Law<'a, R: Real> {
 impl<'a, R: Real> Law<'a, R> {
     fn new(config: &'a Settled, reference: &'a Reference, trainer: &Trainer<R>) -> Result<Self> {
         let model = trainer.system.model.clone();
-        let (scale, step) = (model.scale, ComponentStep::new(&reference.mixture, config.sde.beta)?);
+        let scale = model.scale;
         let field = ScoreField::new(model, trainer.system.regression, &trainer.state.params, None)?;
-        let step = (!is_isotropic(config.sde.kind)).then_some(step);
+        let step = (!is_isotropic(config.sde.kind)).then(|| ComponentStep::new(&reference.mixture, config.sde.beta)).transpose()?;
         Ok(Law { config, whitening: &reference.whitening, field, scale, step, residual: Vec::new() })
     }
 
