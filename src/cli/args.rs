@@ -255,7 +255,7 @@ pub struct ReproduceArgs {
     pub quick: bool,
     /// Only this group of cases: of low-dim clusters, small-sets, few-sampling-steps, few-optimiser-steps,
     /// symmetry, misfit or less-data; of latent and images full, parts, small-sets or imbalance, of latent
-    /// joint and of images symmetry, too
+    /// joint and of images symmetry and larger, too
     #[arg(long, value_name = "NAME")]
     pub group: Option<String>,
     /// Images in IDX format (MNIST, say): of low-dim for the group less-data, of latent and images in place of the

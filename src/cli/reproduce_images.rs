@@ -33,6 +33,7 @@ pub fn run(args: &ReproduceArgs, threads: usize) -> Result<String> {
     study.data = args.data.clone().map(|path| (DataName::Idx, path));
     if let Some(side) = args.side {
         study.side = count("--side", side, 4, LARGEST)? as usize;
+        study.larger.clear();
     }
     let groups = study.groups();
     if let Some(group) = args.group.as_deref().filter(|group| !groups.contains(group)) {
@@ -62,9 +63,10 @@ fn plan(study: &ImageStudy) -> String {
     format!("# ndsm {} reproduce {plain:?} of {}", env!("CARGO_PKG_VERSION"), kind.unwrap_or("digits"))
 }
 
-/// The file of the samples of a variant.
-fn samples(variant: &str) -> String {
-    format!("samples-{}.png", variant.replace(", ", "-").replace(' ', "-"))
+/// The file of the samples of a variant, of images of the usual size or larger.
+fn samples(group: &str, variant: &str) -> String {
+    let size = if group == "larger" { "larger-" } else { "" };
+    format!("samples-{size}{}.png", variant.replace(", ", "-").replace(' ', "-"))
 }
 
 /// All records: those of the file, and those that were missing of the group and the part, which are added to it
@@ -99,7 +101,7 @@ fn complete(
             bar.inc(1);
             if let Some(shown) = found.shown {
                 let grid = image_grid(shown.samples.view(), shown.nearest.view(), shown.shape, COLUMNS);
-                grid.save(&dir.join(samples(&job.variant.name())))?;
+                grid.save(&dir.join(samples(job.case.group, &job.variant.name())))?;
             }
             results.add(&found.records)?;
             fresh.extend(found.records);
@@ -149,9 +151,9 @@ fn write(dir: &Path, study: &ImageStudy, records: &[ImageRecord]) -> Result<Stri
             body += &picture(&canvas.png(), question);
         }
         body += &html(&markdown);
-        for variant in study.variants(group).iter().filter(|_| group == "full").map(Variant::name) {
+        for variant in study.variants(group).iter().filter(|_| ["full", "larger"].contains(&group)).map(Variant::name) {
             // Of a part whose trainings are still to be run there are none.
-            if let Ok(png) = fs::read(dir.join(samples(&variant))) {
+            if let Ok(png) = fs::read(dir.join(samples(group, &variant))) {
                 body += &format!("<h3>{}</h3>\n{}", escape(&variant), picture(&png, &format!("samples of {variant}")));
             }
         }

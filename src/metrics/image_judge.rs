@@ -15,7 +15,7 @@ pub struct ImageFigures {
     pub frechet: f64,
     /// Total variation between the shares of the classes and those of the judge.
     pub class_tv: f64,
-    /// Share of the class that the judge has least of, over that share.
+    /// Share of the class that the judge has least of, but some, over that share.
     pub rarest: f64,
     /// Sum of the features' variances over that of the held-out images.
     pub variance: f64,
@@ -94,7 +94,8 @@ impl ImageJudge {
     pub fn judge(&self, images: ArrayView2<f64>, pairs: Option<u64>) -> Result<ImageFigures> {
         let features = self.classifier.features(images)?;
         let found = self.classifier.shares(images)?;
-        let rarest = self.shares.iter().enumerate().fold(0, |least, (j, share)| if *share < self.shares[least] { j } else { least });
+        let there = (0..self.shares.len()).filter(|class| self.shares[*class] > 0.0);
+        let rarest = there.min_by(|a, b| self.shares[*a].total_cmp(&self.shares[*b])).unwrap_or(0);
         Ok(ImageFigures {
             frechet: frechet(features.view(), self.held_out.view())?,
             class_tv: total_variation(found.view(), self.shares.view()),

@@ -56,6 +56,8 @@ pub struct ImageCase {
     pub coding: Coding,
     /// Optimiser steps of the score.
     pub steps: usize,
+    /// Largest side of an image.
+    pub side: usize,
 }
 
 /// Images in their proportions.

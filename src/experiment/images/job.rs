@@ -87,7 +87,8 @@ impl ImageJob {
 
     /// Whether its samples are shown.
     fn is_shown(&self, study: &ImageStudy) -> bool {
-        self.case.group == "full" && self.case.steps == study.middle && self.seed == 0
+        let most = if self.case.group == "full" { Some(&study.middle) } else { study.larger.last() };
+        ["full", "larger"].contains(&self.case.group) && Some(&self.case.steps) == most && self.seed == 0
     }
 }
 
@@ -141,7 +142,8 @@ fn work(job: &ImageJob, study: &ImageStudy, store: &Store) -> Result<Judged> {
         let (bare, name) = (without_residual(&law)?, job.variant.bare(study.space));
         let draw = |key: &ImageKey| {
             if key.variant == DATA {
-                return Ok(material.points.clone());
+                // As many as there are samples: the distance of finite sets is a matter of their sizes.
+                return Ok(material.points.slice(s![..n.min(study.samples), ..]).to_owned());
             }
             let law = if Some(&key.variant) == name.as_ref() { &bare } else { &law };
             Ok(law.sample(study.samples, key.draw, Purpose::Start, Draw::Systematic)?.0)

@@ -65,11 +65,11 @@ pub(super) fn together(coding: Coding, steps: usize) -> Vec<Setting> {
 }
 
 impl Material {
-    fn new(study: &ImageStudy, shape: Shape, coding: Coding, seed: u64) -> Result<Self> {
-        let whole = images(study, seed)?;
+    fn new(study: &ImageStudy, case: &ImageCase, seed: u64) -> Result<Self> {
+        let whole = images(study, case.side, seed)?;
         let sides = whole.images.ok_or_else(|| Error::refused("reproduce", "needs images"))?;
         let image = [sides.height, sides.width, sides.channels];
-        let shaped = shape.of(&whole, seed)?;
+        let shaped = case.shape.of(&whole, seed)?;
         let (lessons, labels) = &shaped.lessons;
         let classifier = ImageClassifier::with(lessons.view(), labels, image, seed, study.judge_steps)?;
         let data = shaped.data;
@@ -80,7 +80,7 @@ impl Material {
                 // Its own held-out images come from those that it may see.
                 let cut = data.points.nrows() - (data.points.nrows() as f64 * FILE_HELD_OUT) as usize;
                 let own = Dataset { held_out: data.points.slice(s![cut.., ..]).to_owned(), ..data.clone() };
-                let how = encoder_training(study, latent, coding, seed);
+                let how = encoder_training(study, latent, case.coding, seed);
                 Encoder::Network(Box::new(NetworkEncoder::fit(&own, how, &mut |_| {})?))
             }
         };
@@ -131,14 +131,14 @@ impl Material {
     }
 }
 
-/// The images of a study, at most so large: those of its folder, or the embedded digits.
-fn images(study: &ImageStudy, seed: u64) -> Result<Dataset> {
+/// The images of a study, their sides at most `side`: those of its folder, or the embedded digits.
+fn images(study: &ImageStudy, side: usize, seed: u64) -> Result<Dataset> {
     let (name, path) = match &study.data {
         Some((name, path)) => (name.name(), Some(path.clone())),
         None => ("digits", None),
     };
     let mut data = load(&Request { name: name.to_owned(), path, held_out: Some(HELD_OUT), seed, ..Request::default() })?;
-    while let Some(shape) = data.images.filter(|s| s.height.max(s.width) > study.side && s.height % 2 == 0 && s.width % 2 == 0) {
+    while let Some(shape) = data.images.filter(|s| s.height.max(s.width) > side && s.height % 2 == 0 && s.width % 2 == 0) {
         data.points = halved(&data.points, shape);
         data.held_out = halved(&data.held_out, shape);
         data.images = Some(ImageShape { height: shape.height / 2, width: shape.width / 2, levels: None, ..shape });
@@ -158,9 +158,9 @@ fn halved(x: &Array2<f64>, shape: ImageShape) -> Array2<f64> {
     })
 }
 
-/// The material of each shape, coding and seed, made when it is first asked for.
+/// The material of each shape, coding, side and seed, made when it is first asked for.
 #[derive(Default)]
-pub(super) struct Store(Mutex<HashMap<(Shape, Coding, u64), Place>>);
+pub(super) struct Store(Mutex<HashMap<(Shape, Coding, usize, u64), Place>>);
 
 /// Where the material of one of them will lie; locked while it is made.
 type Place = Arc<Mutex<Option<Arc<Material>>>>;
@@ -168,12 +168,12 @@ type Place = Arc<Mutex<Option<Arc<Material>>>>;
 impl Store {
     /// The material of a case and a seed; who comes second waits for who makes it.
     pub fn get(&self, study: &ImageStudy, case: &ImageCase, seed: u64) -> Result<Arc<Material>> {
-        let (shape, coding) = (case.shape, case.coding);
-        let place = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry((shape, coding, seed)).or_default());
+        let key = (case.shape, case.coding, case.side, seed);
+        let place = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
         let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
         match &*place {
             Some(material) => Ok(Arc::clone(material)),
-            None => Ok(Arc::clone(place.insert(Arc::new(Material::new(study, shape, coding, seed)?)))),
+            None => Ok(Arc::clone(place.insert(Arc::new(Material::new(study, case, seed)?)))),
         }
     }
 }
@@ -190,8 +190,8 @@ mod tests {
         // Of colour c at column j: places 4 j + c, + 2, and a row, 8, below.
         let exact = Array2::from_shape_fn((2, 4), |(n, k)| (100 * n + 4 * (k / 2) + k % 2) as f64 + 5.0);
         assert_eq!(half, exact);
-        let study = ImageStudy { side: 4, ..ImageStudy::pixels() };
-        let (small, whole) = (images(&study, 0).unwrap(), images(&ImageStudy::pixels(), 0).unwrap());
+        let study = ImageStudy::pixels();
+        let (small, whole) = (images(&study, 4, 0).unwrap(), images(&study, 14, 0).unwrap());
         assert_eq!((small.dim(), whole.dim(), small.images.map(|s| s.height)), (16, 64, Some(4)));
         assert!((small.points.row(3).sum() * 4.0 - whole.points.row(3).sum()).abs() <= 1e-12);
     }

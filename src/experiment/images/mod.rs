@@ -44,6 +44,9 @@ pub struct ImageStudy {
     /// Largest side of an image: larger ones are halved, squares of four pixels averaged, while their sides are
     /// even.
     pub side: usize,
+    /// Steps of the optimiser after which images of twice that side are compared, too, where there are such; settings
+    /// are chosen on the smaller ones.
+    pub larger: Vec<usize>,
     /// Units of a hidden layer of the perceptrons, or channels of the U-Nets.
     pub width: usize,
     /// Their kind of file and where it is; without one the embedded digits.
@@ -82,8 +85,9 @@ pub struct ImageStudy {
 }
 
 /// The groups of cases, with what they ask.
-pub const IMAGE_GROUPS: [(&str, &str); 6] = [
+pub const IMAGE_GROUPS: [(&str, &str); 7] = [
     ("full", "all training images: steps of the optimiser, evaluations of the network"),
+    ("larger", "images of twice the side (in pixels)"),
     ("parts", "what each part contributes: taken away in turn, as far as the search had not left it out itself"),
     ("small-sets", "few training images"),
     ("imbalance", "classes of unequal shares"),
@@ -97,6 +101,7 @@ impl ImageStudy {
         ImageStudy {
             space: ImageSpace::Latent(16),
             side: 64,
+            larger: Vec::new(),
             width: 256,
             data: None,
             steps: vec![125, 250, 500, 1000, 2000],
@@ -122,6 +127,7 @@ impl ImageStudy {
         ImageStudy {
             space: ImageSpace::Pixels,
             side: 14,
+            larger: vec![500, 2000],
             width: 32,
             steps: vec![250, 500, 1000, 2000],
             middle: 500,
@@ -129,7 +135,8 @@ impl ImageStudy {
             counts: vec![200, 500, 1000, 2000],
             oriented: vec![500, 2000],
             budget: 3,
-            samples: 2000,
+            // Of a U-Net a sample takes as long as half a hundred of a perceptron's steps.
+            samples: 1000,
             solvers: vec![2, 4, 8, 16],
             ..Self::latent()
         }
@@ -139,7 +146,7 @@ impl ImageStudy {
     pub fn quick(self) -> Self {
         let (steps, counts, solvers) = (vec![20, 40], vec![200], vec![2]);
         let oriented = self.oriented.iter().take(1).map(|_| 200).collect();
-        let few = ImageStudy { steps, counts, solvers, oriented, middle: 40, short: None, shaped: 200, ..self };
+        let few = ImageStudy { steps, counts, solvers, oriented, larger: Vec::new(), middle: 40, short: None, shaped: 200, ..self };
         let few = ImageStudy { budget: 1, tuning_seeds: 1, tuning_draws: 1, seeds: 1, draws: 2, samples: 300, ..few };
         match few.space {
             ImageSpace::Latent(_) => ImageStudy { width: 32, encoder_steps: 60, judge_steps: 60, ..few },
@@ -152,10 +159,15 @@ impl ImageStudy {
         let middle = self.middle;
         let case = |group: &'static str, name: String, shape: Shape, steps: usize| {
             let coding = Coding::Autoencoder;
-            ImageCase { group, name, shape, coding, steps }
+            ImageCase { group, name, shape, coding, steps, side: self.side }
         };
         let mut all: Vec<ImageCase> =
             self.steps.iter().map(|steps| case("full", format!("all, {steps} steps"), Shape::All, *steps)).collect();
+        // The embedded digits have no larger ones.
+        for steps in self.larger.iter().filter(|_| self.data.is_some()) {
+            let name = format!("larger, {steps} steps");
+            all.push(ImageCase { side: 2 * self.side, ..case("larger", name, Shape::All, *steps) });
+        }
         all.extend(self.short.into_iter().chain([middle]).map(|steps| case("parts", format!("parts, {steps} steps"), Shape::All, steps)));
         all.extend(self.counts.iter().map(|n| case("small-sets", format!("{n} images"), Shape::Count(*n), middle)));
         all.push(case("imbalance", "ten classes".to_owned(), Shape::Imbalanced(self.shaped), middle));
@@ -184,6 +196,7 @@ impl ImageStudy {
         let with = |tools: Tools| move |method: Method| Variant { method, tools, tied: false };
         let rivals = [Method::WHITE_VP, Method::COLOURED, Method::EDM, Method::FLOW_MATCHING];
         let own = [Method::NDSM, Method::KERNEL, Method::FLOW];
+        let pixels = self.space == ImageSpace::Pixels;
         let mut all: Vec<Variant> = vec![with(Tools::All)(Method::REFERENCE)];
         match group {
             "parts" => {
@@ -192,15 +205,17 @@ impl ImageStudy {
                     all.extend(Tool::of(self.space).iter().map(|tool| with(Tools::Without(*tool))(method)));
                 }
             }
+            // In pixels a training takes minutes.
+            "full" | "larger" if pixels => {
+                all.extend([Method::WHITE_VP, Method::COLOURED, Method::NDSM, Method::FLOW].map(with(Tools::All)));
+                all.extend(rivals.map(with(Tools::Published)));
+            }
             "full" => {
                 all.extend(rivals.into_iter().chain(own).map(with(Tools::All)));
                 all.extend(rivals.map(with(Tools::Published)));
-                // In pixels, where a training takes minutes, these are left out.
-                if self.space != ImageSpace::Pixels {
-                    let more = [Method::WHITE_VE, Method::FLOW_MATCHING_OT];
-                    all.extend(more.map(with(Tools::All)));
-                    all.extend(more.into_iter().chain(own).map(with(Tools::Published)));
-                }
+                let more = [Method::WHITE_VE, Method::FLOW_MATCHING_OT];
+                all.extend(more.map(with(Tools::All)));
+                all.extend(more.into_iter().chain(own).map(with(Tools::Published)));
             }
             "joint" => all.extend([Method::WHITE_VP, Method::FLOW].map(with(Tools::All))),
             "symmetry" => {
@@ -229,8 +244,14 @@ impl ImageStudy {
 
     /// The trainings whose figures choose the settings.
     pub fn tuning_jobs(&self) -> Vec<ImageJob> {
-        let case =
-            ImageCase { group: "full", name: "tuning".to_owned(), shape: Shape::All, coding: Coding::Autoencoder, steps: self.middle };
+        let case = ImageCase {
+            group: "full",
+            name: "tuning".to_owned(),
+            shape: Shape::All,
+            coding: Coding::Autoencoder,
+            steps: self.middle,
+            side: self.side,
+        };
         let mut jobs = Vec::new();
         // One setting needs no search.
         if self.budget < 2 {

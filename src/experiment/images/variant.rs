@@ -171,13 +171,14 @@ impl Variant {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::data::DataName;
 
     /// Every setting that a search may draw can be run, whatever the tools, and says what the method is.
     #[test]
     fn settings_can_be_run() {
-        for (study, case) in
-            [ImageStudy::latent(), ImageStudy::pixels()].into_iter().flat_map(|s| s.cases().into_iter().map(move |c| (s.clone(), c)))
-        {
+        let with_larger = |s: ImageStudy| ImageStudy { data: Some((DataName::Idx, "images".into())), ..s };
+        let cases = |s: ImageStudy| s.cases().into_iter().map(move |c| (s.clone(), c));
+        for (study, case) in [ImageStudy::latent(), ImageStudy::pixels()].map(with_larger).into_iter().flat_map(cases) {
             let space = study.space;
             for variant in study.variants(case.group) {
                 for candidate in 0..40 {
