@@ -50,6 +50,15 @@ pub enum Error {
         /// What is left to go on from: the last good checkpoint, or another way out.
         remedy: String,
     },
+    /// A training has left the range in which it could come back.
+    Diverged {
+        /// What has grown, and how far.
+        place: String,
+        /// The optimiser step at which it was met.
+        step: usize,
+        /// What is left to go on from: the last good checkpoint, or another way out.
+        remedy: String,
+    },
     /// A file cannot be read or written, or its content is not what it claims to be.
     File {
         /// The path as the user gave it.
@@ -71,8 +80,10 @@ pub enum Error {
         /// What was checked, and what of it is wrong.
         what: String,
     },
-    /// The user stopped the run.
+    /// The user, or the system, stopped the run.
     Interrupted {
+        /// The number of the signal.
+        signal: u8,
         /// What is left to go on from.
         remedy: String,
     },
@@ -105,6 +116,12 @@ impl Error {
         Error::File { path: path.as_ref().display().to_string(), problem: problem.into(), input: true }
     }
 
+    /// A place where nothing can be written: a bad place (exit code 2), or a good one without room (1).
+    pub fn unwritable(path: impl AsRef<std::path::Path>, doing: &str, e: &std::io::Error) -> Self {
+        let full = matches!(e.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+        Error::File { path: path.as_ref().display().to_string(), problem: format!("{doing}: {e}"), input: !full }
+    }
+
     /// Reading or writing failed for a reason outside the input (exit code 1).
     pub fn io(path: impl AsRef<std::path::Path>, doing: &str, e: &std::io::Error) -> Self {
         Error::File { path: path.as_ref().display().to_string(), problem: format!("{doing}: {e}"), input: false }
@@ -117,13 +134,14 @@ impl Error {
             | Error::Shape { place, .. }
             | Error::NotPositiveDefinite { place, .. }
             | Error::NoConvergence { place, .. }
-            | Error::NonFinite { place, .. } => *place = if place.is_empty() { outer.to_string() } else { format!("{outer}: {place}") },
+            | Error::NonFinite { place, .. }
+            | Error::Diverged { place, .. } => *place = if place.is_empty() { outer.to_string() } else { format!("{outer}: {place}") },
             Error::File { .. } | Error::Unavailable { .. } | Error::Failed { .. } | Error::Interrupted { .. } => {}
         }
         self
     }
 
-    /// 2 for bad input or usage, 1 for any other failure.
+    /// 2 for bad input or usage, 128 and the signal's number where one ended the run, 1 for any other failure.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Invalid { .. } | Error::Shape { .. } | Error::Unavailable { .. } => 2,
@@ -131,8 +149,9 @@ impl Error {
             Error::NotPositiveDefinite { .. }
             | Error::NoConvergence { .. }
             | Error::NonFinite { .. }
-            | Error::Failed { .. }
-            | Error::Interrupted { .. } => 1,
+            | Error::Diverged { .. }
+            | Error::Failed { .. } => 1,
+            Error::Interrupted { signal, .. } => 128 + signal,
         }
     }
 }
@@ -150,10 +169,11 @@ impl fmt::Display for Error {
             }
             Error::NoConvergence { place, iterations } => write!(f, "{place}: no convergence after {iterations} iterations"),
             Error::NonFinite { place, step, remedy } => write!(f, "step {step}: NaN or infinity in {place}; {remedy}"),
+            Error::Diverged { place, step, remedy } => write!(f, "step {step}: {place}; {remedy}"),
             Error::File { path, problem, .. } => write!(f, "{path}: {problem}"),
             Error::Unavailable { what, why } => write!(f, "{what}: {why}"),
             Error::Failed { what } => f.write_str(what),
-            Error::Interrupted { remedy } => write!(f, "interrupted; {remedy}"),
+            Error::Interrupted { remedy, .. } => write!(f, "interrupted; {remedy}"),
         }
     }
 }

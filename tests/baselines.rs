@@ -98,8 +98,16 @@ fn the_sampler_is_edms() {
             algorithm_1(|x, sigma| posterior_mean(&law, 1.0, sigma, x), steps, sigma, x);
         }
         let [t_min, horizon] = sigma.map(|s| s / beta.sqrt());
-        let how =
-            Generation { method: Method::Ode, flow: Explicit::HEUN, steps: steps - 1, horizon, t_min, spacing: Spacing::Karras, seed: 0 };
+        let how = Generation {
+            method: Method::Ode,
+            flow: Explicit::HEUN,
+            steps: steps - 1,
+            horizon,
+            t_min,
+            spacing: Spacing::Karras,
+            seed: 0,
+            block: 0,
+        };
         generate(&ReverseIsotropic::new(2, scale), &mut Exact { law: law.clone(), scale }, how, &mut u, &mut |_, _| {}).unwrap();
         let off = u.iter().zip(&exact).map(|(u, e)| (u - e).abs()).fold(0.0, f64::max);
         assert!(off <= 1e-9, "beta = {beta}, {steps} steps: {off}");
@@ -276,7 +284,7 @@ fn exact_fields_generate_the_law() {
         let wide = scale.total_std(1.0, horizon);
         u.iter_mut().for_each(|u| *u *= wide);
         let spacing = if scale == NoiseScale::Straight { Spacing::Uniform } else { Spacing::Karras };
-        let how = Generation { method, flow: Explicit::HEUN, steps, horizon, t_min, spacing, seed: 5 };
+        let how = Generation { method, flow: Explicit::HEUN, steps, horizon, t_min, spacing, seed: 5, block: 0 };
         generate(&ReverseIsotropic::new(d, scale), &mut Exact { law: law.clone(), scale }, how, &mut u, &mut |_, _| {}).unwrap();
         let exact: Vec<f64> = law.sample(n, 2, Purpose::Test, Draw::Independent).unwrap().0.iter().copied().collect();
         if d == 1 { ks_ratio(&u, &exact) } else { plane_ratio(&u, &exact) }

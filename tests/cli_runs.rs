@@ -143,7 +143,7 @@ fn a_saved_model_is_taken_up_by_the_command_line_and_back() {
     let out = program(dir.path()).args(["sample", "mlp", "--out", "y.npy"]).output().unwrap();
     let sentence = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(out.status.code() == Some(2) && sentence.lines().count() == 1, "{sentence}");
-    assert!(sentence.contains("of another kind than network.kind = \"mlp\""), "{sentence}");
+    assert!(sentence.contains("network.kind: must be \"residual\" as in mlp/checkpoint.safetensors, got \"mlp\""), "{sentence}");
 }
 
 /// Trains `steps=5` with `settings` and draws 20 finite samples by each method.

@@ -43,7 +43,7 @@ fn distance(reverse: &dyn Reverse<f64>, horizon: f64, how: (Method, Explicit, us
     let wide = Mixture::new(array![1.0], array![[0.0]], Covariances::Spherical(array![1.0])).unwrap();
     let scale = reverse.scale().total_std(1.0, horizon);
     let mut u: Vec<f64> = wide.sample(n, 1, Purpose::Start, Draw::Independent).unwrap().0.iter().map(|v| scale * v).collect();
-    let how = Generation { method: how.0, flow: how.1, steps: how.2, horizon, t_min: 1e-3, spacing: Spacing::Karras, seed: 5 };
+    let how = Generation { method: how.0, flow: how.1, steps: how.2, horizon, t_min: 1e-3, spacing: Spacing::Karras, seed: 5, block: 0 };
     generate(reverse, &mut ExactLinear { data: data.clone(), scale: reverse.scale() }, how, &mut u, &mut |_, _| {}).unwrap();
     let exact: Vec<f64> = data.sample(n, 2, Purpose::Test, Draw::Independent).unwrap().0.iter().copied().collect();
     ks_ratio(&u, &exact)
@@ -81,7 +81,7 @@ fn the_flow_is_solved_at_the_order_of_its_method() {
     let vp = ReverseLangevin(ComponentStep::<f64>::new(&standard, 1.0).unwrap());
     let end = |flow, steps| {
         let mut u = vec![-1.7, -0.6, 0.2, 0.9, 2.0];
-        let how = Generation { method: Method::Ode, flow, steps, horizon: 6.0, t_min: 0.1, spacing: Spacing::Karras, seed: 0 };
+        let how = Generation { method: Method::Ode, flow, steps, horizon: 6.0, t_min: 0.1, spacing: Spacing::Karras, seed: 0, block: 0 };
         generate(&vp, &mut ExactLinear { data: two_modes(), scale: NoiseScale::Preserving { beta: 1.0 } }, how, &mut u, &mut |_, _| {})
             .unwrap();
         u
@@ -177,8 +177,16 @@ fn flow_error(refit: bool) -> f64 {
     let mut field = ExactFlow { pi: pi.clone(), data: u.iter().copied().collect(), responsibilities };
     let reverse = ReverseLangevin(ComponentStep::<f64>::new(&pi, 1.0).unwrap());
     let mut y = quantiles(&pi, 2000);
-    let how =
-        Generation { method: Method::Ode, flow: Explicit::HEUN, steps: 120, horizon: 12.0, t_min: 2e-5, spacing: Spacing::Karras, seed: 0 };
+    let how = Generation {
+        method: Method::Ode,
+        flow: Explicit::HEUN,
+        steps: 120,
+        horizon: 12.0,
+        t_min: 2e-5,
+        spacing: Spacing::Karras,
+        seed: 0,
+        block: 0,
+    };
     generate(&reverse, &mut field, how, &mut y, &mut |_, _| {}).unwrap();
     let x = reference.whitening.unwhiten(Array2::from_shape_vec((y.len(), 1), y).unwrap().view()).unwrap();
     let x: Vec<f64> = x.iter().copied().collect();
@@ -198,8 +206,16 @@ fn nonsense_is_refused() {
     let pi = two_modes();
     let reverse = ReverseLangevin(ComponentStep::<f64>::new(&pi, 1.0).unwrap());
     let mut field = ExactLinear { data: pi, scale: NoiseScale::Preserving { beta: 1.0 } };
-    let how =
-        Generation { method: Method::Ode, flow: Explicit::HEUN, steps: 0, horizon: 1.0, t_min: 0.1, spacing: Spacing::Karras, seed: 0 };
+    let how = Generation {
+        method: Method::Ode,
+        flow: Explicit::HEUN,
+        steps: 0,
+        horizon: 1.0,
+        t_min: 0.1,
+        spacing: Spacing::Karras,
+        seed: 0,
+        block: 0,
+    };
     let mut run = |how, u: &mut [f64]| generate(&reverse, &mut field, how, u, &mut |_, _| {});
     assert!(run(how, &mut [0.0]).unwrap_err().to_string().contains("steps"));
     assert!(run(Generation { steps: 5, t_min: 2.0, ..how }, &mut [0.0]).unwrap_err().to_string().contains("t_min"));

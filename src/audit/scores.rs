@@ -167,6 +167,7 @@ fn reverse(effort: Effort) -> Result<Vec<Row>> {
         t_min,
         spacing,
         seed: 5,
+        block: 0,
     };
     let to_pi = |method, steps| how(method, steps, [1e-3, 12.0], Spacing::Karras);
     let samplers: [(&str, &dyn Reverse<f64>, Generation); 5] = [

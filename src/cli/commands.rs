@@ -2,11 +2,11 @@
 
 use super::args::{ComputeArgs, Device, EvalArgs, SampleArgs};
 use super::engine::{Engine, Sampling};
-use super::run_dir::{RunDir, probe};
+use super::run_dir::RunDir;
+use super::samples::{check_place, draw_into, drawn};
 use super::summary::json_object;
-use super::train::{metrics_text, trained, write_samples};
+use super::train::{metrics_text, trained};
 use crate::{Error, Result};
-use std::path::Path;
 use std::time::Instant;
 
 /// Most samples of one command.
@@ -31,10 +31,11 @@ pub fn sample(args: &SampleArgs, engine: &dyn Engine) -> Result<String> {
         return Err(Error::invalid("--temperature", "in (0, 100]", how.temperature));
     }
     let run = RunDir::open(&args.dir)?;
-    writable(&args.out)?;
+    check_place(&args.out)?;
     let (_, model) = trained(&run, engine)?;
-    write_samples(&args.out, &model.sample(how)?)?;
-    Ok(args.out.display().to_string())
+    draw_into(model.as_ref(), how, &args.out)?;
+    // With the samples themselves on standard output there is nothing to say there.
+    Ok(if args.out.as_os_str() == "-" { String::new() } else { args.out.display().to_string() })
 }
 
 /// Draws samples from a run and measures them; returns the table, or with `--json` the object.
@@ -45,7 +46,7 @@ pub fn eval(args: &EvalArgs, engine: &dyn Engine) -> Result<String> {
     let (_, model) = trained(&run, engine)?;
     let started = Instant::now();
     let steps = args.steps.map(|s| count("--steps", s, 1, MAX_STEPS)).transpose()?.map(|s| s as usize);
-    let samples = model.sample(Sampling { n, seed, method: args.method, steps, temperature: 1.0 })?;
+    let samples = drawn(model.as_ref(), Sampling { n, seed, method: args.method, steps, temperature: 1.0 })?;
     let mut metrics = model.evaluate(samples.view(), seed, RESAMPLES)?;
     if args.likelihood {
         metrics.extend(model.likelihood(seed)?);
@@ -83,13 +84,4 @@ pub fn count(place: &str, value: i64, low: i64, high: i64) -> Result<u64> {
     side(value < low, format!(">= {low}"))?;
     side(value > high, format!("<= {high}"))?;
     Ok(value.unsigned_abs())
-}
-
-/// Refuses a place for a file before the work that fills it.
-fn writable(path: &Path) -> Result<()> {
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if path.is_dir() || path.file_name().is_none() {
-        return Err(Error::bad_file(path, "must be a file to write, got a directory"));
-    }
-    probe(parent).map_err(|e| Error::bad_file(path, format!("cannot be written: {}", e.kind())))
 }

@@ -8,7 +8,7 @@ use super::summary::Metric;
 use crate::Result;
 use crate::config::Config;
 use ndarray::{Array2, ArrayView2};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How samples are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,6 +30,9 @@ pub trait Engine {
     /// A model before its first step: reads the data, checks the configuration against them, fits the
     /// reference. Writes nothing.
     fn begin(&self, config: &Config) -> Result<Box<dyn Model>>;
+    /// The last whole checkpoint of the run in `dir`, and what is to be said where that is not the last; nothing
+    /// where there is none yet.
+    fn checkpoint(&self, dir: &Path) -> Result<Option<(PathBuf, Option<String>)>>;
     /// A model as a checkpoint left it, to generate from.
     fn load(&self, config: &Config, checkpoint: &Path) -> Result<Box<dyn Model>>;
     /// The same, to be trained further: reads the data, too, and refuses others than those of the checkpoint.
@@ -51,10 +54,14 @@ pub trait Model {
     fn complete(&mut self) -> Result<()> {
         Ok(())
     }
-    /// Writes a checkpoint, whole or not at all.
+    /// Writes a checkpoint, whole or not at all; a whole one that was there is kept beside it.
     fn save(&self, checkpoint: &Path) -> Result<()>;
-    /// Samples in the units of the data, `[n, d]`.
-    fn sample(&self, how: Sampling) -> Result<Array2<f64>>;
+    /// Numbers of a sample.
+    fn columns(&self) -> usize;
+    /// Why samples are kept in f64, nothing where f32 will do: empty where the whole run is in f64.
+    fn double(&self) -> Result<Option<String>>;
+    /// Samples in the units of the data, `[n, d]`, block by block.
+    fn sample(&self, how: Sampling, take: &mut dyn FnMut(Array2<f64>) -> Result<()>) -> Result<()>;
     /// Samples against the data's law or held-out data; with intervals from so many half-samples.
     fn evaluate(&self, samples: ArrayView2<f64>, seed: u64, resamples: usize) -> Result<Vec<Metric>>;
     /// What images are judged by in features, where [`Self::evaluate`] did that.

@@ -29,7 +29,7 @@ pub fn fit(args: &FitArgs) -> Result<String> {
     let prepared = prepared?;
     let law = prepared.reference.in_data_units()?;
     let facts = facts(&prepared, &law)?;
-    run.create(&given)?;
+    let _held = run.create(&given, None)?;
     let _ = writeln!(std::io::stderr(), "{}", run.path().display());
     let [file, page] = run.reference();
     prepared.write_reference(&file)?;

@@ -9,19 +9,20 @@ use super::progress::Fitting;
 use super::summary::Metric;
 use super::{image_metrics, likelihood};
 use crate::config::{Config, Precision, SdeKind};
-use crate::data::{self, Dataset, Encoder, MAX_NUMBERS};
+use crate::data::{self, Dataset, Encoder};
 use crate::metrics::{self, Measure, ModeSpace, nearest};
 use crate::mixture::Mixture;
 use crate::rng::Purpose;
 use crate::sample::Method;
 use crate::sde::{Clock, ComponentStep, Linear, LinearLaw, Paths, Straight, SubVariancePreserving, VarianceExploding};
 use crate::train::{
-    Checkpoint, DataMoments, Generator, Likelihood, Prepared, Reference, Rival, Settled, State, Trainer, prepare_watched, read_data,
+    Checkpoint, DataMoments, Generator, Likelihood, Prepared, Reference, Rival, Settled, State, Trainer, last_whole, prepare_watched,
+    read_data,
 };
 use crate::{Error, Real, Result};
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
 use std::cell::OnceCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Images shown, and pairs a row.
@@ -32,6 +33,10 @@ const RIVAL_POINTS: [usize; 2] = [10_000, 1000];
 /// Paths shown, and the steps they are shown at.
 const PATHS: usize = 60;
 const FRAMES: usize = 60;
+/// Points that a checkpoint must be able to generate.
+const PROBE: usize = 8;
+/// Points that tell how much the numbers of a file lose.
+const LIKE: usize = 256;
 /// Arrows a side.
 const ARROWS: usize = 26;
 
@@ -60,6 +65,10 @@ impl Engine for Library {
             Precision::F32 => Box::new(Run::<f32>::begin(config)?),
             Precision::F64 => Box::new(Run::<f64>::begin(config)?),
         })
+    }
+
+    fn checkpoint(&self, dir: &Path) -> Result<Option<(PathBuf, Option<String>)>> {
+        last_whole(dir)
     }
 
     fn load(&self, config: &Config, checkpoint: &Path) -> Result<Box<dyn Model>> {
@@ -242,6 +251,15 @@ impl<R: Real> Model for Run<R> {
     }
 
     fn save(&self, checkpoint: &Path) -> Result<()> {
+        // What cannot generate is no checkpoint to go by.
+        let probe = Generator::new(&self.config, &self.reference, self.current()?)?.sample(PROBE, 0, Method::Ode, None);
+        probe.map_err(|e| match e {
+            Error::NonFinite { place, .. } => {
+                let (step, remedy) = (self.done(), "lower train.lr or set train.clip".to_owned());
+                Error::Diverged { place: format!("the model cannot generate, for NaN or infinity in {place}"), step, remedy }
+            }
+            other => other,
+        })?;
         let data = match self.hash {
             Some(hash) => hash,
             None => self.data()?.hash(),
@@ -251,17 +269,28 @@ impl<R: Real> Model for Run<R> {
         Checkpoint { config, state, reference, encoder, data, moments }.write(checkpoint)
     }
 
-    fn sample(&self, how: Sampling) -> Result<Array2<f64>> {
+    fn columns(&self) -> usize {
+        self.encoder.data_dim(self.reference.whitening.dim())
+    }
+
+    fn double(&self) -> Result<Option<String>> {
+        if self.config.train.precision == Precision::F64 {
+            return Ok(Some(String::new()));
+        }
+        // Of the model alone, so that the samples' number does not decide.
+        let like = self.generator()?.sample_reference(LIKE, 0)?;
+        Ok(data::lost_in_single(like.view()).map(|(j, share)| {
+            format!("samples are written in f64: in f32 coordinate {j} would lose {:.1} % of its standard deviation", 100.0 * share)
+        }))
+    }
+
+    fn sample(&self, how: Sampling, take: &mut dyn FnMut(Array2<f64>) -> Result<()>) -> Result<()> {
         let method = match how.method {
             MethodArg::Ode => Method::Ode,
             MethodArg::Sde => Method::Sde,
             MethodArg::Pc => Method::Pc,
         };
-        let d = self.encoder.data_dim(self.reference.whitening.dim());
-        if how.n > MAX_NUMBERS / d {
-            return Err(Error::invalid("--n", format!("at most {} for samples of {d} numbers", MAX_NUMBERS / d), how.n));
-        }
-        self.generator()?.at_temperature(how.temperature)?.sample(how.n, how.seed, method, how.steps)
+        self.generator()?.at_temperature(how.temperature)?.sample_blocks(how.n, how.seed, method, how.steps, take)
     }
 
     fn evaluate(&self, samples: ArrayView2<f64>, seed: u64, resamples: usize) -> Result<Vec<Metric>> {

@@ -38,6 +38,7 @@ fn gain(gain: &Gain) -> Value {
 
 /// The open log.
 pub struct MetricsLog {
+    last: usize,
     path: PathBuf,
     file: BufWriter<File>,
 }
@@ -58,7 +59,13 @@ impl MetricsLog {
             crate::data::write_whole(path, kept.as_bytes()).map_err(|e| Error::io(path, "cannot be written", &e))?;
         }
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(|e| Error::io(path, "cannot be opened", &e))?;
-        Ok(MetricsLog { path: path.to_owned(), file: BufWriter::new(file) })
+        let last = kept.lines().last().and_then(|line| step_of(&format!("{line}\n"))).unwrap_or(0);
+        Ok(MetricsLog { last, path: path.to_owned(), file: BufWriter::new(file) })
+    }
+
+    /// The step of its last line when it was opened; 0 of an empty log.
+    pub fn last(&self) -> usize {
+        self.last
     }
 
     /// Appends a step. A number that is not finite is written as null.

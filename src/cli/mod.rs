@@ -21,6 +21,8 @@ mod reproduce;
 mod reproduce_images;
 mod results;
 mod run_dir;
+mod samples;
+mod signals;
 mod summary;
 mod train;
 
@@ -29,7 +31,7 @@ use args::{Cli, Command, TrainArgs};
 use clap::Parser;
 use engine::Engine;
 use run_dir::RunDir;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 /// Runs the program with the arguments of the process: what `main` calls. Errors are one sentence on standard
@@ -40,16 +42,25 @@ pub fn main() -> ExitCode {
         Err(e) => return usage(&e),
     };
     match run(cli, &library::Library) {
-        Ok(text) => {
-            // A closed pipe is the reader's choice, here and below.
-            let _ = writeln!(std::io::stdout(), "{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => match say(&text) {
+            // A reader that went away has what it wanted.
+            Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+                let _ = writeln!(std::io::stderr(), "error: standard output cannot be written: {e}");
+                ExitCode::FAILURE
+            }
+            _ => ExitCode::SUCCESS,
+        },
         Err(e) => {
             let _ = writeln!(std::io::stderr(), "error: {e}");
             ExitCode::from(e.exit_code())
         }
     }
+}
+
+/// A result on standard output, if there is one to say.
+fn say(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if text.is_empty() { Ok(()) } else { writeln!(out, "{text}").and_then(|()| out.flush()) }
 }
 
 fn run(cli: Cli, engine: &dyn Engine) -> Result<String> {

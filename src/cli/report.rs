@@ -167,7 +167,7 @@ mod tests {
         let mut config = Config::default();
         config.train.steps = 200;
         let run = RunDir::plan(Some(&out), &config, false).unwrap();
-        run.create(&config).unwrap();
+        run.create(&config, None).unwrap();
         let mut log = metrics_log::MetricsLog::open(&run.metrics(), 0).unwrap();
         for step in 1..=200 {
             log.append(&metrics_log::Step { step, loss: 1.0 / step as f64, more: vec![], groups: vec![], gains: None }).unwrap();

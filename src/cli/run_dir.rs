@@ -4,8 +4,17 @@ use crate::config::{Config, file};
 use crate::data::write_whole;
 use crate::train::{CHECKPOINT, CONFIG, check_run};
 use crate::{Error, Result};
-use std::fs;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+
+/// What says that a process is at work in a directory. The file stays; a lock on it goes with the process, however
+/// that ends.
+const LOCK: &str = ".lock";
+
+/// A directory held by this process.
+pub struct Hold {
+    _file: File,
+}
 
 /// A directory with the files of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +36,8 @@ impl RunDir {
         if fs::symlink_metadata(path).is_ok() && !path.is_dir() {
             return Err(Error::bad_file(path, "must be a directory for the run, and is not a directory"));
         }
-        let occupied = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
+        // What a run that ended before its first file leaves is nothing.
+        let occupied = fs::read_dir(path).is_ok_and(|mut entries| entries.any(|e| e.is_ok_and(|e| e.file_name() != LOCK)));
         if occupied && !resume {
             return Err(Error::bad_file(path, "exists already; go on with it by --resume, or choose another --out"));
         }
@@ -35,7 +45,7 @@ impl RunDir {
             return Err(Error::bad_file(path, "cannot be resumed: it holds no config.toml of a run"));
         }
         let nearest = path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("."));
-        probe(nearest).map_err(|e| Error::bad_file(path, format!("the run directory cannot be made: {}", e.kind())))?;
+        probe(nearest).map_err(|e| Error::unwritable(path, "the run directory cannot be made", &e))?;
         Ok(run)
     }
 
@@ -54,22 +64,53 @@ impl RunDir {
         Ok(RunDir(dir.to_owned()))
     }
 
-    /// The first write of a run: makes the directory, with the resolved configuration in it. A directory that
-    /// cannot be made leaves nothing behind.
+    /// Takes the directory for this process, until it ends or lets go.
     /// # Errors
-    /// Exit code 2 where the place cannot be written.
-    pub fn create(&self, config: &Config) -> Result<()> {
+    /// Exit code 2: another process has it, or the place cannot be written.
+    pub fn hold(&self) -> Result<Hold> {
+        let refuse = |e: std::io::Error| Error::unwritable(&self.0, "cannot be written", &e);
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.0.join(LOCK)).map_err(refuse)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                Err(Error::bad_file(&self.0, "another ndsm is at work there; wait for it, or choose another --out"))
+            }
+            // A file system without locks: nothing is held.
+            Err(TryLockError::Error(e)) if e.kind() != std::io::ErrorKind::Unsupported => Err(refuse(e)),
+            _ => Ok(Hold { _file: file }),
+        }
+    }
+
+    /// The first write of a run: makes the directory, takes it where it is not `held`, and writes the resolved
+    /// configuration. A directory that cannot be made leaves nothing behind.
+    /// # Errors
+    /// Exit code 2 where the place cannot be written, or another run has begun there meanwhile.
+    pub fn create(&self, config: &Config, held: Option<Hold>) -> Result<Hold> {
         let path = &self.0;
-        let refuse = |e: std::io::Error| Error::bad_file(path, format!("the run directory cannot be made: {}", e.kind()));
+        let refuse = |e: std::io::Error| Error::unwritable(path, "the run directory cannot be made", &e);
         let missing: Vec<&Path> = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
-        let begun = fs::create_dir_all(path.join("pictures")).and_then(|()| write_whole(&self.config(), file::write(config).as_bytes()));
-        begun.map_err(|e| {
+        let begun = fs::create_dir_all(path.join("pictures")).map_err(refuse).and_then(|()| {
+            let held = match held {
+                Some(held) => held,
+                None => {
+                    let held = self.hold()?;
+                    if self.config().exists() {
+                        return Err(Error::bad_file(path, "another run has begun there meanwhile; choose another --out"));
+                    }
+                    held
+                }
+            };
+            write_whole(&self.config(), file::write(config).as_bytes()).map_err(refuse)?;
+            Ok(held)
+        });
+        begun.inspect_err(|_| {
             // Deepest first; what others have put there meanwhile stays, because only empty directories go.
             let _ = fs::remove_dir(path.join("pictures"));
+            if missing.contains(&path.as_path()) {
+                let _ = fs::remove_file(path.join(LOCK));
+            }
             for made in missing {
                 let _ = fs::remove_dir(made);
             }
-            refuse(e)
         })
     }
 
@@ -144,8 +185,16 @@ mod tests {
         let out = place.path().join("a/b");
         let run = RunDir::plan(Some(&out), &c, false).unwrap();
         assert!(!place.path().join("a").exists(), "a plan writes nothing");
-        run.create(&c).unwrap();
+        let held = run.create(&c, None).unwrap();
         assert!(run.config().is_file() && RunDir::open(&out).unwrap() == run);
+        let busy = run.hold().err().unwrap();
+        assert!(busy.exit_code() == 2 && busy.to_string().contains("another ndsm is at work there"), "{busy}");
+        drop(held);
+        // Planned while the place was free, begun after another.
+        let late = run.create(&c, None).err().unwrap();
+        assert!(late.exit_code() == 2 && late.to_string().contains("another run has begun there"), "{late}");
+        let held = run.hold().unwrap();
+        drop(run.create(&c, Some(held)).unwrap());
         let again = RunDir::plan(Some(&out), &c, false).unwrap_err();
         assert!(again.exit_code() == 2 && again.to_string().contains("--resume"), "{again}");
         assert_eq!(RunDir::plan(Some(&out), &c, true).unwrap(), run);
@@ -161,11 +210,11 @@ mod tests {
         let c = Config::default();
         let below_a_file = place.path().join("file");
         fs::write(&below_a_file, "").unwrap();
-        let e = RunDir::plan(Some(&below_a_file.join("x/y")), &c, false).and_then(|r| r.create(&c)).unwrap_err();
+        let e = RunDir::plan(Some(&below_a_file.join("x/y")), &c, false).and_then(|r| r.create(&c, None)).err().unwrap();
         assert_eq!(e.exit_code(), 2, "{e}");
         // A file in the way of the pictures: the directory itself could be made, the run not.
         let long = place.path().join("new").join("n".repeat(300));
-        let e = RunDir::plan(Some(&long), &c, false).and_then(|r| r.create(&c)).unwrap_err();
+        let e = RunDir::plan(Some(&long), &c, false).and_then(|r| r.create(&c, None)).err().unwrap();
         assert_eq!(e.exit_code(), 2, "{e}");
         assert!(!place.path().join("new").exists());
     }

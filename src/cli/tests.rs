@@ -10,7 +10,7 @@ use crate::config::Config;
 use engine::Sampling;
 use ndarray::{Array2, ArrayView2};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Fails at the step of this number, as a killed or diverged run would.
 struct Fake {
@@ -27,6 +27,11 @@ impl Engine for Fake {
     fn begin(&self, _: &Config) -> Result<Box<dyn Model>> {
         Ok(Box::new(Halving { done: 0, x: 1.0, fails_at: self.fails_at }))
     }
+    fn checkpoint(&self, dir: &Path) -> Result<Option<(PathBuf, Option<String>)>> {
+        let file = dir.join("checkpoint.safetensors");
+        Ok(file.is_file().then_some((file, None)))
+    }
+
     fn load(&self, _: &Config, checkpoint: &Path) -> Result<Box<dyn Model>> {
         let text = fs::read_to_string(checkpoint).unwrap();
         let (done, x) = text.split_once(' ').unwrap();
@@ -53,8 +58,14 @@ impl Model for Halving {
         fs::write(checkpoint, format!("{} {:e}", self.done, self.x)).unwrap();
         Ok(())
     }
-    fn sample(&self, how: Sampling) -> Result<Array2<f64>> {
-        Ok(Array2::from_elem((how.n, 2), self.x + how.seed as f64))
+    fn columns(&self) -> usize {
+        2
+    }
+    fn double(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+    fn sample(&self, how: Sampling, take: &mut dyn FnMut(Array2<f64>) -> Result<()>) -> Result<()> {
+        take(Array2::from_elem((how.n, 2), self.x + how.seed as f64))
     }
     fn evaluate(&self, samples: ArrayView2<f64>, _: u64, _: usize) -> Result<Vec<Metric>> {
         Ok(vec![Metric {

@@ -5,15 +5,15 @@ use super::engine::{Engine, Model, Sampling};
 use super::metrics_log::MetricsLog;
 use super::progress::Progress;
 use super::report;
-use super::run_dir::RunDir;
+use super::run_dir::{Hold, RunDir};
+use super::samples;
+use super::signals::Signals;
 use super::summary::{Metric, Summary};
-use crate::config::{Config, KEYS, Setting, Value, file};
-use crate::data::npy;
-use crate::train::Rival;
+use crate::config::{Config, Setting, file};
+use crate::train::{Rival, same_model};
 use crate::{Error, Result};
-use ndarray::Array2;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Samples drawn at the end of a run.
@@ -22,14 +22,18 @@ const SAMPLES: usize = 5000;
 /// Trains, and leaves everything in the run directory; returns what to say at the end. Nothing is written
 /// before the configuration, the output directory and the data have been found good.
 pub fn train(args: &TrainArgs, engine: &dyn Engine) -> Result<String> {
-    let (config, run) = plan(args)?;
+    let Plan { config, run, held, checkpoint } = plan(args, engine)?;
     let started = Instant::now();
-    let mut model = match run.checkpoint().is_file() {
-        true => engine.resume(&config, &run.checkpoint())?,
-        false => engine.begin(&config)?,
+    let mut model = match &checkpoint {
+        Some(checkpoint) => engine.resume(&config, checkpoint)?,
+        None => engine.begin(&config)?,
     };
+    if config.train.steps < model.done() {
+        let expected = format!(">= {}, the steps that {} has made", model.done(), run.path().display());
+        return Err(Error::invalid("train.steps", expected, config.train.steps));
+    }
     let prepared = started.elapsed().as_secs_f64();
-    run.create(&config)?;
+    let _held = run.create(&config, held)?;
     let _ = writeln!(std::io::stderr(), "{}", run.path().display());
     for (name, text) in model.facts().iter().filter(|(name, _)| ["chosen", "reference"].contains(&name.as_str())) {
         let _ = writeln!(std::io::stderr(), "{name}: {text}");
@@ -40,27 +44,20 @@ pub fn train(args: &TrainArgs, engine: &dyn Engine) -> Result<String> {
     finish(model.as_ref(), &config, &run, &mut timings)
 }
 
-/// Keys that may change when a run is resumed: they say how to go on, not what the checkpoint is. The file of
-/// the data may have moved; that they are the same is checked by their hash.
-const RESUMABLE: &[&str] = &[
-    "data.path",
-    "train.steps",
-    "train.batch",
-    "train.times_per_path",
-    "train.lr",
-    "train.schedule",
-    "train.warmup",
-    "train.weight_decay",
-    "train.clip",
-    "train.patience",
-    "train.checkpoint_every",
-    "train.diagnose",
-];
+/// What a command is about to do.
+struct Plan {
+    config: Config,
+    run: RunDir,
+    /// The directory, where there is one already.
+    held: Option<Hold>,
+    /// What it goes on from.
+    checkpoint: Option<PathBuf>,
+}
 
 /// The configuration and the place of the run, both checked. A resumed run goes by its own configuration,
-/// with `--config` in its stead and `--set` over it; with a checkpoint there, only [`RESUMABLE`] keys may
+/// with `--config` in its stead and `--set` over it; with a checkpoint there, only keys that say how to go on may
 /// differ.
-fn plan(args: &TrainArgs) -> Result<(Config, RunDir)> {
+fn plan(args: &TrainArgs, engine: &dyn Engine) -> Result<Plan> {
     let set = file::overrides(&args.keys.set)?;
     let over = |mut base: Vec<Setting>| {
         base.extend(set.iter().cloned());
@@ -76,59 +73,90 @@ fn plan(args: &TrainArgs) -> Result<(Config, RunDir)> {
     let named = args.out.as_deref().map(own).transpose()?.flatten();
     let config = over(file.clone().or(named).unwrap_or_default())?;
     let run = RunDir::plan(args.out.as_deref(), &config, args.resume)?;
-    let Some(own) = own(run.path())? else { return Ok((config, run)) };
-    let config = if file.is_some() { config } else { over(own.clone())? };
-    if run.checkpoint().is_file() {
-        same_model(&config, &Config::resolve(&own)?, &run)?;
+    if !args.resume || !run.path().is_dir() {
+        return Ok(Plan { config, run, held: None, checkpoint: None });
     }
-    Ok((config, run))
+    let held = Some(run.hold()?);
+    let Some(own) = own(run.path())? else { return Ok(Plan { config, run, held, checkpoint: None }) };
+    let config = if file.is_some() { config } else { over(own.clone())? };
+    let checkpoint = last_checkpoint(&run, engine)?;
+    if checkpoint.is_some() {
+        same_model(&config, &Config::resolve(&own)?, run.path())?;
+    }
+    Ok(Plan { config, run, held, checkpoint })
 }
 
-/// Refuses a configuration under which the checkpoint of `run`, made under `own`, would be another model.
-fn same_model(config: &Config, own: &Config, run: &RunDir) -> Result<()> {
-    let shown = |value: Option<Value>| value.map_or("nothing".to_owned(), |v| v.to_string());
-    for key in KEYS.iter().filter(|k| !RESUMABLE.contains(&k.name)) {
-        let (new, old) = ((key.get)(config), (key.get)(own));
-        if new != old {
-            let expected = format!("{} as in the run to resume, {}", shown(old), run.path().display());
-            return Err(Error::invalid(key.name, expected, format!("{}; start a new run with another --out", shown(new))));
-        }
+/// The last whole checkpoint of a run; says so where that is not the last.
+fn last_checkpoint(run: &RunDir, engine: &dyn Engine) -> Result<Option<PathBuf>> {
+    let Some((checkpoint, note)) = engine.checkpoint(run.path())? else { return Ok(None) };
+    if let Some(note) = note {
+        let _ = writeln!(std::io::stderr(), "{note}");
     }
-    Ok(())
+    Ok(Some(checkpoint))
 }
 
 /// The steps that are left, with the log and the checkpoints.
 fn steps(model: &mut dyn Model, config: &Config, run: &RunDir) -> Result<()> {
     let total = config.train.steps;
     let mut log = MetricsLog::open(&run.metrics(), model.done())?;
+    if log.last() < model.done() {
+        let (ends, done) = (log.last(), model.done());
+        let _ =
+            writeln!(std::io::stderr(), "{}: ends at step {ends}; it lacks the steps to {done}, the checkpoint's", run.metrics().display());
+    }
+    let signals = Signals::listen().map_err(|e| Error::io(run.path(), "signals cannot be heard", &e))?;
     let mut progress = Progress::new(total, model.done());
+    let mut kept = model.done();
+    let failed = |e: Error, kept: usize| {
+        // What led to the failure is in the log.
+        match e {
+            Error::NonFinite { place, step, remedy } => Error::NonFinite { place, step, remedy: going_on(run, kept, &remedy) },
+            Error::Diverged { place, step, remedy } => Error::Diverged { place, step, remedy: going_on(run, kept, &remedy) },
+            other => other,
+        }
+    };
     while model.done() < total && !model.exhausted() {
-        let step = model.step().inspect_err(|_| {
-            // What led to the failure is in the log; a second failure, to write it, would hide the first.
+        let step = model.step().map_err(|e| {
+            // A second failure, to write the log, would hide the first.
             let _ = log.flush();
             progress.finish();
+            failed(e, kept)
         })?;
         log.append(&step)?;
         progress.step(&step);
-        let every = config.train.checkpoint_every;
-        if every > 0 && step.step.is_multiple_of(every) {
+        let (every, heard) = (config.train.checkpoint_every, signals.heard());
+        if every > 0 && step.step.is_multiple_of(every) || heard.is_some() {
             log.flush()?;
-            model.save(&run.checkpoint())?;
+            model.save(&run.checkpoint()).map_err(|e| failed(e, kept))?;
+            kept = step.step;
+        }
+        if let Some(signal) = heard {
+            progress.finish();
+            let remedy = format!("step {kept} is kept; go on with ndsm train --resume --out {}", run.path().display());
+            return Err(Error::Interrupted { signal, remedy });
         }
     }
     progress.finish();
     log.flush()?;
     // A run that was complete is calibrated again, to the same bits.
     model.complete()?;
-    model.save(&run.checkpoint())
+    model.save(&run.checkpoint()).map_err(|e| failed(e, kept))
+}
+
+/// What helps, and the last good checkpoint, where there is one.
+fn going_on(run: &RunDir, kept: usize, remedy: &str) -> String {
+    match kept {
+        0 => format!("{remedy}; there is no checkpoint yet"),
+        _ => format!("{remedy}; {} has step {kept}", run.checkpoint().display()),
+    }
 }
 
 /// Samples, metrics, pictures, report.
 fn finish(model: &dyn Model, config: &Config, run: &RunDir, timings: &mut Vec<(String, f64)>) -> Result<String> {
     let started = Instant::now();
     let how = Sampling { n: SAMPLES, seed: config.train.seed, method: Method::default(), steps: None, temperature: 1.0 };
-    let samples = model.sample(how)?;
-    write_samples(&run.samples(), &samples)?;
+    let samples = samples::drawn(model, how)?;
+    samples::write(model, &run.samples(), &samples)?;
     timings.push((format!("drawing {SAMPLES} samples"), started.elapsed().as_secs_f64()));
     let started = Instant::now();
     let metrics = model.evaluate(samples.view(), config.train.seed, 0)?;
@@ -145,11 +173,6 @@ fn finish(model: &dyn Model, config: &Config, run: &RunDir, timings: &mut Vec<(S
     Summary { metrics, timings: timings.clone(), facts }.write(&run.summary())?;
     report::write(run)?;
     Ok(format!("{end}\nreport: {}", run.report().display()))
-}
-
-/// Writes samples `[n, d]` as a NumPy file of f32, whatever the precision of the run.
-pub fn write_samples(path: &Path, samples: &Array2<f64>) -> Result<()> {
-    npy::write(path, samples.mapv(|x| x as f32).view())
 }
 
 /// Metrics by which the samples are compared with those of the rivals; the last shows who copies.
@@ -197,10 +220,10 @@ fn table(title: &str, columns: &[Column], metrics: &[&Metric]) -> Vec<String> {
 /// The model in a run directory, for the commands that use it.
 pub fn trained(run: &RunDir, engine: &dyn Engine) -> Result<(Config, Box<dyn Model>)> {
     let config = Config::resolve(&file::read(&run.config())?)?;
-    if !run.checkpoint().is_file() {
+    let Some(checkpoint) = last_checkpoint(run, engine)? else {
         return Err(Error::bad_file(run.checkpoint(), "is not there; train the run first: ndsm train --resume --out DIR"));
-    }
-    let model = engine.load(&config, &run.checkpoint())?;
+    };
+    let model = engine.load(&config, &checkpoint)?;
     Ok((config, model))
 }
 

@@ -3,7 +3,7 @@
 use crate::{Error, Result};
 use ndarray::Array2;
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read};
 use std::path::Path;
 
 /// The largest data set that is read, in numbers: 2 GiB as f64. A header that claims more is refused.
@@ -69,6 +69,22 @@ pub(super) fn open(path: &Path) -> Result<(File, u64)> {
     Ok((File::open(path).map_err(refuse)?, kind.len()))
 }
 
+/// All bytes of a regular file, at most so many.
+///
+/// # Errors
+/// `File` (exit code 2).
+#[cfg(feature = "files")]
+pub(crate) fn read_regular(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let (file, length) = open(path)?;
+    if length > most {
+        return Err(Error::bad_file(path, format!("must have at most {most} bytes, got {length}")));
+    }
+    let mut bytes = Vec::new();
+    // A file that grows meanwhile is read no further.
+    file.take(length).read_to_end(&mut bytes).map_err(|e| Error::bad_file(path, format!("cannot be read: {e}")))?;
+    Ok(bytes)
+}
+
 /// The bytes of a regular file, unpacked where it is gzip, and how many there are where that is known before
 /// they are read.
 pub(super) fn open_unpacked(path: &Path) -> Result<(Box<dyn Read>, Option<u64>)> {
@@ -114,7 +130,16 @@ pub(super) fn names_in(folder: &Path, keep: impl Fn(&str) -> bool) -> Result<Vec
 /// Whatever the file system says.
 #[cfg(feature = "files")]
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    write_after(path, bytes, || Ok(()))
+}
+
+/// The same with something to do when the new bytes are safe and the old file is still there.
+/// # Errors
+/// As [`write_whole`].
+#[cfg(feature = "files")]
+pub(crate) fn write_after(path: &Path, bytes: &[u8], before: impl FnOnce() -> std::io::Result<()>) -> std::io::Result<()> {
     use std::io::Write;
+    check_target(path)?;
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(parent)?;
     file.write_all(bytes)?;
@@ -125,8 +150,52 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
     }
     file.as_file().sync_all()?;
+    before()?;
     file.persist(path).map_err(|e| e.error)?;
+    // The new name, too, outlives a loss of power.
+    #[cfg(unix)]
+    File::open(parent)?.sync_all()?;
     Ok(())
+}
+
+/// Writes a file as a whole or not at all, as `fill` fills it: a temporary file beside `path`, forced to the disk, then
+/// renamed over it. Needs no more memory than `fill`.
+///
+/// # Errors
+/// [`Error::File`] if the file cannot be made there (bad input) or cannot be written to the end (a later failure).
+pub fn replace(path: &Path, fill: &mut dyn FnMut(&mut BufWriter<File>) -> std::io::Result<()>) -> Result<()> {
+    let refuse = |e: std::io::Error| Error::unwritable(path, "cannot be written", &e);
+    let Some(name) = path.file_name() else {
+        return Err(Error::bad_file(path, "must name a file to write"));
+    };
+    check_target(path).map_err(refuse)?;
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(hidden);
+    let mut file = BufWriter::new(File::create(&temporary).map_err(refuse)?);
+    let written = fill(&mut file).and_then(|()| file.into_inner()?.sync_all()).and_then(|()| std::fs::rename(&temporary, path));
+    written.map_err(|e| {
+        // The first failure is the one to tell.
+        let _ = std::fs::remove_file(&temporary);
+        Error::io(path, "cannot be written", &e)
+    })
+}
+
+/// Refuses a place where something else than a regular file is: a renamed file would take the place of a device, a
+/// pipe or a link, not go through it.
+fn check_target(path: &Path) -> std::io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(there) if !there.is_file() => {
+            let what = match there.file_type() {
+                kind if kind.is_dir() => "a directory",
+                kind if kind.is_symlink() => "a symbolic link",
+                _ => "a device or pipe",
+            };
+            Err(std::io::Error::new(ErrorKind::InvalidInput, format!("must be a regular file or a new one, and is {what}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads exactly `out.len()` bytes of `what`; the sentence of a file that ends before.

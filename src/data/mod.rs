@@ -30,17 +30,20 @@ pub mod law;
 mod name;
 mod network_encoder;
 pub mod npy;
+mod npy_rows;
 pub mod pca;
 
 pub use encoder::Encoder;
 pub use encoder_training::{EncoderLook, EncoderTraining};
-#[cfg(feature = "files")]
-pub(crate) use file::write_whole;
+pub use file::replace;
 pub use file::{ImageShape, MAX_NUMBERS, Table};
+#[cfg(feature = "files")]
+pub(crate) use file::{read_regular, write_after, write_whole};
 pub use joint_encoder::JointEncoder;
 pub use law::Law;
 pub use name::DataName;
 pub use network_encoder::NetworkEncoder;
+pub use npy_rows::{NpyRows, lost_in_single};
 pub use pca::Pca;
 
 use crate::mixture::Mixture;

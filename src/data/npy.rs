@@ -4,14 +4,14 @@
 //! header (a Python dictionary of `descr`, `fortran_order` and `shape`, padded to a multiple of 64 bytes),
 //! the numbers.
 
-use super::file::{ImageShape, MAX_NUMBERS, Table, check_finite, check_size, fill, open};
+use super::NpyRows;
+use super::file::{ImageShape, MAX_NUMBERS, Table, check_finite, check_size, fill, open, replace};
 use crate::{Error, Real, Result};
 use ndarray::{Array2, ArrayD, ArrayView2, IxDyn};
-use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
-const MAGIC: &[u8; 6] = b"\x93NUMPY";
+pub(crate) const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// Longest header that is read; NumPy writes 118 bytes.
 const MAX_HEADER: usize = 1 << 16;
 
@@ -102,44 +102,11 @@ pub fn read_array(path: &Path) -> Result<ArrayD<f64>> {
 /// [`Error::File`] if the file cannot be made there (bad input) or cannot be written to the end (a later
 /// failure).
 pub fn write<R: Real>(path: &Path, x: ArrayView2<R>) -> Result<()> {
-    let Some(name) = path.file_name() else {
-        return Err(Error::bad_file(path, "must name a file to write"));
-    };
-    if path.is_dir() {
-        return Err(Error::bad_file(path, "must name a file to write, but is a directory"));
-    }
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(hidden);
-    let file = File::create(&temporary).map_err(|e| Error::bad_file(path, format!("cannot be written: {e}")))?;
-    let written = put(file, x).and_then(|()| fs::rename(&temporary, path)).map_err(|e| Error::io(path, "writing", &e));
-    if written.is_err() {
-        // The first failure is the one to tell.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
-}
-
-fn put<R: Real>(file: File, x: ArrayView2<R>) -> std::io::Result<()> {
-    let mut header = format!("{{'descr': '<f{}', 'fortran_order': False, 'shape': ({}, {}), }}", R::BYTES, x.nrows(), x.ncols());
-    // Magic, version and length take 10 bytes; the last byte of the padding is a line feed.
-    while (10 + header.len() + 1) % 64 != 0 {
-        header.push(' ');
-    }
-    header.push('\n');
-    let mut out = BufWriter::new(file);
-    out.write_all(MAGIC)?;
-    out.write_all(&[1, 0])?;
-    out.write_all(&(header.len() as u16).to_le_bytes())?;
-    out.write_all(header.as_bytes())?;
-    let mut bytes = Vec::with_capacity(x.ncols() * R::BYTES);
-    for row in x.rows() {
-        bytes.clear();
-        row.iter().for_each(|x| x.put_le(&mut bytes));
-        out.write_all(&bytes)?;
-    }
-    out.into_inner()?.sync_all()
+    replace(path, &mut |file| {
+        let mut rows = NpyRows::new(file, [x.nrows(), x.ncols()], R::BYTES == 8)?;
+        rows.add(x)?;
+        rows.end().map(drop)
+    })
 }
 
 struct Header {

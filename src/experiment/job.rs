@@ -146,7 +146,7 @@ pub fn run_job(job: &Job, experiment: &Experiment) -> Result<Vec<Record>> {
     let failed = |key: &Key| Record { key: key.clone(), values: [f64::INFINITY; METRICS.len()] };
     let (prepared, trainer) = match trained {
         Ok(trained) => trained,
-        Err(Error::NonFinite { .. }) => return Ok(keys.iter().map(failed).collect()),
+        Err(Error::NonFinite { .. } | Error::Diverged { .. }) => return Ok(keys.iter().map(failed).collect()),
         Err(e) => return Err(e.within(place())),
     };
     let mut generator = prepared.generator(&trainer)?;

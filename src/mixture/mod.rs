@@ -49,6 +49,7 @@ pub use fit::{
 };
 pub use group::{Group, MOST_ELEMENTS};
 pub use isometry::Isometry;
+pub(crate) use sampling::CHUNK;
 pub use sampling::Draw;
 
 use crate::Result;

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 use ndarray::{Array2, Axis};
 
 /// Points of a parallel chunk; a chunk has its own stream of random numbers.
-const CHUNK: usize = 1024;
+pub(crate) const CHUNK: usize = 1024;
 
 /// How the components of a sample are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,35 +17,41 @@ pub enum Draw {
     /// Independently, with the weights as probabilities.
     #[default]
     Independent,
-    /// Systematically: n equally spaced positions (i + u)/n with one common u cut the weights, so that
-    /// component k occurs n w_k times up to less than one; then in random order. Each point still has the
-    /// mixture's law; averages over the sample have less variance.
+    /// Systematically: of every 1,024 points the equally spaced positions (i + u)/1024 with one common u cut the
+    /// weights, so that component k occurs 1024 w_k times up to less than one; then in random order. Each point still
+    /// has the mixture's law; averages over the sample have less variance. Point i is the same for every n.
     Systematic,
 }
 
 impl Mixture {
     /// `n` points, [n, d], and the component of each, `[n]`. A function of (seed, purpose) and of nothing
-    /// else.
+    /// else; drawn systematically the first points are the same for every n.
     ///
     /// # Errors
     /// `Invalid` if n is beyond what the streams can number (4e12).
     pub fn sample(&self, n: usize, seed: u64, purpose: Purpose, draw: Draw) -> Result<(Array2<f64>, Vec<usize>)> {
+        self.sample_from(0, n, seed, purpose, draw)
+    }
+
+    /// The points of [`Self::sample`] from number 1024 `first` on.
+    ///
+    /// # Errors
+    /// As [`Self::sample`].
+    pub(crate) fn sample_from(&self, first: usize, n: usize, seed: u64, purpose: Purpose, draw: Draw) -> Result<(Array2<f64>, Vec<usize>)> {
         let d = self.dim();
-        // The last chunk number belongs to the systematic draw.
-        if n.div_ceil(CHUNK) >= u32::MAX as usize || n.checked_mul(d).is_none() {
+        if first >= u32::MAX as usize || n.div_ceil(CHUNK) >= u32::MAX as usize - first || n.checked_mul(d).is_none() {
             return Err(Error::invalid("mixture sample: n", "< 4e12", n));
         }
         let roots = self.roots()?;
-        let mut labels = match draw {
-            Draw::Independent => vec![0; n],
-            Draw::Systematic => self.systematic(n, Stream::new(seed, purpose, 0, u32::MAX)),
-        };
         let weights = self.weights().to_vec();
-        let mut x = vec![0.0; n * d];
+        let (mut x, mut labels) = (vec![0.0; n * d], vec![0; n]);
         par::each((par::chunks_mut(&mut x, CHUNK * d), par::chunks_mut(&mut labels, CHUNK)), |chunk, (x, labels)| {
-            let mut stream = Stream::new(seed, purpose, 0, chunk as u32);
-            if draw == Draw::Independent {
-                labels.iter_mut().for_each(|k| *k = stream.weighted(&weights));
+            let chunk = (first + chunk) as u32;
+            let mut stream = Stream::new(seed, purpose, 0, chunk);
+            match draw {
+                Draw::Independent => labels.iter_mut().for_each(|k| *k = stream.weighted(&weights)),
+                // A stream of their own: how many are taken moves no normal.
+                Draw::Systematic => labels.copy_from_slice(&systematic(&weights, Stream::new(seed, purpose, 1, chunk))[..labels.len()]),
             }
             let mut z = vec![0.0; x.len()];
             stream.fill_normal(&mut z);
@@ -54,21 +60,6 @@ impl Mixture {
             }
         });
         Ok((Array2::from_shape_fn((n, d), |(i, j)| x[i * d + j]), labels))
-    }
-
-    fn systematic(&self, n: usize, mut stream: Stream) -> Vec<usize> {
-        let u: f64 = stream.uniform();
-        let last = self.weights().iter().rposition(|w| *w > 0.0).unwrap_or(0);
-        let mut labels = Vec::with_capacity(n);
-        let mut sum = 0.0;
-        for (k, w) in self.weights().iter().enumerate() {
-            sum += w;
-            while labels.len() < n && (k == last || (labels.len() as f64 + u) < sum * n as f64) {
-                labels.push(k);
-            }
-        }
-        stream.shuffle(&mut labels);
-        labels
     }
 
     /// Square roots of the covariances: C_k = L_k L_k^T.
@@ -81,6 +72,22 @@ impl Mixture {
             Covariances::LowRank { .. } => Roots::LowRank(self.evaluator().low_rank().unwrap_or(&[])),
         })
     }
+}
+
+/// The components of a whole chunk.
+fn systematic(weights: &[f64], mut stream: Stream) -> Vec<usize> {
+    let u: f64 = stream.uniform();
+    let last = weights.iter().rposition(|w| *w > 0.0).unwrap_or(0);
+    let mut labels = Vec::with_capacity(CHUNK);
+    let mut sum = 0.0;
+    for (k, w) in weights.iter().enumerate() {
+        sum += w;
+        while labels.len() < CHUNK && (k == last || (labels.len() as f64 + u) < sum * CHUNK as f64) {
+            labels.push(k);
+        }
+    }
+    stream.shuffle(&mut labels);
+    labels
 }
 
 enum Roots<'a> {
@@ -142,7 +149,10 @@ mod tests {
             }
             for (k, w) in law.weights().iter().enumerate() {
                 let error = (labels.iter().filter(|l| **l == k).count() as f64 - w * n as f64).abs();
-                let bound = if draw == Draw::Systematic { 1.0 } else { 4.5 * (w * (1.0 - w) * n as f64).sqrt() };
+                // Of 195 whole chunks and the first 320 points of another: the sum of so many errors below one, at
+                // most, and in truth of their root.
+                let one = |n: usize| (w * (1.0 - w) * n as f64).sqrt();
+                let bound = 4.5 * if draw == Draw::Systematic { one(n % CHUNK) + (n as f64 / CHUNK as f64).sqrt() } else { one(n) };
                 assert!(error <= bound, "component {k}: {error}");
             }
         }
@@ -158,6 +168,10 @@ mod tests {
         assert_eq!(one, draw(3));
         assert_ne!(one, law().sample(5000, 4, Purpose::Start, Draw::Systematic).unwrap());
         assert!(one.1.windows(2).any(|w| w[0] > w[1]), "in random order");
+        let (few, labels) = law().sample(1500, 3, Purpose::Start, Draw::Systematic).unwrap();
+        assert!(few == one.0.slice(ndarray::s![..1500, ..]) && labels == one.1[..1500], "point i is the same for every n");
+        let (last, labels) = law().sample_from(2, 500, 3, Purpose::Start, Draw::Systematic).unwrap();
+        assert!(last == one.0.slice(ndarray::s![2048..2548, ..]) && labels == one.1[2048..2548]);
         let (none, labels) = law().sample(0, 1, Purpose::Test, Draw::Systematic).unwrap();
         assert!(none.is_empty() && labels.is_empty());
         assert!(law().sample(usize::MAX, 1, Purpose::Test, Draw::Systematic).is_err());

@@ -1,10 +1,10 @@
 //! The three samplers.
 
-use super::reverse::{Reverse, paths};
+use super::reverse::Reverse;
 use crate::config::Spacing;
 use crate::rng::Purpose;
 use crate::sde::ode::{Explicit, Velocity};
-use crate::sde::{NoiseScale, check_rows};
+use crate::sde::{NoiseScale, Paths, check_rows};
 use crate::{Error, Real, Result};
 
 /// The residual r(u, t) = s(u, t) - g(u, t) of a score over its guide.
@@ -45,7 +45,12 @@ pub struct Generation {
     pub spacing: Spacing,
     /// Seed of the noise.
     pub seed: u64,
+    /// Which [`BLOCK`] of a sample's points these are: it names their noise. Below 2^32.
+    pub block: u64,
 }
+
+/// Points of a block. Long samples are made block by block, in as much memory as one takes.
+pub const BLOCK: usize = 4096;
 
 /// Moves `u` [n, d], drawn from the law at the horizon, back to data, in place. `seen(t, u)` sees the points
 /// at the start, after each step and at the end, t = 0: steps + 2 times. What it changes there goes on so.
@@ -61,6 +66,9 @@ pub fn generate<R: Real>(
     seen: &mut dyn FnMut(f64, &mut [R]),
 ) -> Result<()> {
     check_rows("generate", u, process.dim())?;
+    if how.block >= 1 << 32 {
+        return Err(Error::invalid("generate: block", "below 2^32", how.block));
+    }
     if how.steps == 0 || how.steps > 1_000_000 {
         return Err(Error::invalid("generate: steps", "in 1..=1,000,000", how.steps));
     }
@@ -135,20 +143,29 @@ fn backward<R: Real>(
     for (i, t) in times.windows(2).enumerate() {
         let (t, h) = (t[0], t[0] - t[1]);
         field.residual(t, u, &mut residual)?;
-        process.reverse_step(t, h, &residual, u, paths(how.seed, Purpose::Reverse, i))?;
+        process.reverse_step(t, h, &residual, u, paths(how, Purpose::Reverse, i))?;
         if how.method == Method::Pc {
             // As long as the step it corrects, but no longer than the time that is left: the field changes
             // with it.
             let h = h.min(t - h);
             field.residual(t - h, u, &mut residual)?;
-            process.correct(t - h, h, &residual, u, paths(how.seed, Purpose::Corrector, i))?;
+            process.correct(t - h, h, &residual, u, paths(how, Purpose::Corrector, i))?;
         }
         if let Some(at) = u.iter().position(|v| !v.is_finite()) {
-            return Err(Error::NonFinite { place: format!("generated point {}", at / process.dim()), step: i, remedy: REMEDY.into() });
+            return Err(Error::NonFinite {
+                place: format!("generated point {}", how.block as usize * BLOCK + at / process.dim()),
+                step: i,
+                remedy: REMEDY.into(),
+            });
         }
         seen(t - h, u);
     }
     Ok(())
+}
+
+/// The name of the noise of step `i`: at most a million steps, behind the block's number.
+fn paths(how: Generation, purpose: Purpose, i: usize) -> Paths {
+    Paths { seed: how.seed, purpose, step: how.block << 24 | i as u64 }
 }
 
 const REMEDY: &str = "take more steps, or train the model for longer";

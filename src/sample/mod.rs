@@ -30,7 +30,7 @@ pub use affine::{AffineMap, Maps, MomentKind};
 pub(crate) use component_map::ShareSums;
 pub use component_map::{ComponentMap, Share};
 pub(crate) use generate::sampling_times;
-pub use generate::{Field, Generation, Method, generate};
+pub use generate::{BLOCK, Field, Generation, Method, generate};
 pub(crate) use likelihood::flow_log_density_through;
 pub use likelihood::{ByDuals, DivergenceField, ScoreFlow, flow_log_density};
 pub(crate) use moments::Sums;

@@ -1,7 +1,6 @@
 //! Processes run backwards: what one step does with the residual of a score.
 
 use crate::par;
-use crate::rng::Purpose;
 use crate::sde::{ComponentStep, NoiseScale, Paths};
 use crate::{Real, Result};
 
@@ -161,14 +160,14 @@ fn add_scaled<R: Real>(u: &mut [R], a: R, r: &[R]) {
     });
 }
 
-/// The purposes of the two kinds of steps.
-pub(super) fn paths(seed: u64, purpose: Purpose, step: usize) -> Paths {
-    Paths { seed, purpose, step: step as u64 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::Purpose;
+
+    fn paths(seed: u64, purpose: Purpose, step: u64) -> Paths {
+        Paths { seed, purpose, step }
+    }
 
     /// One step maps x to a x + b z: both, from x = 1 and x = 0 with one draw z, of data N(0, 1), whose
     /// residual is 0.

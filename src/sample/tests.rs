@@ -92,7 +92,7 @@ fn generation_ends_with_a_step_of_the_flow_to_time_zero() {
     for method in [Method::Ode, Method::Sde, Method::Pc] {
         let mut seen: Vec<(f64, Vec<f64>)> = Vec::new();
         let mut u = vec![-1.5, 0.2, 0.9];
-        let how = Generation { method, flow: Explicit::HEUN, steps: 4, horizon: 1.0, t_min, spacing: Spacing::Karras, seed: 1 };
+        let how = Generation { method, flow: Explicit::HEUN, steps: 4, horizon: 1.0, t_min, spacing: Spacing::Karras, seed: 1, block: 0 };
         generate(&reverse, &mut Bent, how, &mut u, &mut |t, u| seen.push((t, u.to_vec()))).unwrap();
         let [.., (before, at), (end, last)] = &seen[..] else { panic!("{method:?}: two points at least") };
         assert!(seen.len() == 6 && *end == 0.0 && *last == u, "{method:?}");

@@ -26,20 +26,102 @@
 //!
 //! Metadata: `format`, `step`, `best` (the step of the best), `seed`, `covariance`, `data` (a hash of the
 //! data), `points` (how many were trained on), `image` (height, width and channels of points that are images),
-//! `encoder`, `encoder.image`, `.channels`, `.latent` (an autoencoder's kind and sizes). Random numbers need none: they are named by the step.
+//! `encoder`, `encoder.image`, `.channels`, `.latent` (an autoencoder's kind and sizes), `config` (the keys that say
+//! what the model is, as the configuration beside it must have them), `hash` (over all bytes of the file). Random
+//! numbers need none: they are named by the step.
+//!
+//! The checkpoint before the last stays beside it as `checkpoint.previous.safetensors`.
 
 use super::system::noise_scale;
 use super::tensors::{Reader, Tensors, bytes};
 use super::{DataMoments, Generator, Prepared, Reference, Settled, State, Trainer, network};
 use crate::config::{Config, MomentMatching, file};
-use crate::data::{Encoder, write_whole};
+use crate::data::{Encoder, write_after, write_whole};
 use crate::{Error, Real, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The files of a run that a model is read from.
 pub(crate) const CONFIG: &str = "config.toml";
 pub(crate) const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// Keys that may change when a run goes on: they say how, not what the checkpoint is. The file of the data may have
+/// moved; that they are the same is checked by their hash.
+const RESUMABLE: [&str; 12] = [
+    "data.path",
+    "train.steps",
+    "train.batch",
+    "train.times_per_path",
+    "train.lr",
+    "train.schedule",
+    "train.warmup",
+    "train.weight_decay",
+    "train.clip",
+    "train.patience",
+    "train.checkpoint_every",
+    "train.diagnose",
+];
+
+/// The keys that say what a model is, `table.key=value` each.
+fn identity(config: &Config) -> Vec<String> {
+    file::keyed(config).filter(|(key, _)| !RESUMABLE.contains(key)).map(|(key, value)| format!("{key}={value}")).collect()
+}
+
+/// Refuses a configuration under which the model of the run in `dir`, made under `own`, would be another one.
+///
+/// # Errors
+/// Exit code 2, with the first key that differs.
+pub(crate) fn same_model(config: &Config, own: &Config, dir: &Path) -> Result<()> {
+    different(&identity(config), &identity(own)).map_or(Ok(()), |(key, [new, own])| {
+        let expected = format!("{own} as in the run to resume, {}", dir.display());
+        Err(Error::invalid(key, expected, format!("{new}; start a new run with another --out")))
+    })
+}
+
+/// The first key with different values, and these.
+fn different(new: &[String], own: &[String]) -> Option<(String, [String; 2])> {
+    let value = |all: &[String], key: &str| all.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix('=').map(str::to_owned));
+    own.iter().chain(new).find_map(|line| {
+        let key = line.split_once('=').map_or(&line[..], |(key, _)| key);
+        let both = [new, own].map(|all| value(all, key).unwrap_or_else(|| "nothing".to_owned()));
+        (both[0] != both[1]).then(|| (key.to_owned(), both))
+    })
+}
+
+/// Where the checkpoint before the one at `path` stays.
+pub(crate) fn previous(path: &Path) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{stem}.previous.safetensors"))
+}
+
+/// Refuses what is no whole checkpoint; the step of one that is.
+fn whole(path: &Path) -> Result<u64> {
+    let bytes = bytes(path)?;
+    let file = Reader::new(&bytes, path, "checkpoint")?;
+    file.check_whole()?;
+    file.number("step")
+}
+
+/// The last whole checkpoint of the run in `dir`, and what is to be said where that is the one before the last;
+/// nothing where there is none yet.
+///
+/// # Errors
+/// `File` (exit code 2): no checkpoint that is there is whole.
+pub(crate) fn last_whole(dir: &Path) -> Result<Option<(PathBuf, Option<String>)>> {
+    let last = dir.join(CHECKPOINT);
+    let before = previous(&last);
+    if !last.exists() && !before.exists() {
+        return Ok(None);
+    }
+    match (whole(&last), whole(&before)) {
+        (Ok(_), _) => Ok(Some((last, None))),
+        (Err(problem), Ok(step)) => {
+            let note = format!("{problem}; {}, of step {step}, is taken in its place", before.display());
+            Ok(Some((before, Some(note))))
+        }
+        (Err(problem), Err(_)) => Err(problem),
+    }
+}
 
 /// Refuses a directory without a run.
 ///
@@ -111,11 +193,11 @@ impl<R: Real> Checkpoint<R> {
         self.write(&dir.join(CHECKPOINT))
     }
 
-    /// Reads what [`Checkpoint::save`] or `ndsm train` left in `dir`.
+    /// Reads what [`Checkpoint::save`] or `ndsm train` left in `dir`: the last checkpoint.
     ///
     /// # Errors
     /// `File` for a directory without a run, or a checkpoint that is not whole, or not of this configuration
-    /// and precision.
+    /// and precision; [`Checkpoint::read`] takes the one before it.
     pub fn load(dir: &Path) -> Result<Self> {
         check_run(dir)?;
         let (config, checkpoint) = (Config::resolve(&file::read(&dir.join(CONFIG))?)?, dir.join(CHECKPOINT));
@@ -133,7 +215,8 @@ impl<R: Real> Checkpoint<R> {
         Ok(Generator::new(&self.config, &self.reference, &self.state)?.keeping(self.moments).through(self.encoder))
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file, whole or not at all. A whole checkpoint that was there stays beside it, `.previous` in its
+    /// name.
     ///
     /// # Errors
     /// `File` where writing fails.
@@ -146,25 +229,27 @@ impl<R: Real> Checkpoint<R> {
         t.moments(self.moments.as_deref());
         t.fact("seed", self.config.train.seed);
         t.fact("data", self.data);
-        // A file of an earlier version did not know them.
-        if self.config.points() > 0 {
-            t.fact("points", self.config.points());
-        }
-        t.write(path)
+        t.fact("points", self.config.points());
+        t.fact("config", identity(&self.config).join("\n"));
+        let keep = || if whole(path).is_ok() { std::fs::rename(path, previous(path)) } else { Ok(()) };
+        t.bytes().and_then(|bytes| write_after(path, &bytes, keep)).map_err(|e| Error::io(path, "cannot be written", &e))
     }
 
     /// Reads the file of a model of `config`.
     ///
     /// # Errors
-    /// `File` (exit code 2) for a file that is not a whole checkpoint of this network and precision; as
-    /// [`Settled::new`].
+    /// `File` (exit code 2) for a file that is not a whole checkpoint of this network and precision; `Invalid` with
+    /// the first key that `config` has otherwise, of those that say what the model is; as [`Settled::new`].
     pub fn read(path: &Path, config: &Config) -> Result<Self> {
         let bytes = bytes(path)?;
         let file = Reader::new(&bytes, path, "checkpoint")?;
-        file.check_format()?;
+        file.check_whole()?;
         let reference = file.reference()?;
-        let points = file.number("points").or_else(|e| if network::is_open(config) { Err(e) } else { Ok(0) })?;
-        let config = Settled::new(config, &reference, points as usize)?;
+        let config = Settled::new(config, &reference, file.number("points")? as usize)?;
+        let own: Vec<String> = file.fact("config")?.lines().map(str::to_owned).collect();
+        if let Some((key, [new, own])) = different(&identity(&config), &own) {
+            return Err(Error::invalid(key, format!("{own} as in {}", path.display()), new));
+        }
         let net = network(&config, &reference)?;
         let state = State::read(&file, &config, &net)?;
         let moments = match config.calibration.moments {
@@ -177,7 +262,9 @@ impl<R: Real> Checkpoint<R> {
         if shares != wanted {
             return Err(file.bad(format!("holds moments of {shares} components, and calibration.moments asks for {wanted}")));
         }
-        Ok(Checkpoint { config, state, reference, encoder: file.encoder()?, data: file.number("data")?, moments })
+        let (encoder, data) = (file.encoder()?, file.number("data")?);
+        file.check_all_read()?;
+        Ok(Checkpoint { config, state, reference, encoder, data, moments })
     }
 }
 
@@ -249,8 +336,7 @@ mod tests {
         round_trip::<f64>(&[("data.latent", "5"), ("sde.kind", "vp"), ("reference.components", "1"), ("calibration.moments", "auto")], 64);
     }
 
-    /// A network that a configuration leaves to the number of points is that of the points on record, and a
-    /// record without them is refused.
+    /// A network that a configuration leaves to the number of points is that of the points on record.
     #[test]
     fn what_the_points_decided_they_decide_again() {
         let (prepared, trainer) = trained::<f32>(&[("data.latent", "20"), ("network.width", "0")]);
@@ -260,13 +346,6 @@ mod tests {
         let open = Config { network: Config::default().network, ..(*prepared.config).clone() };
         let read = Checkpoint::<f32>::read(&path, &open).unwrap();
         assert!(read.config.points() == 200 && read.config.network.width == 128 && *read.config == *prepared.config);
-        let mut bytes = std::fs::read(&path).unwrap();
-        let at = bytes.windows(8).position(|text| text == b"\"points\"").unwrap();
-        bytes[at + 1] = b'P';
-        std::fs::write(&path, bytes).unwrap();
-        assert!(Checkpoint::<f32>::read(&path, &prepared.config).is_ok());
-        let e = Checkpoint::<f32>::read(&path, &open).err().unwrap();
-        assert!(e.exit_code() == 2 && e.to_string().contains("its metadata lack `points`"), "{e}");
     }
 
     #[test]
@@ -287,7 +366,9 @@ mod tests {
         let (file, whole) = (run.join(CHECKPOINT), std::fs::read(run.join(CHECKPOINT)).unwrap());
         std::fs::remove_file(&file).unwrap();
         refused("checkpoint.safetensors: is not there");
-        for len in [0, 7, 1000, whole.len() - 1] {
+        std::fs::write(&file, []).unwrap();
+        refused("is empty");
+        for len in [7, 1000, whole.len() - 1] {
             std::fs::write(&file, &whole[..len]).unwrap();
             refused("is not a whole checkpoint");
         }
@@ -299,11 +380,68 @@ mod tests {
             std::fs::copy(other.join(CHECKPOINT), &file).unwrap();
             refused(words);
         };
-        takes(&[("network.kind", "residual")], "of another kind than network.kind = \"mlp\": it lacks `model.layers.0.weight`");
-        takes(&[("network.width", "9")], "`model.layers.0.weight` must have the shape [14, 8] of this configuration, got [14, 9]");
-        takes(&[("network.depth", "2")], "`model.layers.2.weight` must have the shape [8, 8] of this configuration, got [8, 2]");
+        takes(&[("network.kind", "residual")], "network.kind: must be \"residual\" as in ");
+        takes(&[("network.width", "9")], "network.width: must be 9 as in ");
+        takes(&[("network.depth", "2")], "network.depth: must be 2 as in ");
+        takes(&[("objective.control", "self")], "objective.control: must be \"self\" as in ");
         let (prepared, trainer) = trained::<f64>(&[moons]);
         Checkpoint::of(&prepared, &trainer).write(&file).unwrap();
-        refused("must be f32, got F64; train.precision must be that of the run");
+        refused("train.precision: must be \"f64\" as in ");
+    }
+
+    /// What was written so: whole files whose numbers cannot be.
+    #[test]
+    fn values_that_cannot_be_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (prepared, trainer) = trained::<f32>(&[("data.name", "moons")]);
+        let path = dir.path().join(CHECKPOINT);
+        let refused = |change: &dyn Fn(&mut State<f32>), words: &str| {
+            let mut checkpoint = Checkpoint::of(&prepared, &trainer);
+            change(&mut checkpoint.state);
+            checkpoint.write(&path).unwrap();
+            let e = Checkpoint::<f32>::read(&path, &prepared.config).err().unwrap();
+            assert!(e.exit_code() == 2 && e.to_string().contains(words), "{e}");
+        };
+        refused(&|state| state.optimiser.v[5] = -1e-9, "`adam.v.*` are second moments, and one is negative");
+        refused(&|state| state.params[0] = f32::NAN, "`model.layers.0.weight` holds NaN or infinity");
+        refused(&|state| state.optimiser.ema[3] = f32::INFINITY, "`ema.layers.0.weight` holds NaN or infinity");
+    }
+
+    /// The last whole checkpoint is found whatever became of the last; what is not whole takes no whole one's place.
+    #[test]
+    fn the_checkpoint_before_the_last_serves_where_that_is_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let last = dir.path().join(CHECKPOINT);
+        assert!(last_whole(dir.path()).unwrap().is_none());
+        let (prepared, mut trainer) = trained::<f32>(&[("data.name", "moons")]);
+        Checkpoint::of(&prepared, &trainer).save(dir.path()).unwrap();
+        assert_eq!(last_whole(dir.path()).unwrap(), Some((last.clone(), None)));
+        trainer.step().unwrap();
+        Checkpoint::of(&prepared, &trainer).save(dir.path()).unwrap();
+        let step = |path: &Path| Checkpoint::<f32>::read(path, &prepared.config).unwrap().state.optimiser.step;
+        assert_eq!((step(&last), step(&previous(&last))), (4, 3));
+        let good = std::fs::read(&last).unwrap();
+        let mut bad = good.clone();
+        bad[good.len() / 2] ^= 4;
+        for bytes in [&bad[..], &good[..good.len() / 3], &[]] {
+            std::fs::write(&last, bytes).unwrap();
+            let (found, note) = last_whole(dir.path()).unwrap().unwrap();
+            let note = note.unwrap();
+            assert!(
+                found == previous(&last) && note.contains("checkpoint.previous.safetensors, of step 3, is taken in its place"),
+                "{note}"
+            );
+        }
+        std::fs::remove_file(&last).unwrap();
+        assert_eq!(last_whole(dir.path()).unwrap().unwrap().0, previous(&last));
+        // A damaged one is replaced, and the good one before it stays.
+        std::fs::write(&last, &bad).unwrap();
+        trainer.step().unwrap();
+        Checkpoint::of(&prepared, &trainer).save(dir.path()).unwrap();
+        assert_eq!((step(&last), step(&previous(&last))), (5, 3));
+        std::fs::write(&last, &bad).unwrap();
+        std::fs::write(previous(&last), &bad).unwrap();
+        let e = last_whole(dir.path()).unwrap_err();
+        assert!(e.exit_code() == 2 && e.to_string().contains("checkpoint.safetensors: is damaged"), "{e}");
     }
 }

@@ -7,9 +7,9 @@ use super::system::start_std;
 use super::{DataMoments, Reference, Settled, State, System};
 use crate::config::SdeKind;
 use crate::data::Encoder;
-use crate::mixture::{Draw, Evaluator, Mixture};
+use crate::mixture::{CHUNK, Draw, Evaluator, Mixture};
 use crate::rng::Purpose;
-use crate::sample::{Field, Generation, Maps, Method, Reverse, generate};
+use crate::sample::{BLOCK, Field, Generation, Maps, Method, Reverse, generate};
 use crate::sde::Whitening;
 use crate::sde::ode::Explicit;
 use crate::{Error, Real, Result};
@@ -99,17 +99,45 @@ impl<R: Real> Generator<R> {
         &self.encoder
     }
 
-    /// `n` samples [n, d] in the units of the data. `steps`: `None` for the default of method and process.
+    /// `n` samples [n, d] in the units of the data. `steps`: `None` for the default of method and process. Sample i of
+    /// a seed has the same bits for every n and every number of threads.
     ///
     /// # Errors
     /// A stochastic method with a velocity that has no score; points that become NaN or infinite.
     pub fn sample(&mut self, n: usize, seed: u64, method: Method, steps: Option<usize>) -> Result<Array2<f64>> {
+        let columns = self.encoder.data_dim(self.whitening.dim());
+        let all = n.checked_mul(columns).ok_or_else(|| Error::invalid("sample: n", "as many as can be addressed", n))?;
+        let mut values = Vec::new();
+        values.try_reserve_exact(all).map_err(|_| Error::invalid("sample: n", "as many as fit the memory", n))?;
+        self.sample_blocks(n, seed, method, steps, &mut |block| {
+            values.extend(block);
+            Ok(())
+        })?;
+        array(values, n, columns)
+    }
+
+    /// The same, handed over block by block as they are made: in constant memory for any `n`.
+    ///
+    /// # Errors
+    /// As [`Generator::sample`]; what `take` refuses.
+    pub fn sample_blocks(
+        &mut self,
+        n: usize,
+        seed: u64,
+        method: Method,
+        steps: Option<usize>,
+        take: &mut dyn FnMut(Array2<f64>) -> Result<()>,
+    ) -> Result<()> {
         if method != Method::Ode {
             self.has_score("--method", "; use ode")?;
         }
-        let (d, mut u) = (self.whitening.dim(), self.start(n, seed)?);
-        self.generate(method, self.steps(method, steps), seed, &mut u, &mut |_| {})?;
-        self.in_data_units(&u, n, d)
+        for block in 0..n.div_ceil(BLOCK) {
+            let rows = BLOCK.min(n - block * BLOCK);
+            let mut u = self.start(block, rows, seed)?;
+            self.generate((method, self.steps(method, steps)), (seed, block), &mut u, &mut |_| {})?;
+            take(self.in_data_units(&u, rows, self.whitening.dim())?)?;
+        }
+        Ok(())
     }
 
     /// Refuses what takes a score where a velocity alone is learned.
@@ -130,14 +158,16 @@ impl<R: Real> Generator<R> {
         })
     }
 
-    fn how(&self, method: Method, steps: usize, seed: u64) -> Generation {
+    fn how(&self, (method, steps): (Method, usize), (seed, block): (u64, usize)) -> Generation {
         let sde = &self.config.sde;
-        Generation { method, flow: Explicit::HEUN, steps, horizon: sde.horizon, t_min: sde.t_min, spacing: sde.spacing, seed }
+        let (flow, block) = (Explicit::HEUN, block as u64);
+        Generation { method, flow, steps, horizon: sde.horizon, t_min: sde.t_min, spacing: sde.spacing, seed, block }
     }
 
-    /// Moves `u` from its start to data by the maps, if there are any; `seen` sees it where they change it.
-    fn generate(&mut self, method: Method, steps: usize, seed: u64, u: &mut [R], seen: &mut dyn FnMut(&[R])) -> Result<()> {
-        let (maps, how, mut at, mut failed) = (self.maps(method, Some(steps))?, self.how(method, steps, seed), 0, None);
+    /// Moves `u`, of the seed and block `name`, from its start to data by the maps, if there are any; `seen` sees it
+    /// where they change it.
+    fn generate(&mut self, key: (Method, usize), name: (u64, usize), u: &mut [R], seen: &mut dyn FnMut(&[R])) -> Result<()> {
+        let (maps, how, mut at, mut failed) = (self.maps(key.0, Some(key.1))?, self.how(key, name), 0, None);
         let law = maps.as_ref().filter(|maps| maps.by_component()).map(|_| Evaluator::new(&self.start));
         generate(self.reverse.as_ref(), &mut self.field, how, u, &mut |_, u| {
             if let Some(maps) = &maps {
@@ -230,17 +260,17 @@ impl<R: Real> Generator<R> {
     /// # Errors
     /// As [`Generator::sample`].
     pub fn trajectories(&mut self, n: usize, seed: u64, steps: usize) -> Result<Vec<Array2<f64>>> {
-        let mut u = self.start(n, seed)?;
+        let mut u = self.start(0, n, seed)?;
         let method = if self.config.velocity_alone().is_some() { Method::Ode } else { Method::Sde };
         let mut positions = Vec::with_capacity(steps + 2);
-        self.generate(method, steps, seed, &mut u, &mut |u| positions.push(u.to_vec()))?;
+        self.generate((method, steps), (seed, 0), &mut u, &mut |u| positions.push(u.to_vec()))?;
         positions.iter().map(|u| self.in_data_units(u, n, self.whitening.dim())).collect()
     }
 
-    /// Starting points in whitened coordinates: the reference, or the wide Gaussian of variance-exploding
+    /// Starting points of a block in whitened coordinates: the reference, or the wide Gaussian of variance-exploding
     /// noise.
-    fn start(&self, n: usize, seed: u64) -> Result<Vec<R>> {
-        let z = self.start.sample(n, seed, Purpose::Start, Draw::Systematic)?.0;
+    fn start(&self, block: usize, n: usize, seed: u64) -> Result<Vec<R>> {
+        let z = self.start.sample_from(block * BLOCK / CHUNK, n, seed, Purpose::Start, Draw::Systematic)?.0;
         let widen = start_std(&self.config, self.reverse.as_ref());
         Ok(z.iter().map(|v| R::of(*v * widen)).collect())
     }

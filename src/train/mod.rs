@@ -51,6 +51,8 @@ mod order;
 mod prepare;
 mod reference;
 mod rival;
+#[cfg(feature = "files")]
+mod sealed;
 mod state;
 #[cfg(feature = "files")]
 mod state_tensors;
@@ -66,7 +68,7 @@ pub use calibration::Calibration;
 #[cfg(feature = "files")]
 pub use checkpoint::Checkpoint;
 #[cfg(feature = "cli")]
-pub(crate) use checkpoint::{CHECKPOINT, CONFIG, check_run};
+pub(crate) use checkpoint::{CHECKPOINT, CONFIG, check_run, last_whole, same_model};
 pub use choice::{CANDIDATES, Prices};
 pub use diagnosis::Group;
 pub use generator::Generator;

@@ -217,8 +217,8 @@ fn from_file(
         0.0 => Reference::from_mixture(&law, rho),
         _ => Reference::with_mobility(&law, rho, isotropy),
     };
-    let mut reference = if file.has("whitening.mean") {
-        file.check_format()?;
+    let mut reference = if file.has_any("whitening.") {
+        file.check_whole()?;
         let whole = file.reference()?;
         if rho > 0.0 || isotropy > 0.0 { changed(whole.in_data_units()?)? } else { whole }
     } else {

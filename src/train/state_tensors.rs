@@ -78,7 +78,10 @@ impl<R: Real> State<R> {
         };
         let best = if file.has("best.gain") { Some(best(file, net)?) } else { None };
         let calibration = if file.has("calibration.times") { Some(calibration(file)?) } else { None };
-        let (m, v) = (parameters(file, "adam.m", net)?, parameters(file, "adam.v", net)?);
+        let (m, v): (Vec<R>, Vec<R>) = (parameters(file, "adam.m", net)?, parameters(file, "adam.v", net)?);
+        if v.iter().any(|v| *v < R::zero()) {
+            return Err(file.bad("`adam.v.*` are second moments, and one is negative"));
+        }
         let optimiser = optim::State { step: file.number("step")?, m, v, ema };
         let control = control(file, optimiser.step)?;
         let prices = if file.has("control.prices") { Some(prices(file)?) } else { None };

@@ -1,7 +1,7 @@
 //! Named arrays in one safetensors file: what checkpoints and reference files are made of.
 
-use super::{DataMoments, Reference};
-use crate::data::{Encoder, EncoderLook, NetworkEncoder, Pca, write_whole};
+use super::{DataMoments, Reference, sealed};
+use crate::data::{Encoder, EncoderLook, NetworkEncoder, Pca, read_regular, write_whole};
 use crate::mixture::{Covariances, Mixture};
 use crate::nn::Autoencoder;
 use crate::sample::{Gaussian, Moments};
@@ -9,17 +9,20 @@ use crate::sde::{NoiseScale, Whitening};
 use crate::{Error, Real, Result};
 use ndarray::{Array1, Array2, ArrayBase, ArrayD, Data, Dimension, IxDyn};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
+/// Largest file that is read: weights, averages and moments of 2^30 parameters would not fit a small machine's memory.
+const MAX_BYTES: u64 = 1 << 36;
 /// The layout that this version writes and reads.
-const FORMAT: &str = "ndsm 1";
+const FORMAT: &str = "ndsm 2";
 
 /// Arrays as bytes, and facts about them.
 #[derive(Default)]
 pub struct Tensors {
     all: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
-    facts: HashMap<String, String>,
+    facts: BTreeMap<String, String>,
 }
 
 fn dtype<R: Real>() -> Dtype {
@@ -122,31 +125,38 @@ impl Tensors {
         }
     }
 
+    /// The file, sealed.
+    /// # Errors
+    /// Two tensors of one name.
+    pub fn bytes(mut self) -> std::io::Result<Vec<u8>> {
+        self.fact("format", FORMAT);
+        let views = self.all.iter().map(|(name, dtype, shape, bytes)| {
+            TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view)).map_err(std::io::Error::other)
+        });
+        sealed::seal(views.collect::<std::io::Result<Vec<_>>>()?, &self.facts)
+    }
+
     /// Writes the file, whole or not at all.
     /// # Errors
     /// `File` where writing fails.
-    pub fn write(mut self, path: &Path) -> Result<()> {
-        self.fact("format", FORMAT);
-        let failed = |e: &dyn std::fmt::Display| Error::io(path, "cannot be written", &std::io::Error::other(e.to_string()));
-        let views = self.all.iter().map(|(name, dtype, shape, bytes)| {
-            TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view)).map_err(|e| failed(&e))
-        });
-        let views = views.collect::<Result<Vec<_>>>()?;
-        let bytes = safetensors::serialize(views, Some(self.facts.clone())).map_err(|e| failed(&e))?;
-        write_whole(path, &bytes).map_err(|e| Error::io(path, "cannot be written", &e))
+    pub fn write(self, path: &Path) -> Result<()> {
+        self.bytes().and_then(|bytes| write_whole(path, &bytes)).map_err(|e| Error::io(path, "cannot be written", &e))
     }
 }
 
-/// The bytes of the file at `path`.
+/// The bytes of the regular file at `path`.
 /// # Errors
 /// `File` (exit code 2).
 pub fn bytes(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|e| Error::bad_file(path, format!("cannot be read: {e}")))
+    read_regular(path, MAX_BYTES)
 }
 
 /// A file of tensors, read.
 pub struct Reader<'a> {
+    bytes: &'a [u8],
     tensors: SafeTensors<'a>,
+    /// The names that were asked for.
+    read: RefCell<BTreeSet<String>>,
     facts: HashMap<String, String>,
     what: &'static str,
     path: &'a Path,
@@ -161,7 +171,8 @@ impl<'a> Reader<'a> {
         let bad = |e: safetensors::SafeTensorError| Error::bad_file(path, format!("is not a whole {what}: {e}"));
         let tensors = SafeTensors::deserialize(bytes).map_err(bad)?;
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(bad)?;
-        Ok(Reader { tensors, facts: header.metadata().clone().unwrap_or_default(), what, path })
+        let facts = header.metadata().clone().unwrap_or_default();
+        Ok(Reader { bytes, tensors, read: RefCell::default(), facts, what, path })
     }
 
     /// An error about this file.
@@ -179,10 +190,27 @@ impl<'a> Reader<'a> {
         self.fact(name)?.parse::<u64>().map_err(|_| self.bad(format!("its metadata hold no number `{name}`")))
     }
 
-    /// That this version wrote the file, or one that writes as it does.
-    pub fn check_format(&self) -> Result<()> {
+    /// That this version wrote the file, or one that writes as it does, and that it is as it was written.
+    pub fn check_whole(&self) -> Result<()> {
         let format = self.fact("format")?;
-        if format == FORMAT { Ok(()) } else { Err(self.bad(format!("must have the format \"{FORMAT}\", got \"{format}\""))) }
+        if format != FORMAT {
+            return Err(self.bad(format!("must have the format \"{FORMAT}\", got \"{format}\"")));
+        }
+        sealed::check(self.bytes).map_err(|problem| self.bad(problem))
+    }
+
+    /// That every tensor has been read: one that nothing asks for is a misnomer.
+    pub fn check_all_read(&self) -> Result<()> {
+        let (names, read) = (self.tensors.names(), self.read.borrow());
+        match names.into_iter().filter(|name| !read.contains(*name)).min() {
+            Some(name) => Err(self.bad(format!("holds the tensor `{name}`, which is none of this configuration's"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a tensor's name begins so.
+    pub fn has_any(&self, start: &str) -> bool {
+        self.tensors.names().iter().any(|name| name.starts_with(start))
     }
 
     /// Whether there is such a tensor.
@@ -193,6 +221,7 @@ impl<'a> Reader<'a> {
     /// The numbers of a tensor, all finite, and its shape.
     pub fn values<R: Real>(&self, name: &str) -> Result<(Vec<R>, Vec<usize>)> {
         let t = self.tensors.tensor(name).map_err(|_| self.bad(format!("lacks the tensor `{name}`")))?;
+        self.read.borrow_mut().insert(name.to_owned());
         if t.dtype() != dtype::<R>() {
             return Err(self.bad(format!("`{name}` must be {}, got {:?}; train.precision must be that of the run", R::NAME, t.dtype())));
         }
@@ -203,9 +232,13 @@ impl<'a> Reader<'a> {
         Ok((values, t.shape().to_vec()))
     }
 
-    /// A tensor of f64 as an array of so many dimensions.
+    /// A tensor of f64, or of f32, as an array of so many dimensions.
     pub fn of<D: Dimension>(&self, name: &str) -> Result<ndarray::Array<f64, D>> {
-        let (values, shape) = self.values(name)?;
+        let single = self.tensors.tensor(name).is_ok_and(|t| t.dtype() == Dtype::F32);
+        let (values, shape) = match single {
+            true => self.values::<f32>(name).map(|(values, shape)| (values.into_iter().map(f64::from).collect(), shape))?,
+            false => self.values(name)?,
+        };
         let a = ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|e| self.bad(format!("`{name}`: {e}")))?;
         a.into_dimensionality::<D>().map_err(|_| self.bad(format!("`{name}` has the unexpected shape {shape:?}")))
     }

@@ -156,7 +156,7 @@ fn work(job: &ImageJob, study: &ImageStudy, store: &Store) -> Result<Judged> {
     };
     let config = Settled::new(&config, &reference, rest.len())?;
     let (material, prepared, trainer, mut train_seconds) = match trained(&material, config, reference, [&rest, &held]) {
-        Err(Error::NonFinite { .. }) => return failed(keys),
+        Err(Error::NonFinite { .. } | Error::Diverged { .. }) => return failed(keys),
         trained => trained?,
     };
     if job.case.group == "joint" {

@@ -42,7 +42,7 @@ impl<R: Real> Generator<R> {
 
     /// The maps of a method with so many steps, from a run of their own.
     fn calibrated(&mut self, moments: &DataMoments, key: (Method, usize)) -> Result<Maps> {
-        let how = self.how(key.0, key.1, moments::seed(self.config.train.seed, 1));
+        let how = self.how(key, (moments::seed(self.config.train.seed, 1), 0));
         let d = self.whitening.dim();
         let points = (CALIBRATING * moments.points).clamp(LIMITS[0], LIMITS[1]).max(PER_DIMENSION * d);
         let starts = self.exact_starts(points, how.seed)?;

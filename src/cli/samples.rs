@@ -1,0 +1,128 @@
+//! Samples of a model as they are written: drawn block by block, in the numbers of their file.
+
+use super::engine::{Model, Sampling};
+use super::results::bar;
+use super::run_dir::probe;
+use crate::data::{MAX_NUMBERS, NpyRows, npy, replace};
+use crate::{Error, Result};
+use ndarray::Array2;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::Path;
+
+/// Samples from which on a bar shows how far they are.
+const LONG: usize = 20_000;
+
+/// Standard output, as the place of a file.
+const STDOUT: &str = "-";
+
+/// Samples to look at, [n, d]: rounded as their file has them, so that what is judged is what is written.
+///
+/// # Errors
+/// More than fit the memory; as [`Model::sample`].
+pub fn drawn(model: &dyn Model, how: Sampling) -> Result<Array2<f64>> {
+    let (d, double) = (model.columns(), model.double()?.is_some());
+    let too_many = || Error::invalid("--n", format!("at most {} for samples of {d} numbers that are measured", MAX_NUMBERS / d), how.n);
+    if how.n > MAX_NUMBERS / d {
+        return Err(too_many());
+    }
+    let mut values: Vec<f64> = Vec::new();
+    values.try_reserve_exact(how.n * d).map_err(|_| too_many())?;
+    model.sample(how, &mut |block| {
+        values.extend(block.iter().map(|x| if double { *x } else { f64::from(*x as f32) }));
+        Ok(())
+    })?;
+    Array2::from_shape_vec((how.n, d), values).map_err(|e| Error::refused("samples", e.to_string()))
+}
+
+/// Writes what [`drawn`] returned; says so where that is in f64 and the run is not.
+///
+/// # Errors
+/// `File` where writing fails.
+pub fn write(model: &dyn Model, path: &Path, samples: &Array2<f64>) -> Result<()> {
+    let double = double(model)?;
+    replace(path, &mut |file| {
+        let mut rows = NpyRows::new(file, [samples.nrows(), samples.ncols()], double)?;
+        rows.add(samples.view())?;
+        rows.end().map(drop)
+    })
+}
+
+/// Draws samples into the file `path`, or with `-` to standard output: in the same memory for any number of them.
+///
+/// # Errors
+/// As [`Model::sample`]; `File` where writing fails. A reader that goes away is no error.
+pub fn draw_into(model: &dyn Model, how: Sampling, path: &Path) -> Result<()> {
+    let (shape, double) = ([how.n, model.columns()], double(model)?);
+    let bar = bar("samples", how.n, 0);
+    if how.n < LONG {
+        bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+    }
+    // What the model fails of, and what the file: they have different exit codes.
+    let (mut failed, mut stopped) = (None, None);
+    let mut fill = |file: &mut dyn Write| -> io::Result<()> {
+        let mut rows = NpyRows::new(file, shape, double)?;
+        let drawn = model.sample(how, &mut |block| {
+            bar.inc(block.nrows() as u64);
+            rows.add(block.view()).map_err(|e| {
+                let sentence = Error::io(path, "cannot be written", &e);
+                stopped = Some(e);
+                sentence
+            })
+        });
+        match (drawn, stopped.take()) {
+            (_, Some(e)) => Err(e),
+            (Err(e), None) => {
+                failed = Some(e);
+                Err(io::Error::other("the model failed"))
+            }
+            (Ok(()), None) => rows.end()?.flush(),
+        }
+    };
+    let written = match path.as_os_str() == STDOUT {
+        false => replace(path, &mut |file| fill(file)),
+        true => match fill(&mut io::stdout().lock()) {
+            Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Error::io(Path::new("standard output"), "cannot be written", &e)),
+            _ => Ok(()),
+        },
+    };
+    bar.finish_and_clear();
+    failed.map_or(written, Err)
+}
+
+/// Whether samples are kept in f64; says why where the run is in f32.
+fn double(model: &dyn Model) -> Result<bool> {
+    let why = model.double()?;
+    if let Some(why) = why.as_ref().filter(|why| !why.is_empty()) {
+        let _ = writeln!(io::stderr(), "{why}");
+    }
+    Ok(why.is_some())
+}
+
+/// Refuses a place for samples before the work that fills it: what is no regular file, or holds anything else than an
+/// array. Says so where an array will be replaced.
+///
+/// # Errors
+/// Exit code 2.
+pub fn check_place(path: &Path) -> Result<()> {
+    if path.as_os_str() == STDOUT {
+        return Ok(());
+    }
+    if path.file_name().is_none() {
+        return Err(Error::bad_file(path, "must be a file to write"));
+    }
+    if let Ok(there) = fs::symlink_metadata(path) {
+        if !there.is_file() {
+            let what = if there.is_dir() { "a directory" } else { "a link, device or pipe" };
+            return Err(Error::bad_file(path, format!("must be a file to write, got {what}")));
+        }
+        let mut start = [0; npy::MAGIC.len()];
+        let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+        if there.len() > 0 && (read.is_err() || start != *npy::MAGIC) {
+            return Err(Error::bad_file(path, "is there already and holds no array; choose another --out"));
+        }
+        let _ = writeln!(io::stderr(), "{}: is there already and will be replaced", path.display());
+    }
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    probe(parent).map_err(|e| Error::unwritable(path, "cannot be written", &e))
+}
