@@ -156,25 +156,52 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Error {
+    fn sentence(&self) -> String {
         match self {
-            Error::Invalid { place, problem } => write!(f, "{place}: {problem}"),
+            Error::Invalid { place, problem } => format!("{place}: {problem}"),
             Error::Shape { place, expected, got } => {
                 let got: Vec<String> = got.iter().map(|s| format!("{s:?}")).collect();
-                write!(f, "{place}: expected {expected}, got {}", got.join(" and "))
+                format!("{place}: expected {expected}, got {}", got.join(" and "))
             }
             Error::NotPositiveDefinite { place, row, pivot } => {
-                write!(f, "{place}: must be positive definite, but its pivot in row {row} is {pivot:e}")
+                format!("{place}: must be positive definite, but its pivot in row {row} is {pivot:e}")
             }
-            Error::NoConvergence { place, iterations } => write!(f, "{place}: no convergence after {iterations} iterations"),
-            Error::NonFinite { place, step, remedy } => write!(f, "step {step}: NaN or infinity in {place}; {remedy}"),
-            Error::Diverged { place, step, remedy } => write!(f, "step {step}: {place}; {remedy}"),
-            Error::File { path, problem, .. } => write!(f, "{path}: {problem}"),
-            Error::Unavailable { what, why } => write!(f, "{what}: {why}"),
-            Error::Failed { what } => f.write_str(what),
-            Error::Interrupted { remedy, .. } => write!(f, "interrupted; {remedy}"),
+            Error::NoConvergence { place, iterations } => format!("{place}: no convergence after {iterations} iterations"),
+            Error::NonFinite { place, step, remedy } => format!("step {step}: NaN or infinity in {place}; {remedy}"),
+            Error::Diverged { place, step, remedy } => format!("step {step}: {place}; {remedy}"),
+            Error::File { path, problem, .. } => format!("{path}: {problem}"),
+            Error::Unavailable { what, why } => format!("{what}: {why}"),
+            Error::Failed { what } => what.clone(),
+            Error::Interrupted { remedy, .. } => format!("interrupted; {remedy}"),
         }
+    }
+}
+
+/// Longest sentence, what is kept of the beginning of a longer one, and of its end.
+const SENTENCE: usize = 1000;
+const KEPT: [usize; 2] = [600, 300];
+
+/// One line whatever strings it was made of: control characters of file names and values are escaped, as in Rust, and a
+/// sentence that a long value would make a page is cut in its middle.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What a check found is a text of ours, of several lines.
+        if let Error::Failed { what } = self {
+            return f.write_str(what);
+        }
+        let sentence = self.sentence();
+        let count = sentence.chars().count();
+        for (i, c) in sentence.chars().enumerate() {
+            if count > SENTENCE && i == KEPT[0] {
+                write!(f, " [{} characters] ", count - KEPT[0] - KEPT[1])?;
+            }
+            if count > SENTENCE && (KEPT[0]..count - KEPT[1]).contains(&i) {
+                continue;
+            }
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        }
+        Ok(())
     }
 }
 

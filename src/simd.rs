@@ -10,7 +10,7 @@
 //! This is one of the few places with `unsafe` in the crate: calling a function compiled for more than the
 //! baseline.
 
-use crate::Real;
+use crate::{Error, Real, Result};
 use std::sync::OnceLock;
 
 /// Lanes of a block: one 512-bit, two 256-bit or four 128-bit registers of f32.
@@ -49,6 +49,19 @@ pub fn level() -> Level {
             _ => best,
         }
     })
+}
+
+/// Refuses a `NDSM_SIMD` that names no level: [`level`] takes the best then.
+///
+/// # Errors
+/// `Invalid` with the names that there are.
+pub fn check_environment() -> Result<()> {
+    match std::env::var_os("NDSM_SIMD") {
+        Some(name) if !["baseline", "avx2", "avx512"].iter().any(|level| name == *level) => {
+            Err(Error::invalid("NDSM_SIMD", "baseline, avx2 or avx512", format!("\"{}\"", name.to_string_lossy())))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn best() -> Level {

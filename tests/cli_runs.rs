@@ -152,10 +152,11 @@ fn trains_and_generates(dir: &Path, name: &str, settings: &[String], methods: &[
     train(dir, &[&set[..], &["--set", "train.steps=5", "--out", name]].concat());
     for method in methods {
         ok(dir, &["sample", name, "--n", "20", "--steps", "3", "--method", method, "--out", "x.npy"]);
-        let bytes = fs::read(dir.join("x.npy")).expect("x.npy");
-        assert_eq!(bytes.len(), 128 + 20 * 2 * 4);
-        let finite = bytes[128..].chunks_exact(4).all(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).is_finite());
-        assert!(finite, "{settings:?} {method}");
+        // A run in f64 leaves samples in f64.
+        let double = settings.iter().any(|s| s == "train.precision=f64");
+        assert_eq!(fs::metadata(dir.join("x.npy")).expect("x.npy").len(), 128 + 20 * 2 * if double { 8 } else { 4 });
+        let x = ndsm::data::npy::read(&dir.join("x.npy")).expect("finite numbers").values;
+        assert_eq!(x.dim(), (20, 2), "{settings:?} {method}");
     }
 }
 

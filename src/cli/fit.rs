@@ -76,6 +76,7 @@ fn facts(p: &Prepared, law: &Mixture) -> Result<Vec<(String, String)>> {
         ("held out".to_owned(), mean_and_error(law.log_density(held_out.view())?)),
         ("held out, one Gaussian".to_owned(), mean_and_error(one.log_density(held_out.view())?)),
     ];
+    facts.extend(p.data.notes.iter().map(|note| ("data".to_owned(), note.clone())));
     facts.extend(p.config.choices().iter().map(|c| ("chosen".to_owned(), c.clone())));
     facts.extend(p.reference.notes.iter().map(|n| ("note".to_owned(), n.clone())));
     Ok(facts)

@@ -330,7 +330,16 @@ impl<R: Real> Model for Run<R> {
         }
         if let Some(points) = encoded {
             let held_out = self.encoder.encode(data.held_out.view())?;
-            let data = Dataset { points, held_out, images: None, labels: None, held_out_labels: None, law: None, name: data.name.clone() };
+            let data = Dataset {
+                points,
+                held_out,
+                images: None,
+                notes: Vec::new(),
+                labels: None,
+                held_out_labels: None,
+                law: None,
+                name: data.name.clone(),
+            };
             let views: Vec<ArrayView2<f64>> = inside.iter().map(|x| x.view()).collect();
             all.extend(table(&views, &data, None)?.into_iter().filter(|m| m.value.is_some()).map(|m| Metric {
                 name: format!("latent_{}", m.name),
@@ -418,6 +427,7 @@ impl<R: Real> Model for Run<R> {
         }
         if let Some(data) = self.data.get() {
             facts.push(("data".to_owned(), format!("{} for training, {} held out", data.points.nrows(), data.held_out.nrows())));
+            facts.extend(data.notes.iter().map(|note| ("data".to_owned(), note.clone())));
         }
         facts.extend(self.encoder.summary().map(|summary| ("latent space".to_owned(), summary)));
         facts.extend(self.config.choices().iter().map(|n| ("chosen".to_owned(), n.clone())));

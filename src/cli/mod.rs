@@ -64,6 +64,7 @@ fn say(text: &str) -> std::io::Result<()> {
 }
 
 fn run(cli: Cli, engine: &dyn Engine) -> Result<String> {
+    crate::simd::check_environment()?;
     match cli.command.unwrap_or_else(|| Command::Train(TrainArgs::default())) {
         Command::Train(args) => commands::compute(&args.compute).and_then(|()| train::train(&args, engine)),
         Command::Fit(args) => commands::compute(&args.compute).and_then(|()| fit::fit(&args)),

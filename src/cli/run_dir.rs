@@ -28,7 +28,13 @@ impl RunDir {
     /// Exit code 2: the directory exists and `resume` is not set, it exists and is no run directory, or it
     /// cannot be written.
     pub fn plan(out: Option<&Path>, config: &Config, resume: bool) -> Result<RunDir> {
-        let run = RunDir(out.map_or_else(|| numbered(config, config.objective.kind.name(), resume), Path::to_owned));
+        let path = out.map_or_else(|| numbered(config, config.objective.kind.name(), resume), Path::to_owned);
+        Self::checked(path, resume, "go on with it by --resume, or ")
+    }
+
+    /// The run in `path`, if that is a place for it; `otherwise` is what to do where one is there.
+    fn checked(path: PathBuf, resume: bool, otherwise: &str) -> Result<RunDir> {
+        let run = RunDir(path);
         let path = &run.0;
         if path.as_os_str().is_empty() {
             return Err(Error::refused("--out", "must be a directory, got an empty name"));
@@ -39,7 +45,7 @@ impl RunDir {
         // What a run that ended before its first file leaves is nothing.
         let occupied = fs::read_dir(path).is_ok_and(|mut entries| entries.any(|e| e.is_ok_and(|e| e.file_name() != LOCK)));
         if occupied && !resume {
-            return Err(Error::bad_file(path, "exists already; go on with it by --resume, or choose another --out"));
+            return Err(Error::bad_file(path, format!("exists already; {otherwise}choose another --out")));
         }
         if occupied && !run.config().is_file() {
             return Err(Error::bad_file(path, "cannot be resumed: it holds no config.toml of a run"));
@@ -53,7 +59,7 @@ impl RunDir {
     /// # Errors
     /// As [`RunDir::plan`].
     pub fn plan_reference(out: Option<&Path>, config: &Config) -> Result<RunDir> {
-        Self::plan(Some(&out.map_or_else(|| numbered(config, "reference", false), Path::to_owned)), config, false)
+        Self::checked(out.map_or_else(|| numbered(config, "reference", false), Path::to_owned), false, "")
     }
 
     /// The run in an existing directory.
@@ -76,7 +82,23 @@ impl RunDir {
             }
             // A file system without locks: nothing is held.
             Err(TryLockError::Error(e)) if e.kind() != std::io::ErrorKind::Unsupported => Err(refuse(e)),
-            _ => Ok(Hold { _file: file }),
+            _ => {
+                self.sweep();
+                Ok(Hold { _file: file })
+            }
+        }
+    }
+
+    /// Takes away the temporary files of a process that was killed while it wrote.
+    fn sweep(&self) {
+        let entries = [self.0.clone(), self.0.join("pictures")].into_iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten();
+        for entry in entries {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(".tmp") || name.starts_with('.') && name.ends_with(".tmp") {
+                // One that cannot be removed does no harm.
+                let _ = fs::remove_file(entry.path());
+            }
         }
     }
 

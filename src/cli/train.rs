@@ -35,7 +35,7 @@ pub fn train(args: &TrainArgs, engine: &dyn Engine) -> Result<String> {
     let prepared = started.elapsed().as_secs_f64();
     let _held = run.create(&config, held)?;
     let _ = writeln!(std::io::stderr(), "{}", run.path().display());
-    for (name, text) in model.facts().iter().filter(|(name, _)| ["chosen", "reference"].contains(&name.as_str())) {
+    for (name, text) in model.facts().iter().filter(|(name, _)| ["data", "chosen", "reference"].contains(&name.as_str())) {
         let _ = writeln!(std::io::stderr(), "{name}: {text}");
     }
     let started = Instant::now();

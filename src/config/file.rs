@@ -104,7 +104,9 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
         let last = |s: &str| s.rsplit('.').next().unwrap_or(s).to_owned();
         strsim::damerau_levenshtein(name, k).min(1 + strsim::damerau_levenshtein(&last(name), &last(k)))
     };
-    known.min_by_key(|k| close(k)).filter(|k| close(k) <= 1 + k.len() / 3).map_or(String::new(), |k| format!("; did you mean {k}?"))
+    // Of two keys of the same name that one whose table is near.
+    let distance = |k: &&str| (close(k), strsim::damerau_levenshtein(name, k));
+    known.min_by_key(distance).filter(|k| close(k) <= 1 + k.len() / 3).map_or(String::new(), |k| format!("; did you mean {k}?"))
 }
 
 /// A message of a parser as part of a sentence.
@@ -193,6 +195,8 @@ mod tests {
             ("sde.beta=1\nx=2", "--set: sde.beta: must be a number"),
             ("data.means=[[1,2", "--set: data.means: "),
             ("beta=1", "--set: beta: unknown key; did you mean sde.beta?"),
+            ("trian.steps=1", "--set: trian.steps: unknown key; did you mean train.steps?"),
+            ("sde.stpes=1", "--set: sde.stpes: unknown key; did you mean sde.steps?"),
             ("=1", "--set: : unknown key"),
             ("sde.integrator=euler", "--set: sde.integrator: objective.transition = \"component\" says which steps a chain takes"),
         ] {

@@ -93,8 +93,15 @@ tables! {
         /// Which data: `digits` is carried by the program, `idx`, `cifar`, `npy` and `csv` read `data.path`, the
         /// others are laws.
         name: DataName = |_| DataName::Digits, ANY;
-        /// The file, or for `idx` and `cifar` the folder, to read.
+        /// The file (of npy also .npz), or for `idx` and `cifar` the folder, to read.
         path: Option<String> = |_| None, ANY;
+        /// The array of an .npz file that has several.
+        array: Option<String> = |_| None, ANY;
+        /// The columns of a csv file to keep, by their names or their numbers from 1 on (left out: all but the
+        /// labels).
+        columns: Vec<String> = |_| Vec::new(), ANY;
+        /// The labels, which are for metrics and splits alone: a csv file's column, or an .npz file's array.
+        label: Option<String> = |_| None, ANY;
         /// How many points: drawn from the law, or taken from the file (0: all).
         n: usize = |c| if c.data.name.is_law() { 10_000 } else { 0 }, from_to(0.0, MAX_POINTS);
         /// Seed of the draw, of the order and of the split of the data.

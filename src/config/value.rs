@@ -152,6 +152,10 @@ macro_rules! integer_field {
             fn read(place: &str, value: &Value, range: Range) -> Result<Self> {
                 let Value::Int(i) = value else { return Err(Error::invalid(place, "an integer", value)) };
                 range.check(place, *i as f64, value)?;
+                // A float would be rounded to the bound.
+                if *i > range.high as i128 {
+                    return Err(Error::invalid(place, range.high_side(), value));
+                }
                 <$t>::try_from(*i).map_err(|_| Error::invalid(place, range.describe("an integer"), value))
             }
             fn value(&self) -> Option<Value> {

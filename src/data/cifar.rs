@@ -60,7 +60,7 @@ pub fn read(path: &Path) -> Result<Table> {
     let d = check_size(path, n, &[SIDE, SIDE, CHANNELS])?;
     let values = Array2::from_shape_vec((n, d), values).map_err(|e| Error::bad_file(path, e.to_string()))?;
     let images = ImageShape { height: SIDE, width: SIDE, channels: CHANNELS, range: [0.0, 1.0], levels: Some(256) };
-    Ok(Table { values, images: Some(images), labels: Some(labels) })
+    Ok(Table { values, images: Some(images), labels: Some(labels), notes: Vec::new() })
 }
 
 /// The training files of a folder in the order of their names.

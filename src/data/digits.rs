@@ -40,6 +40,7 @@ pub(super) fn table() -> Table {
         values,
         images: Some(ImageShape { height: 8, width: 8, channels: 1, range: [0.0, 1.0], levels: Some(17) }),
         labels: Some(labels),
+        notes: Vec::new(),
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Table {
     pub images: Option<ImageShape>,
     /// One label a row, if the file has them.
     pub labels: Option<Vec<u32>>,
+    /// What was taken for what, where a file does not say, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Opens a regular file for reading, and its length. A directory, a pipe or a device is refused before it is

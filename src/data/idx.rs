@@ -16,8 +16,8 @@ use ndarray::Array2;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-const IMAGES: &str = "images-idx3-ubyte";
-const LABELS: &str = "labels-idx1-ubyte";
+/// How names of images end, and those of their labels: as they were published, and as some programs unpack them.
+const ENDS: [[&str; 2]; 2] = [["images-idx3-ubyte", "labels-idx1-ubyte"], ["images.idx3-ubyte", "labels.idx1-ubyte"]];
 
 /// Images of `path`, pixels divided by 255: an images file, or a folder that holds one. Labels are taken from
 /// the file of the same name with `labels-idx1` in place of `images-idx3`, where there is one. A folder with
@@ -42,17 +42,19 @@ pub fn read(path: &Path) -> Result<Table> {
             Some(labels.into_iter().map(u32::from).collect())
         }
     };
+    let notes = Vec::new();
     let values = pixels.into_iter().map(|p| f64::from(p) / 255.0).collect();
     let values = Array2::from_shape_vec((n, d), values).map_err(|e| Error::bad_file(&images, e.to_string()))?;
-    Ok(Table { values, images: Some(ImageShape { height, width, channels: 1, range: [0.0, 1.0], levels: Some(256) }), labels })
+    Ok(Table { values, images: Some(ImageShape { height, width, channels: 1, range: [0.0, 1.0], levels: Some(256) }), labels, notes })
 }
 
 /// The images file of a folder: the only one, or that which starts with `train`; a plain file before its gzip
 /// twin.
 fn find(folder: &Path) -> Result<PathBuf> {
-    let found = names_in(folder, |name| name.ends_with(IMAGES))?;
+    let [images, _] = ENDS[0];
+    let found = names_in(folder, |name| ENDS.iter().any(|[images, _]| name.ends_with(images)))?;
     match &found[..] {
-        [] => Err(Error::bad_file(folder, format!("must hold a file `*{IMAGES}` or `*{IMAGES}.gz`, but holds none"))),
+        [] => Err(Error::bad_file(folder, format!("must hold a file `*{images}` or `*{images}.gz`, but holds none"))),
         [one] => Ok(folder.join(one)),
         several => match several.iter().filter(|name| name.starts_with("train")).collect::<Vec<_>>()[..] {
             [train] => Ok(folder.join(train)),
@@ -64,7 +66,8 @@ fn find(folder: &Path) -> Result<PathBuf> {
 /// The labels that belong to an images file, if they exist, plain before gzip.
 fn labels_of(images: &Path) -> Option<PathBuf> {
     let name = images.file_name()?.to_str()?;
-    let plain = name.strip_suffix(".gz").unwrap_or(name).strip_suffix(IMAGES)?.to_owned() + LABELS;
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    let plain = ENDS.iter().find_map(|[images, labels]| Some(name.strip_suffix(images)?.to_owned() + labels))?;
     [plain.clone(), plain + ".gz"].into_iter().map(|name| images.with_file_name(name)).find(|path| path.exists())
 }
 

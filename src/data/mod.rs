@@ -31,6 +31,9 @@ mod name;
 mod network_encoder;
 pub mod npy;
 mod npy_rows;
+#[cfg(feature = "files")]
+pub mod npz;
+mod number_type;
 pub mod pca;
 
 pub use encoder::Encoder;
@@ -79,6 +82,12 @@ pub struct Request {
     pub seed: u64,
     /// The parameters of `mixture`.
     pub mixture: Option<Mixture>,
+    /// The name of the array in an `.npz` file of several.
+    pub array: Option<String>,
+    /// The columns of a `csv` file to keep, by their names or their numbers from 1 on. None: all that are no label.
+    pub columns: Vec<String>,
+    /// What has the labels: of a `csv` file a column, likewise; of an `.npz` file an array.
+    pub label: Option<String>,
 }
 
 /// Points to learn from, and what is known about them.
@@ -94,6 +103,8 @@ pub struct Dataset {
     pub held_out: Array2<f64>,
     /// How a row is a picture, if it is one.
     pub images: Option<ImageShape>,
+    /// What was found out about the source, a sentence each.
+    pub notes: Vec<String>,
     /// Labels of `points`, if the source has them.
     pub labels: Option<Vec<u32>>,
     /// Labels of `held_out`, likewise.
@@ -132,21 +143,53 @@ pub fn load(request: &Request) -> Result<Dataset> {
     if request.mixture.is_some() && name != DataName::Mixture {
         return Err(Error::refused("data.mixture", format!("is for data.name = mixture, not for `{}`", request.name)));
     }
-    let read: fn(&Path) -> Result<Table> = match name {
+    let of_tables =
+        [("data.array", request.array.is_some()), ("data.label", request.label.is_some()), ("data.columns", !request.columns.is_empty())];
+    if let Some((key, _)) = of_tables
+        .iter()
+        .find(|(key, given)| *given && !(name == DataName::Csv && *key != "data.array" || name == DataName::Npy && *key != "data.columns"))
+    {
+        let where_it_is = if *key == "data.array" {
+            "npy (an .npz file)"
+        } else if *key == "data.columns" {
+            "csv"
+        } else {
+            "csv and npy (an .npz file)"
+        };
+        return Err(Error::refused(*key, format!("is for data.name = {where_it_is}, not for `{}`", request.name)));
+    }
+    let read: fn(&Path, &Request) -> Result<Table> = match name {
         DataName::Digits => return split(request, digits::table(), "digits", n),
         DataName::Law(law) => return draw(request, (law.make)()?, n),
         DataName::Mixture => {
             let mixture = request.mixture.clone().ok_or_else(|| Error::refused("data.mixture", "must be given for data.name = mixture"))?;
             return draw(request, Arc::new(law::Modes::new("mixture", mixture)?), n);
         }
-        DataName::Idx => idx::read,
-        DataName::Cifar => cifar::read,
-        DataName::Npy => npy::read,
-        DataName::Csv => csv::read,
+        DataName::Idx => |path, _| idx::read(path),
+        DataName::Cifar => |path, _| cifar::read(path),
+        DataName::Npy => array,
+        DataName::Csv => |path, request| csv::read_columns(path, &request.columns, request.label.as_deref()),
     };
     let path = request.path.as_deref();
     let path = path.ok_or_else(|| Error::refused("data.path", format!("must be given for data.name = {}", request.name)))?;
-    split(request, read(path)?, &path.display().to_string(), n)
+    split(request, read(path, request)?, &path.display().to_string(), n)
+}
+
+/// A NumPy array, alone or one of several.
+fn array(path: &Path, request: &Request) -> Result<Table> {
+    if npy::is_zip(path) {
+        #[cfg(feature = "files")]
+        return npz::read(path, request.array.as_deref(), request.label.as_deref());
+        #[cfg(not(feature = "files"))]
+        return Err(Error::Unavailable {
+            what: path.display().to_string(),
+            why: "several arrays in a file need the feature `files`".into(),
+        });
+    }
+    if let Some(key) = [("data.array", &request.array), ("data.label", &request.label)].iter().find(|(_, given)| given.is_some()) {
+        return Err(Error::refused(key.0, format!("is for an .npz file, and {} is none", path.display())));
+    }
+    npy::read(path)
 }
 
 fn draw(request: &Request, law: Arc<dyn Law>, n: Option<usize>) -> Result<Dataset> {
@@ -159,6 +202,7 @@ fn draw(request: &Request, law: Arc<dyn Law>, n: Option<usize>) -> Result<Datase
         points: law.sample(n, request.seed, law::TRAINING),
         held_out: law.sample(LAW_HELD_OUT.min(MAX_NUMBERS / law.dim()), request.seed, law::HELD_OUT),
         images: None,
+        notes: Vec::new(),
         labels: None,
         held_out_labels: None,
         law: Some(law),
@@ -194,6 +238,7 @@ fn split(request: &Request, table: Table, path: &str, n: Option<usize>) -> Resul
         points: table.values.select(Axis(0), train),
         held_out: table.values.select(Axis(0), &held),
         images: table.images,
+        notes: table.notes.clone(),
         labels: table.labels.as_ref().map(|labels| train.iter().map(|i| labels[*i]).collect()),
         held_out_labels: table.labels.as_ref().map(|labels| held.iter().map(|i| labels[*i]).collect()),
         law: None,

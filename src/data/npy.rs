@@ -6,63 +6,65 @@
 
 use super::NpyRows;
 use super::file::{ImageShape, MAX_NUMBERS, Table, check_finite, check_size, fill, open, replace};
+use super::number_type::{KNOWN, NumberType};
 use crate::{Error, Real, Result};
-use ndarray::{Array2, ArrayD, ArrayView2, IxDyn};
+use ndarray::{Array2, ArrayD, ArrayView2, IxDyn, ShapeBuilder};
 use std::io::{BufReader, Read};
 use std::path::Path;
 
 pub(crate) const MAGIC: &[u8; 6] = b"\x93NUMPY";
+/// Numbers that are read at once.
+const PIECE: usize = 8192;
 /// Longest header that is read; NumPy writes 118 bytes.
 const MAX_HEADER: usize = 1 << 16;
 
-/// The number types that are read: name in the header, bytes, conversion.
-type Kind = (&'static str, usize, fn(&[u8]) -> f64);
-const KINDS: [Kind; 5] = [
-    ("<f4", 4, |b| f32::take_le(b).f64()),
-    ("<f8", 8, f64::take_le),
-    ("|u1", 1, |b| f64::from(b[0])),
-    ("<i4", 4, |b| f64::from(i32::from_le_bytes([b[0], b[1], b[2], b[3]]))),
-    ("<i8", 8, |b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f64),
-];
-
-/// Points of a 2-D array [n, d], or images of a 3-D array [n, height, width] or a 4-D one [n, height, width,
-/// channels], 1 channel or 3: little-endian f4, f8, i4, i8, or u1, in C order. Images of bytes are divided by
-/// 255; others keep their values, whose extremes are the range.
+/// Points of a 2-D array [n, d], numbers of a 1-D one [n], or images of a 3-D array [n, height, width] or a 4-D one
+/// [n, height, width, channels], 1 channel or 3: floats of 16, 32 or 64 bits, integers of 8 to 64, or truth values, of
+/// either order of bytes and axes. Images of bytes are divided by 255; others keep their values, whose extremes are the
+/// range.
 ///
 /// # Errors
-/// [`Error::File`] if the file is missing, no `.npy` file, of another type, order or number of axes, shorter
-/// or longer than its header claims, or holds NaN or infinity (with row and column).
+/// [`Error::File`] if the file is missing, no `.npy` file, of another type or number of axes, shorter or longer than its
+/// header claims, or holds NaN or infinity (with row and column).
 pub fn read(path: &Path) -> Result<Table> {
     let (file, length) = open(path)?;
-    let mut file = BufReader::new(file);
-    let header = Header::read(path, &mut file)?;
+    table(path, &mut BufReader::new(file), length)
+}
+
+/// Whether a file begins as a zip file does.
+pub(super) fn is_zip(path: &Path) -> bool {
+    let mut start = [0; 4];
+    open(path).is_ok_and(|(mut file, _)| file.read_exact(&mut start).is_ok()) && start == *b"PK\x03\x04"
+}
+
+/// The array that `from` holds, `length` bytes with its header; `path` names it.
+pub(super) fn table(path: &Path, from: &mut impl Read, length: u64) -> Result<Table> {
+    let header = Header::read(path, from)?;
     let (n, images) = match header.shape[..] {
-        [n, _] => (n, None),
+        [n] | [n, _] => (n, None),
         [n, height, width] => (n, Some((height, width, 1))),
         [n, height, width, channels @ (1 | 3)] => (n, Some((height, width, channels))),
         _ => {
-            let expected = "must have 2 axes (points), 3 (grey images) or 4 (images, the last axis 1 or 3 channels)";
+            let expected = "must have 1 axis (numbers), 2 (points), 3 (grey images) or 4 (images, the last axis 1 or 3 channels)";
             return Err(Error::bad_file(path, format!("{expected}, got the shape {:?}", header.shape)));
         }
     };
     let d = check_size(path, n, &header.shape[1..])?;
-    let (name, ..) = header.kind;
-    let mut values = header.numbers(path, &mut file, length, n, d)?;
-    if name == "|u1" && images.is_some() {
-        values.iter_mut().for_each(|v| *v /= 255.0);
+    let mut values = header.numbers(path, from, length, n, d)?;
+    let levels = header.kind.levels();
+    if let (Some(levels), true) = (levels, images.is_some()) {
+        values.iter_mut().for_each(|v| *v /= f64::from(levels - 1));
     }
-    let range = match name {
-        "|u1" => [0.0, 1.0],
-        _ => [values.iter().copied().fold(f64::INFINITY, f64::min), values.iter().copied().fold(f64::NEG_INFINITY, f64::max)],
+    let range = match levels {
+        Some(_) => [0.0, 1.0],
+        None => [values.iter().copied().fold(f64::INFINITY, f64::min), values.iter().copied().fold(f64::NEG_INFINITY, f64::max)],
     };
     let values = Array2::from_shape_vec((n, d), values).map_err(|e| Error::bad_file(path, e.to_string()))?;
     Ok(Table {
         values,
-        images: images.map(|(height, width, channels)| {
-            let levels = (name == "|u1").then_some(256);
-            ImageShape { height, width, channels, range, levels }
-        }),
+        images: images.map(|(height, width, channels)| ImageShape { height, width, channels, range, levels }),
         labels: None,
+        notes: Vec::new(),
     })
 }
 
@@ -110,7 +112,10 @@ pub fn write<R: Real>(path: &Path, x: ArrayView2<R>) -> Result<()> {
 }
 
 struct Header {
-    kind: Kind,
+    /// The name of the type.
+    descr: String,
+    kind: NumberType,
+    fortran: bool,
     shape: Vec<usize>,
     /// Bytes before the first number.
     bytes: u64,
@@ -144,19 +149,17 @@ impl Header {
             let shown: String = text.chars().take(80).collect();
             Error::bad_file(path, format!("its header must give descr, fortran_order and shape, got `{}`", shown.trim_end()))
         })?;
-        let Some(kind) = KINDS.into_iter().find(|(name, ..)| *name == fields.descr) else {
-            let names = KINDS.map(|(name, ..)| name).join(", ");
-            return Err(Error::bad_file(path, format!("its numbers must be of type {names}, got {}", fields.descr)));
-        };
-        if fields.fortran_order {
-            return Err(Error::bad_file(path, "must be in C order, but is in Fortran order; save numpy.ascontiguousarray(x)"));
-        }
-        Ok(Header { kind, shape: fields.shape, bytes: (start.len() + wide + length) as u64 })
+        let descr = fields.descr.to_owned();
+        let kind = NumberType::parse(&descr).ok_or_else(|| {
+            let shown: String = descr.chars().take(40).collect();
+            Error::bad_file(path, format!("its numbers must be of type {KNOWN}, got {shown}"))
+        })?;
+        Ok(Header { descr, kind, fortran: fields.fortran_order, shape: fields.shape, bytes: (start.len() + wide + length) as u64 })
     }
 
     /// The `n` rows of `d` numbers that follow the header in a file of `length` bytes.
     fn numbers(&self, path: &Path, file: &mut impl Read, length: u64, n: usize, d: usize) -> Result<Vec<f64>> {
-        let (name, bytes, number) = self.kind;
+        let (name, bytes) = (&self.descr, self.kind.size);
         let (expected, got) = ((n * d * bytes) as u64, length.saturating_sub(self.bytes));
         if got != expected {
             let shape = &self.shape;
@@ -165,13 +168,20 @@ impl Header {
                 format!("must hold {expected} bytes of numbers for the shape {shape:?} of {name}, got {got}"),
             ));
         }
-        let mut values = Vec::with_capacity(n * d);
-        let mut row = vec![0; d * bytes];
-        for i in 0..n {
-            fill(path, file, &mut row, "its numbers")?;
-            for (j, b) in row.chunks_exact(bytes).enumerate() {
-                values.push(check_finite(path, number(b), ("row", i + 1), j + 1)?);
-            }
+        // A packed file may claim more than it has.
+        let mut values = Vec::with_capacity((n * d).min(64 * PIECE));
+        let mut some = vec![0; PIECE * bytes];
+        while values.len() < n * d {
+            let some = &mut some[..PIECE.min(n * d - values.len()) * bytes];
+            fill(path, file, some, "its numbers")?;
+            values.extend(some.chunks_exact(bytes).map(|b| self.kind.number(b)));
+        }
+        if self.fortran {
+            let columns_first = ArrayD::from_shape_vec(IxDyn(&self.shape).f(), values);
+            values = columns_first.map_err(|e| Error::bad_file(path, e.to_string()))?.iter().copied().collect();
+        }
+        for (i, v) in values.iter().enumerate() {
+            check_finite(path, *v, ("row", i / d + 1), i % d + 1)?;
         }
         Ok(values)
     }

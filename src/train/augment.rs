@@ -152,6 +152,7 @@ mod tests {
             held_out: points.clone(),
             points,
             images: Some(images),
+            notes: Vec::new(),
             labels: None,
             held_out_labels: None,
             law: None,

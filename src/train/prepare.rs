@@ -247,7 +247,8 @@ pub fn read_data(config: &Config) -> Result<Dataset> {
     let (name, path) = (d.name.name().to_owned(), d.path.as_ref().map(Into::into));
     // A law's held-out points are a draw of their own.
     let held_out = (d.held_out > 0.0 && !d.name.is_law()).then_some(d.held_out);
-    data::load(&Request { name, path, n: Some(d.n), held_out, seed: d.seed, mixture })
+    let (array, columns, label) = (d.array.clone(), d.columns.clone(), d.label.clone());
+    data::load(&Request { name, path, n: Some(d.n), held_out, seed: d.seed, mixture, array, columns, label })
 }
 
 /// The law `mixture`: spherical components from `data.weights`, `data.means`, `data.std`.

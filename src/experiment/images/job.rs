@@ -133,9 +133,7 @@ fn work(job: &ImageJob, study: &ImageStudy, store: &Store) -> Result<Judged> {
     // The classes keep their shares, as where `data.held_out` splits.
     let (held, rest) = stratified(&(0..n).collect::<Vec<usize>>(), &material.labels, held);
     let points = material.points.select(Axis(0), &rest);
-    let began = Instant::now();
-    let reference = Reference::fit_images(points.view(), material.pixels(), &config)?;
-    let fit_seconds = began.elapsed().as_secs_f64();
+    let (reference, fit_seconds) = store.reference(&job.case, &config, &material, &points)?;
     let keys = job.keys(study);
     if !job.variant.method.network {
         let law = reference.in_data_units()?;
@@ -200,7 +198,8 @@ fn trained(
     let kept = held_out.nrows() > 0;
     let moments = DataMoments::new(&config, &reference, x.view(), kept.then_some(held_out.view()))?.map(Arc::new);
     let (labels, held_out_labels) = (None, None);
-    let data = Dataset { name: "images".into(), points: x.clone(), held_out, images: None, labels, held_out_labels, law: None };
+    let data =
+        Dataset { name: "images".into(), points: x.clone(), held_out, images: None, notes: Vec::new(), labels, held_out_labels, law: None };
     let prepared = Prepared { config, encoder: Encoder::Identity, x, reference, moments, data, start };
     let mut trainer = if kept { prepared.trainer::<f32>()? } else { prepared.unwatched::<f32>()? };
     (0..prepared.config.train.steps).try_for_each(|_| trainer.step().map(drop))?;

@@ -2,12 +2,14 @@
 
 use super::case::{Coding, ImageCase, Shape};
 use super::{ImageSpace, ImageStudy};
-use crate::config::Setting;
+use crate::config::{Config, KEYS, Setting};
 use crate::data::{Dataset, Encoder, EncoderTraining, FILE_HELD_OUT, ImageShape, NetworkEncoder, Request, load};
 use crate::metrics::{ImageClassifier, ImageJudge};
+use crate::train::Reference;
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, Axis, s};
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -122,7 +124,16 @@ impl Material {
     /// Some of the training images, and others held out of them.
     pub fn dataset(&self, rest: &[usize], held: &[usize]) -> Dataset {
         let [points, held_out] = [rest, held].map(|rows| self.images.select(Axis(0), rows));
-        Dataset { name: "images".into(), points, held_out, images: Some(self.shape), labels: None, held_out_labels: None, law: None }
+        Dataset {
+            name: "images".into(),
+            points,
+            held_out,
+            images: Some(self.shape),
+            notes: Vec::new(),
+            labels: None,
+            held_out_labels: None,
+            law: None,
+        }
     }
 
     /// Height and width of the points, where they are modelled in pixels.
@@ -158,23 +169,50 @@ fn halved(x: &Array2<f64>, shape: ImageShape) -> Array2<f64> {
     })
 }
 
-/// The material of each shape, coding, side and seed, made when it is first asked for.
+/// What several trainings need, made when it is first asked for.
 #[derive(Default)]
-pub(super) struct Store(Mutex<HashMap<(Shape, Coding, usize, u64), Place>>);
+pub(super) struct Store {
+    materials: Places<Name, Arc<Material>>,
+    /// By the points and by what is asked of a fit; with the seconds that it took.
+    references: Places<(Name, usize, String), (Reference, f64)>,
+}
 
-/// Where the material of one of them will lie; locked while it is made.
-type Place = Arc<Mutex<Option<Arc<Material>>>>;
+/// What the images of a case and a seed depend on.
+type Name = (Shape, Coding, usize, u64);
+
+/// Where each thing will lie; locked while it is made.
+type Places<K, V> = Mutex<HashMap<K, Arc<Mutex<Option<V>>>>>;
+
+/// The thing of this name; who comes second waits for who makes it.
+fn shared<K: Eq + Hash, V: Clone>(places: &Places<K, V>, key: K, make: impl FnOnce() -> Result<V>) -> Result<V> {
+    let place = Arc::clone(places.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
+    let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*place {
+        Some(thing) => Ok(thing.clone()),
+        None => Ok(place.insert(make()?).clone()),
+    }
+}
+
+fn name(case: &ImageCase, seed: u64) -> Name {
+    (case.shape, case.coding, case.side, seed)
+}
 
 impl Store {
-    /// The material of a case and a seed; who comes second waits for who makes it.
+    /// The material of a case and a seed.
     pub fn get(&self, study: &ImageStudy, case: &ImageCase, seed: u64) -> Result<Arc<Material>> {
-        let key = (case.shape, case.coding, case.side, seed);
-        let place = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
-        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*place {
-            Some(material) => Ok(Arc::clone(material)),
-            None => Ok(Arc::clone(place.insert(Arc::new(Material::new(study, case, seed)?)))),
-        }
+        shared(&self.materials, name(case, seed), || Ok(Arc::new(Material::new(study, case, seed)?)))
+    }
+
+    /// The reference of a configuration, fitted to these points of a material: methods that have one in common share
+    /// it. With the seconds of the fit.
+    pub fn reference(&self, case: &ImageCase, config: &Config, of: &Material, points: &Array2<f64>) -> Result<(Reference, f64)> {
+        let asked = KEYS.iter().filter(|key| key.name.starts_with("reference.") || key.name == "sde.isotropy");
+        let asked: Vec<String> = asked.filter_map(|key| Some(format!("{}={}", key.name, (key.get)(config)?))).collect();
+        shared(&self.references, (name(case, config.train.seed), points.nrows(), asked.join("\n")), || {
+            let began = Instant::now();
+            let reference = Reference::fit_images(points.view(), of.pixels(), config)?;
+            Ok((reference, began.elapsed().as_secs_f64()))
+        })
     }
 }
 

@@ -95,6 +95,9 @@ pub const IMAGE_GROUPS: [(&str, &str); 7] = [
     ("joint", "encoder and score one after the other, or together (in a latent space; training s has the encoder's)"),
 ];
 
+/// Of few images so many times fewer steps are looked at, too.
+const EARLY: usize = 8;
+
 impl ImageStudy {
     /// What `ndsm reproduce latent` runs.
     pub fn latent() -> Self {
@@ -169,7 +172,12 @@ impl ImageStudy {
             all.push(ImageCase { side: 2 * self.side, ..case("larger", name, Shape::All, *steps) });
         }
         all.extend(self.short.into_iter().chain([middle]).map(|steps| case("parts", format!("parts, {steps} steps"), Shape::All, steps)));
-        all.extend(self.counts.iter().map(|n| case("small-sets", format!("{n} images"), Shape::Count(*n), middle)));
+        for n in &self.counts {
+            all.push(case("small-sets", format!("{n} images"), Shape::Count(*n), middle));
+            // Stopped early: who learns long copies, so that methods are compared where they copy alike.
+            let few = (middle / EARLY).max(1);
+            all.push(case("small-sets", format!("{n} images, {few} steps"), Shape::Count(*n), few));
+        }
         all.push(case("imbalance", "ten classes".to_owned(), Shape::Imbalanced(self.shaped), middle));
         all.push(case("imbalance", "two classes".to_owned(), Shape::TwoClasses(self.shaped), middle));
         for n in &self.oriented {
