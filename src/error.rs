@@ -118,7 +118,8 @@ impl Error {
 
     /// A place where nothing can be written: a bad place (exit code 2), or a good one without room (1).
     pub fn unwritable(path: impl AsRef<std::path::Path>, doing: &str, e: &std::io::Error) -> Self {
-        let full = matches!(e.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        let full = matches!(e.kind(), StorageFull | QuotaExceeded | FileTooLarge);
         Error::File { path: path.as_ref().display().to_string(), problem: format!("{doing}: {e}"), input: !full }
     }
 

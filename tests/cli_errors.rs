@@ -54,6 +54,7 @@ fn bad_files(dir: &Path) {
     write("words.csv", b"1,2\n3,four\n5,6\n");
     write("nan.csv", b"1,2\n3,nan\n5,6\n7,8\n");
     write("empty.csv", b"");
+    write("wide.csv", (0..10).map(|i| format!("{}{i}\n", "0,1,".repeat(50_000))).collect::<String>().as_bytes());
     // 28 x 28 x 1,000 images are announced and 16 bytes are there.
     write("short-idx3-ubyte", &[0, 0, 8, 3, 0, 0, 3, 0xe8, 0, 0, 0, 28, 0, 0, 0, 28, 1, 2, 3]);
     write("magic-idx3-ubyte", &[9, 9, 9, 9, 0, 0, 0, 1]);
@@ -212,6 +213,20 @@ const FILES: &[Case<'static>] = &[
     (&["train", "--set", "data.name=csv", "--set", "data.path=few.csv", "--set", "data.latent=9"], &["data.latent", "at most 2", "9"]),
     (&["train", "--set", "data.name=csv", "--set", "data.path=constant.csv"], &["all points are the same"]),
     (&["train", "--set", "data.name=csv", "--set", "data.path=huge.csv"], &["too large"]),
+    (
+        &[
+            "train",
+            "--set",
+            "data.name=csv",
+            "--set",
+            "data.path=wide.csv",
+            "--set",
+            "reference.covariance=low-rank",
+            "--set",
+            "reference.rank=2",
+        ],
+        &["data: ", "100001 x 100001", "74.5 GiB", "data.latent"],
+    ),
     (
         &["train", "--set", "data.name=csv", "--set", "data.path=three.csv", "--set", "reference.components=5"],
         &["5 components", "3 are different"],

@@ -291,3 +291,55 @@ fn output_that_cannot_be_written_is_a_failure() {
         assert!(out.status.success() && out.stderr.is_empty(), "{arguments}: {}", String::from_utf8_lossy(&out.stderr));
     }
 }
+
+/// A write that ends early at any length, with an error (the limit's signal is ignored) or with the death of the program
+/// (it is not): the run still has a whole checkpoint, its own or the one before.
+#[test]
+fn a_write_that_ends_early_leaves_a_whole_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    ok(dir.path(), &format!("train {SMALL} --set train.steps=8 --set train.checkpoint_every=4 --out good"));
+    let good = dir.path().join("good");
+    // The shell counts in blocks of 512 bytes.
+    let blocks = fs::metadata(good.join("checkpoint.safetensors")).unwrap().len() / 512 + 2;
+    let (mut failures, mut deaths) = (0, 0);
+    for trap in ["trap '' XFSZ;", ""] {
+        for most in 1..=blocks {
+            let run = dir.path().join("run");
+            let _ = fs::remove_dir_all(&run);
+            fs::create_dir_all(run.join("pictures")).unwrap();
+            for file in ["config.toml", "metrics.jsonl", "checkpoint.safetensors", "checkpoint.previous.safetensors"] {
+                fs::copy(good.join(file), run.join(file)).unwrap();
+            }
+            let resume = "train --resume --set train.steps=12 --set train.checkpoint_every=2 --out run";
+            let script = format!("{trap} ulimit -f {most}; exec {} {resume}", env!("CARGO_BIN_EXE_ndsm"));
+            let out = Command::new("sh").args(["-c", &script]).current_dir(dir.path()).output().unwrap();
+            match out.status.code() {
+                Some(1) => failures += 1,
+                None => deaths += 1,
+                code => assert_eq!(code, Some(0), "{script}: {}", String::from_utf8_lossy(&out.stderr)),
+            }
+            let _ = fs::remove_file(dir.path().join("s.npy"));
+            ok(dir.path(), "sample run --n 3 --steps 2 --out s.npy");
+        }
+    }
+    assert!(failures > 10 && deaths > 10, "{failures} {deaths}");
+}
+
+/// Killed 20 times wherever it was, the run ends with the bytes of one that was not.
+#[test]
+fn twenty_kills_change_no_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = |name: &str| format!("train {SMALL} --set train.steps=1500 --set train.checkpoint_every=50 --out {name} --resume");
+    ok(dir.path(), &arguments("whole"));
+    let mut stream = Stream::new(11, Purpose::Test, 0, 0);
+    for _ in 0..20 {
+        let mut child = program(dir.path(), &arguments("killed")).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(5 + stream.below(120) as u64));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    ok(dir.path(), &arguments("killed"));
+    assert!(files(&dir.path().join("killed")) == files(&dir.path().join("whole")));
+    let left: Vec<_> = fs::read_dir(dir.path().join("killed")).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().ends_with("tmp") && !name.to_string_lossy().starts_with(".tmp")), "{left:?}");
+}

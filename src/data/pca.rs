@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
 /// Rows whose centred copy is held at once.
 const ROWS: usize = 4096;
-/// Widest data: an eigendecomposition of this size takes minutes.
+/// Largest matrix whose eigenvectors are taken, which takes minutes: of covariances, or of wider data of inner products.
 const MAX_WIDTH: usize = 4096;
 
 /// x = mean + z V + (what is left out), V: [r, d] with orthonormal rows; the coordinates z have variances
@@ -39,22 +39,28 @@ pub struct Pca {
 
 impl Pca {
     /// The `components` leading eigenvectors of the covariance of `x`: [n, d]. Constant columns do no harm:
-    /// they have entry 0 in every component of positive variance. Costs n d^2 + 9 d^3 operations.
+    /// they have entry 0 in every component of positive variance. Costs n d^2 + 9 d^3 operations, of data wider than
+    /// 4,096 columns n^2 d + 9 n^3.
     ///
     /// # Errors
-    /// [`Error::Invalid`] unless 1 <= `components` <= d <= 4096 and `x` is finite; [`Error::Shape`] for fewer
-    /// than 2 rows.
+    /// [`Error::Invalid`] unless 1 <= `components` <= d, d or n is at most 4096, and `x` is finite; of wide data for more
+    /// components than have a variance; [`Error::Shape`] for fewer than 2 rows.
     pub fn fit(x: ArrayView2<f64>, components: usize) -> Result<Self> {
         let (n, d) = x.dim();
         if n < 2 {
             return Err(Error::shape("Pca::fit", "at least 2 rows", &[x.shape()]));
         }
-        if d > MAX_WIDTH {
-            return Err(Error::invalid("Pca::fit: columns of the data", format!("at most {MAX_WIDTH}"), d));
+        if d.min(n) > MAX_WIDTH {
+            return Err(Error::invalid("principal components: columns or rows of the data", format!("at most {MAX_WIDTH}"), d.min(n)));
         }
         if components == 0 || components > d {
             return Err(Error::invalid("Pca::fit: components", format!("from 1 to {d}"), components));
         }
+        if d > MAX_WIDTH { Self::of_wide(x, components) } else { Self::of_covariance(x, components) }
+    }
+
+    fn of_covariance(x: ArrayView2<f64>, components: usize) -> Result<Self> {
+        let (n, d) = x.dim();
         let mean = x.sum_axis(Axis(0)) / n as f64;
         let mut covariance = Array2::zeros((d, d));
         for rows in x.axis_chunks_iter(Axis(0), ROWS) {
@@ -66,6 +72,32 @@ impl Pca {
         // Eigenvalues rise; rounding may leave those of a singular covariance a little below 0.
         let variance = eigen.values.slice(s![d - components..;-1]).mapv(|v| v.max(0.0));
         let components = eigen.vectors.slice(s![.., d - components..;-1]).t().as_standard_layout().into_owned();
+        Ok(Pca { mean, components, variance, total_variance })
+    }
+
+    /// The same from the inner products of the points, X X^T u = (n - 1) lambda u: then X^T u is the component, up to
+    /// its length. No matrix is larger than the data.
+    fn of_wide(x: ArrayView2<f64>, components: usize) -> Result<Self> {
+        let n = x.nrows();
+        let mean = x.sum_axis(Axis(0)) / n as f64;
+        let centred = &x - &mean;
+        let products = centred.dot(&centred.t()) / (n - 1) as f64;
+        let total_variance = products.diag().sum();
+        let eigen = symmetric_eigen(products.view()).map_err(|e| e.within("principal components"))?;
+        let leading = components.min(n);
+        let variance = eigen.values.slice(s![n - leading..;-1]).to_owned();
+        // What rounding leaves of the directions that have none.
+        let least = f64::EPSILON * n as f64 * total_variance;
+        if leading < components || variance.iter().any(|v| *v <= least) {
+            let some = variance.iter().filter(|v| **v > least).count();
+            return Err(Error::invalid("principal components", format!("at most {some}, that many have a variance"), components));
+        }
+        let mut components = eigen.vectors.slice(s![.., n - leading..;-1]).t().dot(&centred);
+        for mut v in components.rows_mut() {
+            let largest = v.iter().fold(0.0f64, |most, e| if e.abs() > most.abs() { *e } else { most });
+            let length = v.dot(&v).sqrt().copysign(largest);
+            v.mapv_inplace(|e| e / length);
+        }
         Ok(Pca { mean, components, variance, total_variance })
     }
 
@@ -142,6 +174,23 @@ mod tests {
         let left = &x - &few.decode(few.encode(x.view()).unwrap().view()).unwrap();
         let exact = all.variance.slice(s![3..]).sum();
         assert!((left.mapv(|v| v * v).sum() / (n - 1) as f64 - exact).abs() <= 1e-10 * exact);
+    }
+
+    /// Of fewer points than columns both ways find the same components; of a hundred thousand columns one way ends.
+    #[test]
+    fn wide_data_have_the_components_of_their_covariance() {
+        let x = Array2::from_shape_fn((9, 40), |(i, j)| (((i * 37 + j * 11) * (i + 3)) % 23) as f64 - (j % 5) as f64);
+        let [a, b] = [Pca::of_covariance(x.view(), 6).unwrap(), Pca::of_wide(x.view(), 6).unwrap()];
+        let apart = |a: &Array1<f64>, b: &Array1<f64>| (a - b).iter().fold(0.0f64, |most, v| most.max(v.abs()));
+        assert!(apart(&a.variance, &b.variance) <= 1e-11 * a.variance[0] && apart(&a.mean, &b.mean) == 0.0);
+        assert!((a.total_variance - b.total_variance).abs() <= 1e-11 * a.total_variance);
+        assert!((&a.components - &b.components).iter().all(|e| e.abs() <= 1e-9), "{}\n{}", a.components, b.components);
+        let wide = Array2::from_shape_fn((10, 100_000), |(i, j)| ((i * 7919 + j * 104_729) % 1009) as f64);
+        let pca = Pca::fit(wide.view(), 5).unwrap();
+        let gram = pca.components.dot(&pca.components.t());
+        assert!((gram - Array2::<f64>::eye(5)).iter().all(|e| e.abs() <= 1e-9));
+        let e = Pca::fit(wide.view(), 10).unwrap_err().to_string();
+        assert!(e.contains("principal components: must be at most 9"), "{e}");
     }
 
     /// A point has one code, in whatever company: held-out data are seen from the training data's mean, not

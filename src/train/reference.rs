@@ -17,7 +17,7 @@ const POINTS_PER_NUMBER: usize = 10;
 
 /// The number of a pixel that is neither dark nor bright.
 const GREY: f64 = 0.5;
-/// Most numbers of full covariances that stand for those of low rank.
+/// Most numbers of a reference's matrices, and of full covariances that stand for those of low rank.
 const MOST_NUMBERS: usize = 1 << 27;
 
 /// The reference law pi and the coordinates u = A^-1 (x - mean) in which everything is simulated and learned.
@@ -108,6 +108,14 @@ impl Reference {
             && k > x.nrows()
         {
             return Err(Error::invalid("reference.components", format!("at most the {} training points", x.nrows()), k));
+        }
+        // The mobility, and what the fit keeps, before anything is allocated.
+        let least = if let Count::Fixed(k) = components { k } else { 1 };
+        let needed = x.ncols() * x.ncols() + kind.parameters(least, x.ncols());
+        if needed > MOST_NUMBERS {
+            let gib = |numbers: usize| format!("{:.1} GiB", numbers as f64 * 8.0 / (1u64 << 30) as f64);
+            let expected = format!("of fewer numbers: matrices of {0} x {0} and {1} components take {2}", x.ncols(), least, gib(needed));
+            return Err(Error::refused("data", format!("must be {expected}, at most {} is taken; choose data.latent", gib(MOST_NUMBERS))));
         }
         let criterion = match r.criterion {
             config::Criterion::Bic => Criterion::Bic,
