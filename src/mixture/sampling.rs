@@ -17,15 +17,17 @@ pub enum Draw {
     /// Independently, with the weights as probabilities.
     #[default]
     Independent,
-    /// Systematically: of every 1,024 points the equally spaced positions (i + u)/1024 with one common u cut the
-    /// weights, so that component k occurs 1024 w_k times up to less than one; then in random order. Each point still
-    /// has the mixture's law; averages over the sample have less variance. Point i is the same for every n.
+    /// Systematically: n equally spaced positions (i + u)/n with one common u cut the weights, so that
+    /// component k occurs n w_k times up to less than one; then in random order. Each point still has the
+    /// mixture's law; averages over the sample have less variance.
     Systematic,
+    /// The same within every 1,024 points, so that point i is the same for every n.
+    Blocks,
 }
 
 impl Mixture {
     /// `n` points, [n, d], and the component of each, `[n]`. A function of (seed, purpose) and of nothing
-    /// else; drawn systematically the first points are the same for every n.
+    /// else; drawn in blocks the first points are the same for every n.
     ///
     /// # Errors
     /// `Invalid` if n is beyond what the streams can number (4e12).
@@ -39,19 +41,25 @@ impl Mixture {
     /// As [`Self::sample`].
     pub(crate) fn sample_from(&self, first: usize, n: usize, seed: u64, purpose: Purpose, draw: Draw) -> Result<(Array2<f64>, Vec<usize>)> {
         let d = self.dim();
+        // The last chunk number belongs to the systematic draw.
         if first >= u32::MAX as usize || n.div_ceil(CHUNK) >= u32::MAX as usize - first || n.checked_mul(d).is_none() {
             return Err(Error::invalid("mixture sample: n", "< 4e12", n));
         }
         let roots = self.roots()?;
         let weights = self.weights().to_vec();
-        let (mut x, mut labels) = (vec![0.0; n * d], vec![0; n]);
+        let mut labels = match draw {
+            Draw::Systematic => systematic(&weights, n, Stream::new(seed, purpose, 0, u32::MAX)),
+            _ => vec![0; n],
+        };
+        let mut x = vec![0.0; n * d];
         par::each((par::chunks_mut(&mut x, CHUNK * d), par::chunks_mut(&mut labels, CHUNK)), |chunk, (x, labels)| {
             let chunk = (first + chunk) as u32;
             let mut stream = Stream::new(seed, purpose, 0, chunk);
             match draw {
                 Draw::Independent => labels.iter_mut().for_each(|k| *k = stream.weighted(&weights)),
                 // A stream of their own: how many are taken moves no normal.
-                Draw::Systematic => labels.copy_from_slice(&systematic(&weights, Stream::new(seed, purpose, 1, chunk))[..labels.len()]),
+                Draw::Systematic => {}
+                Draw::Blocks => labels.copy_from_slice(&systematic(&weights, CHUNK, Stream::new(seed, purpose, 1, chunk))[..labels.len()]),
             }
             let mut z = vec![0.0; x.len()];
             stream.fill_normal(&mut z);
@@ -74,15 +82,15 @@ impl Mixture {
     }
 }
 
-/// The components of a whole chunk.
-fn systematic(weights: &[f64], mut stream: Stream) -> Vec<usize> {
+/// The components of `n` points.
+fn systematic(weights: &[f64], n: usize, mut stream: Stream) -> Vec<usize> {
     let u: f64 = stream.uniform();
     let last = weights.iter().rposition(|w| *w > 0.0).unwrap_or(0);
-    let mut labels = Vec::with_capacity(CHUNK);
+    let mut labels = Vec::with_capacity(n);
     let mut sum = 0.0;
     for (k, w) in weights.iter().enumerate() {
         sum += w;
-        while labels.len() < CHUNK && (k == last || (labels.len() as f64 + u) < sum * CHUNK as f64) {
+        while labels.len() < n && (k == last || (labels.len() as f64 + u) < sum * n as f64) {
             labels.push(k);
         }
     }
@@ -135,7 +143,7 @@ mod tests {
     #[test]
     fn moments_are_those_of_the_law() {
         let (law, n) = (law(), 200_000);
-        for draw in [Draw::Independent, Draw::Systematic] {
+        for draw in [Draw::Independent, Draw::Systematic, Draw::Blocks] {
             let (x, labels) = law.sample(n, 7, Purpose::Test, draw).unwrap();
             let (mean, cov) = (law.total_mean(), law.total_covariance());
             for j in 0..2 {
@@ -149,10 +157,13 @@ mod tests {
             }
             for (k, w) in law.weights().iter().enumerate() {
                 let error = (labels.iter().filter(|l| **l == k).count() as f64 - w * n as f64).abs();
-                // Of 195 whole chunks and the first 320 points of another: the sum of so many errors below one, at
-                // most, and in truth of their root.
                 let one = |n: usize| (w * (1.0 - w) * n as f64).sqrt();
-                let bound = 4.5 * if draw == Draw::Systematic { one(n % CHUNK) + (n as f64 / CHUNK as f64).sqrt() } else { one(n) };
+                let bound = match draw {
+                    Draw::Independent => 4.5 * one(n),
+                    Draw::Systematic => 1.0,
+                    // 195 whole blocks, off by less than one each, and a part of another.
+                    Draw::Blocks => 4.5 * (one(n % CHUNK) + (n as f64 / CHUNK as f64).sqrt()),
+                };
                 assert!(error <= bound, "component {k}: {error}");
             }
         }
@@ -168,10 +179,11 @@ mod tests {
         assert_eq!(one, draw(3));
         assert_ne!(one, law().sample(5000, 4, Purpose::Start, Draw::Systematic).unwrap());
         assert!(one.1.windows(2).any(|w| w[0] > w[1]), "in random order");
-        let (few, labels) = law().sample(1500, 3, Purpose::Start, Draw::Systematic).unwrap();
-        assert!(few == one.0.slice(ndarray::s![..1500, ..]) && labels == one.1[..1500], "point i is the same for every n");
-        let (last, labels) = law().sample_from(2, 500, 3, Purpose::Start, Draw::Systematic).unwrap();
-        assert!(last == one.0.slice(ndarray::s![2048..2548, ..]) && labels == one.1[2048..2548]);
+        let whole = law().sample(5000, 3, Purpose::Start, Draw::Blocks).unwrap();
+        let (few, labels) = law().sample(1500, 3, Purpose::Start, Draw::Blocks).unwrap();
+        assert!(few == whole.0.slice(ndarray::s![..1500, ..]) && labels == whole.1[..1500], "point i is the same for every n");
+        let (last, labels) = law().sample_from(2, 500, 3, Purpose::Start, Draw::Blocks).unwrap();
+        assert!(last == whole.0.slice(ndarray::s![2048..2548, ..]) && labels == whole.1[2048..2548]);
         let (none, labels) = law().sample(0, 1, Purpose::Test, Draw::Systematic).unwrap();
         assert!(none.is_empty() && labels.is_empty());
         assert!(law().sample(usize::MAX, 1, Purpose::Test, Draw::Systematic).is_err());

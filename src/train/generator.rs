@@ -184,7 +184,7 @@ impl<R: Real> Generator<R> {
     /// # Errors
     /// More points than can be numbered.
     pub fn sample_reference(&self, n: usize, seed: u64) -> Result<Array2<f64>> {
-        self.unwhitened(self.start.sample(n, seed, Purpose::Start, Draw::Systematic)?.0.view())
+        self.unwhitened(self.start.sample(n, seed, Purpose::Start, Draw::Blocks)?.0.view())
     }
 
     /// Points in whitened coordinates, wherever they come from, in the units of the data.
@@ -270,7 +270,7 @@ impl<R: Real> Generator<R> {
     /// Starting points of a block in whitened coordinates: the reference, or the wide Gaussian of variance-exploding
     /// noise.
     fn start(&self, block: usize, n: usize, seed: u64) -> Result<Vec<R>> {
-        let z = self.start.sample_from(block * BLOCK / CHUNK, n, seed, Purpose::Start, Draw::Systematic)?.0;
+        let z = self.start.sample_from(block * BLOCK / CHUNK, n, seed, Purpose::Start, Draw::Blocks)?.0;
         let widen = start_std(&self.config, self.reverse.as_ref());
         Ok(z.iter().map(|v| R::of(*v * widen)).collect())
     }

@@ -68,7 +68,9 @@ fn digest(bytes: &[u8]) -> u64 {
         word[..some.len()].copy_from_slice(some);
         u64::from_le_bytes(word)
     };
-    bytes.chunks(8).fold(0xcbf2_9ce4_8422_2325, |hash, some| (hash ^ word(some)).wrapping_mul(0x0100_0000_01b3))
+    let step = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x0100_0000_01b3);
+    // The length first: zeros behind the end are no part of the file.
+    bytes.chunks(8).fold(step(0xcbf2_9ce4_8422_2325, bytes.len() as u64), |hash, some| step(hash, word(some)))
 }
 
 #[cfg(test)]
