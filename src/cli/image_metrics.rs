@@ -1,7 +1,6 @@
 //! Images in the features of a classifier that is trained for `ndsm eval`.
 
-use super::library::beside;
-use super::summary::Metric;
+use super::summary::{Metric, beside};
 use crate::Result;
 use crate::data::Dataset;
 use crate::metrics::{ImageClassifier, ImageFeatures};

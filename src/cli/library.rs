@@ -6,7 +6,7 @@ use super::engine::{Engine, Model, Sampling};
 use super::metrics_log::Step;
 use super::plot::{self, Canvas};
 use super::progress::Fitting;
-use super::summary::Metric;
+use super::summary::{Metric, beside};
 use super::{image_metrics, likelihood};
 use crate::config::{Config, Precision, SdeKind};
 use crate::data::{self, Dataset, Encoder};
@@ -39,22 +39,6 @@ const PROBE: usize = 8;
 const LIKE: usize = 256;
 /// Arrows a side.
 const ARROWS: usize = 26;
-
-/// The metrics of samples, each beside those of the reference alone and of the rivals, as many as there are.
-pub(super) fn beside(all: Vec<Vec<Measure>>) -> Vec<Metric> {
-    let value = |set: usize, i: usize| all.get(set).and_then(|measures| measures[i].value);
-    let metric = |(i, m): (usize, &Measure)| Metric {
-        name: m.name.to_owned(),
-        value: m.value,
-        reference: value(1, i),
-        rivals: std::array::from_fn(|rival| value(2 + rival, i)),
-        floor: m.floor,
-        decoded: None,
-        interval: m.interval,
-        meaning: m.meaning.to_owned(),
-    };
-    all.first().into_iter().flatten().enumerate().map(metric).collect()
-}
 
 /// Makes models of the precision that the configuration asks for.
 pub struct Library;

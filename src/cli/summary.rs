@@ -1,6 +1,7 @@
 //! `summary.json`: what a run came to. `train` writes it, `report` shows it.
 
 use crate::data::write_whole;
+use crate::metrics::Measure;
 use crate::train::Rival;
 use crate::{Error, Result};
 use serde_json::{Map, Value, json};
@@ -86,6 +87,22 @@ impl Summary {
             facts: list("facts")?.iter().map(|f| Some((text(f, "name")?, text(f, "text")?))).collect::<Option<_>>()?,
         })
     }
+}
+
+/// The metrics of samples, each beside those of the reference alone and of the rivals, as many as there are.
+pub fn beside(all: Vec<Vec<Measure>>) -> Vec<Metric> {
+    let value = |set: usize, i: usize| all.get(set).and_then(|measures| measures[i].value);
+    let metric = |(i, m): (usize, &Measure)| Metric {
+        name: m.name.to_owned(),
+        value: m.value,
+        reference: value(1, i),
+        rivals: std::array::from_fn(|rival| value(2 + rival, i)),
+        floor: m.floor,
+        decoded: None,
+        interval: m.interval,
+        meaning: m.meaning.to_owned(),
+    };
+    all.first().into_iter().flatten().enumerate().map(metric).collect()
 }
 
 /// The metrics as one JSON object, with more entries behind them: what `eval --json` prints. Each metric

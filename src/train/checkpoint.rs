@@ -32,110 +32,16 @@
 //!
 //! The checkpoint before the last stays beside it as `checkpoint.previous.safetensors`.
 
+use super::identity::{different, identity};
+use super::kept::{CHECKPOINT, CONFIG, check_run, previous, whole};
 use super::system::noise_scale;
 use super::tensors::{Reader, Tensors, bytes};
 use super::{DataMoments, Generator, Prepared, Reference, Settled, State, Trainer, network};
 use crate::config::{Config, MomentMatching, file};
 use crate::data::{Encoder, write_after, write_whole};
 use crate::{Error, Real, Result};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-
-/// The files of a run that a model is read from.
-pub(crate) const CONFIG: &str = "config.toml";
-pub(crate) const CHECKPOINT: &str = "checkpoint.safetensors";
-
-/// Keys that may change when a run goes on: they say how, not what the checkpoint is. The file of the data may have
-/// moved; that they are the same is checked by their hash.
-const RESUMABLE: [&str; 12] = [
-    "data.path",
-    "train.steps",
-    "train.batch",
-    "train.times_per_path",
-    "train.lr",
-    "train.schedule",
-    "train.warmup",
-    "train.weight_decay",
-    "train.clip",
-    "train.patience",
-    "train.checkpoint_every",
-    "train.diagnose",
-];
-
-/// The keys that say what a model is, `table.key=value` each.
-fn identity(config: &Config) -> Vec<String> {
-    file::keyed(config).filter(|(key, _)| !RESUMABLE.contains(key)).map(|(key, value)| format!("{key}={value}")).collect()
-}
-
-/// Refuses a configuration under which the model of the run in `dir`, made under `own`, would be another one.
-///
-/// # Errors
-/// Exit code 2, with the first key that differs.
-pub(crate) fn same_model(config: &Config, own: &Config, dir: &Path) -> Result<()> {
-    different(&identity(config), &identity(own)).map_or(Ok(()), |(key, [new, own])| {
-        let expected = format!("{own} as in the run to resume, {}", dir.display());
-        Err(Error::invalid(key, expected, format!("{new}; start a new run with another --out")))
-    })
-}
-
-/// The first key with different values, and these.
-fn different(new: &[String], own: &[String]) -> Option<(String, [String; 2])> {
-    let value = |all: &[String], key: &str| all.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix('=').map(str::to_owned));
-    own.iter().chain(new).find_map(|line| {
-        let key = line.split_once('=').map_or(&line[..], |(key, _)| key);
-        let both = [new, own].map(|all| value(all, key).unwrap_or_else(|| "nothing".to_owned()));
-        (both[0] != both[1]).then(|| (key.to_owned(), both))
-    })
-}
-
-/// Where the checkpoint before the one at `path` stays.
-pub(crate) fn previous(path: &Path) -> PathBuf {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{stem}.previous.safetensors"))
-}
-
-/// Refuses what is no whole checkpoint; the step of one that is.
-fn whole(path: &Path) -> Result<u64> {
-    let bytes = bytes(path)?;
-    let file = Reader::new(&bytes, path, "checkpoint")?;
-    file.check_whole()?;
-    file.number("step")
-}
-
-/// The last whole checkpoint of the run in `dir`, and what is to be said where that is the one before the last;
-/// nothing where there is none yet.
-///
-/// # Errors
-/// `File` (exit code 2): no checkpoint that is there is whole.
-pub(crate) fn last_whole(dir: &Path) -> Result<Option<(PathBuf, Option<String>)>> {
-    let last = dir.join(CHECKPOINT);
-    let before = previous(&last);
-    if !last.exists() && !before.exists() {
-        return Ok(None);
-    }
-    match (whole(&last), whole(&before)) {
-        (Ok(_), _) => Ok(Some((last, None))),
-        (Err(problem), Ok(step)) => {
-            let note = format!("{problem}; {}, of step {step}, is taken in its place", before.display());
-            Ok(Some((before, Some(note))))
-        }
-        (Err(problem), Err(_)) => Err(problem),
-    }
-}
-
-/// Refuses a directory without a run.
-///
-/// # Errors
-/// `File` (exit code 2).
-pub(crate) fn check_run(dir: &Path) -> Result<()> {
-    if !dir.is_dir() {
-        return Err(Error::bad_file(dir, "no such run directory"));
-    }
-    if !dir.join(CONFIG).is_file() {
-        return Err(Error::bad_file(dir, format!("must be a run directory, but holds no {CONFIG}")));
-    }
-    Ok(())
-}
 
 /// A model with all that it needs to generate, or to be trained further: what a run leaves.
 ///
@@ -405,43 +311,5 @@ mod tests {
         refused(&|state| state.optimiser.v[5] = -1e-9, "`adam.v.*` are second moments, and one is negative");
         refused(&|state| state.params[0] = f32::NAN, "`model.layers.0.weight` holds NaN or infinity");
         refused(&|state| state.optimiser.ema[3] = f32::INFINITY, "`ema.layers.0.weight` holds NaN or infinity");
-    }
-
-    /// The last whole checkpoint is found whatever became of the last; what is not whole takes no whole one's place.
-    #[test]
-    fn the_checkpoint_before_the_last_serves_where_that_is_damaged() {
-        let dir = tempfile::tempdir().unwrap();
-        let last = dir.path().join(CHECKPOINT);
-        assert!(last_whole(dir.path()).unwrap().is_none());
-        let (prepared, mut trainer) = trained::<f32>(&[("data.name", "moons")]);
-        Checkpoint::of(&prepared, &trainer).save(dir.path()).unwrap();
-        assert_eq!(last_whole(dir.path()).unwrap(), Some((last.clone(), None)));
-        trainer.step().unwrap();
-        Checkpoint::of(&prepared, &trainer).save(dir.path()).unwrap();
-        let step = |path: &Path| Checkpoint::<f32>::read(path, &prepared.config).unwrap().state.optimiser.step;
-        assert_eq!((step(&last), step(&previous(&last))), (4, 3));
-        let good = std::fs::read(&last).unwrap();
-        let mut bad = good.clone();
-        bad[good.len() / 2] ^= 4;
-        for bytes in [&bad[..], &good[..good.len() / 3], &[]] {
-            std::fs::write(&last, bytes).unwrap();
-            let (found, note) = last_whole(dir.path()).unwrap().unwrap();
-            let note = note.unwrap();
-            assert!(
-                found == previous(&last) && note.contains("checkpoint.previous.safetensors, of step 3, is taken in its place"),
-                "{note}"
-            );
-        }
-        std::fs::remove_file(&last).unwrap();
-        assert_eq!(last_whole(dir.path()).unwrap().unwrap().0, previous(&last));
-        // A damaged one is replaced, and the good one before it stays.
-        std::fs::write(&last, &bad).unwrap();
-        trainer.step().unwrap();
-        Checkpoint::of(&prepared, &trainer).save(dir.path()).unwrap();
-        assert_eq!((step(&last), step(&previous(&last))), (5, 3));
-        std::fs::write(&last, &bad).unwrap();
-        std::fs::write(previous(&last), &bad).unwrap();
-        let e = last_whole(dir.path()).unwrap_err();
-        assert!(e.exit_code() == 2 && e.to_string().contains("checkpoint.safetensors: is damaged"), "{e}");
     }
 }

@@ -39,11 +39,16 @@ mod calibration;
 mod checkpoint;
 mod choice;
 mod diagnosis;
+mod divergence;
 mod field;
 mod generator;
 mod held_out;
 mod horizon;
+#[cfg(feature = "files")]
+mod identity;
 mod joint;
+#[cfg(feature = "files")]
+mod kept;
 mod likelihood;
 mod moments;
 mod network;
@@ -67,14 +72,16 @@ mod watch;
 pub use calibration::Calibration;
 #[cfg(feature = "files")]
 pub use checkpoint::Checkpoint;
-#[cfg(feature = "cli")]
-pub(crate) use checkpoint::{CHECKPOINT, CONFIG, check_run, last_whole, same_model};
 pub use choice::{CANDIDATES, Prices};
 pub use diagnosis::Group;
 pub use generator::Generator;
 pub use held_out::{Gain, Mean};
 pub use horizon::Settled;
+#[cfg(feature = "cli")]
+pub(crate) use identity::same_model;
 pub(crate) use joint::together;
+#[cfg(feature = "cli")]
+pub(crate) use kept::{CHECKPOINT, CONFIG, check_run, last_whole};
 pub use likelihood::{Likelihood, bits_per_dimension, dequantised};
 pub use moments::DataMoments;
 pub use network::network;

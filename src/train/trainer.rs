@@ -6,12 +6,12 @@ use super::bank::Bank;
 use super::batches::Batches;
 use super::choice::{AT, BATCHES, CANDIDATES, Prices};
 use super::diagnosis::{Diagnosis, Group, due, micro};
+use super::divergence::{at, diverged, has_diverged, non_finite};
 use super::order::DataOrder;
 use super::watch::{Gains, Watch};
 use super::{DataMoments, Generator, Reference, Settled, State, System};
 use crate::config::{Config, Control, ObjectiveKind, Schedule as ScheduleKey};
 use crate::data::{Dataset, Encoder};
-use crate::nn::ScoreNet;
 use crate::objective::{Batch, ControlState, Divergence, Implicit, Loss, Objective, Out, Seen, Weights, points_per_draw};
 use crate::optim::{Adam, Decay, Schedule};
 use crate::rng::{Purpose, Stream};
@@ -21,10 +21,6 @@ use crate::{Error, Real, Result};
 use ndarray::{Array2, ArrayView2};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Loss of a coordinate beyond which no training has come back: of data of unit variance at the least noise level of
-/// any process it is 1e10.
-const LARGEST: f64 = 1e15;
 
 /// What one step came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -267,7 +263,7 @@ impl<R: Real> Trainer<R> {
         if !loss.is_finite() {
             return Err(non_finite("the loss", step));
         }
-        if loss.abs() > LARGEST * self.system.model.dim() as f64 {
+        if has_diverged(loss, self.system.model.dim()) {
             return Err(diverged(loss, &self.state.params, &self.system.model.net, step));
         }
         let deviation = (b.values.iter().map(|v| (v.f64() - loss).powi(2)).sum::<f64>() / n).sqrt();
@@ -410,26 +406,4 @@ fn adam(config: &Config) -> Result<Adam> {
     let schedule = Schedule::new(t.lr, t.warmup.min(t.steps) as u64, t.steps as u64, decay)?;
     let positive = |x: f64| (x > 0.0).then_some(x);
     Ok(Adam { weight_decay: t.weight_decay, clip: positive(t.clip), ema: positive(t.ema), ..Adam::new(schedule) })
-}
-
-fn non_finite(place: &str, step: u64) -> Error {
-    let remedy = "lower train.lr or set train.clip".into();
-    Error::NonFinite { place: place.into(), step: step as usize + 1, remedy }
-}
-
-/// The loss as it left its range, and the tensor of the network that grew most.
-fn diverged<R: Real>(loss: f64, params: &[R], net: &ScoreNet, step: u64) -> Error {
-    let largest = |range: std::ops::Range<usize>| params[range].iter().map(|v| v.f64().abs()).fold(0.0, f64::max);
-    let all = net.parameters().into_iter().map(|p| (largest(p.range()), p.name));
-    let (size, name) = all.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or_default();
-    let place = format!("the training diverges, with a loss of {loss:.1e} and parameters of `{name}` up to {size:.1e}");
-    Error::Diverged { place, step: step as usize + 1, remedy: "lower train.lr or set train.clip".into() }
-}
-
-/// The same error, met at optimiser step `step`.
-fn at(e: Error, now: u64) -> Error {
-    match e {
-        Error::NonFinite { place, remedy, .. } => Error::NonFinite { place, step: now as usize + 1, remedy },
-        other => other,
-    }
 }
