@@ -18,7 +18,7 @@ const PIECE: usize = 8192;
 /// Longest header that is read; NumPy writes 118 bytes.
 const MAX_HEADER: usize = 1 << 16;
 
-/// Points of a 2-D array [n, d], numbers of a 1-D one [n], or images of a 3-D array [n, height, width] or a 4-D one
+/// Points of a 2-D array [n, d], numbers of a 1-D one `[n]`, or images of a 3-D array [n, height, width] or a 4-D one
 /// [n, height, width, channels], 1 channel or 3: floats of 16, 32 or 64 bits, integers of 8 to 64, or truth values, of
 /// either order of bytes and axes. Images of bytes are divided by 255; others keep their values, whose extremes are the
 /// range.

@@ -3,8 +3,8 @@
 use crate::nn::ScoreNet;
 use crate::{Error, Real};
 
-/// Loss of a coordinate beyond which no training has come back: of data of unit variance at the least noise level of
-/// any process it is 1e10.
+/// Loss of a coordinate beyond which a training has left every scale: the mean square of a score at noise of variance
+/// 1e-15, which f32 does not tell from none.
 const LARGEST: f64 = 1e15;
 
 /// Whether a loss has left its range, in `dim` dimensions.
