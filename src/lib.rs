@@ -62,6 +62,7 @@ pub mod control;
 pub mod data;
 pub mod error;
 pub mod experiment;
+mod hash;
 pub mod kernels;
 pub mod linalg;
 #[doc = include_str!("method.md")]

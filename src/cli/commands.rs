@@ -3,7 +3,7 @@
 use super::args::{ComputeArgs, Device, EvalArgs, SampleArgs};
 use super::engine::{Engine, Sampling};
 use super::run_dir::RunDir;
-use super::samples::{check_place, draw_into, drawn};
+use super::samples::{STDOUT, check_place, draw_into, drawn};
 use super::summary::json_object;
 use super::train::{metrics_text, trained};
 use crate::{Error, Result};
@@ -35,7 +35,7 @@ pub fn sample(args: &SampleArgs, engine: &dyn Engine) -> Result<String> {
     let (_, model) = trained(&run, engine)?;
     draw_into(model.as_ref(), how, &args.out)?;
     // With the samples themselves on standard output there is nothing to say there.
-    Ok(if args.out.as_os_str() == "-" { String::new() } else { args.out.display().to_string() })
+    Ok(if args.out.as_os_str() == STDOUT { String::new() } else { args.out.display().to_string() })
 }
 
 /// Draws samples from a run and measures them; returns the table, or with `--json` the object.
@@ -46,7 +46,7 @@ pub fn eval(args: &EvalArgs, engine: &dyn Engine) -> Result<String> {
     let (_, model) = trained(&run, engine)?;
     let started = Instant::now();
     let steps = args.steps.map(|s| count("--steps", s, 1, MAX_STEPS)).transpose()?.map(|s| s as usize);
-    let samples = drawn(model.as_ref(), Sampling { n, seed, method: args.method, steps, temperature: 1.0 })?;
+    let samples = drawn(model.as_ref(), Sampling { n, seed, method: args.method, steps, temperature: 1.0 })?.values;
     let mut metrics = model.evaluate(samples.view(), seed, RESAMPLES)?;
     if args.likelihood {
         metrics.extend(model.likelihood(seed)?);

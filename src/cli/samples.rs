@@ -3,7 +3,7 @@
 use super::engine::{Model, Sampling};
 use super::results::bar;
 use super::run_dir::probe;
-use crate::data::{MAX_NUMBERS, NpyRows, npy, replace};
+use crate::data::{MAX_NUMBERS, NpyRows, check_target, npy, replace};
 use crate::{Error, Result};
 use ndarray::Array2;
 use std::fs::{self, File};
@@ -14,14 +14,38 @@ use std::path::Path;
 const LONG: usize = 20_000;
 
 /// Standard output, as the place of a file.
-const STDOUT: &str = "-";
+pub const STDOUT: &str = "-";
 
-/// Samples to look at, [n, d]: rounded as their file has them, so that what is judged is what is written.
+/// Samples to look at.
+pub struct Drawn {
+    /// [n, d], rounded as their file has them, so that what is judged is what is written.
+    pub values: Array2<f64>,
+    /// As [`Model::double`].
+    double: Option<String>,
+}
+
+impl Drawn {
+    /// Writes the file; says so where that is in f64 and the run is not.
+    ///
+    /// # Errors
+    /// `File` where writing fails.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        match &self.double {
+            None => npy::write(path, self.values.mapv(|x| x as f32).view()),
+            Some(why) => {
+                tell(why);
+                npy::write(path, self.values.view())
+            }
+        }
+    }
+}
+
+/// Draws samples to look at.
 ///
 /// # Errors
 /// More than fit the memory; as [`Model::sample`].
-pub fn drawn(model: &dyn Model, how: Sampling) -> Result<Array2<f64>> {
-    let (d, double) = (model.columns(), model.double()?.is_some());
+pub fn drawn(model: &dyn Model, how: Sampling) -> Result<Drawn> {
+    let (d, double) = (model.columns(), model.double()?);
     let too_many = || Error::invalid("--n", format!("at most {} for samples of {d} numbers that are measured", MAX_NUMBERS / d), how.n);
     if how.n > MAX_NUMBERS / d {
         return Err(too_many());
@@ -29,23 +53,11 @@ pub fn drawn(model: &dyn Model, how: Sampling) -> Result<Array2<f64>> {
     let mut values: Vec<f64> = Vec::new();
     values.try_reserve_exact(how.n * d).map_err(|_| too_many())?;
     model.sample(how, &mut |block| {
-        values.extend(block.iter().map(|x| if double { *x } else { f64::from(*x as f32) }));
+        values.extend(block.iter().map(|x| if double.is_some() { *x } else { f64::from(*x as f32) }));
         Ok(())
     })?;
-    Array2::from_shape_vec((how.n, d), values).map_err(|e| Error::refused("samples", e.to_string()))
-}
-
-/// Writes what [`drawn`] returned; says so where that is in f64 and the run is not.
-///
-/// # Errors
-/// `File` where writing fails.
-pub fn write(model: &dyn Model, path: &Path, samples: &Array2<f64>) -> Result<()> {
-    let double = double(model)?;
-    replace(path, &mut |file| {
-        let mut rows = NpyRows::new(file, [samples.nrows(), samples.ncols()], double)?;
-        rows.add(samples.view())?;
-        rows.end().map(drop)
-    })
+    let values = Array2::from_shape_vec((how.n, d), values).map_err(|e| Error::refused("samples", e.to_string()))?;
+    Ok(Drawn { values, double })
 }
 
 /// Draws samples into the file `path`, or with `-` to standard output: in the same memory for any number of them.
@@ -53,7 +65,8 @@ pub fn write(model: &dyn Model, path: &Path, samples: &Array2<f64>) -> Result<()
 /// # Errors
 /// As [`Model::sample`]; `File` where writing fails. A reader that goes away is no error.
 pub fn draw_into(model: &dyn Model, how: Sampling, path: &Path) -> Result<()> {
-    let (shape, double) = ([how.n, model.columns()], double(model)?);
+    let (shape, double) = ([how.n, model.columns()], model.double()?);
+    double.iter().for_each(|why| tell(why));
     let bar = bar("samples", how.n, 0);
     if how.n < LONG {
         bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
@@ -61,7 +74,7 @@ pub fn draw_into(model: &dyn Model, how: Sampling, path: &Path) -> Result<()> {
     // What the model fails of, and what the file: they have different exit codes.
     let (mut failed, mut stopped) = (None, None);
     let mut fill = |file: &mut dyn Write| -> io::Result<()> {
-        let mut rows = NpyRows::new(file, shape, double)?;
+        let mut rows = NpyRows::new(file, shape, double.is_some())?;
         let drawn = model.sample(how, &mut |block| {
             bar.inc(block.nrows() as u64);
             rows.add(block.view()).map_err(|e| {
@@ -90,13 +103,11 @@ pub fn draw_into(model: &dyn Model, how: Sampling, path: &Path) -> Result<()> {
     failed.map_or(written, Err)
 }
 
-/// Whether samples are kept in f64; says why where the run is in f32.
-fn double(model: &dyn Model) -> Result<bool> {
-    let why = model.double()?;
-    if let Some(why) = why.as_ref().filter(|why| !why.is_empty()) {
+/// Says why samples are in f64, where there is something to say.
+fn tell(why: &str) {
+    if !why.is_empty() {
         let _ = writeln!(io::stderr(), "{why}");
     }
-    Ok(why.is_some())
 }
 
 /// Refuses a place for samples before the work that fills it: what is no regular file, or holds anything else than an
@@ -111,11 +122,8 @@ pub fn check_place(path: &Path) -> Result<()> {
     if path.file_name().is_none() {
         return Err(Error::bad_file(path, "must be a file to write"));
     }
-    if let Ok(there) = fs::symlink_metadata(path) {
-        if !there.is_file() {
-            let what = if there.is_dir() { "a directory" } else { "a link, device or pipe" };
-            return Err(Error::bad_file(path, format!("must be a file to write, got {what}")));
-        }
+    check_target(path).map_err(|e| Error::bad_file(path, e.to_string()))?;
+    if let Ok(there) = fs::metadata(path) {
         let mut start = [0; npy::MAGIC.len()];
         let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
         if there.len() > 0 && (read.is_err() || start != *npy::MAGIC) {

@@ -107,13 +107,12 @@ fn steps(model: &mut dyn Model, config: &Config, run: &RunDir) -> Result<()> {
     let signals = Signals::listen().map_err(|e| Error::io(run.path(), "signals cannot be heard", &e))?;
     let mut progress = Progress::new(total, model.done());
     let mut kept = model.done();
-    let failed = |e: Error, kept: usize| {
-        // What led to the failure is in the log.
-        match e {
-            Error::NonFinite { place, step, remedy } => Error::NonFinite { place, step, remedy: going_on(run, kept, &remedy) },
-            Error::Diverged { place, step, remedy } => Error::Diverged { place, step, remedy: going_on(run, kept, &remedy) },
-            other => other,
+    // What led to the failure is in the log.
+    let failed = |mut e: Error, kept: usize| {
+        if let Error::NonFinite { remedy, .. } | Error::Diverged { remedy, .. } = &mut e {
+            *remedy = going_on(run, kept, remedy);
         }
+        e
     };
     while model.done() < total && !model.exhausted() {
         let step = model.step().map_err(|e| {
@@ -155,8 +154,9 @@ fn going_on(run: &RunDir, kept: usize, remedy: &str) -> String {
 fn finish(model: &dyn Model, config: &Config, run: &RunDir, timings: &mut Vec<(String, f64)>) -> Result<String> {
     let started = Instant::now();
     let how = Sampling { n: SAMPLES, seed: config.train.seed, method: Method::default(), steps: None, temperature: 1.0 };
-    let samples = samples::drawn(model, how)?;
-    samples::write(model, &run.samples(), &samples)?;
+    let drawn = samples::drawn(model, how)?;
+    drawn.write(&run.samples())?;
+    let samples = drawn.values;
     timings.push((format!("drawing {SAMPLES} samples"), started.elapsed().as_secs_f64()));
     let started = Instant::now();
     let metrics = model.evaluate(samples.view(), config.train.seed, 0)?;

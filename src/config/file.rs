@@ -114,11 +114,6 @@ fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Every key that has a value with that value as TOML.
-pub(crate) fn keyed(config: &Config) -> impl Iterator<Item = (&'static str, String)> {
-    KEYS.iter().filter_map(|key| Some((key.name, (key.get)(config)?.to_string())))
-}
-
 /// The configuration as a file that gives it back, each key with its meaning.
 pub fn write(config: &Config) -> String {
     let mut text = String::from("# The resolved configuration: `ndsm train --config` with this file repeats the run.\n");

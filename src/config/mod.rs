@@ -150,5 +150,10 @@ pub fn key(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|k| k.name == name)
 }
 
+/// Every key that has a value with that value as TOML.
+pub(crate) fn keyed(config: &Config) -> impl Iterator<Item = (&'static str, String)> {
+    KEYS.iter().filter_map(|key| Some((key.name, (key.get)(config)?.to_string())))
+}
+
 #[cfg(test)]
 mod tests;

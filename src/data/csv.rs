@@ -161,13 +161,8 @@ fn split(line: &str, mark: char) -> Vec<&str> {
         quoted ^= c == '"';
         c == mark && !quoted
     };
-    let bare = |field: &'_ str| -> std::ops::Range<usize> {
-        let field = field.trim();
-        let field = field.strip_prefix('"').and_then(|field| field.strip_suffix('"')).unwrap_or(field).trim();
-        let start = field.as_ptr() as usize - line.as_ptr() as usize;
-        start..start + field.len()
-    };
-    line.split(separates).map(|field| &line[bare(field)]).collect()
+    let fields = line.split(separates).map(str::trim);
+    fields.map(|field| field.strip_prefix('"').and_then(|field| field.strip_suffix('"')).unwrap_or(field).trim()).collect()
 }
 
 /// The names in the first line, if it is one of names.

@@ -186,15 +186,11 @@ pub fn replace(path: &Path, fill: &mut dyn FnMut(&mut BufWriter<File>) -> std::i
 
 /// Refuses a place where something else than a regular file is: a renamed file would take the place of a device, a
 /// pipe or a link, not go through it.
-fn check_target(path: &Path) -> std::io::Result<()> {
+pub(crate) fn check_target(path: &Path) -> std::io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(there) if !there.is_file() => {
-            let what = match there.file_type() {
-                kind if kind.is_dir() => "a directory",
-                kind if kind.is_symlink() => "a symbolic link",
-                _ => "a device or pipe",
-            };
-            Err(std::io::Error::new(ErrorKind::InvalidInput, format!("must be a regular file or a new one, and is {what}")))
+            let what = if there.is_dir() { "a directory" } else { "a link, device or pipe" };
+            Err(std::io::Error::new(ErrorKind::InvalidInput, format!("must be a file to write, got {what}")))
         }
         _ => Ok(()),
     }

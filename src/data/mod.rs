@@ -38,6 +38,8 @@ pub mod pca;
 
 pub use encoder::Encoder;
 pub use encoder_training::{EncoderLook, EncoderTraining};
+#[cfg(feature = "cli")]
+pub(crate) use file::check_target;
 pub use file::replace;
 pub use file::{ImageShape, MAX_NUMBERS, Table};
 #[cfg(feature = "files")]
@@ -124,7 +126,7 @@ impl Dataset {
     pub fn hash(&self) -> u64 {
         let sizes = [self.points.nrows() as u64, self.held_out.nrows() as u64, self.dim() as u64];
         let words = self.points.iter().chain(&self.held_out).map(|x| x.to_bits());
-        sizes.into_iter().chain(words).fold(0xcbf2_9ce4_8422_2325, |hash, word| (hash ^ word).wrapping_mul(0x0100_0000_01b3))
+        crate::hash::fnv1a(sizes.into_iter().chain(words))
     }
 }
 
@@ -143,20 +145,15 @@ pub fn load(request: &Request) -> Result<Dataset> {
     if request.mixture.is_some() && name != DataName::Mixture {
         return Err(Error::refused("data.mixture", format!("is for data.name = mixture, not for `{}`", request.name)));
     }
-    let of_tables =
-        [("data.array", request.array.is_some()), ("data.label", request.label.is_some()), ("data.columns", !request.columns.is_empty())];
-    if let Some((key, _)) = of_tables
-        .iter()
-        .find(|(key, given)| *given && !(name == DataName::Csv && *key != "data.array" || name == DataName::Npy && *key != "data.columns"))
-    {
-        let where_it_is = if *key == "data.array" {
-            "npy (an .npz file)"
-        } else if *key == "data.columns" {
-            "csv"
-        } else {
-            "csv and npy (an .npz file)"
-        };
-        return Err(Error::refused(*key, format!("is for data.name = {where_it_is}, not for `{}`", request.name)));
+    let (csv, npy) = (name == DataName::Csv, name == DataName::Npy);
+    for (key, given, fits, kinds) in [
+        ("data.array", request.array.is_some(), npy, "npy (an .npz file)"),
+        ("data.label", request.label.is_some(), csv || npy, "csv and npy (an .npz file)"),
+        ("data.columns", !request.columns.is_empty(), csv, "csv"),
+    ] {
+        if given && !fits {
+            return Err(Error::refused(key, format!("is for data.name = {kinds}, not for `{}`", request.name)));
+        }
     }
     let read: fn(&Path, &Request) -> Result<Table> = match name {
         DataName::Digits => return split(request, digits::table(), "digits", n),

@@ -129,8 +129,7 @@ impl NetworkEncoder {
 
 /// An image as a number: FNV-1a over its bits, of which a stream takes 55.
 fn name(image: &[f32]) -> u64 {
-    let hash = |hash: u64, v: &f32| (hash ^ u64::from(v.to_bits())).wrapping_mul(0x0100_0000_01b3);
-    image.iter().fold(0xcbf2_9ce4_8422_2325, hash) >> 9
+    crate::hash::fnv1a(image.iter().map(|v| u64::from(v.to_bits()))) >> 9
 }
 
 fn array(values: Vec<f64>, n: usize, d: usize) -> Result<Array2<f64>> {

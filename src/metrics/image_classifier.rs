@@ -96,7 +96,7 @@ impl ImageClassifier {
     /// FNV-1a over its parameters and standardisation: equal for equal features.
     pub fn hash(&self) -> u64 {
         let words = self.params.iter().map(|p| u64::from(p.to_bits())).chain([self.mean.to_bits(), self.scale.to_bits()]);
-        words.fold(0xcbf2_9ce4_8422_2325, |hash, word| (hash ^ word).wrapping_mul(0x0100_0000_01b3))
+        crate::hash::fnv1a(words)
     }
 
     /// The features of images: [n, d] -> [n, features].

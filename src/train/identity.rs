@@ -1,6 +1,6 @@
 //! What makes a model the model that it is: the keys of its configuration that a checkpoint must agree with.
 
-use crate::config::{Config, file};
+use crate::config::{Config, keyed};
 #[cfg(feature = "cli")]
 use crate::{Error, Result};
 #[cfg(feature = "cli")]
@@ -25,7 +25,7 @@ const RESUMABLE: [&str; 12] = [
 
 /// The keys that say what a model is, `table.key=value` each.
 pub(super) fn identity(config: &Config) -> Vec<String> {
-    file::keyed(config).filter(|(key, _)| !RESUMABLE.contains(key)).map(|(key, value)| format!("{key}={value}")).collect()
+    keyed(config).filter(|(key, _)| !RESUMABLE.contains(key)).map(|(key, value)| format!("{key}={value}")).collect()
 }
 
 /// Refuses a configuration under which the model of the run in `dir`, made under `own`, would be another one.

@@ -48,13 +48,13 @@ pub(crate) fn last_whole(dir: &Path) -> Result<Option<(PathBuf, Option<String>)>
     if !last.exists() && !before.exists() {
         return Ok(None);
     }
-    match (whole(&last), whole(&before)) {
-        (Ok(_), _) => Ok(Some((last, None))),
-        (Err(problem), Ok(step)) => {
+    let Err(problem) = whole(&last) else { return Ok(Some((last, None))) };
+    match whole(&before) {
+        Ok(step) => {
             let note = format!("{problem}; {}, of step {step}, is taken in its place", before.display());
             Ok(Some((before, Some(note))))
         }
-        (Err(problem), Err(_)) => Err(problem),
+        Err(_) => Err(problem),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A safetensors file that vouches for itself: what stands in its header is in order, so that equal contents are
 //! equal bytes, and among the metadata is a hash over all bytes of the file.
 
+use crate::hash::fnv1a;
 use safetensors::tensor::TensorView;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -60,17 +61,15 @@ fn place(bytes: &[u8]) -> Option<Range<usize>> {
     (start + OPEN.len() <= at.end).then_some(start..start + OPEN.len())
 }
 
-/// FNV-1a over words of eight bytes, the last filled with zeros: every step is one to one in the word and in what was
-/// before it, so a change within one word is always seen.
+/// [`fnv1a`] over words of eight bytes, the last filled with zeros.
 fn digest(bytes: &[u8]) -> u64 {
     let word = |some: &[u8]| {
         let mut word = [0; 8];
         word[..some.len()].copy_from_slice(some);
         u64::from_le_bytes(word)
     };
-    let step = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x0100_0000_01b3);
     // The length first: zeros behind the end are no part of the file.
-    bytes.chunks(8).fold(step(0xcbf2_9ce4_8422_2325, bytes.len() as u64), |hash, some| step(hash, word(some)))
+    fnv1a(std::iter::once(bytes.len() as u64).chain(bytes.chunks(8).map(word)))
 }
 
 #[cfg(test)]

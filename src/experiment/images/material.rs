@@ -2,7 +2,7 @@
 
 use super::case::{Coding, ImageCase, Shape};
 use super::{ImageSpace, ImageStudy};
-use crate::config::{Config, KEYS, Setting};
+use crate::config::{Config, Setting, keyed};
 use crate::data::{Dataset, Encoder, EncoderTraining, FILE_HELD_OUT, ImageShape, NetworkEncoder, Request, load};
 use crate::metrics::{ImageClassifier, ImageJudge};
 use crate::train::Reference;
@@ -174,8 +174,11 @@ fn halved(x: &Array2<f64>, shape: ImageShape) -> Array2<f64> {
 pub(super) struct Store {
     materials: Places<Name, Arc<Material>>,
     /// By the points and by what is asked of a fit; with the seconds that it took.
-    references: Places<(Name, usize, String), (Reference, f64)>,
+    references: Places<(Name, usize, Asked), (Reference, f64)>,
 }
+
+/// Keys of a configuration with their values.
+type Asked = Vec<(&'static str, String)>;
 
 /// What the images of a case and a seed depend on.
 type Name = (Shape, Coding, usize, u64);
@@ -206,9 +209,8 @@ impl Store {
     /// The reference of a configuration, fitted to these points of a material: methods that have one in common share
     /// it. With the seconds of the fit.
     pub fn reference(&self, case: &ImageCase, config: &Config, of: &Material, points: &Array2<f64>) -> Result<(Reference, f64)> {
-        let asked = KEYS.iter().filter(|key| key.name.starts_with("reference.") || key.name == "sde.isotropy");
-        let asked: Vec<String> = asked.filter_map(|key| Some(format!("{}={}", key.name, (key.get)(config)?))).collect();
-        shared(&self.references, (name(case, config.train.seed), points.nrows(), asked.join("\n")), || {
+        let asked = keyed(config).filter(|(key, _)| key.starts_with("reference.") || *key == "sde.isotropy");
+        shared(&self.references, (name(case, config.train.seed), points.nrows(), asked.collect()), || {
             let began = Instant::now();
             let reference = Reference::fit_images(points.view(), of.pixels(), config)?;
             Ok((reference, began.elapsed().as_secs_f64()))
