@@ -90,17 +90,18 @@ const MAX_POINTS: f64 = 1e8;
 tables! {
     /// Where the data come from.
     data: DataConfig {
-        /// Which data: `digits` is carried by the program, `idx`, `cifar`, `npy` and `csv` read `data.path`, the
-        /// others are laws.
+        /// Which data: `digits` is carried by the program, `idx`, `cifar`, `npy`, `safetensors` and `csv` read
+        /// `data.path`, the others are laws.
         name: DataName = |_| DataName::Digits, ANY;
         /// The file (of npy also .npz), or for `idx` and `cifar` the folder, to read.
         path: Option<String> = |_| None, ANY;
-        /// The array of an .npz file that has several.
+        /// The array of an .npz or safetensors file that has several.
         array: Option<String> = |_| None, ANY;
         /// The columns of a csv file to keep, by their names or their numbers from 1 on (left out: all but the
         /// labels).
         columns: Vec<String> = |_| Vec::new(), ANY;
-        /// The labels, which are for metrics and splits alone: a csv file's column, or an .npz file's array.
+        /// The labels, which are for metrics and splits alone: a csv file's column, or an array of an .npz or
+        /// safetensors file.
         label: Option<String> = |_| None, ANY;
         /// How many points: drawn from the law, or taken from the file (0: all).
         n: usize = |c| if c.data.name.is_law() { 10_000 } else { 0 }, from_to(0.0, MAX_POINTS);

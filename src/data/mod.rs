@@ -28,6 +28,8 @@ pub mod idx;
 mod joint_encoder;
 pub mod law;
 mod name;
+#[cfg(feature = "files")]
+mod named;
 mod network_encoder;
 pub mod npy;
 mod npy_rows;
@@ -35,6 +37,8 @@ mod npy_rows;
 pub mod npz;
 mod number_type;
 pub mod pca;
+#[cfg(feature = "files")]
+pub mod tensors;
 
 pub use encoder::Encoder;
 pub use encoder_training::{EncoderLook, EncoderTraining};
@@ -73,7 +77,7 @@ pub const MOST_HELD_OUT: usize = 2_000;
 pub struct Request {
     /// One of [`DataName::all`].
     pub name: String,
-    /// The file or folder of `idx`, `cifar`, `npy` and `csv`.
+    /// The file or folder, of the names that read one.
     pub path: Option<PathBuf>,
     /// Training points. `None` or 0: [`LAW_POINTS`] of a law, all that a file has beside its held-out part.
     pub n: Option<usize>,
@@ -84,11 +88,11 @@ pub struct Request {
     pub seed: u64,
     /// The parameters of `mixture`.
     pub mixture: Option<Mixture>,
-    /// The name of the array in an `.npz` file of several.
+    /// The name of the array in an `.npz` or safetensors file of several.
     pub array: Option<String>,
     /// The columns of a `csv` file to keep, by their names or their numbers from 1 on. None: all that are no label.
     pub columns: Vec<String>,
-    /// What has the labels: of a `csv` file a column, likewise; of an `.npz` file an array.
+    /// What has the labels: of a `csv` file a column, likewise; of an `.npz` or safetensors file an array.
     pub label: Option<String>,
 }
 
@@ -140,15 +144,16 @@ pub fn load(request: &Request) -> Result<Dataset> {
     let name = DataName::parse("data.name", &request.name)?;
     let n = request.n.filter(|n| *n > 0);
     if request.path.is_some() && !name.is_file() {
-        return Err(Error::refused("data.path", format!("is for data.name = idx, cifar, npy or csv; `{}` reads no file", request.name)));
+        let files: Vec<&str> = DataName::all().filter(|name| name.is_file()).map(DataName::name).collect();
+        return Err(Error::refused("data.path", format!("is for data.name = {}; `{}` reads no file", files.join(", "), request.name)));
     }
     if request.mixture.is_some() && name != DataName::Mixture {
         return Err(Error::refused("data.mixture", format!("is for data.name = mixture, not for `{}`", request.name)));
     }
-    let (csv, npy) = (name == DataName::Csv, name == DataName::Npy);
+    let (csv, named) = (name == DataName::Csv, matches!(name, DataName::Npy | DataName::Safetensors));
     for (key, given, fits, kinds) in [
-        ("data.array", request.array.is_some(), npy, "npy (an .npz file)"),
-        ("data.label", request.label.is_some(), csv || npy, "csv and npy (an .npz file)"),
+        ("data.array", request.array.is_some(), named, "npy (an .npz file) and safetensors"),
+        ("data.label", request.label.is_some(), csv || named, "csv, npy (an .npz file) and safetensors"),
         ("data.columns", !request.columns.is_empty(), csv, "csv"),
     ] {
         if given && !fits {
@@ -165,6 +170,7 @@ pub fn load(request: &Request) -> Result<Dataset> {
         DataName::Idx => |path, _| idx::read(path),
         DataName::Cifar => |path, _| cifar::read(path),
         DataName::Npy => array,
+        DataName::Safetensors => tensor,
         DataName::Csv => |path, request| csv::read_columns(path, &request.columns, request.label.as_deref()),
     };
     let path = request.path.as_deref();
@@ -187,6 +193,18 @@ fn array(path: &Path, request: &Request) -> Result<Table> {
         return Err(Error::refused(key.0, format!("is for an .npz file, and {} is none", path.display())));
     }
     npy::read(path)
+}
+
+/// A tensor of a safetensors file.
+#[cfg(feature = "files")]
+fn tensor(path: &Path, request: &Request) -> Result<Table> {
+    tensors::read(path, request.array.as_deref(), request.label.as_deref())
+}
+
+#[cfg(not(feature = "files"))]
+fn tensor(path: &Path, _: &Request) -> Result<Table> {
+    let why = "safetensors need the feature `files`".into();
+    Err(Error::Unavailable { what: path.display().to_string(), why })
 }
 
 fn draw(request: &Request, law: Arc<dyn Law>, n: Option<usize>) -> Result<Dataset> {

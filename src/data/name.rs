@@ -15,6 +15,8 @@ pub enum DataName {
     Cifar,
     /// `npy`: a NumPy array, one row a point.
     Npy,
+    /// `safetensors`: a tensor of such a file, one row a point.
+    Safetensors,
     /// `csv`: a table of numbers, one line a point.
     Csv,
     /// A law without parameters, one of [`laws`].
@@ -26,7 +28,7 @@ pub enum DataName {
 impl DataName {
     /// Every name, in the order of the help text.
     pub fn all() -> impl Iterator<Item = Self> {
-        let carried = [DataName::Digits, DataName::Idx, DataName::Cifar, DataName::Npy, DataName::Csv];
+        let carried = [DataName::Digits, DataName::Idx, DataName::Cifar, DataName::Npy, DataName::Safetensors, DataName::Csv];
         carried.into_iter().chain(laws().map(DataName::Law)).chain([DataName::Mixture])
     }
 
@@ -37,6 +39,7 @@ impl DataName {
             DataName::Idx => "idx",
             DataName::Cifar => "cifar",
             DataName::Npy => "npy",
+            DataName::Safetensors => "safetensors",
             DataName::Csv => "csv",
             DataName::Law(law) => law.name,
             DataName::Mixture => "mixture",
@@ -54,7 +57,7 @@ impl DataName {
 
     /// Whether the data are read from `data.path`.
     pub fn is_file(self) -> bool {
-        matches!(self, DataName::Idx | DataName::Cifar | DataName::Npy | DataName::Csv)
+        matches!(self, DataName::Idx | DataName::Cifar | DataName::Npy | DataName::Safetensors | DataName::Csv)
     }
 
     /// Whether the data are drawn from a law, so that there are as many as one asks for.

@@ -40,19 +40,32 @@ pub(super) fn is_zip(path: &Path) -> bool {
 /// The array that `from` holds, `length` bytes with its header; `path` names it.
 pub(super) fn table(path: &Path, from: &mut impl Read, length: u64) -> Result<Table> {
     let header = Header::read(path, from)?;
-    let (n, images) = match header.shape[..] {
-        [n] | [n, _] => (n, None),
-        [n, height, width] => (n, Some((height, width, 1))),
-        [n, height, width, channels @ (1 | 3)] => (n, Some((height, width, channels))),
+    let (n, d) = size(path, &header.shape)?;
+    let values = header.numbers(path, from, length, n, d)?;
+    shaped(path, &header.shape, header.kind, values)
+}
+
+/// Rows and numbers of a row of an array of points, of numbers, or of images.
+pub(super) fn size(path: &Path, shape: &[usize]) -> Result<(usize, usize)> {
+    match *shape {
+        [n] | [n, _] | [n, _, _] | [n, _, _, 1 | 3] => Ok((n, check_size(path, n, &shape[1..])?)),
         _ => {
             let expected = "must have 1 axis (numbers), 2 (points), 3 (grey images) or 4 (images, the last axis 1 or 3 channels)";
-            return Err(Error::bad_file(path, format!("{expected}, got the shape {:?}", header.shape)));
+            Err(Error::bad_file(path, format!("{expected}, got the shape {shape:?}")))
         }
+    }
+}
+
+/// The table of the numbers of such an array, in C order.
+pub(super) fn shaped(path: &Path, shape: &[usize], kind: NumberType, mut values: Vec<f64>) -> Result<Table> {
+    let (n, d) = size(path, shape)?;
+    let image = match *shape {
+        [_, height, width] => Some((height, width, 1)),
+        [_, height, width, channels] => Some((height, width, channels)),
+        _ => None,
     };
-    let d = check_size(path, n, &header.shape[1..])?;
-    let mut values = header.numbers(path, from, length, n, d)?;
-    let levels = header.kind.levels();
-    if let (Some(levels), true) = (levels, images.is_some()) {
+    let levels = kind.levels();
+    if let (Some(levels), true) = (levels, image.is_some()) {
         values.iter_mut().for_each(|v| *v /= f64::from(levels - 1));
     }
     let range = match levels {
@@ -60,12 +73,8 @@ pub(super) fn table(path: &Path, from: &mut impl Read, length: u64) -> Result<Ta
         None => [values.iter().copied().fold(f64::INFINITY, f64::min), values.iter().copied().fold(f64::NEG_INFINITY, f64::max)],
     };
     let values = Array2::from_shape_vec((n, d), values).map_err(|e| Error::bad_file(path, e.to_string()))?;
-    Ok(Table {
-        values,
-        images: images.map(|(height, width, channels)| ImageShape { height, width, channels, range, levels }),
-        labels: None,
-        notes: Vec::new(),
-    })
+    let images = image.map(|(height, width, channels)| ImageShape { height, width, channels, range, levels });
+    Ok(Table { values, images, labels: None, notes: Vec::new() })
 }
 
 /// An array of any shape and of the types that [`read`] takes; bytes keep their values.

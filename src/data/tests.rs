@@ -1,4 +1,4 @@
-//! Names, sizes, splits and refusals of [`load`]; files are tested in `tests/data_files.rs`.
+//! Names, sizes, splits and refusals of [`load`]; files are tested in `tests/cli/data_files.rs`.
 
 use super::*;
 
@@ -48,10 +48,13 @@ fn digits_are_split_without_overlap_and_keep_their_labels() {
 fn bad_requests_are_refused_with_the_key_they_concern() {
     let with_path = |name: &str| Request { path: Some("x".into()), ..request(name, None, 0) };
     for (request, words) in [
-        (request("digit", None, 0), "data.name: must be one of \"digits\", \"idx\", \"cifar\", \"npy\", \"csv\", \"four-modes\", "),
+        (
+            request("digit", None, 0),
+            "data.name: must be one of \"digits\", \"idx\", \"cifar\", \"npy\", \"safetensors\", \"csv\", \"four-modes\", ",
+        ),
         (request("", None, 0), "data.name: must be one of"),
         (request("npy", None, 0), "data.path: must be given for data.name = npy"),
-        (with_path("ring"), "data.path: is for data.name = idx, cifar, npy or csv; `ring` reads no file"),
+        (with_path("ring"), "data.path: is for data.name = idx, cifar, npy, safetensors, csv; `ring` reads no file"),
         (with_path("digits"), "data.path: is for"),
         (request("mixture", None, 0), "data.mixture: must be given"),
         (request("digits", Some(1439), 0), "data.n: must be at most 1438, got 1439: digits has 1797 rows, of which 359 are held out"),

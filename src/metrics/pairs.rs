@@ -9,14 +9,19 @@ use ndarray::{ArrayView1, ArrayView2, Axis};
 /// Rows of the first sample whose distances to the whole second sample are held at once.
 const ROWS: usize = 32;
 
+/// The dimension up to which coordinates are subtracted one by one: `cargo bench --bench metrics` has both
+/// sides of it.
+const DIRECT: usize = 32;
+
 /// A product form that is smaller than this share of |x|^2 + |y|^2 has lost half of its digits.
 const CANCELLED: f64 = 1.0 / (1 << 26) as f64;
 
 /// `f(i, d2)` for each row i of `x`, in order; `d2[j]` = |x_i - y_j|^2 for all rows of `y`.
 ///
-/// By matrix products as |x|^2 + |y|^2 - 2 x . y, after moving the origin to the mean of `y`: the error is a
-/// few epsilon (|x|^2 + |y|^2). What cancels further than to [`CANCELLED`] is [`squared_distance`] instead,
-/// so that equal points have distance 0 and a cluster far from the mean keeps its distances.
+/// In few dimensions each is [`squared_distance`]. In more than [`DIRECT`] they come of matrix products as
+/// |x|^2 + |y|^2 - 2 x . y, after moving the origin to the mean of `y`: the error is a few epsilon
+/// (|x|^2 + |y|^2). What cancels further than to [`CANCELLED`] is [`squared_distance`] there, too, so that
+/// equal points have distance 0 and a cluster far from the mean keeps its distances.
 pub(super) fn per_row<T: Send>(x: ArrayView2<f64>, y: ArrayView2<f64>, f: impl Fn(usize, &mut [f64]) -> T + Sync) -> Vec<T> {
     per_row_bounded(x, y, |i, d2, _| f(i, d2))
 }
@@ -25,6 +30,9 @@ pub(super) fn per_row<T: Send>(x: ArrayView2<f64>, y: ArrayView2<f64>, f: impl F
 /// most `slack`. Two distances that are nearer to each other must be compared in that form, which does not
 /// depend on the other points.
 pub(super) fn per_row_bounded<T: Send>(x: ArrayView2<f64>, y: ArrayView2<f64>, f: impl Fn(usize, &mut [f64], f64) -> T + Sync) -> Vec<T> {
+    if y.ncols() <= DIRECT {
+        return per_row_direct(x, y, f);
+    }
     let Some(origin) = y.mean_axis(Axis(0)) else { return Vec::new() };
     let centred = &y - &origin;
     let y2 = centred.map_axis(Axis(1), |y| y.dot(&y));
@@ -57,6 +65,53 @@ pub(super) fn per_row_bounded<T: Send>(x: ArrayView2<f64>, y: ArrayView2<f64>, f
         .collect()
     });
     blocks.into_iter().flatten().collect()
+}
+
+/// [`per_row_bounded`] in few dimensions, without rounding to allow for.
+fn per_row_direct<T: Send>(x: ArrayView2<f64>, y: ArrayView2<f64>, f: impl Fn(usize, &mut [f64], f64) -> T + Sync) -> Vec<T> {
+    // One coordinate of all points of `y` after the other.
+    let columns: Vec<f64> = y.columns().into_iter().flatten().copied().collect();
+    let blocks: Vec<Vec<T>> = par::map(x.nrows().div_ceil(ROWS), |block| {
+        let rows = block * ROWS..x.nrows().min((block + 1) * ROWS);
+        let (mut point, mut d2) = (vec![0.0; x.ncols()], vec![0.0; y.nrows()]);
+        rows.map(|i| {
+            point.iter_mut().zip(x.row(i)).for_each(|(p, x)| *p = *x);
+            dispatch(Distances { point: &point, columns: &columns, d2: &mut d2 });
+            f(i, &mut d2, 0.0)
+        })
+        .collect()
+    });
+    blocks.into_iter().flatten().collect()
+}
+
+/// [`squared_distance`] of `point` to all points, whose coordinate k stands in `columns[k m..(k + 1) m]`, to
+/// the bit: added up in the same order and never fused.
+struct Distances<'a> {
+    point: &'a [f64],
+    columns: &'a [f64],
+    d2: &'a mut [f64],
+}
+impl Kernel for Distances<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let m = self.d2.len();
+        let (blocks, rest) = self.d2.as_chunks_mut::<W>();
+        let tail = W * blocks.len();
+        for (b, d2) in blocks.iter_mut().enumerate() {
+            let mut sum = [0.0; W];
+            for (k, x) in self.point.iter().enumerate() {
+                let y = &self.columns[k * m + b * W..][..W];
+                for i in 0..W {
+                    sum[i] += (x - y[i]) * (x - y[i]);
+                }
+            }
+            *d2 = sum;
+        }
+        for (i, d2) in rest.iter_mut().enumerate() {
+            *d2 = self.point.iter().enumerate().map(|(k, x)| (x - self.columns[k * m + tail + i]).powi(2)).sum();
+        }
+    }
 }
 
 /// The sum of squared differences |x - y|^2: 0 of equal points, the same from either side, and the same for
@@ -252,7 +307,13 @@ mod tests {
 
     #[test]
     fn order_and_common_translations_do_not_matter() {
-        let (x, y) = (normals(150, 5, 1), normals(70, 5, 2));
+        for d in [5, DIRECT + 1] {
+            depend_on_differences_alone(d);
+        }
+    }
+
+    fn depend_on_differences_alone(d: usize) {
+        let (x, y) = (normals(150, d, 1), normals(70, d, 2));
         let both =
             |x: &Array2<f64>, y: &Array2<f64>| [energy_distance(x.view(), y.view()).unwrap(), mmd2(x.view(), y.view(), 2.0).unwrap()];
         let got = both(&x, &y);
@@ -286,16 +347,43 @@ mod tests {
         assert!(copies.is_err(), "{copies:?}");
     }
 
+    /// Few dimensions to the bit, more within the slack, and in both equal points at distance 0.
+    #[test]
+    fn every_row_holds_squared_distances() {
+        for d in [1, 2, 5, DIRECT, DIRECT + 1, 40] {
+            for (n, m) in [(1, 1), (3, 15), (33, 16), (70, 45)] {
+                let (x, mut y) = (normals(n, d, 1) + 3.0, normals(m, d, 2));
+                y.row_mut(m - 1).assign(&x.row(n - 1));
+                let seen = per_row_bounded(x.view(), y.view(), |i, d2, slack| {
+                    assert!(d2.len() == m && (slack == 0.0) == (d <= DIRECT), "{d}");
+                    for (d2, y) in d2.iter().zip(y.rows()) {
+                        let exact = squared_distance(x.row(i), y);
+                        assert!((d2 - exact).abs() <= slack, "{d} {n} {m}: {d2} {exact} {slack}");
+                    }
+                    assert!(i + 1 < n || d2[m - 1] == 0.0);
+                    i
+                });
+                assert_eq!(seen, (0..n).collect::<Vec<_>>());
+            }
+        }
+    }
+
     /// Clusters far apart: distances within one keep their digits.
     #[test]
     fn small_distances_keep_their_digits_far_from_the_mean() {
-        let (x, far) = (normals(40, 2, 1).mapv(|v| (v * 1024.0).round() / 1024.0), 2f64.powi(24));
+        for d in [2, DIRECT + 1] {
+            digits_are_kept_in(d);
+        }
+    }
+
+    fn digits_are_kept_in(d: usize) {
+        let (x, far) = (normals(40, d, 1).mapv(|v| (v * 1024.0).round() / 1024.0), 2f64.powi(24));
         let mut apart = ndarray::concatenate![Axis(0), x, x];
         apart.slice_mut(ndarray::s![..40, ..]).mapv_inplace(|v| v + far);
         apart.slice_mut(ndarray::s![40.., ..]).mapv_inplace(|v| v - far);
         // Kernels between the clusters are 0; those within are those of one cluster: 2 * 40 * 39 of 80 * 79
         // pairs.
-        let within = |x: &Array2<f64>| kernel(x.view(), x.view(), true, 0.5);
+        let within = |x: &Array2<f64>| kernel(x.view(), x.view(), true, 0.25 * d as f64);
         let (one, two) = (within(&x), within(&apart));
         assert!((two - one * 39.0 / 79.0).abs() <= 1e-12 * one, "{two} {}", one * 39.0 / 79.0);
     }

@@ -187,8 +187,7 @@ fn encoder(config: &Config, data: &Dataset, watch: &(dyn Fn(Stage<'_>) + Sync)) 
     Ok(Encoder::Network(Box::new(encoder)))
 }
 
-/// The reference of a file: in whitened coordinates where it has them, as `ndsm fit` and `ndsm train` write
-/// it; otherwise a mixture in the units of the data. A latent space comes with it where it has one.
+/// The reference of a file, as [`Reference::read`]. A latent space comes with it where it has one.
 #[cfg(feature = "files")]
 fn from_file(
     path: &Path,
@@ -212,18 +211,7 @@ fn from_file(
         }
     };
     let x = encoder.encode(data.points.view())?;
-    let (rho, isotropy) = (config.reference.floor, config.sde.isotropy);
-    let changed = |law: Mixture| match isotropy {
-        0.0 => Reference::from_mixture(&law, rho),
-        _ => Reference::with_mobility(&law, rho, isotropy),
-    };
-    let mut reference = if file.has_any("whitening.") {
-        file.check_whole()?;
-        let whole = file.reference()?;
-        if rho > 0.0 || isotropy > 0.0 { changed(whole.in_data_units()?)? } else { whole }
-    } else {
-        changed(file.mixture()?)?
-    };
+    let mut reference = file.reference_or_law(config.reference.floor, config.sde.isotropy)?;
     if reference.whitening.dim() != x.ncols() {
         return Err(file.bad(format!("holds a law in {} dimensions, and the data have {}", reference.whitening.dim(), x.ncols())));
     }

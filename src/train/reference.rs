@@ -171,6 +171,18 @@ impl Reference {
         Ok(reference)
     }
 
+    /// Reads the reference that `ndsm fit` wrote, or of a checkpoint, or any mixture in the units of the data, of f64 or f32:
+    /// a safetensors file with the tensors `mixture.weights` [k], `mixture.means` [k, d], `mixture.covariances`, of low
+    /// rank also `mixture.loadings`, and the fact `covariance` among its metadata, the kind of the covariances.
+    ///
+    /// # Errors
+    /// `File` (exit code 2) for what is no such file or not as it was written; what [`Mixture::new`] refuses.
+    #[cfg(feature = "files")]
+    pub fn read(path: &std::path::Path) -> Result<Self> {
+        let bytes = super::tensors::bytes(path)?;
+        super::tensors::Reader::new(&bytes, path, "reference")?.reference_or_law(0.0, 0.0)
+    }
+
     /// The reference `mixture`, given in x, with the floor `rho`; its weights as they are. The mobility is the
     /// pooled covariance, or with covariances of low rank a multiple of the identity: any other would make
     /// them full.

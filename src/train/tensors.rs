@@ -269,6 +269,21 @@ impl<'a> Reader<'a> {
         Ok(Reference { image: self.sides("image", reference.whitening.dim())?, ..reference })
     }
 
+    /// The same where the file has it, else the law that it holds in the units of the data; with the floor `rho` and of
+    /// the mobility that goes so far to the identity, where they are not 0.
+    pub fn reference_or_law(&self, rho: f64, isotropy: f64) -> Result<Reference> {
+        let changed = |law: Mixture| match isotropy {
+            0.0 => Reference::from_mixture(&law, rho),
+            _ => Reference::with_mobility(&law, rho, isotropy),
+        };
+        if !self.has_any("whitening.") {
+            return changed(self.mixture()?);
+        }
+        self.check_whole()?;
+        let whole = self.reference()?;
+        if rho > 0.0 || isotropy > 0.0 { changed(whole.in_data_units()?) } else { Ok(whole) }
+    }
+
     /// The fact `name`: height, width and channels of images of `d` numbers.
     fn sides(&self, name: &str, d: usize) -> Result<Option<[usize; 3]>> {
         let Some(fact) = self.facts.get(name) else { return Ok(None) };

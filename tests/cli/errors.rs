@@ -1,5 +1,4 @@
 //! Wrong inputs end with exit code 2 and one clear sentence, and leave nothing behind.
-#![cfg(feature = "cli")]
 
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,6 @@
 //! The samplers with fields that are known exactly: what is left is their own error.
 
-mod common;
-
-use common::ks_ratio;
+use crate::common::ks_ratio;
 use ndarray::{Array2, ArrayView2, array};
 use ndsm::Result;
 use ndsm::config::{Config, Setting, Spacing};

@@ -1,6 +1,5 @@
 //! What goes wrong around a run: damaged files, two programs at once, signals, places that are no files, numbers that
 //! f32 cannot hold. Nothing is lost, and nothing is silently something else.
-#![cfg(all(feature = "cli", unix))]
 
 use ndsm::config::{Config, Setting};
 use ndsm::rng::{Purpose, Stream};
@@ -167,6 +166,31 @@ fn signals_lose_no_step() {
     for (a, b) in files(&dir.path().join("INT")).iter().zip(&files(&dir.path().join("whole"))) {
         assert!(a == b, "{}", a.0);
     }
+}
+
+/// A step that takes long is not waited for after the second signal: no checkpoint is written.
+#[test]
+fn a_second_signal_ends_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    // Some 1e11 operations a step.
+    let large =
+        "--set data.name=four-modes --set reference.components=4 --set network.width=512 --set network.depth=4 --set train.batch=20000";
+    let mut child = program(dir.path(), &format!("train {large} --out run")).spawn().expect("the program starts");
+    let started = Instant::now();
+    while !dir.path().join("run/metrics.jsonl").is_file() {
+        assert!(child.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_secs(120), "no step began");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // It listens from here on.
+    std::thread::sleep(Duration::from_millis(200));
+    for _ in 0..2 {
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let out = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.code() == Some(130) && !said.contains("interrupted; step"), "{:?} {said}", out.status);
+    assert!(!dir.path().join("run/checkpoint.safetensors").exists());
 }
 
 /// Means of 1e8 and 1e12 with deviation 1, and numbers beyond and below the range of f32.

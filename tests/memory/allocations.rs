@@ -1,8 +1,7 @@
-//! Steps of training and of solvers allocate nothing after the first one: counted by the allocator itself.
+//! Steps of training and of solvers allocate nothing after the first one.
 
-#[path = "common/training.rs"]
-mod training;
-
+use crate::counting::COUNT;
+use crate::training::{self, Training};
 use ndsm::config::{Config, Setting};
 use ndsm::nn::{Autoencoder, Inference, Pixels, ScoreNet, Sizes};
 use ndsm::optim::{Adam, Decay, Schedule};
@@ -11,42 +10,6 @@ use ndsm::sde::Paths;
 use ndsm::sde::brownian::Tree;
 use ndsm::sde::ode::{DormandPrince, Explicit};
 use ndsm::train::prepare;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-use training::Training;
-
-thread_local! {
-    /// Allocations of this thread: the test harness has threads of its own.
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    // No access while a thread ends.
-    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-}
-
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `realloc`.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Normals for an input of this many numbers.
 fn normals(len: usize, chunk: u32) -> Vec<f32> {

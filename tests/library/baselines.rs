@@ -1,8 +1,6 @@
 //! The published baselines, EDM and flow matching, against their papers.
 
-mod common;
-
-use common::{ks_ratio, plane_ratio};
+use crate::common::{ks_ratio, plane_ratio};
 use ndarray::{Array2, ArrayView2, array};
 use ndsm::Result;
 use ndsm::config::{Config, Control, Coupling, Parametrisation, Setting, Spacing, Value, Weighting};

@@ -1,6 +1,5 @@
 //! Files as they come: good ones are read to the last bit, bad ones are refused with one sentence and never
 //! with a panic.
-#![cfg(feature = "cli")]
 
 use flate2::{Compression, write::GzEncoder};
 use ndarray::{Array2, array};
@@ -343,6 +342,55 @@ fn npz_is_read_by_name() {
     assert!(e.to_string().contains("data.array: is for an .npz file"), "{e}");
     let e = load(&Request { name: "moons".into(), label: Some("x".into()), ..Request::default() }).unwrap_err();
     assert!(e.to_string().contains("data.label: is for data.name = csv"), "{e}");
+}
+
+/// Points, labels and images of any type, by name; broken files are refused.
+#[test]
+fn safetensors_are_read_by_name() {
+    use safetensors::tensor::{Dtype, TensorView};
+    let dir = folder();
+    let write = |name: &str, tensors: &[(&str, Dtype, &[usize], &[u8])]| {
+        let views = tensors.iter().map(|(name, dtype, shape, bytes)| (*name, TensorView::new(*dtype, shape.to_vec(), bytes).unwrap()));
+        put(&dir, name, &safetensors::serialize(views, None).unwrap())
+    };
+    let request = |path: &Path, array: Option<&str>, label: Option<&str>| {
+        let [array, label] = [array, label].map(|name| name.map(str::to_owned));
+        Request { name: "safetensors".into(), path: Some(path.to_owned()), array, label, ..Request::default() }
+    };
+    let single: Vec<u8> = (0..10u8).flat_map(|x| (f32::from(x) / 4.0).to_le_bytes()).collect();
+    let points = ("x", Dtype::F32, &[5, 2][..], &single[..]);
+    let data = load(&request(&write("one.safetensors", &[points]), None, None)).unwrap();
+    assert_eq!(data.points.sum() + data.held_out.sum(), 11.25);
+
+    let labels: Vec<u8> = [3i64, 3, 1, 0, 3].iter().flat_map(|y| y.to_le_bytes()).collect();
+    let pixels = [0, 51, 102, 255, 255, 0, 0, 0];
+    let (y, images) = (("y", Dtype::I64, &[5][..], &labels[..]), ("images", Dtype::U8, &[2, 2, 2][..], &pixels[..]));
+    let (nan, complex) = ([0.0f64, f64::NAN].map(f64::to_le_bytes).concat(), [0u8; 4]);
+    let others = [("nan", Dtype::F64, &[2, 1][..], &nan[..]), ("brain", Dtype::BF16, &[2][..], &complex[..])];
+    let several = write("several.safetensors", &[points, y, images, others[0], others[1]]);
+    let data = load(&request(&several, Some("x"), Some("y"))).unwrap();
+    let mut seen = [data.labels.unwrap(), data.held_out_labels.unwrap()].concat();
+    seen.sort_unstable();
+    assert_eq!(seen, [0, 1, 3, 3, 3]);
+    let table = ndsm::data::tensors::read(&several, Some("images"), None).unwrap();
+    let shape = table.images.unwrap();
+    assert_eq!(table.values, array![[0.0, 0.2, 0.4, 1.0], [1.0, 0.0, 0.0, 0.0]]);
+    assert_eq!((shape.height, shape.width, shape.channels, shape.levels), (2, 2, 1, Some(256)));
+    for (array, label, words) in [
+        (None, None, "data.array: must be one of the arrays of"),
+        (Some("z"), None, "brain, images, nan, x, y, got \"z\""),
+        (Some("x"), Some("z"), "data.label: must be one of the arrays of"),
+        (Some("x"), Some("nan"), "nan: row 2, column 1: must be a finite number, got NaN"),
+        (Some("brain"), None, "its numbers must be of type f2, f4, f8, i1 to i8, u1 to u8 or b1, got BF16"),
+    ] {
+        let e = load(&request(&several, array, label)).unwrap_err();
+        assert!(e.exit_code() == 2 && e.to_string().contains(words), "{e}");
+    }
+    let bytes = std::fs::read(&several).unwrap();
+    for cut in (0..bytes.len()).step_by(7) {
+        let cut = put(&dir, "cut.safetensors", &bytes[..cut]);
+        assert_eq!(load(&request(&cut, Some("x"), None)).unwrap_err().exit_code(), 2);
+    }
 }
 
 #[test]

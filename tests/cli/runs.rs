@@ -1,5 +1,4 @@
 //! Whole runs of the program: what it leaves, and that neither threads nor a kill change a byte of it.
-#![cfg(feature = "cli")]
 
 use std::fs;
 use std::path::Path;

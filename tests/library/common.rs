@@ -1,5 +1,4 @@
 //! Two-sample and moment tests shared by the statistical tests. Fixed seeds; levels are per comparison.
-#![allow(dead_code)]
 
 use ndarray::array;
 use ndsm::mixture::{Covariances, Draw, Mixture};

@@ -1,9 +1,7 @@
 //! The noising processes against laws that are known: invariance, limits, exact kernels.
 
-mod common;
-
+use crate::common::{plane_ratio, points, three_modes};
 use approx::assert_relative_eq;
-use common::{plane_ratio, points, three_modes};
 use ndarray::{ArrayView2, array};
 use ndsm::mixture::{Covariances, Mixture};
 use ndsm::objective::{ComponentChain, GaussianChain};
