@@ -4,6 +4,7 @@ use super::args::FitArgs;
 use super::html::{document, escape, picture, table};
 use super::plot::{Curve, responsibilities, sweep};
 use super::progress::Fitting;
+use super::remark;
 use super::report::number;
 use super::run_dir::RunDir;
 use crate::config::{Config, file};
@@ -12,7 +13,6 @@ use crate::mixture::{self, Count, FitOptions, Mixture};
 use crate::train::{Prepared, prepare_reference};
 use crate::{Error, Result};
 use ndarray::Array1;
-use std::io::Write;
 
 /// Components whose spectra are drawn.
 const SPECTRA: usize = 10;
@@ -30,7 +30,7 @@ pub fn fit(args: &FitArgs) -> Result<String> {
     let law = prepared.reference.in_data_units()?;
     let facts = facts(&prepared, &law)?;
     let _held = run.create(&given, None)?;
-    let _ = writeln!(std::io::stderr(), "{}", run.path().display());
+    remark(format_args!("{}", run.path().display()));
     let [file, page] = run.reference();
     prepared.write_reference(&file)?;
 

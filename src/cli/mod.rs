@@ -45,13 +45,13 @@ pub fn main() -> ExitCode {
         Ok(text) => match say(&text) {
             // A reader that went away has what it wanted.
             Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-                let _ = writeln!(std::io::stderr(), "error: standard output cannot be written: {e}");
+                remark(format_args!("error: standard output cannot be written: {e}"));
                 ExitCode::FAILURE
             }
             _ => ExitCode::SUCCESS,
         },
         Err(e) => {
-            let _ = writeln!(std::io::stderr(), "error: {e}");
+            remark(format_args!("error: {e}"));
             ExitCode::from(e.exit_code())
         }
     }
@@ -61,6 +61,11 @@ pub fn main() -> ExitCode {
 fn say(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     if text.is_empty() { Ok(()) } else { writeln!(out, "{text}").and_then(|()| out.flush()) }
+}
+
+/// A line on standard error, in one piece: other programs may write there, too. What nobody can read is lost.
+fn remark(line: std::fmt::Arguments<'_>) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 fn run(cli: Cli, engine: &dyn Engine) -> Result<String> {

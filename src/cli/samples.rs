@@ -1,6 +1,7 @@
 //! Samples of a model as they are written: drawn block by block, in the numbers of their file.
 
 use super::engine::{Model, Sampling};
+use super::remark;
 use super::results::bar;
 use super::run_dir::probe;
 use crate::data::{MAX_NUMBERS, NpyRows, check_target, npy, replace};
@@ -46,8 +47,9 @@ impl Drawn {
 /// More than fit the memory; as [`Model::sample`].
 pub fn drawn(model: &dyn Model, how: Sampling) -> Result<Drawn> {
     let (d, double) = (model.columns(), model.double()?);
-    let too_many = || Error::invalid("--n", format!("at most {} for samples of {d} numbers that are measured", MAX_NUMBERS / d), how.n);
-    if how.n > MAX_NUMBERS / d {
+    let most = most_measured(d, available());
+    let too_many = || Error::invalid("--n", format!("at most {most} for samples of {d} numbers that are measured in this memory"), how.n);
+    if how.n > most {
         return Err(too_many());
     }
     let mut values: Vec<f64> = Vec::new();
@@ -58,6 +60,24 @@ pub fn drawn(model: &dyn Model, how: Sampling) -> Result<Drawn> {
     })?;
     let values = Array2::from_shape_vec((how.n, d), values).map_err(|e| Error::refused("samples", e.to_string()))?;
     Ok(Drawn { values, double })
+}
+
+/// How many samples of `d` numbers can be measured in so many bytes, where that is known: metrics hold rivals of the samples,
+/// and sort all of them. Measured with 4,000,000 samples of two numbers: 19 numbers for each one.
+fn most_measured(d: usize, available: Option<u64>) -> usize {
+    let numbers = available.map_or(MAX_NUMBERS, |bytes| usize::try_from(bytes / 8 / 24).unwrap_or(MAX_NUMBERS));
+    numbers.min(MAX_NUMBERS) / d
+}
+
+/// Bytes of memory that a process may take, where the system says so.
+fn available() -> Option<u64> {
+    let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let group = number("/sys/fs/cgroup/memory.max").zip(number("/sys/fs/cgroup/memory.current"));
+    let group = group.map(|(most, taken)| most.saturating_sub(taken));
+    let machine = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = machine.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let machine = 1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?;
+    Some(group.map_or(machine, |group| group.min(machine)))
 }
 
 /// Draws samples into the file `path`, or with `-` to standard output: in the same memory for any number of them.
@@ -106,7 +126,7 @@ pub fn draw_into(model: &dyn Model, how: Sampling, path: &Path) -> Result<()> {
 /// Says why samples are in f64, where there is something to say.
 fn tell(why: &str) {
     if !why.is_empty() {
-        let _ = writeln!(io::stderr(), "{why}");
+        remark(format_args!("{why}"));
     }
 }
 
@@ -129,7 +149,7 @@ pub fn check_place(path: &Path) -> Result<()> {
         if there.len() > 0 && (read.is_err() || start != *npy::MAGIC) {
             return Err(Error::bad_file(path, "is there already and holds no array; choose another --out"));
         }
-        let _ = writeln!(io::stderr(), "{}: is there already and will be replaced", path.display());
+        remark(format_args!("{}: is there already and will be replaced", path.display()));
     }
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     probe(parent).map_err(|e| Error::unwritable(path, "cannot be written", &e))

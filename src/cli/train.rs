@@ -4,6 +4,7 @@ use super::args::{Method, TrainArgs};
 use super::engine::{Engine, Model, Sampling};
 use super::metrics_log::MetricsLog;
 use super::progress::Progress;
+use super::remark;
 use super::report;
 use super::run_dir::{Hold, RunDir};
 use super::samples;
@@ -12,7 +13,6 @@ use super::summary::{Metric, Summary};
 use crate::config::{Config, Setting, file};
 use crate::train::{Rival, same_model};
 use crate::{Error, Result};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -34,9 +34,9 @@ pub fn train(args: &TrainArgs, engine: &dyn Engine) -> Result<String> {
     }
     let prepared = started.elapsed().as_secs_f64();
     let _held = run.create(&config, held)?;
-    let _ = writeln!(std::io::stderr(), "{}", run.path().display());
+    remark(format_args!("{}", run.path().display()));
     for (name, text) in model.facts().iter().filter(|(name, _)| ["data", "chosen", "reference"].contains(&name.as_str())) {
-        let _ = writeln!(std::io::stderr(), "{name}: {text}");
+        remark(format_args!("{name}: {text}"));
     }
     let started = Instant::now();
     steps(model.as_mut(), &config, &run)?;
@@ -90,7 +90,7 @@ fn plan(args: &TrainArgs, engine: &dyn Engine) -> Result<Plan> {
 fn last_checkpoint(run: &RunDir, engine: &dyn Engine) -> Result<Option<PathBuf>> {
     let Some((checkpoint, note)) = engine.checkpoint(run.path())? else { return Ok(None) };
     if let Some(note) = note {
-        let _ = writeln!(std::io::stderr(), "{note}");
+        remark(format_args!("{note}"));
     }
     Ok(Some(checkpoint))
 }
@@ -101,8 +101,7 @@ fn steps(model: &mut dyn Model, config: &Config, run: &RunDir) -> Result<()> {
     let mut log = MetricsLog::open(&run.metrics(), model.done())?;
     if log.last() < model.done() {
         let (ends, done) = (log.last(), model.done());
-        let _ =
-            writeln!(std::io::stderr(), "{}: ends at step {ends}; it lacks the steps to {done}, the checkpoint's", run.metrics().display());
+        remark(format_args!("{}: ends at step {ends}; it lacks the steps to {done}, the checkpoint's", run.metrics().display()));
     }
     let signals = Signals::listen().map_err(|e| Error::io(run.path(), "signals cannot be heard", &e))?;
     let mut progress = Progress::new(total, model.done());

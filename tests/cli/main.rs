@@ -11,3 +11,5 @@ mod faults;
 mod runs;
 #[cfg(target_os = "linux")]
 mod soak;
+#[cfg(target_os = "linux")]
+mod writes;
