@@ -154,3 +154,17 @@ pub fn check_place(path: &Path) -> Result<()> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     probe(parent).map_err(|e| Error::unwritable(path, "cannot be written", &e))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_measured_fits_the_memory() {
+        assert_eq!(most_measured(2, Some(24 * 8 * 2 * 1000)), 1000);
+        assert_eq!(most_measured(4, Some(u64::MAX)), MAX_NUMBERS / 4);
+        assert_eq!(most_measured(4, None), MAX_NUMBERS / 4);
+        #[cfg(target_os = "linux")]
+        assert!(available().is_some_and(|bytes| bytes > 1 << 20));
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::file::Table;
 use crate::{Error, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The array called `array`, or the only one of `names`, as `one` reads it; labels are the numbers of the array `label`, one
 /// a row.
@@ -35,6 +35,15 @@ pub(super) fn named(
         table.labels = Some(labels(path, label, &entry("data.label", label)?, table.values.nrows())?);
     }
     Ok(table)
+}
+
+/// The array `name` in the file `path`, for a message: the name of an array may be an absolute path, which would take the
+/// place of the file's.
+pub(super) fn place(path: &Path, name: &str) -> PathBuf {
+    let mut place = path.as_os_str().to_owned();
+    place.push("/");
+    place.push(name);
+    place.into()
 }
 
 /// The numbers of a column as labels of `n` rows.

@@ -1,7 +1,7 @@
 //! NumPy's `.npz` files: several arrays in one zip file.
 
 use super::file::{Table, open};
-use super::named::named;
+use super::named::{named, place};
 use super::npy;
 use crate::{Error, Result};
 use std::fs::File;
@@ -25,7 +25,7 @@ pub fn read(path: &Path, array: Option<&str>, label: Option<&str>) -> Result<Tab
 
 /// One of the arrays.
 fn one(path: &Path, archive: &mut ZipArchive<BufReader<File>>, name: &str) -> Result<Table> {
-    let place = path.join(name);
+    let place = place(path, name);
     let mut file = archive.by_name(&format!("{name}.npy")).map_err(|e| Error::bad_file(&place, format!("cannot be unpacked: {e}")))?;
     let length = file.size();
     npy::table(&place, &mut file, length)

@@ -1,7 +1,7 @@
 //! Points in safetensors files, as other programs write them.
 
 use super::file::{MAX_NUMBERS, Table, check_finite, read_regular};
-use super::named::named;
+use super::named::{named, place};
 use super::npy;
 use super::number_type::{KNOWN, NumberType};
 use crate::{Error, Result};
@@ -38,7 +38,7 @@ pub fn read(path: &Path, array: Option<&str>, label: Option<&str>) -> Result<Tab
 
 /// One of the tensors.
 fn one(path: &Path, file: &SafeTensors, name: &str) -> Result<Table> {
-    let place = path.join(name);
+    let place = place(path, name);
     let tensor = file.tensor(name).map_err(|e| Error::bad_file(&place, e.to_string()))?;
     let kind = number_type(tensor.dtype())
         .ok_or_else(|| Error::bad_file(&place, format!("its numbers must be of type {KNOWN}, got {:?}", tensor.dtype())))?;
