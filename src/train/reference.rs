@@ -172,7 +172,7 @@ impl Reference {
     }
 
     /// Reads the reference that `ndsm fit` wrote, or of a checkpoint, or any mixture in the units of the data, of f64 or f32:
-    /// a safetensors file with the tensors `mixture.weights` [k], `mixture.means` [k, d], `mixture.covariances`, of low
+    /// a safetensors file with the tensors `mixture.weights` `[k]`, `mixture.means` `[k, d]`, `mixture.covariances`, of low
     /// rank also `mixture.loadings`, and the fact `covariance` among its metadata, the kind of the covariances.
     ///
     /// # Errors
