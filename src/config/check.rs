@@ -41,7 +41,7 @@ fn data(d: &DataConfig) -> Result<()> {
     let name = d.name.name();
     need(d.path.is_some() || !d.name.is_file(), "data.path", || format!("data.name = \"{name}\" needs the file to read"))?;
     need(d.path.is_none() || d.name.is_file(), "data.path", || {
-        format!("only data.name = \"idx\", \"cifar\", \"npy\" or \"csv\" reads a file, got data.name = \"{name}\"")
+        format!("only data.name = {} read a file, got data.name = \"{name}\"", DataName::files())
     })?;
     if d.name.is_law() {
         need(d.n >= 2, "data.n", || format!("a law needs at least 2 points to be drawn, got {}", d.n))?;

@@ -144,8 +144,7 @@ pub fn load(request: &Request) -> Result<Dataset> {
     let name = DataName::parse("data.name", &request.name)?;
     let n = request.n.filter(|n| *n > 0);
     if request.path.is_some() && !name.is_file() {
-        let files: Vec<&str> = DataName::all().filter(|name| name.is_file()).map(DataName::name).collect();
-        return Err(Error::refused("data.path", format!("is for data.name = {}; `{}` reads no file", files.join(", "), request.name)));
+        return Err(Error::refused("data.path", format!("is for data.name = {}; `{}` reads no file", DataName::files(), request.name)));
     }
     if request.mixture.is_some() && name != DataName::Mixture {
         return Err(Error::refused("data.mixture", format!("is for data.name = mixture, not for `{}`", request.name)));

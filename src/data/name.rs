@@ -60,6 +60,11 @@ impl DataName {
         matches!(self, DataName::Idx | DataName::Cifar | DataName::Npy | DataName::Safetensors | DataName::Csv)
     }
 
+    /// The names that read a file, for a sentence.
+    pub fn files() -> String {
+        Self::all().filter(|name| name.is_file()).map(Self::name).collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether the data are drawn from a law, so that there are as many as one asks for.
     pub fn is_law(self) -> bool {
         matches!(self, DataName::Law(_) | DataName::Mixture)
