@@ -52,7 +52,7 @@ impl MetricsLog {
         let old = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(Error::io(path, "cannot be read", &e)),
+            Err(e) => return Err(Error::bad_file(path, format!("cannot be read: {e}"))),
         };
         let kept: String = old.split_inclusive('\n').filter(|line| step_of(line).is_some_and(|s| s <= done)).collect();
         if kept != old {
@@ -114,7 +114,7 @@ pub fn losses(path: &Path) -> Result<(Vec<f64>, Vec<f64>)> {
 
 /// The lines of a log that are whole.
 fn lines(path: &Path) -> Result<Vec<Value>> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "cannot be read", &e))?;
+    let text = std::fs::read_to_string(path).map_err(|e| Error::bad_file(path, format!("cannot be read: {e}")))?;
     Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 

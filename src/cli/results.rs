@@ -70,7 +70,7 @@ fn read<R: Line>(path: &Path, plan: &str) -> Result<Vec<R>> {
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let text = fs::read_to_string(path).map_err(|e| Error::io(path, "the results cannot be read", &e))?;
+    let text = fs::read_to_string(path).map_err(|e| Error::bad_file(path, format!("cannot be read: {e}")))?;
     if text.lines().next() != Some(plan) {
         return Err(Error::bad_file(path, "holds the results of another plan or version; use another --out"));
     }

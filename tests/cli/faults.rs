@@ -129,6 +129,58 @@ fn flipped_bits_are_noticed_or_harmless() {
     assert!(harmless > 50 && drawn().unwrap() == right, "{harmless}");
 }
 
+/// 100 random bits of each file that only a report is made from: refused in a sentence, or a report is made.
+#[test]
+fn flipped_bits_in_records_are_refused_or_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    ok(dir.path(), &format!("train {SMALL} --set train.steps=8 --out run"));
+    let mut stream = Stream::new(4, Purpose::Test, 0, 0);
+    for name in ["metrics.jsonl", "summary.json"] {
+        let path = dir.path().join("run").join(name);
+        let good = fs::read(&path).unwrap();
+        for _ in 0..100 {
+            let bit = stream.below(8 * good.len());
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&path, bad).unwrap();
+            let out = run(dir.path(), "report run");
+            let said = String::from_utf8_lossy(&out.stderr).into_owned();
+            let refused = out.status.code() == Some(2) && said.lines().count() == 1 && said.contains(name);
+            assert!(refused || out.status.success(), "bit {bit} of {name}: {:?} {said}", out.status);
+        }
+        fs::write(&path, good).unwrap();
+    }
+}
+
+/// A mixture in the numbers that other programs have by default.
+#[test]
+fn a_mixture_of_single_precision_is_a_reference() {
+    use safetensors::tensor::{Dtype, TensorView};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mixture.safetensors");
+    let bytes = |values: &[f32]| values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let (weights, means) = (bytes(&[0.25, 0.75]), bytes(&[-2.0, 0.5, 3.0, 1.0]));
+    let covariances = bytes(&[1.0, 0.5, 0.5, 2.0, 0.25, 0.0, 0.0, 0.25]);
+    let view = |shape: &[usize], bytes| TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap();
+    let tensors = [
+        ("mixture.weights", view(&[2], &weights)),
+        ("mixture.means", view(&[2, 2], &means)),
+        ("mixture.covariances", view(&[2, 2, 2], &covariances)),
+    ];
+    let facts = [("covariance".to_owned(), "full".to_owned())].into();
+    fs::write(&path, safetensors::serialize(tensors, Some(facts)).unwrap()).unwrap();
+    let law = ndsm::train::Reference::read(&path).unwrap().in_data_units().unwrap();
+    let near = |got: &mut dyn Iterator<Item = f64>, right: &[f64]| got.zip(right).all(|(a, b)| (a - b).abs() <= 1e-12);
+    assert!(near(&mut law.weights().iter().copied(), &[0.25, 0.75]) && near(&mut law.means().iter().copied(), &[-2.0, 0.5, 3.0, 1.0]));
+    for (k, right) in [[1.0, 0.5, 0.5, 2.0], [0.25, 0.0, 0.0, 0.25]].iter().enumerate() {
+        assert!(near(&mut law.covariance(k).iter().copied(), right), "{}", law.covariance(k));
+    }
+    ok(
+        dir.path(),
+        &format!("train {SMALL} --set train.steps=2 --set reference.kind=file --set reference.path=mixture.safetensors --out run"),
+    );
+}
+
 #[test]
 fn two_programs_are_not_at_work_in_one_directory() {
     let dir = tempfile::tempdir().unwrap();
