@@ -39,15 +39,19 @@ fn refused(dir: &Path, arguments: &str, code: i32) -> String {
     said
 }
 
+fn wait_for(file: &Path) {
+    let started = Instant::now();
+    while !file.is_file() {
+        assert!(started.elapsed() < Duration::from_secs(120), "{} did not appear", file.display());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// A training that is under way, past its first checkpoint.
 fn under_way(dir: &Path, name: &str, steps: usize) -> Child {
     let arguments = format!("train {SMALL} --set train.steps={steps} --set train.checkpoint_every=20 --out {name}");
     let child = program(dir, &arguments).spawn().expect("the program starts");
-    let (first, started) = (dir.join(name).join("checkpoint.safetensors"), Instant::now());
-    while !first.is_file() {
-        assert!(started.elapsed() < Duration::from_secs(120), "no checkpoint appeared");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    wait_for(&dir.join(name).join("checkpoint.safetensors"));
     child
 }
 
@@ -92,6 +96,19 @@ fn a_damaged_checkpoint_costs_some_steps_and_no_run() {
     assert!(files(&dir.path().join("damaged")) == files(&dir.path().join("whole")));
 }
 
+/// Calls `check` with `count` random bits of the file, each of them flipped meanwhile.
+fn each_with_a_flipped_bit(path: &Path, count: usize, stream: &mut Stream, mut check: impl FnMut(usize)) {
+    let good = fs::read(path).unwrap();
+    for _ in 0..count {
+        let bit = stream.below(8 * good.len());
+        let mut bad = good.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        fs::write(path, bad).unwrap();
+        check(bit);
+    }
+    fs::write(path, good).unwrap();
+}
+
 /// 200 random bits of each file that a model is read from: refused, or the model is what it was.
 #[test]
 fn flipped_bits_are_noticed_or_harmless() {
@@ -108,22 +125,13 @@ fn flipped_bits_are_noticed_or_harmless() {
     let mut stream = Stream::new(3, Purpose::Test, 0, 0);
     let mut harmless = 0;
     for name in ["checkpoint.safetensors", "config.toml"] {
-        let path = dir.path().join(name);
-        let good = fs::read(&path).unwrap();
-        for _ in 0..200 {
-            let bit = stream.below(8 * good.len());
-            let mut bad = good.clone();
-            bad[bit / 8] ^= 1 << (bit % 8);
-            fs::write(&path, bad).unwrap();
-            match drawn() {
-                Ok(samples) => {
-                    assert!(name == "config.toml" && samples == right, "bit {bit} of {name} went unnoticed");
-                    harmless += 1;
-                }
-                Err(e) => assert!(e.exit_code() == 2 && !e.to_string().contains('\n'), "bit {bit} of {name}: {e}"),
+        each_with_a_flipped_bit(&dir.path().join(name), 200, &mut stream, |bit| match drawn() {
+            Ok(samples) => {
+                assert!(name == "config.toml" && samples == right, "bit {bit} of {name} went unnoticed");
+                harmless += 1;
             }
-        }
-        fs::write(&path, good).unwrap();
+            Err(e) => assert!(e.exit_code() == 2 && !e.to_string().contains('\n'), "bit {bit} of {name}: {e}"),
+        });
     }
     // Most of a configuration is comments.
     assert!(harmless > 50 && drawn().unwrap() == right, "{harmless}");
@@ -136,19 +144,12 @@ fn flipped_bits_in_records_are_refused_or_shown() {
     ok(dir.path(), &format!("train {SMALL} --set train.steps=8 --out run"));
     let mut stream = Stream::new(4, Purpose::Test, 0, 0);
     for name in ["metrics.jsonl", "summary.json"] {
-        let path = dir.path().join("run").join(name);
-        let good = fs::read(&path).unwrap();
-        for _ in 0..100 {
-            let bit = stream.below(8 * good.len());
-            let mut bad = good.clone();
-            bad[bit / 8] ^= 1 << (bit % 8);
-            fs::write(&path, bad).unwrap();
+        each_with_a_flipped_bit(&dir.path().join("run").join(name), 100, &mut stream, |bit| {
             let out = run(dir.path(), "report run");
             let said = String::from_utf8_lossy(&out.stderr).into_owned();
             let refused = out.status.code() == Some(2) && said.lines().count() == 1 && said.contains(name);
             assert!(refused || out.status.success(), "bit {bit} of {name}: {:?} {said}", out.status);
-        }
-        fs::write(&path, good).unwrap();
+        });
     }
 }
 
@@ -227,12 +228,8 @@ fn a_second_signal_ends_at_once() {
     // Some 1e11 operations a step.
     let large =
         "--set data.name=four-modes --set reference.components=4 --set network.width=512 --set network.depth=4 --set train.batch=20000";
-    let mut child = program(dir.path(), &format!("train {large} --out run")).spawn().expect("the program starts");
-    let started = Instant::now();
-    while !dir.path().join("run/metrics.jsonl").is_file() {
-        assert!(child.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_secs(120), "no step began");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    let child = program(dir.path(), &format!("train {large} --out run")).spawn().expect("the program starts");
+    wait_for(&dir.path().join("run/metrics.jsonl"));
     // It listens from here on.
     std::thread::sleep(Duration::from_millis(200));
     for _ in 0..2 {

@@ -39,11 +39,11 @@ const FOR_A_PACKED_BYTE: usize = 1032 * 3 * 8;
 pub fn run(name: &str, bytes: &[u8]) {
     let target = ALL.iter().find(|(known, _)| *known == name).expect("a target of this name").1;
     LazyLock::force(&MODEL);
-    let folder = FOLDER.join(name);
-    fs::create_dir_all(&folder).expect("a folder to write to");
+    let folder = folder(name);
     let before = LIVE.get();
     PEAK.set(before);
     target(&folder, bytes);
+    fs::remove_dir_all(&folder).expect("a folder of ours");
     let taken = PEAK.get() - before;
     let packed = bytes.starts_with(&[0x1f, 0x8b]) || name == "npz";
     let justified = FOR_ANY + bytes.len() * if packed { FOR_A_PACKED_BYTE } else { FOR_A_BYTE };
@@ -195,20 +195,22 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| {
         let prepared = prepare(&Config::resolve(&settings)?)?;
         let mut trainer = prepared.trainer::<f32>()?;
         trainer.step()?;
-        let paths = ["reference", "checkpoint"].map(|name| (name, FOLDER.join(format!("{name}.safetensors"))));
+        let folder = folder("model");
+        let paths = ["reference", "checkpoint"].map(|name| (name, folder.join(format!("{name}.safetensors"))));
         prepared.write_reference(&paths[0].1)?;
         Checkpoint::of(&prepared, &trainer).write(&paths[1].1)?;
         let bytes = paths.into_iter().map(|(name, path)| (name, fs::read(path).expect("a file just written"))).collect();
+        fs::remove_dir_all(&folder).expect("a folder of ours");
         Ok(Model { config: prepared.config.clone(), bytes })
     };
     model().expect("a model")
 });
 
-/// Where files are put: one folder a process, gone with it.
-static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+/// A folder for the files of one run of a target, in memory where there is a place for that.
+fn folder(name: &str) -> PathBuf {
     let shared = Path::new("/dev/shm");
     let parent = if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() };
-    let folder = parent.join(format!("ndsm-malformed-{}", std::process::id()));
+    let folder = parent.join(format!("ndsm-{name}-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("a folder to write to");
     folder
-});
+}
