@@ -97,7 +97,7 @@ fn main() -> Result<()> {
         curves.push(Errors { name: name.to_owned(), order, points });
     }
     let place = std::env::args().nth(1).unwrap_or_else(|| "control-variates.png".to_owned());
-    convergence("Five estimators of E exp(Z/2) / (1 + exp(-Z')), error over 1/n", &curves).save(place.as_ref())?;
+    convergence("Estimators of E exp(Z/2) / (1 + exp(-Z'))", ["1/n", "root mean square error"], &curves).save(place.as_ref())?;
     println!("picture: {place}");
     Ok(())
 }

@@ -5,13 +5,13 @@ mod minimiser;
 mod variance;
 
 use super::scores::trained::by_control;
-use super::transitions::{failed, row};
-use super::{Effort, Row, Subject, Table};
+use super::transitions::row;
+use super::{Effort, Part, Row};
 use crate::Result;
 use crate::config::Control;
 use crate::objective::points_per_draw;
 
-const HOW: &str = "\
+pub(super) const HOW: &str = "\
 bias       each control on draws of each process and one-step law, at random parameters of the score network and of the control: the difference to
            the loss without control has mean 0, and so have the differences of the gradients along eight random directions; for implicit score
            matching, whose values differ by a constant, those of the gradients. Largest deviation in
@@ -25,18 +25,7 @@ score      error of a trained network's score to the chain's own (Chapman-Kolmog
            of time: with each control over without any, at equal evaluations of the network";
 
 /// Checks them all.
-pub fn table(effort: Effort) -> Table {
-    let mut rows = vec![];
-    for (name, part) in [
-        ("bias", bias::rows(effort)),
-        ("minimiser", minimiser::rows(effort)),
-        ("variance", variance::rows(effort)),
-        ("score", scores(effort)),
-    ] {
-        rows.extend(part.unwrap_or_else(|e| vec![failed(name, &e)]));
-    }
-    Table { subject: Subject::Control, how: HOW, rows }
-}
+pub(super) const PARTS: &[Part] = &[("bias", bias::rows), ("minimiser", minimiser::rows), ("variance", variance::rows), ("score", scores)];
 
 /// What the controls do to the score that is learned.
 fn scores(effort: Effort) -> Result<Vec<Row>> {
@@ -58,11 +47,11 @@ fn of_the_gradient() -> impl Iterator<Item = Control> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::Row;
+    use crate::audit::{Subject, table};
 
     #[test]
     fn controls_are_what_they_should_be() {
-        let table = table(Effort::Quick);
+        let table = table(Subject::Control, Effort::Quick, &mut |_| {});
         let failed: Vec<&Row> = table.rows.iter().filter(|row| !row.pass).collect();
         assert!(failed.is_empty(), "{failed:#?}");
     }

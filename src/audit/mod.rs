@@ -61,6 +61,23 @@ impl Subject {
         }
     }
 
+    /// How it is audited, and the parts that it consists of.
+    fn contents(self) -> (&'static str, &'static [Part]) {
+        match self {
+            Self::Tape => (tape::HOW, tape::PARTS),
+            Self::Integrators => (integrators::HOW, integrators::PARTS),
+            Self::Transitions => (transitions::HOW, transitions::PARTS),
+            Self::Scores => (scores::HOW, scores::PARTS),
+            Self::Control => (control::HOW, control::PARTS),
+            Self::Generalisation => (generalisation::HOW, generalisation::PARTS),
+        }
+    }
+
+    /// How many parts it consists of.
+    pub fn parts(self) -> usize {
+        self.contents().1.len()
+    }
+
     /// The subjects called `name`: one, or `all`.
     ///
     /// # Errors
@@ -158,18 +175,41 @@ pub struct Measured {
     pub bound: f64,
 }
 
+/// A part of a subject: its name, and what makes its rows.
+type Part = (&'static str, fn(Effort) -> Result<Vec<Row>>);
+
+/// What happens in an audit.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A part is begun: its subject, its name.
+    Begun(Subject, &'static str),
+    /// Its rows are there.
+    Done(&'a [Row]),
+}
+
 /// Audits `subjects`.
 pub fn audit(subjects: &[Subject], effort: Effort) -> Report {
+    audit_watched(subjects, effort, &mut |_| {})
+}
+
+/// Audits `subjects` and tells `watch` of every part.
+pub fn audit_watched(subjects: &[Subject], effort: Effort, watch: &mut dyn FnMut(Event<'_>)) -> Report {
     let started = Instant::now();
-    let tables = subjects.iter().map(|subject| match subject {
-        Subject::Tape => tape::table(),
-        Subject::Integrators => integrators::table(effort),
-        Subject::Transitions => transitions::table(),
-        Subject::Scores => scores::table(effort),
-        Subject::Control => control::table(effort),
-        Subject::Generalisation => generalisation::table(effort),
-    });
+    let tables = subjects.iter().map(|subject| table(*subject, effort, watch));
     Report { tables: tables.collect(), seconds: started.elapsed().as_secs_f64() }
+}
+
+/// The rows of one subject. A part that cannot even be set up is a row that fails.
+fn table(subject: Subject, effort: Effort, watch: &mut dyn FnMut(Event<'_>)) -> Table {
+    let (how, parts) = subject.contents();
+    let mut rows = Vec::new();
+    for (name, part) in parts {
+        watch(Event::Begun(subject, name));
+        let found = part(effort).unwrap_or_else(|e| vec![Row { name: (*name).to_owned(), note: e.to_string(), ..Row::default() }]);
+        watch(Event::Done(&found));
+        rows.extend(found);
+    }
+    Table { subject, how, rows }
 }
 
 impl Report {

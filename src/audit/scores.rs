@@ -2,8 +2,8 @@
 
 pub(super) mod trained;
 
-use super::transitions::{failed, order, row, three_modes};
-use super::{Curve, Effort, Row, Subject, Table};
+use super::transitions::{order, row, three_modes};
+use super::{Curve, Effort, Part, Row};
 use crate::config::{Config, Setting, Spacing};
 use crate::mixture::{Covariances, Draw, Mixture};
 use crate::rng::Purpose;
@@ -15,7 +15,7 @@ use crate::transition::{ChapmanKolmogorov, Drift, Euler, FokkerPlanck, Line, Loc
 use crate::{Real, Result};
 use ndarray::{Array2, Axis, array};
 
-const HOW: &str = "\
+pub(super) const HOW: &str = "\
 chain    the exact score of the Euler chain (Chapman-Kolmogorov, eq. 6) against that of its equation (Fokker-Planck), which it meets to
          first order in h: relative error in L2(p) at time 1/2, each chain started from its own first step
 linear   the chain of exact steps of a linear equation, started from a mixture, against the mixture that its law is
@@ -24,20 +24,8 @@ trained  the same on chains of 200 steps from a law with a density, for up to a 
 reverse  100,000 (quick: 20,000) points taken back by the exact score: Kolmogorov-Smirnov distance to p_0 over its 1 % critical value";
 
 /// Checks them all.
-pub fn table(effort: Effort) -> Table {
-    let mut rows = vec![];
-    let parts = [
-        ("chain", chains()),
-        ("linear", linear()),
-        ("network", network(effort)),
-        ("trained", trained::rows(effort)),
-        ("reverse", reverse(effort)),
-    ];
-    for (name, part) in parts {
-        rows.extend(part.unwrap_or_else(|e| vec![failed(name, &e)]));
-    }
-    Table { subject: Subject::Scores, how: HOW, rows }
-}
+pub(super) const PARTS: &[Part] =
+    &[("chain", |_| chains()), ("linear", |_| linear()), ("network", network), ("trained", trained::rows), ("reverse", reverse)];
 
 fn chains() -> Result<Vec<Row>> {
     let well = |x: f64| 0.25 * x.powi(4) - 0.5 * x * x;
@@ -205,10 +193,11 @@ pub(super) fn distance(x: &mut [f64], law: &Mixture) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::{Effort, Subject, table};
 
     #[test]
     fn scores_are_what_they_should_be() {
-        let table = table(Effort::Quick);
+        let table = table(Subject::Scores, Effort::Quick, &mut |_| {});
         let failed: Vec<&Row> = table.rows.iter().filter(|row| !row.pass).collect();
         assert!(failed.is_empty() && table.rows.len() == 11, "{failed:#?}");
     }

@@ -1,9 +1,9 @@
 //! The operations of the tape: [`gradient`] as a table.
 
 use super::gradient::{self, Reference};
-use super::{Measured, Row, Subject, Table};
+use super::{Measured, Part, Row};
 
-const HOW: &str = "\
+pub(super) const HOW: &str = "\
 The vector-Jacobian product of every operation in f64, on every sample and element, against three references:
 dual               the forward pass on dual numbers (value, derivative)
 central difference five-point differences of the forward pass
@@ -13,9 +13,7 @@ that fails. It also fails if memory is left unwritten or read without saying so,
 follow f64, if a wrong shape is not refused, or if no sample has an odd size, a size of 1, an empty axis, a large value.";
 
 /// Checks all of them.
-pub fn table() -> Table {
-    Table { subject: Subject::Tape, how: HOW, rows: gradient::run().iter().map(row).collect() }
-}
+pub(super) const PARTS: &[Part] = &[("operations", |_| Ok(gradient::run().iter().map(row).collect()))];
 
 fn row(row: &gradient::Row) -> Row {
     let judged = row.reference();
@@ -44,10 +42,11 @@ fn shape(s: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::{Effort, Subject, table};
 
     #[test]
     fn every_operation_has_a_row_with_three_references() {
-        let table = table();
+        let table = table(Subject::Tape, Effort::Quick, &mut |_| {});
         assert_eq!(table.rows.len(), gradient::run().len());
         let add = table.rows.iter().find(|row| row.name == "add").unwrap();
         let references: Vec<&str> = add.errors.iter().map(|e| e.reference).collect();

@@ -23,10 +23,17 @@ use std::path::PathBuf;
   ndsm audit
   ndsm reproduce low-dim --quick
   ndsm report runs/digits-ndsm-seed0
+  ndsm inspect runs/digits-ndsm-seed0
 
 Exit code: 0 on success, 2 on bad input or usage, 1 on any other failure."
 )]
 pub struct Cli {
+    /// Say nothing on standard error but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say what each phase took, too, on a terminal or not
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
     /// What to do; `train` if nothing is given.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -47,8 +54,14 @@ pub enum Command {
     Audit(AuditArgs),
     /// Run the experiments that compare the method with tuned baselines; tables, pictures and one page
     Reproduce(ReproduceArgs),
-    /// Write a run's report.html anew: one file that needs nothing else
+    /// Write a run's report.html anew: one file that needs nothing else; or one page that compares several runs
     Report(ReportArgs),
+    /// Say what is in a run directory, a checkpoint, another safetensors file or an array
+    Inspect(InspectArgs),
+    /// Print what makes a shell complete the program's arguments
+    Completions(CompletionsArgs),
+    /// Print the manual page of the program, or of a command
+    Man(ManArgs),
 }
 
 /// `ndsm train`.
@@ -280,9 +293,55 @@ pub struct ReproduceArgs {
 
 /// `ndsm report`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ndsm report runs/digits-ndsm-seed0
+  ndsm report runs/* --out comparison.html
+  ndsm report runs/digits-ndsm-seed0 --csv > log.csv")]
 pub struct ReportArgs {
-    /// Run directory
-    pub dir: PathBuf,
+    /// Run directories
+    #[arg(required = true, value_name = "DIR")]
+    pub dirs: Vec<PathBuf>,
+    /// The page that compares several runs
+    #[arg(long, value_name = "FILE", default_value = "comparison.html", conflicts_with = "csv")]
+    pub out: PathBuf,
+    /// Print the numbers of every step as comma-separated values, and write no page
+    #[arg(long)]
+    pub csv: bool,
+}
+
+/// `ndsm inspect`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ndsm inspect runs/digits-ndsm-seed0
+  ndsm inspect runs/digits-ndsm-seed0/checkpoint.safetensors --json
+  ndsm inspect samples.npy")]
+pub struct InspectArgs {
+    /// Run directory, or a file that ends in .safetensors or .npy
+    pub path: PathBuf,
+    /// Print one JSON object and nothing else
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ndsm completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ndsm completions bash > ~/.local/share/bash-completion/completions/ndsm
+  ndsm completions zsh > ~/.zfunc/_ndsm
+  ndsm completions fish > ~/.config/fish/completions/ndsm.fish")]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `ndsm man`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ndsm man | man -l -
+  ndsm man train > ndsm-train.1")]
+pub struct ManArgs {
+    /// The command [default: the program itself]
+    pub command: Option<String>,
 }
 
 /// The examples, then every key with what it accepts, its meaning and its default.

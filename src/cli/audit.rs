@@ -2,8 +2,9 @@
 
 use super::args::AuditArgs;
 use super::audit_page;
+use super::progress::Phase;
 use crate::Result;
-use crate::audit::{Effort, Measured, Report, Row, Slope, Subject, audit};
+use crate::audit::{Effort, Event, Measured, Report, Row, Slope, Subject, audit_watched};
 use serde_json::{Value, json};
 use std::io::Write;
 
@@ -11,7 +12,7 @@ use std::io::Write;
 pub fn run(args: &AuditArgs) -> Result<String> {
     let subjects = Subject::parse(&args.what)?;
     args.out.as_deref().map(audit_page::prepare).transpose()?;
-    let report = audit(&subjects, if args.quick { Effort::Quick } else { Effort::Full });
+    let report = watched(&subjects, if args.quick { Effort::Quick } else { Effort::Full });
     args.out.as_deref().map(|dir| audit_page::write(dir, &report)).transpose()?;
     let text = if args.json { object(&args.what, &report).to_string() } else { report.to_string() };
     if let Err(e) = report.verdict() {
@@ -20,6 +21,24 @@ pub fn run(args: &AuditArgs) -> Result<String> {
         return Err(e);
     }
     Ok(text)
+}
+
+/// Audits, and tells of every part when it is done.
+fn watched(subjects: &[Subject], effort: Effort) -> Report {
+    let phase = Phase::of("audit", subjects.iter().map(|s| s.parts()).sum(), 0);
+    let mut place = String::new();
+    audit_watched(subjects, effort, &mut |event| match event {
+        Event::Begun(subject, part) => {
+            place = format!("{}: {part}", subject.name());
+            phase.tell(&place);
+        }
+        Event::Done(rows) => {
+            let failed: Vec<&str> = rows.iter().filter(|row| !row.pass).map(|row| row.name.as_str()).collect();
+            let verdict = if failed.is_empty() { "pass".to_owned() } else { format!("FAIL {}", failed.join(", ")) };
+            phase.note(format!("{place}: {} rows {verdict}", rows.len()));
+            phase.advance(1);
+        }
+    })
 }
 
 fn object(what: &str, report: &Report) -> Value {

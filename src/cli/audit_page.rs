@@ -1,6 +1,6 @@
 //! `ndsm audit --out`: convergence plots, and one page with them and the tables.
 
-use super::html::{document, escape, picture, table};
+use super::html::{document, escape, figure, table};
 use super::plot::{Errors, convergence};
 use crate::audit::{Report, Row, Slope};
 use crate::data::write_whole;
@@ -16,7 +16,7 @@ pub fn prepare(dir: &Path) -> Result<()> {
     made.map_err(|e| Error::bad_file(dir, format!("the directory cannot be made: {}", e.kind())))
 }
 
-/// Writes a PNG for each equation that orders were measured on, and `index.html`, which holds them all and
+/// Writes a picture for each equation that orders were measured on, and `index.html`, which holds them all and
 /// needs nothing else.
 ///
 /// # Errors
@@ -26,9 +26,9 @@ pub fn write(dir: &Path, report: &Report) -> Result<()> {
     for part in &report.tables {
         body += &format!("<h2>{}</h2>\n<p class=\"how\">{}</p>\n", escape(part.subject.name()), escape(part.how));
         for (title, methods) in pictures(&part.rows) {
-            let canvas = convergence(&format!("{title} (error over step size)"), &methods);
-            canvas.save(&dir.join(format!("{}.png", slug(&title))))?;
-            body += &picture(&canvas.png(), &title);
+            let drawn = convergence(&title, ["step size", "error"], &methods);
+            drawn.save_all(&dir.join(format!("{}.png", slug(&title))))?;
+            body += &figure(&drawn.html(), &title);
         }
         let row = |row: &Row| {
             let (claim, order) = row.slope.as_ref().map_or_else(Default::default, |s| (s.claim.to_string(), s.order()));
@@ -87,10 +87,12 @@ mod tests {
         prepare(&dir).unwrap();
         write(&dir, &report).unwrap();
         let page = std::fs::read_to_string(dir.join("index.html")).unwrap();
-        assert_eq!(page.matches("<img").count(), 2);
+        assert_eq!(page.matches("<figure").count(), 2);
         assert!(page.contains("1.010 +- 0.020") && page.contains("FAIL") && !page.contains("<y>"));
-        for name in ["strong-x-y.png", "weak-z.png"] {
-            assert!(std::fs::read(dir.join(name)).unwrap().starts_with(b"\x89PNG"), "{name}");
+        for (name, begins) in [("strong-x-y.png", "\u{89}PNG"), ("weak-z.png", "\u{89}PNG"), ("weak-z.svg", "<svg"), ("weak-z.pdf", "%PDF")]
+        {
+            let begins: Vec<u8> = begins.chars().map(|c| c as u8).collect();
+            assert!(std::fs::read(dir.join(name)).unwrap().starts_with(&begins), "{name}");
         }
         std::fs::write(place.path().join("file"), "").unwrap();
         assert_eq!(prepare(&place.path().join("file")).unwrap_err().exit_code(), 2);

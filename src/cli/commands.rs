@@ -1,12 +1,13 @@
 //! `ndsm sample`, `ndsm eval`, and what all commands share: threads, device, counts.
 
-use super::args::{ComputeArgs, Device, EvalArgs, SampleArgs};
+use super::args::{Cli, ComputeArgs, Device, EvalArgs, SampleArgs};
 use super::engine::{Engine, Sampling};
 use super::run_dir::RunDir;
 use super::samples::{STDOUT, check_place, draw_into, drawn};
 use super::summary::json_object;
 use super::train::{metrics_text, trained};
 use crate::{Error, Result};
+use clap::CommandFactory;
 use std::time::Instant;
 
 /// Most samples of one command.
@@ -76,6 +77,32 @@ pub fn compute(args: &ComputeArgs) -> Result<()> {
         return Err(Error::Unavailable { what: "--device cuda".to_owned(), why: why.to_owned() });
     }
     Ok(())
+}
+
+/// What makes a shell complete the arguments.
+pub fn completions(shell: clap_complete::Shell) -> String {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "ndsm", &mut text);
+    String::from_utf8_lossy(&text).trim_end().to_owned()
+}
+
+/// The manual page of the program or of the command `name`, in roff.
+pub fn man(name: Option<&str>) -> Result<String> {
+    let mut cli = Cli::command();
+    cli.build();
+    let page = match name {
+        None => cli,
+        Some(name) => {
+            let names: Vec<String> = cli.get_subcommands().map(|c| format!("\"{}\"", c.get_name())).collect();
+            let found = cli.find_subcommand(name).cloned();
+            let found = found.ok_or_else(|| Error::invalid("man", format!("one of {}", names.join(", ")), format!("\"{name}\"")))?;
+            // The name of the file, ndsm-train.1.
+            found.display_name(format!("ndsm-{name}"))
+        }
+    };
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page).render(&mut text).map_err(|e| Error::refused("man", e.to_string()))?;
+    Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
 }
 
 /// A count from the command line.

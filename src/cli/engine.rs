@@ -2,8 +2,9 @@
 //! that everything that the user touches is tested without training.
 
 use super::args::Method;
+use super::film::Film;
 use super::metrics_log::Step;
-use super::plot::Canvas;
+use super::plot::Figure;
 use super::summary::Metric;
 use crate::Result;
 use crate::config::Config;
@@ -76,7 +77,11 @@ pub trait Model {
         None
     }
     /// The pictures of the report, by name.
-    fn pictures(&self, samples: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>>;
+    fn pictures(&self, samples: ArrayView2<f64>) -> Result<Vec<(&'static str, Figure)>>;
+    /// The frames of noising and denoising, where there is something to see.
+    fn film(&self) -> Result<Option<Film>> {
+        Ok(None)
+    }
     /// Facts for the report: data, dimension, components found, number of weights.
     fn facts(&self) -> Vec<(String, String)>;
 }

@@ -1,9 +1,9 @@
 //! `ndsm fit`: the reference law by itself, with its report.
 
 use super::args::FitArgs;
-use super::html::{document, escape, picture, table};
+use super::html::{document, escape, figure, list, table};
 use super::plot::{Curve, responsibilities, sweep};
-use super::progress::Fitting;
+use super::progress::Phase;
 use super::remark;
 use super::report::number;
 use super::run_dir::RunDir;
@@ -23,12 +23,13 @@ pub fn fit(args: &FitArgs) -> Result<String> {
     settings.extend(file::overrides(&args.keys.set)?);
     let given = Config::resolve(&settings)?;
     let run = RunDir::plan_reference(args.out.as_deref(), &given)?;
-    let fitting = Fitting::new();
-    let prepared = prepare_reference(&given, &|stage| fitting.tell(stage));
-    fitting.finish();
-    let prepared = prepared?;
+    let phase = Phase::begin("data and reference");
+    let prepared = prepare_reference(&given, &|stage| phase.stage(stage))?;
+    drop(phase);
+    let phase = Phase::begin("report");
     let law = prepared.reference.in_data_units()?;
     let facts = facts(&prepared, &law)?;
+    drop(phase);
     let _held = run.create(&given, None)?;
     remark(format_args!("{}", run.path().display()));
     let [file, page] = run.reference();
@@ -37,13 +38,13 @@ pub fn fit(args: &FitArgs) -> Result<String> {
     let lines: Vec<String> = facts.iter().map(|(name, text)| format!("{name}: {text}")).collect();
     let title = format!("{}: {} components, {} covariances", given.data.name.name(), law.components(), law.kind().name());
     let mut body = format!("<h1>{}</h1>\n<p class=\"lead\">The reference law, fitted to the data.</p>\n", escape(&title));
-    body += &table(&["", ""], &facts.iter().map(|(a, b)| vec![a.clone(), b.clone()]).collect::<Vec<_>>(), &[]);
-    for (name, canvas, caption) in [
+    body += &list(&facts.iter().map(|(a, b)| vec![a.clone(), b.clone()]).collect::<Vec<_>>());
+    for (name, drawn, caption) in [
         ("responsibilities", responsibilities(law.responsibilities(prepared.x.view())?.view()), RESPONSIBILITIES),
         ("spectrum", spectrum(&law)?, SPECTRUM),
     ] {
-        canvas.save(&run.picture(name))?;
-        body += &picture(&canvas.png(), caption);
+        drawn.save_all(&run.picture(name))?;
+        body += &figure(&drawn.html(), caption);
     }
     if !prepared.reference.tried.is_empty() {
         let counted = if given.reference.group == "none" { "components" } else { "components, or orbits of a group" };
@@ -95,7 +96,7 @@ fn heaviest(law: &Mixture) -> Vec<usize> {
     order
 }
 
-fn spectrum(law: &Mixture) -> Result<super::plot::Canvas> {
+fn spectrum(law: &Mixture) -> Result<super::plot::Figure> {
     let mut whole = crate::linalg::symmetric_eigen(law.total_covariance().view())?.values.to_vec();
     whole.reverse();
     let curve = |name: String, values: Vec<f64>| Curve {
@@ -106,7 +107,7 @@ fn spectrum(law: &Mixture) -> Result<super::plot::Canvas> {
     for k in heaviest(law).into_iter().take(SPECTRA) {
         curves.push(curve(format!("component {k}, weight {:.3}", law.weights()[k]), law.spectrum(k)?));
     }
-    Ok(sweep("variances along principal directions", "direction, from the widest on", &curves))
+    Ok(sweep("Variances along principal directions", ["direction, from the widest on", "variance, squared units of the data"], &curves))
 }
 
 /// A line for each component: weight, largest and least variance, and how far its mean is from the nearest

@@ -1,44 +1,37 @@
 //! The engine that is this library: data, latent space, reference, training and samples joined for the
 //! commands.
 
+mod pictures;
+
 use super::args::Method as MethodArg;
 use super::engine::{Engine, Model, Sampling};
+use super::film::Film;
 use super::metrics_log::Step;
-use super::plot::{self, Canvas};
-use super::progress::Fitting;
+use super::plot::Figure;
+use super::progress::Phase;
 use super::summary::{Metric, beside};
 use super::{image_metrics, likelihood};
-use crate::config::{Config, Precision, SdeKind};
+use crate::config::{Config, Precision};
 use crate::data::{self, Dataset, Encoder};
-use crate::metrics::{self, Measure, ModeSpace, nearest};
+use crate::metrics::{self, Measure, ModeSpace};
 use crate::mixture::Mixture;
-use crate::rng::Purpose;
 use crate::sample::Method;
-use crate::sde::{Clock, ComponentStep, Linear, LinearLaw, Paths, Straight, SubVariancePreserving, VarianceExploding};
 use crate::train::{
     Checkpoint, DataMoments, Generator, Likelihood, Prepared, Reference, Rival, Settled, State, Trainer, last_whole, prepare_watched,
     read_data,
 };
 use crate::{Error, Real, Result};
-use ndarray::{Array2, Array3, ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2};
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Images shown, and pairs a row.
-const IMAGES: usize = 40;
-const COLUMNS: usize = 8;
 /// Training points that rivals know, and held-out points that judge their parameters.
 const RIVAL_POINTS: [usize; 2] = [10_000, 1000];
-/// Paths shown, and the steps they are shown at.
-const PATHS: usize = 60;
-const FRAMES: usize = 60;
 /// Points that a checkpoint must be able to generate.
 const PROBE: usize = 8;
 /// Points that tell how much the numbers of a file lose.
 const LIKE: usize = 256;
-/// Arrows a side.
-const ARROWS: usize = 26;
 
 /// Makes models of the precision that the configuration asks for.
 pub struct Library;
@@ -89,10 +82,9 @@ struct Run<R: Real> {
 
 impl<R: Real> Run<R> {
     fn begin(config: &Config) -> Result<Self> {
-        let fitting = Fitting::new();
-        let prepared = prepare_watched(config, &|stage| fitting.tell(stage));
-        fitting.finish();
-        let prepared = prepared?;
+        let phase = Phase::begin("data and reference");
+        let prepared = prepare_watched(config, &|stage| phase.stage(stage))?;
+        phase.tell("network");
         let trainer = Some(prepared.trainer()?);
         let Prepared { config, data, encoder, reference, moments, .. } = prepared;
         let hash = Some(data.hash());
@@ -151,66 +143,6 @@ impl<R: Real> Run<R> {
         let (points, held_out) = (whitened(data.points.view(), most, 3)?, whitened(data.held_out.view(), judges, 4)?);
         let draw = |rival: Rival| rival.fit(points.view(), held_out.view(), mixture.components(), seed)?.sample(n, seed);
         Rival::ALL.into_iter().map(|rival| generator.unwhitened(draw(rival)?.view())).collect()
-    }
-
-    fn images(&self, samples: ArrayView2<f64>, data: &Dataset, shape: data::ImageShape) -> Result<Canvas> {
-        let shown = samples.slice(s![..IMAGES.min(samples.nrows()), ..]);
-        let rows: Vec<usize> = nearest(shown, data.points.view())?.iter().map(|(row, _)| *row).collect();
-        Ok(plot::image_grid(shown, data.points.select(Axis(0), &rows).view(), shape, COLUMNS))
-    }
-
-    /// The learned score at the smallest time, on a grid over the data.
-    fn score_field(&self, samples: ArrayView2<f64>, data: &Dataset) -> Result<Canvas> {
-        let window = plot::window(data.points.view());
-        let at = |axis: usize, i: usize| {
-            let [low, high] = window[axis];
-            low + (high - low) * (i as f64 + 0.5) / ARROWS as f64
-        };
-        let grid = Array2::from_shape_fn((ARROWS * ARROWS, 2), |(i, axis)| at(axis, if axis == 0 { i % ARROWS } else { i / ARROWS }));
-        // Half way in ln(noise / signal): late enough to be smooth, early enough to show the data.
-        let t = (self.config.sde.t_min * self.config.sde.horizon).sqrt();
-        let score = self.generator()?.score(t, grid.view())?;
-        Ok(plot::score_field(window, samples, grid.view(), score.view(), &format!("learned score at t = {t:.2}")))
-    }
-
-    /// Noising paths from data and generating paths from the reference, [steps, n, d] each.
-    fn paths(&self, data: &Dataset) -> Result<Canvas> {
-        let (c, d) = (&self.config, self.reference.whitening.dim());
-        let starts = metrics::subset(data.points.view(), PATHS, c.train.seed, 9);
-        let mut u: Vec<f64> = self.reference.whitening.whiten(starts.view())?.iter().copied().collect();
-        let n = starts.nrows();
-        let mut forward = Array3::zeros((FRAMES + 1, n, d));
-        let step = ComponentStep::<f64>::new(&self.reference.mixture, c.sde.beta)?;
-        let exploding = VarianceExploding::new(d, c.sde.beta)?;
-        let sub_preserving = SubVariancePreserving::new(d, Clock::constant(c.sde.beta)?)?;
-        let straight = Straight::new(d)?;
-        // Later steps are longer: most of the way is gone early.
-        let time = |i: usize| c.sde.horizon * (i as f64 / FRAMES as f64).powi(2);
-        for i in 0..=FRAMES {
-            if i > 0 {
-                let paths = Paths { seed: c.train.seed, purpose: Purpose::Picture, step: i as u64 };
-                match c.sde.kind {
-                    SdeKind::Ve => exploding.law(time(i - 1), time(i))?.step(&mut u, paths)?,
-                    SdeKind::SubVp => sub_preserving.law(time(i - 1), time(i))?.step(&mut u, paths)?,
-                    SdeKind::Straight => straight.law(time(i - 1), time(i))?.step(&mut u, paths)?,
-                    SdeKind::Langevin | SdeKind::Vp => step.step(time(i) - time(i - 1), &mut u, paths)?,
-                }
-            }
-            let points = Array2::from_shape_vec((n, d), u.clone()).map_err(|e| Error::refused("paths", e.to_string()))?;
-            forward.index_axis_mut(Axis(0), i).assign(&self.reference.whitening.unwhiten(points.view())?);
-        }
-        let frames = self.generator()?.trajectories(PATHS, c.train.seed, FRAMES)?;
-        let views: Vec<_> = frames.iter().map(|f| f.view()).collect();
-        let backward = ndarray::stack(Axis(0), &views).map_err(|e| Error::refused("paths", e.to_string()))?;
-        Ok(plot::trajectories(forward.view(), backward.view()))
-    }
-
-    /// What an encoder lost while it was trained.
-    fn encoder_curve(&self) -> Option<(&'static str, Canvas)> {
-        let Encoder::Network(network) = &self.encoder else { return None };
-        let points = network.looks.iter().map(|look| [look.step as f64, look.lost, look.lost, look.lost]).collect();
-        let curve = plot::Curve { name: "held-out images".to_owned(), points };
-        Some(("encoder", plot::sweep("share of the variance that is lost", "steps of the encoder", &[curve])))
     }
 }
 
@@ -281,8 +213,15 @@ impl<R: Real> Model for Run<R> {
         let (modes, data, n) = (self.reference.in_data_units()?, self.data()?, samples.nrows());
         let generator = self.generator()?;
         let reference = generator.sample_reference(n, seed)?;
+        let phase = Phase::begin("metrics");
         // Where intervals are asked for time matters less.
-        let rivals = if resamples > 0 { self.rivals(&generator, n, seed)? } else { Vec::new() };
+        let rivals = if resamples > 0 {
+            phase.tell("samples without a network");
+            self.rivals(&generator, n, seed)?
+        } else {
+            Vec::new()
+        };
+        phase.tell("samples against held-out data");
         let sets: Vec<ArrayView2<f64>> = [samples, reference.view()].into_iter().chain(rivals.iter().map(|x| x.view())).collect();
         let inside: Vec<Array2<f64>> = sets.iter().map(|x| self.encoder.encode(*x)).collect::<Result<_>>()?;
         let table = |sets: &[ArrayView2<f64>], data: &Dataset, modes: Option<&Mixture>| -> Result<Vec<Metric>> {
@@ -307,12 +246,17 @@ impl<R: Real> Model for Run<R> {
             all.iter_mut().zip(decoded).skip(1).for_each(|(metric, m)| metric.decoded = m.value);
         }
         // As the rivals.
+        if resamples > 0 && data.labels.is_some() {
+            phase.tell("a classifier of the images");
+        }
         if let Some(classifier) = if resamples > 0 { image_metrics::classifier(data, seed)? } else { None } {
+            phase.tell("images in the classifier's features");
             let decoded = decoded.as_ref().map(|x| x.view());
             all.extend(image_metrics::metrics(&classifier, &sets, decoded, data, (seed, resamples))?);
             let _ = self.judge.set(image_metrics::named(&classifier, data)?);
         }
         if let Some(points) = encoded {
+            phase.tell("latent space");
             let held_out = self.encoder.encode(data.held_out.view())?;
             let data = Dataset {
                 points,
@@ -344,24 +288,12 @@ impl<R: Real> Model for Run<R> {
         likelihood::metrics(&mut model, &self.reference.in_data_units()?, (self.data()?, &self.encoder), seed)
     }
 
-    fn pictures(&self, samples: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>> {
-        let data = self.data()?;
-        if let Some(shape) = data.images {
-            let samples = ("samples", self.images(samples, data, shape)?);
-            return Ok([samples].into_iter().chain(self.encoder_curve()).collect());
-        }
-        if data.dim() < 2 {
-            return Ok(Vec::new());
-        }
-        let shown = metrics::subset(samples, data.points.nrows(), self.config.train.seed, 8);
-        let mut pictures = vec![("samples", plot::samples_beside_data(data.points.view(), shown.view()))];
-        if data.dim() == 2 && self.encoder == Encoder::Identity {
-            if self.config.velocity_alone().is_none() {
-                pictures.push(("score", self.score_field(samples, data)?));
-            }
-            pictures.push(("paths", self.paths(data)?));
-        }
-        Ok(pictures)
+    fn pictures(&self, samples: ArrayView2<f64>) -> Result<Vec<(&'static str, Figure)>> {
+        self.all_pictures(samples)
+    }
+
+    fn film(&self) -> Result<Option<Film>> {
+        self.frames()
     }
 
     fn verdict(&self) -> Option<String> {

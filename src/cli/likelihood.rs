@@ -1,5 +1,6 @@
 //! The likelihood of held-out points under a model, beside that under the reference alone.
 
+use super::progress::Phase;
 use super::summary::Metric;
 use crate::Result;
 use crate::data::{Dataset, Encoder};
@@ -30,18 +31,25 @@ pub fn metrics(model: &mut Likelihood, law: &Mixture, (data, encoder): (&Dataset
     let held_out = subset(data.held_out.view(), POINTS, seed, 1);
     let training = subset(data.points.view(), held_out.nrows(), seed, 2);
     let sets = [held_out, training];
-    let mut of = |x: &Array2<f64>| -> Result<Nll> {
+    let phase = Phase::begin("likelihood");
+    let mut of = |x: &Array2<f64>, what: &str| -> Result<Nll> {
+        phase.tell(format_args!("{} {what}", x.nrows()));
         let z = encoder.encode(x.view())?;
         Ok(Nll { each: -model.log_density(z.view(), STEPS)?, alone: -mean(&law.log_density(z.view())?) })
     };
     let meaning = "mean negative log-likelihood of held-out points under the model's flow; floor: of training points";
-    let mut all = vec![metric("nll_held_out", meaning, [of(&sets[0])?, of(&sets[1])?], |nll| nll)];
+    let mut all = vec![metric("nll_held_out", meaning, [of(&sets[0], "held-out points")?, of(&sets[1], "training points")?], |nll| nll)];
     if let (Some((shape, step)), Encoder::Identity) = (data.images.and_then(|shape| Some((shape, shape.step()?))), encoder) {
         let cells = sets.map(|x| dequantised(x.view(), step, seed));
         let each = if shape.channels == 1 { "pixel" } else { "channel of a pixel" };
         let meaning = &format!("the same of pixels spread evenly over their cells, in bits for each {each}");
         let bits = |nll| bits_per_dimension(nll, data.dim(), step);
-        all.push(metric("bits_per_dim", meaning, [of(&cells[0])?, of(&cells[1])?], bits));
+        all.push(metric(
+            "bits_per_dim",
+            meaning,
+            [of(&cells[0], "held-out images in bits")?, of(&cells[1], "training images in bits")?],
+            bits,
+        ));
     }
     Ok(all)
 }

@@ -118,6 +118,25 @@ fn lines(path: &Path) -> Result<Vec<Value>> {
     Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
+/// The numbers of a line, under their names.
+pub type Scalars = Vec<(String, f64)>;
+
+/// The numbers of every line of a log; the gains (19) are `held_out_gain`, `held_out_error`, `training_gain` and
+/// `training_error`.
+/// # Errors
+/// `File` where reading fails.
+pub fn scalars(path: &Path) -> Result<Vec<Scalars>> {
+    let of = |line: &Value| {
+        let mut all: Scalars = line.as_object()?.iter().filter_map(|(name, v)| Some((name.clone(), v.as_f64()?))).collect();
+        for set in [HELD_OUT, TRAINING] {
+            let number = |name: &str| Some((format!("{set}_{name}"), line.get(set)?.get(name)?.as_f64()?));
+            all.extend(["gain", "error"].into_iter().filter_map(number));
+        }
+        Some(all)
+    };
+    Ok(lines(path)?.iter().filter_map(of).collect())
+}
+
 /// A curve of gains: (step, gain, standard error).
 pub type GainCurve = Vec<[f64; 3]>;
 

@@ -1,4 +1,4 @@
-//! The command line: `ndsm train`, `fit`, `sample`, `eval`, `audit`, `reproduce`, `report`.
+//! The command line: `ndsm train`, `fit`, `sample`, `eval`, `audit`, `reproduce`, `report`, `inspect`.
 //!
 //! Reading arguments and configuration, the run directory, progress, pictures and the report live here; the
 //! numerics are asked for through one seam, `engine`.
@@ -7,10 +7,13 @@ mod args;
 mod audit;
 mod audit_page;
 mod commands;
+mod compare;
 mod engine;
+mod film;
 mod fit;
 mod html;
 mod image_metrics;
+mod inspect;
 mod library;
 mod likelihood;
 mod metrics_log;
@@ -30,7 +33,7 @@ use crate::Result;
 use args::{Cli, Command, TrainArgs};
 use clap::Parser;
 use engine::Engine;
-use run_dir::RunDir;
+use progress::Voice;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
@@ -45,13 +48,13 @@ pub fn main() -> ExitCode {
         Ok(text) => match say(&text) {
             // A reader that went away has what it wanted.
             Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-                remark(format_args!("error: standard output cannot be written: {e}"));
+                complain(format_args!("error: standard output cannot be written: {e}"));
                 ExitCode::FAILURE
             }
             _ => ExitCode::SUCCESS,
         },
         Err(e) => {
-            remark(format_args!("error: {e}"));
+            complain(format_args!("error: {e}"));
             ExitCode::from(e.exit_code())
         }
     }
@@ -63,12 +66,24 @@ fn say(text: &str) -> std::io::Result<()> {
     if text.is_empty() { Ok(()) } else { writeln!(out, "{text}").and_then(|()| out.flush()) }
 }
 
-/// A line on standard error, in one piece: other programs may write there, too. What nobody can read is lost.
+/// A line on standard error that is no error.
 fn remark(line: std::fmt::Arguments<'_>) {
+    if progress::says(Voice::Normal) {
+        complain(line);
+    }
+}
+
+/// A line on standard error, in one piece: other programs may write there, too. What nobody can read is lost.
+fn complain(line: std::fmt::Arguments<'_>) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 fn run(cli: Cli, engine: &dyn Engine) -> Result<String> {
+    progress::speak(match (cli.quiet, cli.verbose) {
+        (true, _) => Voice::Quiet,
+        (false, true) => Voice::Verbose,
+        (false, false) => Voice::Normal,
+    });
     crate::simd::check_environment()?;
     match cli.command.unwrap_or_else(|| Command::Train(TrainArgs::default())) {
         Command::Train(args) => commands::compute(&args.compute).and_then(|()| train::train(&args, engine)),
@@ -77,11 +92,10 @@ fn run(cli: Cli, engine: &dyn Engine) -> Result<String> {
         Command::Eval(args) => commands::compute(&args.compute).and_then(|()| commands::eval(&args, engine)),
         Command::Audit(args) => audit::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),
-        Command::Report(args) => {
-            let run = RunDir::open(&args.dir)?;
-            report::write(&run)?;
-            Ok(run.report().display().to_string())
-        }
+        Command::Report(args) => report::run(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
+        Command::Completions(args) => Ok(commands::completions(args.shell)),
+        Command::Man(args) => commands::man(args.command.as_deref()),
     }
 }
 

@@ -1,6 +1,9 @@
 //! `report.html`: a run on one page, in one file that refers to nothing outside of itself.
 
-use super::html::{document, escape, picture, table};
+use super::args::ReportArgs;
+use super::compare;
+use super::film::Film;
+use super::html::{document, escape, folded, kept_figure, list, table};
 use super::run_dir::RunDir;
 use super::summary::{Metric, Summary};
 use super::{metrics_log, plot};
@@ -34,6 +37,20 @@ const PICTURES: &[(&str, &str)] = &[
     (VARIANCES[1], "The same over the length of the step whose score is learned."),
 ];
 
+const FILM: &str = "Noising of data, then denoising of draws of the reference: move the slider.";
+
+/// The report of one run, the page of several, or their logs as a table; returns what to say.
+/// # Errors
+/// What is no run; a page that cannot be written.
+pub fn run(args: &ReportArgs) -> Result<String> {
+    let runs: Vec<RunDir> = args.dirs.iter().map(|dir| RunDir::open(dir)).collect::<Result<_>>()?;
+    match &runs[..] {
+        _ if args.csv => compare::csv(&runs),
+        [run] => write(run).map(|()| run.report().display().to_string()),
+        _ => compare::write(&runs, &args.out).map(|()| args.out.display().to_string()),
+    }
+}
+
 /// Writes `report.html` from the run's files, and the loss curve from its log. Pictures that are not there
 /// are left out.
 /// # Errors
@@ -44,27 +61,29 @@ pub fn write(run: &RunDir) -> Result<()> {
     let io = |e: std::io::Error| Error::io(run.report(), "cannot be written", &e);
     if !steps.is_empty() {
         std::fs::create_dir_all(run.path().join("pictures")).map_err(io)?;
-        plot::loss_curve(&steps, &losses).save(&run.picture("loss"))?;
+        plot::loss_curves(&[plot::Losses { name: "loss".to_owned(), steps: steps.clone(), losses }]).save_all(&run.picture("loss"))?;
         let metrics_log::GainCurves { held_out, training, times } = metrics_log::gains(&run.metrics())?;
         if held_out.len() > 1 {
             let curve = |name: &str, points: &[[f64; 3]]| plot::Gains { name: name.to_owned(), points: points.to_vec() };
             let both = [curve("held-out points", &held_out), curve("training points", &training)];
-            plot::gains("held-out gain over steps; 0: no network", &both).save(&run.picture("gain"))?;
+            plot::gains("Gain of the network over its reference", &both).save_all(&run.picture("gain"))?;
             let by_time: Vec<plot::Gains> = times.iter().map(|(t, points)| curve(&format!("t = {t:.2}"), points)).collect();
-            plot::gains("held-out gain over steps, by time", &by_time).save(&run.picture("gain-time"))?;
+            plot::gains("Held-out gain by time", &by_time).save_all(&run.picture("gain-time"))?;
         }
         let groups = metrics_log::groups(&run.metrics())?;
         // On a uniform grid all steps are of one length.
-        let shown: [(&str, Of); 2] = [("time", |g| g.time), ("the step's length", |g| g.step)];
+        let shown: [(&str, Of); 2] = [("time", |g| g.time), ("length of the step", |g| g.step)];
         for (name, (what, x)) in VARIANCES.iter().zip(shown) {
             if groups.windows(2).any(|g| x(&g[1]) > 1.001 * x(&g[0])) {
-                plot::convergence(&format!("Variances over {what}"), &variances(&groups, x)).save(&run.picture(name))?;
+                plot::convergence("Variances of a draw", [what, "variance"], &variances(&groups, x)).save_all(&run.picture(name))?;
             }
         }
     }
-    let pictures: Vec<(Vec<u8>, &str)> =
-        PICTURES.iter().filter_map(|(name, caption)| Some((std::fs::read(run.picture(name)).ok()?, *caption))).collect();
-    let page = page(&config, &Summary::read(&run.summary())?, steps.last().copied(), &pictures);
+    let mut pictures: Vec<String> = PICTURES.iter().filter_map(|(name, caption)| kept_figure(&run.picture(name), caption)).collect();
+    if let Some(film) = Film::read(&run.film()) {
+        pictures.insert(1.min(pictures.len()), film.html(FILM));
+    }
+    let page = page(&config, &Summary::read(&run.summary())?, steps.last().copied(), &pictures.concat());
     write_whole(&run.report(), page.as_bytes()).map_err(io)
 }
 
@@ -84,7 +103,7 @@ fn variances(groups: &[Group], x: Of) -> Vec<plot::Errors> {
 }
 
 /// The page.
-fn page(config: &Config, summary: &Summary, last_step: Option<f64>, pictures: &[(Vec<u8>, &str)]) -> String {
+fn page(config: &Config, summary: &Summary, last_step: Option<f64>, pictures: &str) -> String {
     let title =
         format!("{}, {} toward a {} reference", config.data.name.name(), config.objective.kind.name(), config.reference.kind.name());
     let done = last_step.map_or(0.0, |s| s);
@@ -105,9 +124,7 @@ fn page(config: &Config, summary: &Summary, last_step: Option<f64>, pictures: &[
         }
         body += "</div>\n";
     }
-    for (png, caption) in pictures {
-        body += &picture(png, caption);
-    }
+    body += pictures;
     if !summary.metrics.is_empty() {
         body += "<h2>Metrics</h2>\n<p>The floor is what the training data themselves score against held-out data: differences below it mean nothing. \
                  Reference alone: as many samples of the reference, without the network.</p>\n";
@@ -134,16 +151,22 @@ fn page(config: &Config, summary: &Summary, last_step: Option<f64>, pictures: &[
     }
     body += "<h2>Configuration</h2>\n";
     let row = |k: &crate::config::Key| Some(vec![k.name.to_owned(), (k.get)(config)?.to_string(), k.doc.trim().replace('`', "")]);
-    body += &table(&["key", "value", ""], &KEYS.iter().filter_map(row).collect::<Vec<_>>(), &[]);
+    let (set, default): (Vec<_>, Vec<_>) =
+        KEYS.iter().filter_map(|k| Some(((k.get)(config) != (k.get)(&Config::default()), row(k)?))).partition(|(set, _)| *set);
+    let rows = |all: Vec<(bool, Vec<String>)>| list(&all.into_iter().map(|(_, row)| row).collect::<Vec<_>>());
+    if !set.is_empty() {
+        body += &rows(set);
+    }
+    body += &folded(&format!("{} keys with the values of the default run", default.len()), &rows(default));
     body += "<h2>Made with</h2>\n";
     let mut facts = vec![vec!["ndsm".to_owned(), env!("CARGO_PKG_VERSION").to_owned()]];
     facts.extend(summary.facts.iter().map(|(name, text)| vec![name.clone(), text.clone()]));
-    body += &table(&["", ""], &facts, &[]);
+    body += &list(&facts);
     document(&title, &body)
 }
 
 /// A dash where there is no number.
-fn shown(x: Option<f64>) -> String {
+pub fn shown(x: Option<f64>) -> String {
     x.map_or("–".to_owned(), number)
 }
 
@@ -187,12 +210,16 @@ mod tests {
         Summary { metrics, timings: vec![("training".into(), 12.345)], facts }.write(&run.summary()).unwrap();
         write(&run).unwrap();
         let page = std::fs::read_to_string(run.report()).unwrap();
-        for part in ["0.01235", "0.01100", "12.35", "sde.t_min", "data:image/png;base64,", "&lt;sliced&gt;", "–"] {
+        for part in ["0.01235", "0.01100", "12.35", "sde.t_min", "<svg class=\"panel\"", "data-axes", "&lt;sliced&gt;", "–"] {
             assert!(page.contains(part), "{part} is missing");
         }
-        assert!(!page.contains("<script") && !page.contains("http") && !page.contains("src=\"/") && !page.contains("stopped"));
+        // The one script is the page's own; the name of an XML namespace refers to nothing.
+        let own = page.replace("http://www.w3.org/2000/svg", "");
+        assert!(page.matches("<script").count() == 1 && !own.contains("http") && !page.contains("src=\"/") && !page.contains("stopped"));
         // Every element that is opened is closed.
-        for tag in ["table", "tr", "td", "th", "div", "figure", "h1", "h2", "p", "body", "html", "style"] {
+        for tag in
+            ["table", "tr", "td", "th", "div", "figure", "h1", "h2", "p", "body", "html", "style", "svg", "text", "details", "script"]
+        {
             let opened = page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
             assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
         }

@@ -2,10 +2,11 @@
 
 use super::args::ReproduceArgs;
 use super::commands::count;
-use super::html::{document, escape, picture, table};
-use super::plot::{Canvas, Curve, sweep};
+use super::html::{document, escape, figure, markdown_table};
+use super::plot::{Curve, Figure, sweep};
+use super::progress::Phase;
 use super::reproduce_images;
-use super::results::{Results, bar, lines};
+use super::results::{Results, lines};
 use super::run_dir::probe;
 use crate::data::write_whole;
 use crate::experiment::{Experiment, Factor, GROUPS, KL, Key, METRICS, Record, Row, factors, markdown, steps_to_reach, summarise};
@@ -67,16 +68,16 @@ fn complete(path: &Path, experiment: &Experiment, group: Option<&str>, threads: 
         let mut jobs = if phase == "tuning" { experiment.tuning_jobs() } else { experiment.jobs(&records) };
         jobs.retain(|job| group.is_none_or(|group| job.case.group == group));
         let known: HashSet<Key> = records.iter().map(|r| r.key.clone()).collect();
-        let bar = bar(phase, jobs.len(), jobs.iter().filter(|j| j.keys().iter().all(|k| known.contains(k))).count());
+        let bar = Phase::of(phase, jobs.len(), jobs.iter().filter(|j| j.keys().iter().all(|k| known.contains(k))).count());
         let mut fresh = Vec::new();
         let ran = experiment.run(&jobs, &known, threads, |job, new| {
-            bar.set_message(format!("{}, {}", job.case.name, job.method.name));
-            bar.inc(1);
+            bar.tell(format_args!("{}, {}", job.case.name, job.method.name));
+            bar.advance(1);
             results.add(&new)?;
             fresh.extend(new);
             Ok(())
         });
-        bar.finish_and_clear();
+        drop(bar);
         ran?;
         records.extend(fresh);
     }
@@ -108,9 +109,9 @@ fn write(dir: &Path, experiment: &Experiment, records: &[Record]) -> Result<Stri
         text += &format!("\n## {group}: {question}\n\n{}", markdown(&own));
         body += &format!("<h2>{}</h2>\n<p class=\"how\">{}</p>\n", escape(group), escape(question));
         let factors = if group == "less-data" { factors(&cases, records) } else { Vec::new() };
-        for (name, canvas) in pictures(group, &own, &factors) {
-            canvas.save(&dir.join(format!("{name}.png")))?;
-            body += &picture(&canvas.png(), question);
+        for (name, drawn) in pictures(group, &own, &factors) {
+            drawn.save_all(&dir.join(format!("{name}.png")))?;
+            body += &figure(&drawn.html(), question);
         }
         for found in [gains(&own), fewer_points(&factors)].into_iter().filter(|found| !found.is_empty()) {
             text += &format!("\n{found}\n");
@@ -121,7 +122,7 @@ fn write(dir: &Path, experiment: &Experiment, records: &[Record]) -> Result<Stri
             text += &format!("\n{found}\n");
             body += &format!("<p>{}</p>\n", escape(&found));
         }
-        body += &html(&own);
+        body += &markdown_table(&markdown(&own), 2);
     }
     save("table.md", text.as_bytes())?;
     save("index.html", document("Low-dimensional experiments", &body).as_bytes())?;
@@ -183,7 +184,7 @@ fn fewer_points(factors: &[Factor]) -> String {
 
 /// Likelihoods over the number of points, for each kind of data, and how many times the points a linear
 /// process needs.
-fn less_data(rows: &[Row], factors: &[Factor]) -> Vec<(String, Canvas)> {
+fn less_data(rows: &[Row], factors: &[Factor]) -> Vec<(String, Figure)> {
     let mut all = Vec::new();
     for own in rows.chunk_by(|a, b| a.case.request.name == b.case.request.name) {
         let data = &own[0].case.request.name;
@@ -195,7 +196,7 @@ fn less_data(rows: &[Row], factors: &[Factor]) -> Vec<(String, Canvas)> {
         }
         all.push((
             format!("less-data-{data}"),
-            sweep(&format!("{data}: KL divergence, or negative log-likelihood, of fresh points"), "data points", &curves),
+            sweep(&format!("Fresh points of {data}"), ["data points", "KL divergence, or negative log-likelihood, nats"], &curves),
         ));
     }
     let mut curves: Vec<Curve> = Vec::new();
@@ -206,9 +207,8 @@ fn less_data(rows: &[Row], factors: &[Factor]) -> Vec<(String, Canvas)> {
     for f in factors {
         add(&mut curves, "as many", [f.n; 4]);
     }
-    let (title, axis) =
-        ("Points that a linear process needs for the same likelihood", "points of the method; the top of a line stands for more");
-    all.push(("less-data".to_owned(), sweep(title, axis, &curves)));
+    let axes = ["points of the method", "points of a linear process"];
+    all.push(("less-data".to_owned(), sweep("Points for the same likelihood; the top stands for more", axes, &curves)));
     all
 }
 
@@ -220,7 +220,7 @@ fn add(curves: &mut Vec<Curve>, name: &str, point: [f64; 4]) {
 }
 
 /// Sliced W2 over what a group varies, where it varies one thing.
-fn pictures(group: &str, rows: &[Row], factors: &[Factor]) -> Vec<(String, Canvas)> {
+fn pictures(group: &str, rows: &[Row], factors: &[Factor]) -> Vec<(String, Figure)> {
     let axis = match group {
         "clusters" => "modes (2-d)",
         "small-sets" => "data points",
@@ -239,7 +239,7 @@ fn pictures(group: &str, rows: &[Row], factors: &[Factor]) -> Vec<(String, Canva
         let f = &r.figures[0];
         add(&mut curves, r.method, [at, f.low, f.median, f.high]);
     }
-    vec![(group.to_owned(), sweep("Sliced W2 to the law, median and 95 % interval", axis, &curves))]
+    vec![(group.to_owned(), sweep("Distance to the law, median and 95 % interval", [axis, "sliced W2"], &curves))]
 }
 
 /// All rows with all figures.
@@ -256,16 +256,6 @@ fn csv(rows: &[Row]) -> String {
         out.push('\n');
     }
     out
-}
-
-fn html(rows: &[Row]) -> String {
-    // The table of the Markdown file, cell by cell.
-    let text = markdown(rows);
-    let cells = |line: &str| -> Vec<String> { line.trim_matches('|').split('|').map(|c| c.trim().to_owned()).collect() };
-    let mut lines = text.lines();
-    let head = lines.next().map(cells).unwrap_or_default();
-    let body: Vec<Vec<String>> = lines.skip(1).map(cells).collect();
-    table(&head.iter().map(String::as_str).collect::<Vec<_>>(), &body, &[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
 }
 
 #[cfg(test)]
@@ -322,7 +312,7 @@ mod tests {
         fs::write(&path, format!("{}\n{}\n{}\n{cut}", plan(&e), Record::header(), lines.join("\n"))).unwrap();
         let page = run(&args("low-dim", place.path())).unwrap();
         let html = fs::read_to_string(page).unwrap();
-        assert_eq!(html.matches("<img").count(), 6);
+        assert_eq!(html.matches("<figure").count(), 6);
         assert!(html.contains("linear does not reach in 30") && html.contains("ndsm-c4-exact"), "{html}");
         let table = fs::read_to_string(place.path().join("table.md")).unwrap();
         assert!(table.contains("| 4 modes in 2-d | ndsm | 16 | 0.105 [0.100, 0.110] | -0.200 [-0.200, -0.200] | 0.500 |"), "{table}");

@@ -2,9 +2,11 @@
 
 use super::args::ReproduceArgs;
 use super::commands::count;
-use super::html::{document, escape, picture, table};
-use super::plot::{Canvas, Curve, image_grid, sweep};
-use super::results::{Results, bar, lines};
+use super::html::{document, escape, figure, kept_figure, markdown_table};
+use super::plot::{Curve, Figure, image_grid, sweep};
+use super::progress::Phase;
+use super::remark;
+use super::results::{Results, lines};
 use super::run_dir::probe;
 use crate::data::{DataName, write_whole};
 use crate::experiment::images::{
@@ -90,24 +92,26 @@ fn complete(
             jobs.retain(|job| args.group.as_deref().is_none_or(|group| job.case.group == group));
             let missing = study.tuning_jobs().iter().filter(|job| !done(job)).count();
             if missing > 0 {
-                eprintln!("{missing} trainings of the search are still to be run by other parts: put their results together, then go on");
+                remark(format_args!(
+                    "{missing} trainings of the search are still to be run by other parts: put their results together, then go on"
+                ));
                 return Ok(records);
             }
         }
-        let bar = bar(phase, jobs.len(), jobs.iter().filter(|job| done(job)).count());
+        let bar = Phase::of(phase, jobs.len(), jobs.iter().filter(|job| done(job)).count());
         let mut fresh = Vec::new();
         let ran = study.run(&jobs, &known, threads, |job, found| {
-            bar.set_message(format!("{}, {}", job.case.name, job.variant.name()));
-            bar.inc(1);
+            bar.tell(format_args!("{}, {}", job.case.name, job.variant.name()));
+            bar.advance(1);
             if let Some(shown) = found.shown {
                 let grid = image_grid(shown.samples.view(), shown.nearest.view(), shown.shape, COLUMNS);
-                grid.save(&dir.join(samples(job.case.group, &job.variant.name())))?;
+                grid.save_all(&dir.join(samples(job.case.group, &job.variant.name())))?;
             }
             results.add(&found.records)?;
             fresh.extend(found.records);
             Ok(())
         });
-        bar.finish_and_clear();
+        drop(bar);
         ran?;
         records.extend(fresh);
     }
@@ -146,28 +150,28 @@ fn write(dir: &Path, study: &ImageStudy, records: &[ImageRecord]) -> Result<Stri
         let markdown = image_markdown(&own);
         text += &format!("\n## {group}: {question}\n\n{markdown}");
         body += &format!("<h2>{}</h2>\n<p class=\"how\">{}</p>\n", escape(group), escape(question));
-        for (name, canvas) in pictures(study, group, &own) {
-            canvas.save(&dir.join(format!("{name}.png")))?;
-            body += &picture(&canvas.png(), question);
+        for (name, drawn) in pictures(study, group, &own) {
+            drawn.save_all(&dir.join(format!("{name}.png")))?;
+            body += &figure(&drawn.html(), question);
         }
-        body += &html(&markdown);
+        body += &markdown_table(&markdown, 2);
         for variant in study.variants(group).iter().filter(|_| ["full", "larger"].contains(&group)).map(Variant::name) {
             // Of a part whose trainings are still to be run there are none.
-            if let Ok(png) = fs::read(dir.join(samples(group, &variant))) {
-                body += &format!("<h3>{}</h3>\n{}", escape(&variant), picture(&png, &format!("samples of {variant}")));
+            if let Some(shown) = kept_figure(&dir.join(samples(group, &variant)), &format!("samples of {variant}")) {
+                body += &format!("<h3>{}</h3>\n{shown}", escape(&variant));
             }
         }
     }
     let found = ratios(study, &rows, records);
     if !found.is_empty() {
         text += &format!("\n## Ratios of FD, paired by seed and draw\n\n{found}");
-        body += &format!("<h2>Ratios of FD, paired by seed and draw</h2>\n{}", html(&found));
+        body += &format!("<h2>Ratios of FD, paired by seed and draw</h2>\n{}", markdown_table(&found, 3));
     }
     let found = seconds(study, &rows);
     if !found.is_empty() {
         let title = "Seconds of fit and training to the same FD";
         text += &format!("\n## {title}\n\n{found}");
-        body += &format!("<h2>{title}</h2>\n{}", html(&found));
+        body += &format!("<h2>{title}</h2>\n{}", markdown_table(&found, 2));
     }
     save("table.md", text.as_bytes())?;
     save("index.html", document(title, &body).as_bytes())?;
@@ -182,7 +186,7 @@ fn tuned(rows: &[ImageRow], variant: &str) -> Option<usize> {
 
 /// FD over the steps of the optimiser, over the seconds that they took, and over the evaluations of the network; of
 /// the methods with all tools, and as they were published.
-fn pictures(study: &ImageStudy, group: &str, rows: &[ImageRow]) -> Vec<(String, Canvas)> {
+fn pictures(study: &ImageStudy, group: &str, rows: &[ImageRow]) -> Vec<(String, Figure)> {
     if group != "full" {
         return Vec::new();
     }
@@ -215,7 +219,9 @@ fn pictures(study: &ImageStudy, group: &str, rows: &[ImageRow]) -> Vec<(String, 
     ];
     let drawn = kinds.into_iter().zip(curves).filter(|(_, curves)| !curves.is_empty());
     drawn
-        .map(|((name, title, axis), curves)| (name.to_owned(), sweep(&format!("{title}: median and 95 % interval"), axis, &curves)))
+        .map(|((name, title, axis), curves)| {
+            (name.to_owned(), sweep(&format!("{title}: median and 95 % interval"), [axis, "Frechet distance (FD) of features"], &curves))
+        })
         .collect()
 }
 
@@ -272,16 +278,6 @@ fn seconds(study: &ImageStudy, rows: &[ImageRow]) -> String {
         }
     }
     if lines > 0 { out } else { String::new() }
-}
-
-/// A table of Markdown, cell by cell.
-fn html(markdown: &str) -> String {
-    let cells = |line: &str| -> Vec<String> { line.trim_matches('|').split('|').map(|c| c.trim().to_owned()).collect() };
-    let mut lines = markdown.lines();
-    let head = lines.next().map(cells).unwrap_or_default();
-    let body: Vec<Vec<String>> = lines.skip(1).map(cells).collect();
-    let numbers: Vec<usize> = (2..head.len()).collect();
-    table(&head.iter().map(String::as_str).collect::<Vec<_>>(), &body, &numbers)
 }
 
 #[cfg(test)]
@@ -343,7 +339,7 @@ mod tests {
         let text = format!("{}\n{}\n{}\n{}", plan(&study), ImageRecord::header(), lines.join("\n"), &lines[0][..9]);
         fs::write(place.path().join(RESULTS), text).unwrap();
         let page = fs::read_to_string(run(&args(place.path()), 1).unwrap()).unwrap();
-        assert!(page.matches("<img").count() == 6 && page.contains("flow, without moments"), "{page}");
+        assert!(page.matches("<figure").count() == 6 && page.contains("flow, without moments"), "{page}");
         let table = fs::read_to_string(place.path().join("table.md")).unwrap();
         assert!(
             table.contains("| all, 40 steps | flow | white-vp | 0.52 [0.50, 0.52] |")

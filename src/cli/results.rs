@@ -2,7 +2,6 @@
 
 use crate::data::write_whole;
 use crate::{Error, Result};
-use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -75,15 +74,4 @@ fn read<R: Line>(path: &Path, plan: &str) -> Result<Vec<R>> {
         return Err(Error::bad_file(path, "holds the results of another plan or version; use another --out"));
     }
     Ok(text.lines().filter_map(R::parse).collect())
-}
-
-/// A bar over `all` jobs of which `known` are done.
-pub fn bar(phase: &'static str, all: usize, known: usize) -> ProgressBar {
-    let bar = ProgressBar::new(all as u64);
-    let style = ProgressStyle::with_template("{prefix} {bar:32} {pos}/{len}  {msg}  {eta} left").unwrap_or(ProgressStyle::default_bar());
-    bar.set_style(style.progress_chars("━╸─"));
-    bar.set_prefix(phase);
-    bar.set_position(known as u64);
-    bar.reset_eta();
-    bar
 }

@@ -176,6 +176,11 @@ impl RunDir {
         self.0.join("report.html")
     }
 
+    /// The frames of noising and denoising.
+    pub fn film(&self) -> PathBuf {
+        self.0.join("pictures").join("film.json")
+    }
+
     /// A picture, by name without extension.
     pub fn picture(&self, name: &str) -> PathBuf {
         self.0.join("pictures").join(format!("{name}.png"))

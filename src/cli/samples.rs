@@ -1,8 +1,8 @@
 //! Samples of a model as they are written: drawn block by block, in the numbers of their file.
 
 use super::engine::{Model, Sampling};
+use super::progress::Phase;
 use super::remark;
-use super::results::bar;
 use super::run_dir::probe;
 use crate::data::{MAX_NUMBERS, NpyRows, check_target, npy, replace};
 use crate::{Error, Result};
@@ -10,9 +10,6 @@ use ndarray::Array2;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
-
-/// Samples from which on a bar shows how far they are.
-const LONG: usize = 20_000;
 
 /// Standard output, as the place of a file.
 pub const STDOUT: &str = "-";
@@ -54,7 +51,9 @@ pub fn drawn(model: &dyn Model, how: Sampling) -> Result<Drawn> {
     }
     let mut values: Vec<f64> = Vec::new();
     values.try_reserve_exact(how.n * d).map_err(|_| too_many())?;
+    let phase = Phase::of("samples", how.n, 0);
     model.sample(how, &mut |block| {
+        phase.advance(block.nrows());
         values.extend(block.iter().map(|x| if double.is_some() { *x } else { f64::from(*x as f32) }));
         Ok(())
     })?;
@@ -87,16 +86,13 @@ fn available() -> Option<u64> {
 pub fn draw_into(model: &dyn Model, how: Sampling, path: &Path) -> Result<()> {
     let (shape, double) = ([how.n, model.columns()], model.double()?);
     double.iter().for_each(|why| tell(why));
-    let bar = bar("samples", how.n, 0);
-    if how.n < LONG {
-        bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
-    }
+    let phase = Phase::of("samples", how.n, 0);
     // What the model fails of, and what the file: they have different exit codes.
     let (mut failed, mut stopped) = (None, None);
     let mut fill = |file: &mut dyn Write| -> io::Result<()> {
         let mut rows = NpyRows::new(file, shape, double.is_some())?;
         let drawn = model.sample(how, &mut |block| {
-            bar.inc(block.nrows() as u64);
+            phase.advance(block.nrows());
             rows.add(block.view()).map_err(|e| {
                 let sentence = Error::io(path, "cannot be written", &e);
                 stopped = Some(e);
@@ -119,7 +115,7 @@ pub fn draw_into(model: &dyn Model, how: Sampling, path: &Path) -> Result<()> {
             _ => Ok(()),
         },
     };
-    bar.finish_and_clear();
+    drop(phase);
     failed.map_or(written, Err)
 }
 

@@ -2,7 +2,7 @@
 
 use super::engine::Model;
 use super::metrics_log::Step;
-use super::plot::Canvas;
+use super::plot::{Figure, Panel};
 use super::summary::Metric;
 use super::*;
 use crate::Error;
@@ -81,8 +81,8 @@ impl Model for Halving {
             Metric { name: "nll_held_out".into(), value: Some(2.0), floor: Some(1.0), meaning: "likelihood".into(), ..Metric::default() };
         Ok(vec![nll])
     }
-    fn pictures(&self, _: ArrayView2<f64>) -> Result<Vec<(&'static str, Canvas)>> {
-        Ok(vec![("samples", Canvas::new(10, 10))])
+    fn pictures(&self, _: ArrayView2<f64>) -> Result<Vec<(&'static str, Figure)>> {
+        Ok(vec![("samples", Figure::new(vec![Panel::new(10.0, 10.0)]))])
     }
     fn facts(&self) -> Vec<(String, String)> {
         vec![("weights".into(), "1".into())]

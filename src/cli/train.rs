@@ -3,7 +3,7 @@
 use super::args::{Method, TrainArgs};
 use super::engine::{Engine, Model, Sampling};
 use super::metrics_log::MetricsLog;
-use super::progress::Progress;
+use super::progress::{Phase, Progress};
 use super::remark;
 use super::report;
 use super::run_dir::{Hold, RunDir};
@@ -38,9 +38,8 @@ pub fn train(args: &TrainArgs, engine: &dyn Engine) -> Result<String> {
     for (name, text) in model.facts().iter().filter(|(name, _)| ["data", "chosen", "reference"].contains(&name.as_str())) {
         remark(format_args!("{name}: {text}"));
     }
-    let started = Instant::now();
-    steps(model.as_mut(), &config, &run)?;
-    let mut timings = vec![("data and reference".to_owned(), prepared), ("training".to_owned(), started.elapsed().as_secs_f64())];
+    let mut timings = vec![("data and reference".to_owned(), prepared)];
+    steps(model.as_mut(), &config, &run, &mut timings)?;
     finish(model.as_ref(), &config, &run, &mut timings)
 }
 
@@ -96,7 +95,7 @@ fn last_checkpoint(run: &RunDir, engine: &dyn Engine) -> Result<Option<PathBuf>>
 }
 
 /// The steps that are left, with the log and the checkpoints.
-fn steps(model: &mut dyn Model, config: &Config, run: &RunDir) -> Result<()> {
+fn steps(model: &mut dyn Model, config: &Config, run: &RunDir, timings: &mut Vec<(String, f64)>) -> Result<()> {
     let total = config.train.steps;
     let mut log = MetricsLog::open(&run.metrics(), model.done())?;
     if log.last() < model.done() {
@@ -117,7 +116,6 @@ fn steps(model: &mut dyn Model, config: &Config, run: &RunDir) -> Result<()> {
         let step = model.step().map_err(|e| {
             // A second failure, to write the log, would hide the first.
             let _ = log.flush();
-            progress.finish();
             failed(e, kept)
         })?;
         log.append(&step)?;
@@ -129,16 +127,19 @@ fn steps(model: &mut dyn Model, config: &Config, run: &RunDir) -> Result<()> {
             kept = step.step;
         }
         if let Some(signal) = heard {
-            progress.finish();
+            drop(progress);
             let remedy = format!("step {kept} is kept; go on with ndsm train --resume --out {}", run.path().display());
             return Err(Error::Interrupted { signal, remedy });
         }
     }
-    progress.finish();
+    timings.push(("training".to_owned(), progress.end()));
     log.flush()?;
+    let phase = Phase::begin("calibration");
     // A run that was complete is calibrated again, to the same bits.
     model.complete()?;
-    model.save(&run.checkpoint()).map_err(|e| failed(e, kept))
+    model.save(&run.checkpoint()).map_err(|e| failed(e, kept))?;
+    timings.push(("calibration and checkpoint".to_owned(), phase.end()));
+    Ok(())
 }
 
 /// What helps, and the last good checkpoint, where there is one.
@@ -160,9 +161,14 @@ fn finish(model: &dyn Model, config: &Config, run: &RunDir, timings: &mut Vec<(S
     let started = Instant::now();
     let metrics = model.evaluate(samples.view(), config.train.seed, 0)?;
     timings.push(("evaluation".to_owned(), started.elapsed().as_secs_f64()));
+    let phase = Phase::begin("pictures");
     for (name, picture) in model.pictures(samples.view())? {
-        picture.save(&run.picture(name))?;
+        picture.save_all(&run.picture(name))?;
     }
+    if let Some(film) = model.film()? {
+        film.write(&run.film())?;
+    }
+    timings.push(("pictures".to_owned(), phase.end()));
     let (verdict, mut facts) = (model.verdict(), model.facts());
     // What was chosen on the way, as the choices before it were said at the start.
     let chosen = facts.iter().filter(|(name, _)| ["control chosen", "calibration"].contains(&name.as_str()));

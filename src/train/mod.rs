@@ -90,6 +90,8 @@ pub(crate) use prepare::prepare_reference;
 pub use prepare::{Prepared, Stage, prepare, prepare_watched, read_data};
 pub use reference::Reference;
 pub use rival::{Bridge, ClosedForm, FittedRival, Rival, smoothed_points};
+#[cfg(feature = "cli")]
+pub(crate) use sealed::check as check_seal;
 pub use state::State;
 pub use system::System;
 pub use trainer::{StepReport, Trainer};

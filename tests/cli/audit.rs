@@ -50,7 +50,7 @@ fn integrators_show_claim_and_measurement_and_leave_pictures() {
     }
     let page = std::fs::read_to_string(dir.join("index.html")).unwrap();
     let pictures = std::fs::read_dir(&dir).unwrap().filter(|f| f.as_ref().unwrap().path().extension().is_some_and(|e| e == "png")).count();
-    assert!(pictures >= 8 && page.matches("<img").count() == pictures, "{pictures}");
+    assert!(pictures >= 8 && page.matches("<figure").count() == pictures, "{pictures}");
     assert!(dir.join("strong-additive-log-verhulst.png").is_file());
 }
 

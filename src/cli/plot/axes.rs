@@ -1,18 +1,24 @@
-//! A panel with axes: ranges, round tick marks, frame, title.
+//! A panel with axes: ranges, round tick marks, frame, names, title; and curves that stay inside.
 
-use super::canvas::{Anchor, Canvas, FAINT, INK, MUTED};
+use super::figure::{Anchor, Color, FAINT, INK, MUTED, Panel, Shape};
 
-/// Height of capitals of a title.
-const TITLE: f64 = 17.0;
-/// Height of capitals of tick labels.
-const LABEL: f64 = 13.0;
+/// Height of a title's font.
+const TITLE: f64 = 15.0;
+/// Height of the font of ticks and names.
+pub const LABEL: f64 = 13.0;
+/// Length of a tick mark.
+const TICK: f64 = 4.0;
+/// Width of a chart; its height is [`Chart::height`].
+const WIDTH: f64 = 520.0;
+/// Room left of, above, right of and below the axes of a chart.
+const ROOM: [f64; 4] = [68.0, 34.0, 14.0, 52.0];
 
-/// A rectangle of the image and the ranges that it shows.
-#[derive(Debug, Clone, Copy)]
+/// A rectangle of the panel and the ranges that it shows.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Axes {
-    /// Left and upper edge, in pixels.
+    /// Left and upper edge.
     pub low: [f64; 2],
-    /// Right and lower edge, in pixels.
+    /// Right and lower edge.
     pub high: [f64; 2],
     /// Values at the left and right edge.
     pub x: [f64; 2],
@@ -24,8 +30,37 @@ pub struct Axes {
     pub log_y: bool,
 }
 
+/// What stands around the curves of a chart.
+#[derive(Debug, Clone, Copy)]
+pub struct Chart<'a> {
+    /// Above it.
+    pub title: &'a str,
+    /// Quantity of the x axis, with its unit.
+    pub x: &'a str,
+    /// Quantity of the y axis, with its unit.
+    pub y: &'a str,
+    /// Height of the panel.
+    pub height: f64,
+}
+
+impl Chart<'_> {
+    /// A panel with its frame, over the ranges `x` and `y`; each is shown by its logarithm where `log` says so.
+    pub fn panel(&self, x: [f64; 2], y: [f64; 2], [log_x, log_y]: [bool; 2]) -> (Panel, Axes) {
+        let [left, top, right, bottom] = ROOM;
+        let axes = Axes { low: [left, top], high: [WIDTH - right, self.height - bottom], x, y, log_x, log_y };
+        let mut panel = Panel::new(WIDTH, self.height);
+        axes.frame(&mut panel);
+        axes.title(&mut panel, self.title);
+        let middle = |axis: usize| 0.5 * (axes.low[axis] + axes.high[axis]);
+        panel.text([middle(0), self.height - 10.0], LABEL, Anchor::Middle, INK, self.x);
+        panel.upright([LABEL + 2.0, middle(1)], LABEL, INK, self.y);
+        panel.axes = Some(axes);
+        (panel, axes)
+    }
+}
+
 impl Axes {
-    /// The pixel of a point.
+    /// The place of a point in the panel.
     pub fn at(&self, x: f64, y: f64) -> [f64; 2] {
         // The share of the range that lies before v.
         let share = |v: f64, [a, b]: [f64; 2], log: bool| if log { (v / a).ln() / (b / a).ln() } else { (v - a) / (b - a) };
@@ -40,24 +75,69 @@ impl Axes {
         (self.x[0]..=self.x[1]).contains(&x) && (self.y[0]..=self.y[1]).contains(&y)
     }
 
-    /// Grid lines and their numbers.
-    pub fn frame(&self, canvas: &mut Canvas) {
+    /// Grid lines, tick marks and their numbers.
+    pub fn frame(&self, panel: &mut Panel) {
         for x in if self.log_x { log_ticks(self.x) } else { ticks(self.x) } {
-            let p = self.at(x, self.y[0]);
-            canvas.line(&[[p[0], self.low[1]], [p[0], self.high[1]]], 1.5, FAINT, 1.0);
-            canvas.text([p[0], self.high[1] + 2.1 * LABEL], LABEL, Anchor::Middle, MUTED, &number(x));
+            let [x, bottom, text] = [self.at(x, self.y[0])[0], self.high[1], x];
+            panel.line(&[[x, self.low[1]], [x, bottom]], 1.0, FAINT, 1.0);
+            panel.line(&[[x, bottom], [x, bottom + TICK]], 1.0, MUTED, 1.0);
+            panel.text([x, bottom + TICK + LABEL], LABEL, Anchor::Middle, MUTED, &number(text));
         }
         for y in if self.log_y { log_ticks(self.y) } else { ticks(self.y) } {
-            let p = self.at(self.x[0], y);
-            canvas.line(&[[self.low[0], p[1]], [self.high[0], p[1]]], 1.5, FAINT, 1.0);
-            canvas.text([self.low[0] - 0.9 * LABEL, p[1] + 0.5 * LABEL], LABEL, Anchor::Right, MUTED, &number(y));
+            let [y, left, text] = [self.at(self.x[0], y)[1], self.low[0], y];
+            panel.line(&[[left, y], [self.high[0], y]], 1.0, FAINT, 1.0);
+            panel.line(&[[left - TICK, y], [left, y]], 1.0, MUTED, 1.0);
+            panel.text([left - TICK - 3.0, y + 0.36 * LABEL], LABEL, Anchor::Right, MUTED, &number(text));
         }
+        panel.line(&[self.low, [self.low[0], self.high[1]], self.high], 1.0, MUTED, 1.0);
     }
 
-    /// A line of text above the panel.
-    pub fn title(&self, canvas: &mut Canvas, text: &str) {
-        canvas.text([self.low[0], self.low[1] - 1.1 * TITLE], TITLE, Anchor::Left, INK, text);
+    /// A line of text above the axes.
+    pub fn title(&self, panel: &mut Panel, text: &str) {
+        panel.text([self.low[0], self.low[1] - 12.0], TITLE, Anchor::Left, INK, text);
     }
+
+    /// A curve through points given by their values; what lies outside of the ranges is cut off. A page tells the
+    /// values of one with a name.
+    pub fn curve(&self, panel: &mut Panel, points: &[[f64; 2]], (width, color, alpha): (f64, Color, f64), name: Option<&str>) {
+        let placed: Vec<[f64; 2]> = points.iter().map(|p| self.at(p[0], p[1])).collect();
+        for points in inside(&placed, self.low, self.high) {
+            panel.shapes.push(Shape::Line { points, width, color, alpha, name: name.map(str::to_owned) });
+        }
+    }
+}
+
+/// The pieces of a line that lie in a rectangle (Liang and Barsky 1984); what is not finite breaks it.
+fn inside(points: &[[f64; 2]], low: [f64; 2], high: [f64; 2]) -> Vec<Vec<[f64; 2]>> {
+    let mut pieces: Vec<Vec<[f64; 2]>> = Vec::new();
+    // Whether the last piece ends where the next segment begins.
+    let mut open = false;
+    for pair in points.windows(2) {
+        let [a, b] = [pair[0], pair[1]];
+        let (mut from, mut to) = (0.0f64, 1.0f64);
+        for axis in 0..2 {
+            let step = b[axis] - a[axis];
+            let ends = [(low[axis] - a[axis]) / step, (high[axis] - a[axis]) / step];
+            if step == 0.0 {
+                to = if (low[axis]..=high[axis]).contains(&a[axis]) { to } else { -1.0 };
+            } else {
+                from = from.max(ends[0].min(ends[1]));
+                to = to.min(ends[0].max(ends[1]));
+            }
+        }
+        let finite = a.iter().chain(&b).all(|v| v.is_finite());
+        if !finite || from > to {
+            open = false;
+            continue;
+        }
+        let at = |t: f64| [a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1])];
+        match pieces.last_mut() {
+            Some(piece) if open && from == 0.0 => piece.push(at(to)),
+            _ => pieces.push(vec![at(from), at(to)]),
+        }
+        open = to == 1.0;
+    }
+    pieces
 }
 
 /// A range with some room around it; never empty.
@@ -108,5 +188,18 @@ mod tests {
         assert_eq!(shown([3e5, 3.1e6]), "5e5 1e6 1.5e6 2e6 2.5e6 3e6");
         assert_eq!(log_ticks([0.3, 30.0]), [0.5, 1.0, 2.0, 5.0, 10.0, 20.0]);
         assert!(ticks(padded([2.0, 2.0], 0.1)).len() >= 2);
+    }
+
+    #[test]
+    fn what_is_outside_is_cut_off() {
+        let cut = |points: &[[f64; 2]]| inside(points, [0.0, 0.0], [10.0, 10.0]);
+        assert_eq!(cut(&[[1.0, 1.0], [2.0, 5.0], [3.0, 1.0]]), [vec![[1.0, 1.0], [2.0, 5.0], [3.0, 1.0]]]);
+        // Out through the top and in again: two pieces.
+        assert_eq!(cut(&[[0.0, 5.0], [4.0, 15.0], [8.0, 5.0]]), [vec![[0.0, 5.0], [2.0, 10.0]], vec![[6.0, 10.0], [8.0, 5.0]]]);
+        assert_eq!(cut(&[[-5.0, 5.0], [15.0, 5.0]]), [vec![[0.0, 5.0], [10.0, 5.0]]]);
+        assert!(cut(&[[-5.0, 1.0], [-1.0, 2.0], [-1.0, 30.0]]).is_empty());
+        assert_eq!(cut(&[[1.0, 1.0], [2.0, f64::NAN], [3.0, 3.0], [4.0, 3.0]]), [vec![[3.0, 3.0], [4.0, 3.0]]]);
+        // A standing line on the edge belongs to it.
+        assert_eq!(cut(&[[10.0, 3.0], [10.0, 12.0]]), [vec![[10.0, 3.0], [10.0, 10.0]]]);
     }
 }

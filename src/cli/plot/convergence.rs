@@ -1,8 +1,8 @@
 //! Errors over step sizes.
 
-use super::axes::Axes;
-use super::canvas::{Anchor, Canvas, MUTED};
-use super::legend::{LEGEND, color, entry};
+use super::axes::Chart;
+use super::figure::{Anchor, Figure, MUTED};
+use super::legend::{color, legend};
 
 /// The errors of one method.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,12 +15,10 @@ pub struct Errors {
     pub points: Vec<[f64; 2]>,
 }
 
-/// A line for each method in a panel with logarithmic axes, and a grey line with the slope of each order that
+/// A line for each method in a panel with logarithmic axes of these names, and a grey line with the slope of each order that
 /// is claimed, above the errors of that order. Errors that are not positive, or are rounding (below 1e-13),
 /// have no place there and are left out; a method without any other stands as exact in the legend.
-pub fn convergence(title: &str, methods: &[Errors]) -> Canvas {
-    let (width, height) = (1480.0, 860.0);
-    let mut canvas = Canvas::new(width as usize, height as usize);
+pub fn convergence(title: &str, [x, y]: [&str; 2], methods: &[Errors]) -> Figure {
     let shown = |e: &Errors| -> Vec<[f64; 2]> {
         e.points.iter().copied().filter(|[h, e]| *h > 0.0 && h.is_finite() && *e > 1e-13 && e.is_finite()).collect()
     };
@@ -29,24 +27,23 @@ pub fn convergence(title: &str, methods: &[Errors]) -> Canvas {
         let [a, b] = all.iter().fold([f64::INFINITY, 0.0f64], |[a, b], p| [a.min(p[axis]), b.max(p[axis])]);
         if a <= b { [a / room, b * room] } else { [1e-3, 1.0] }
     };
-    let (low, high) = ([130.0, 72.0], [width - LEGEND, height - 88.0]);
-    let axes = Axes { low, high, x: range(0, 1.25), y: range(1, 3.0), log_x: true, log_y: true };
-    axes.frame(&mut canvas);
-    axes.title(&mut canvas, title);
+    let chart = Chart { title, x, y, height: 380.0 };
+    let (mut panel, axes) = chart.panel(range(0, 1.35), range(1, 3.0), [true; 2]);
     for (slope, from, to) in references(&all, methods, shown) {
-        canvas.line(&[axes.at(from[0], from[1]), axes.at(to[0], to[1])], 2.0, MUTED, 0.7);
-        let [x, y] = axes.at(from[0], from[1]);
-        canvas.text([x - 8.0, y + 6.0], 13.0, Anchor::Right, MUTED, &slope.to_string());
+        axes.curve(&mut panel, &[from, to], (1.0, MUTED, 0.8), None);
+        // Beside the finest step, or the coarsest where the line has left the panel before.
+        let (end, away, anchor) = if axes.holds(from[0], from[1]) { (from, -5.0, Anchor::Right) } else { (to, 5.0, Anchor::Left) };
+        let [x, y] = axes.at(end[0], end[1]);
+        panel.text([x + away, y + 4.0], 12.0, anchor, MUTED, &slope.to_string());
     }
+    let mut names = Vec::new();
     for (i, method) in methods.iter().enumerate() {
-        let color = color(i);
-        let points: Vec<[f64; 2]> = shown(method).iter().map(|p| axes.at(p[0], p[1])).collect();
-        canvas.line(&points, 3.5, color, 0.85);
-        points.iter().for_each(|p| canvas.disc(*p, 6.0, color, 1.0));
-        let exact = if points.is_empty() { ": exact" } else { "" };
-        entry(&mut canvas, i, &format!("{}{exact}", method.name));
+        let points = shown(method);
+        axes.curve(&mut panel, &points, (2.0, color(i), 0.85), Some(&method.name));
+        panel.discs(points.iter().map(|p| axes.at(p[0], p[1])).collect(), 3.2, color(i), 1.0);
+        names.push(format!("{}{}", method.name, if points.is_empty() { ": exact" } else { "" }));
     }
-    canvas
+    Figure::new(vec![panel, legend(&names, axes.low[1])])
 }
 
 /// For each order the ends of a line of that slope over the range of step sizes: twice the largest error of
@@ -66,7 +63,8 @@ fn references(all: &[[f64; 2]], methods: &[Errors], shown: impl Fn(&Errors) -> V
 
 #[cfg(test)]
 mod tests {
-    use super::super::canvas::BLUE;
+    use super::super::figure::BLUE;
+    use super::super::tests::count;
     use super::*;
 
     #[test]
@@ -77,13 +75,13 @@ mod tests {
         for (p, from, to) in references(&[[0.125, 1.0], [0.5, 1.0]], &methods, |e| e.points.clone()) {
             assert!((to[1] - 0.2 * 0.5f64.powf(p)).abs() <= 1e-12 && (from[1] - 0.2 * 0.125f64.powf(p)).abs() <= 1e-12);
         }
-        let blue = |c: &Canvas| (0..1480).flat_map(|x| (0..860).map(move |y| (x, y))).filter(|(x, y)| c.pixel(*x, *y) == BLUE).count();
-        assert!(blue(&convergence("t", &methods)) > 300);
+        let draw = |methods: &[Errors]| convergence("t", ["x", "y"], methods);
+        assert!(count(&draw(&methods), BLUE) > 300);
         // Nothing to show: still a picture.
         for points in [vec![], vec![[0.1, 0.0]], vec![[0.1, f64::NAN]], vec![[0.1, 1e-3]]] {
             let one = [Errors { name: "c".into(), order: f64::INFINITY, points }];
-            assert_eq!(convergence("t", &one).size(), (1480.0, 860.0));
+            assert_eq!(draw(&one).size().1, 380.0);
         }
-        assert_eq!(convergence("t", &[]).size(), (1480.0, 860.0));
+        assert_eq!(draw(&[]).size().1, 380.0);
     }
 }

@@ -1,32 +1,50 @@
 //! The loss over the steps.
 
-use super::axes::{Axes, padded};
-use super::canvas::{BLUE, Canvas};
+use super::axes::{Chart, padded};
+use super::figure::Figure;
+use super::legend::{color, legend};
 
 /// Most points of a drawn line: neighbours are averaged beyond.
 const POINTS: usize = 2000;
 
-/// The loss of every step, pale, and its running mean. y is logarithmic where all running means are positive
-/// and far apart. `steps` and `losses` have the same length; values that are not finite are left out.
-pub fn loss_curve(steps: &[f64], losses: &[f64]) -> Canvas {
-    let (width, height) = (1480.0, 560.0);
-    let mut canvas = Canvas::new(width as usize, height as usize);
-    let pairs: Vec<[f64; 2]> = steps.iter().zip(losses).map(|(s, l)| [*s, *l]).filter(|p| p[0].is_finite() && p[1].is_finite()).collect();
-    let smooth = thinned(&running_mean(&pairs));
-    let raw = thinned(&pairs);
-    let last = pairs.last().map_or(1.0, |p| p[0]);
-    let lowest = smooth.iter().map(|p| p[1]).fold(f64::INFINITY, f64::min);
-    let highest = smooth.iter().map(|p| p[1]).fold(f64::NEG_INFINITY, f64::max);
+/// The losses of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Losses {
+    /// What stands in the legend.
+    pub name: String,
+    /// Steps.
+    pub steps: Vec<f64>,
+    /// The loss of each.
+    pub losses: Vec<f64>,
+}
+
+/// Running means of losses, of one run over the loss of every step, pale. y is logarithmic where all running means
+/// are positive and far apart. Values that are not finite are left out.
+pub fn loss_curves(runs: &[Losses]) -> Figure {
+    let pairs = |run: &Losses| -> Vec<[f64; 2]> {
+        let all = run.steps.iter().zip(&run.losses).map(|(s, l)| [*s, *l]);
+        all.filter(|p| p[0].is_finite() && p[1].is_finite()).collect()
+    };
+    let all: Vec<Vec<[f64; 2]>> = runs.iter().map(pairs).collect();
+    let smooth: Vec<Vec<[f64; 2]>> = all.iter().map(|pairs| thinned(&running_mean(pairs))).collect();
+    let raw: Vec<[f64; 2]> = if runs.len() == 1 { thinned(&all[0]) } else { smooth.concat() };
+    let last = all.iter().flatten().map(|p| p[0]).fold(1.0, f64::max);
+    let lowest = smooth.iter().flatten().map(|p| p[1]).fold(f64::INFINITY, f64::min);
+    let highest = smooth.iter().flatten().map(|p| p[1]).fold(f64::NEG_INFINITY, f64::max);
     let log_y = lowest > 0.0 && highest > 4.0 * lowest;
     let y = y_range(&raw, lowest, highest, log_y);
-    let axes = Axes { low: [120.0, 64.0], high: [width - 32.0, height - 56.0], x: [0.0, last.max(1.0)], y, log_x: false, log_y };
-    axes.frame(&mut canvas);
-    axes.title(&mut canvas, if log_y { "loss (logarithmic) over steps" } else { "loss over steps" });
-    for (line, thickness, alpha) in [(&raw, 1.5, 0.3), (&smooth, 4.0, 1.0)] {
-        let inside = line.iter().map(|p| axes.at(p[0], p[1].clamp(y[0], y[1]))).collect::<Vec<_>>();
-        canvas.line(&inside, thickness, BLUE, alpha);
+    let chart = Chart { title: "Loss of the batches", x: "optimiser steps", y: "loss (7)", height: 320.0 };
+    let (mut panel, axes) = chart.panel([0.0, last], y, [false, log_y]);
+    if runs.len() == 1 {
+        axes.curve(&mut panel, &raw, (1.0, color(0), 0.3), None);
+        axes.curve(&mut panel, &smooth[0], (2.2, color(0), 1.0), Some("running mean"));
+        return Figure::new(vec![panel]);
     }
-    canvas
+    for (i, (line, run)) in smooth.iter().zip(runs).enumerate() {
+        axes.curve(&mut panel, line, (2.0, color(i), 0.9), Some(&run.name));
+    }
+    let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
+    Figure::new(vec![panel, legend(&names, axes.low[1])])
 }
 
 /// The range of the running means, widened to the middle 98 % of the single losses.
@@ -77,7 +95,10 @@ mod tests {
         // No steps, one step, losses that are not numbers: still a picture.
         for losses in [vec![], vec![1.0], vec![f64::NAN; 3], vec![-1.0, 2.0, -3.0], vec![0.0; 5]] {
             let steps: Vec<f64> = (0..losses.len()).map(|i| i as f64).collect();
-            assert_eq!(loss_curve(&steps, &losses).size(), (1480.0, 560.0));
+            let run = Losses { name: "a".into(), steps, losses };
+            assert_eq!(loss_curves(std::slice::from_ref(&run)).size(), (520.0, 320.0));
+            assert_eq!(loss_curves(&[run.clone(), run]).panels.len(), 2);
         }
+        assert_eq!(loss_curves(&[]).panels.len(), 2);
     }
 }

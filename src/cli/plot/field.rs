@@ -1,8 +1,8 @@
 //! The score field over the density of samples.
 
 use super::axes::Axes;
-use super::canvas::{BLUE, Canvas, INK};
-use super::scatter::panels;
+use super::figure::{BLUE, Figure, INK, Panel, Shape};
+use super::scatter::square;
 use ndarray::ArrayView2;
 
 /// Cells of the density along a side.
@@ -11,11 +11,9 @@ const CELLS: usize = 160;
 /// Arrows of the score at `at`, `[m, 2]`, over the density of `points`, `[n, d]` (first two coordinates),
 /// inside `window`. Lengths are compressed, |s|^(1/2), so that the weak field near the modes is seen beside
 /// the strong one far away.
-pub fn score_field(window: [[f64; 2]; 2], points: ArrayView2<f64>, at: ArrayView2<f64>, score: ArrayView2<f64>, title: &str) -> Canvas {
-    let (mut canvas, [axes]) = panels::<1>(window);
-    axes.frame(&mut canvas);
-    density(&mut canvas, &axes, points);
-    axes.title(&mut canvas, title);
+pub fn score_field(window: [[f64; 2]; 2], points: ArrayView2<f64>, at: ArrayView2<f64>, score: ArrayView2<f64>, title: &str) -> Figure {
+    let (mut panel, axes) = square(window, title);
+    density(&mut panel, &axes, points);
     let length = |s: [f64; 2]| s[0].hypot(s[1]).sqrt();
     let vectors: Vec<[f64; 2]> = score.rows().into_iter().map(|s| [s[0], s[1]]).collect();
     let longest = vectors.iter().map(|s| length(*s)).filter(|l| l.is_finite()).fold(1e-300, f64::max);
@@ -31,15 +29,15 @@ pub fn score_field(window: [[f64; 2]; 2], points: ArrayView2<f64>, at: ArrayView
         let d = [s[0] / norm, -s[1] / norm];
         let centre = axes.at(x, y);
         let along = |t: f64, side: f64| [centre[0] + t * d[0] - side * d[1], centre[1] + t * d[1] + side * d[0]];
-        let (tip, head) = (reach / 2.0, (0.36 * reach).min(9.0));
-        canvas.line(&[along(-tip, 0.0), along(tip, 0.0)], 2.0, INK, 0.85);
-        canvas.line(&[along(tip - head, 0.6 * head), along(tip, 0.0), along(tip - head, -0.6 * head)], 2.0, INK, 0.85);
+        let (tip, head) = (reach / 2.0, (0.36 * reach).min(4.5));
+        panel.line(&[along(-tip, 0.0), along(tip, 0.0)], 1.0, INK, 0.85);
+        panel.line(&[along(tip - head, 0.6 * head), along(tip, 0.0), along(tip - head, -0.6 * head)], 1.0, INK, 0.85);
     }
-    canvas
+    Figure::new(vec![panel])
 }
 
 /// Histogram of the points, smoothed three times by (1 2 1)/4 both ways, as shades of blue.
-fn density(canvas: &mut Canvas, axes: &Axes, points: ArrayView2<f64>) {
+fn density(panel: &mut Panel, axes: &Axes, points: ArrayView2<f64>) {
     let mut cells = vec![0f64; CELLS * CELLS];
     let index = |v: f64, [a, b]: [f64; 2]| ((v - a) / (b - a) * CELLS as f64).floor().min((CELLS - 1) as f64) as usize;
     for p in points.rows() {
@@ -58,9 +56,8 @@ fn density(canvas: &mut Canvas, axes: &Axes, points: ArrayView2<f64>) {
         }
     }
     let most = cells.iter().copied().fold(1e-300, f64::max);
-    let size = (axes.high[0] - axes.low[0]) / CELLS as f64;
-    for (i, c) in cells.iter().enumerate().filter(|(_, c)| **c > 0.0) {
-        let low = [axes.low[0] + (i % CELLS) as f64 * size, axes.high[1] - (1 + i / CELLS) as f64 * size];
-        canvas.rect(low, low.map(|v| v + size), BLUE, 0.75 * (c / most).sqrt());
-    }
+    // The rows of an image go downwards.
+    let upside = cells.chunks(CELLS).rev().flatten();
+    let rgba = upside.flat_map(|c| [BLUE[0], BLUE[1], BLUE[2], (255.0 * 0.75 * (c / most).sqrt()) as u8]).collect();
+    panel.shapes.push(Shape::Image { low: axes.low, high: axes.high, size: [CELLS; 2], rgba });
 }

@@ -1,81 +1,73 @@
 //! A grid of images, each beside its nearest training image.
 
-use super::canvas::{Anchor, Canvas, FAINT, INK};
+use super::figure::{Anchor, FAINT, Figure, INK, Panel, Shape};
 use crate::data::ImageShape;
 use ndarray::{ArrayView1, ArrayView2};
 
 /// Side of a tile.
-const TILE: usize = 96;
+const TILE: f64 = 48.0;
 /// Between the two images of a pair.
-const NEAR: usize = 4;
+const NEAR: f64 = 2.0;
 /// Between pairs, and around them.
-const APART: usize = 28;
+const APART: f64 = 14.0;
 /// Height of the line of text above.
-const HEAD: usize = 64;
+const HEAD: f64 = 32.0;
+/// Room for that line.
+const LEAST: f64 = 400.0;
 
 /// Pairs of a sample and, to its right on grey, its nearest training image; `columns` pairs a row. `samples`
 /// and `nearest`: `[n, height * width * channels]`, row-major images; of `nearest` there may be fewer rows, or
 /// none.
-pub fn image_grid(samples: ArrayView2<f64>, nearest: ArrayView2<f64>, shape: ImageShape, columns: usize) -> Canvas {
+pub fn image_grid(samples: ArrayView2<f64>, nearest: ArrayView2<f64>, shape: ImageShape, columns: usize) -> Figure {
     let n = samples.nrows();
     let columns = columns.clamp(1, n.max(1));
     let rows = n.div_ceil(columns);
-    // A whole number of screen pixels for each image pixel keeps the tiles crisp.
-    let scale = (TILE / shape.height.max(shape.width).max(1)).max(1);
-    let (w, h) = (scale * shape.width, scale * shape.height);
+    // Half of a whole number for each image pixel: a whole number of the screen's keeps the tiles crisp.
+    let scale = (2.0 * TILE / shape.height.max(shape.width).max(1) as f64).floor().max(1.0) / 2.0;
+    let [w, h] = [shape.width, shape.height].map(|v| scale * v as f64);
     let paired = nearest.nrows() > 0;
-    let pair = if paired { 2 * w + NEAR } else { w };
-    let mut canvas = Canvas::new((APART + columns * (pair + APART)).max(640), HEAD + rows * (h + APART));
+    let pair = if paired { 2.0 * w + NEAR } else { w };
+    let mut panel = Panel::new((APART + columns as f64 * (pair + APART)).max(LEAST), HEAD + rows as f64 * (h + APART));
     let title = match (paired, shape.channels) {
-        (false, _) => "samples",
-        (true, 3) => "samples, each beside its nearest training image (right)",
-        (true, _) => "samples, each beside its nearest training image (grey)",
+        (false, _) => "Samples",
+        (true, 3) => "Samples, each beside its nearest training image (right)",
+        (true, _) => "Samples, each beside its nearest training image (grey)",
     };
-    canvas.text([APART as f64, 40.0], 17.0, Anchor::Left, INK, title);
+    panel.text([APART, 20.0], 15.0, Anchor::Left, INK, title);
+    let place = |i: usize| [APART + (i % columns) as f64 * (pair + APART), HEAD + (i / columns) as f64 * (h + APART)];
+    let mut tile = |[x, y]: [f64; 2], image: ArrayView1<f64>, paper| {
+        panel.rect([x - 1.0, y - 1.0], [x + w + 1.0, y + h + 1.0], FAINT);
+        let rgba = pixels(image, shape, paper);
+        panel.shapes.push(Shape::Image { low: [x, y], high: [x + w, y + h], size: [shape.width, shape.height], rgba });
+    };
     for i in 0..n {
-        let (x, y) = (APART + i % columns * (pair + APART), HEAD + i / columns * (h + APART));
-        canvas.paste(&tile(samples.row(i), shape, scale, [255.0; 3]), x, y);
-        frame(&mut canvas, x, y, w, h);
+        let [x, y] = place(i);
+        tile([x, y], samples.row(i), WHITE_PAPER);
         if i < nearest.nrows() {
-            canvas.paste(&tile(nearest.row(i), shape, scale, GREY_PAPER), x + w + NEAR, y);
+            tile([x + w + NEAR, y], nearest.row(i), GREY_PAPER);
         }
     }
-    canvas
+    Figure::new(vec![panel])
 }
 
 /// Red, green and blue of ink.
 const INK_VALUE: f64 = 24.0;
+/// Paper of the samples.
+const WHITE_PAPER: [f64; 3] = [255.0; 3];
 /// Paper of the training images.
 const GREY_PAPER: [f64; 3] = [229.0, 232.0, 237.0];
 
-fn frame(canvas: &mut Canvas, x: usize, y: usize, w: usize, h: usize) {
-    let [x, y, w, h] = [x, y, w, h].map(|v| v as f64);
-    for (low, high) in [
-        ([x - 2.0, y - 2.0], [x + w + 2.0, y]),
-        ([x - 2.0, y + h], [x + w + 2.0, y + h + 2.0]),
-        ([x - 2.0, y], [x, y + h]),
-        ([x + w, y], [x + w + 2.0, y + h]),
-    ] {
-        canvas.rect(low, high, FAINT, 1.0);
-    }
-}
-
-/// One image, each pixel a square: three channels are red, green and blue, of any other number the first is
+/// Red, green, blue and alpha of an image: three channels are the first three, of any other number the first is
 /// ink on `paper`. Values beyond the range are cut, what is not finite is shown as its beginning.
-fn tile(image: ArrayView1<f64>, shape: ImageShape, scale: usize, paper: [f64; 3]) -> Canvas {
-    let mut canvas = Canvas::new(scale * shape.width, scale * shape.height);
+fn pixels(image: ArrayView1<f64>, shape: ImageShape, paper: [f64; 3]) -> Vec<u8> {
     let share = |v: f64| {
         let share = (v - shape.range[0]) / (shape.range[1] - shape.range[0]);
         if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 }
     };
-    let image = image.to_vec();
-    for (i, pixel) in image.chunks_exact(shape.channels.max(1)).enumerate().take(shape.width * shape.height) {
-        let color = match *pixel {
-            [r, g, b] => [r, g, b].map(|v| (255.0 * share(v)).round() as u8),
-            _ => paper.map(|p| (p + share(pixel[0]) * (INK_VALUE - p)).round() as u8),
-        };
-        let low = [(i % shape.width * scale) as f64, (i / shape.width * scale) as f64];
-        canvas.rect(low, low.map(|v| v + scale as f64), color, 1.0);
-    }
-    canvas
+    let color = |pixel: &[f64]| match *pixel {
+        [r, g, b] => [r, g, b].map(|v| 255.0 * share(v)),
+        _ => paper.map(|p| p + share(pixel[0]) * (INK_VALUE - p)),
+    };
+    let opaque = |[r, g, b]: [f64; 3]| [r.round() as u8, g.round() as u8, b.round() as u8, 255];
+    image.to_vec().chunks_exact(shape.channels.max(1)).take(shape.width * shape.height).flat_map(|p| opaque(color(p))).collect()
 }

@@ -1,4 +1,4 @@
-use super::canvas::{BLUE, Color, INK, ORANGE};
+use super::figure::{BLUE, Color, INK, ORANGE};
 use super::*;
 use crate::data::ImageShape;
 use crate::rng::{Purpose, Stream};
@@ -11,10 +11,11 @@ fn normals(n: usize, d: usize, seed: u64) -> Array2<f64> {
 }
 
 /// Pixels close to a colour.
-fn count(canvas: &Canvas, color: Color) -> usize {
+pub fn count(figure: &Figure, color: Color) -> usize {
+    let canvas = figure.raster();
     let (w, h) = canvas.size();
     let near = |x: usize, y: usize| canvas.pixel(x, y).iter().zip(color).all(|(a, b)| a.abs_diff(b) < 40);
-    (0..h as usize).map(|y| (0..w as usize).filter(|x| near(*x, y)).count()).sum()
+    (0..h).map(|y| (0..w).filter(|x| near(*x, y)).count()).sum()
 }
 
 /// Four modes at (+-4, +-4).
@@ -49,21 +50,21 @@ fn samples_stand_beside_data_on_the_same_axes() {
 fn image_tiles_show_each_pixel_as_a_square() {
     let shape = ImageShape { height: 2, width: 2, channels: 1, range: [0.0, 16.0], levels: None };
     let image = array![[0.0, 16.0, 8.0, f64::NAN]];
-    let picture = image_grid(image.view(), image.view(), shape, 4);
+    let picture = image_grid(image.view(), image.view(), shape, 4).raster();
     // Two tiles of 96 pixels: one quarter of each is black, one grey.
     assert_eq!((picture.pixel(28, 64), picture.pixel(28 + 50, 64 + 10)), ([255; 3], [24; 3]));
     assert_eq!(picture.pixel(28 + 10, 64 + 90), [140; 3]);
     assert_eq!(picture.pixel(28 + 90, 64 + 90), [255; 3]);
     assert_eq!(picture.pixel(28 + 100 + 50, 64 + 10), [24; 3]);
     let none = Array2::zeros((0, 4));
-    assert_eq!(image_grid(none.view(), none.view(), shape, 4).size().0, 640.0);
+    assert_eq!(image_grid(none.view(), none.view(), shape, 4).raster().size().0, 800);
 }
 
 #[test]
 fn colours_are_red_green_and_blue() {
     let shape = ImageShape { height: 1, width: 2, channels: 3, range: [0.0, 1.0], levels: None };
     let image = array![[1.0, 0.0, 0.2, 0.0, 2.0, f64::NAN]];
-    let picture = image_grid(image.view(), image.view(), shape, 4);
+    let picture = image_grid(image.view(), image.view(), shape, 4).raster();
     // Two pixels of 48 x 48, here and in the training image, which has no other paper.
     for x in [28, 28 + 100] {
         assert_eq!((picture.pixel(x + 10, 64 + 10), picture.pixel(x + 60, 64 + 40)), ([255, 0, 51], [0, 255, 0]));
@@ -76,13 +77,13 @@ fn arrows_point_along_the_score() {
     let none = Array2::zeros((0, 2));
     let draw = |s: [f64; 2]| score_field([[-1.0, 1.0]; 2], none.view(), at.view(), array![s].view(), "");
     // One arrow over the whole panel, to the right and up: dark on that diagonal, light on the other.
-    let picture = draw([1.0, 1.0]);
-    let middle = [88.0 + 320.0, 64.0 + 320.0];
+    let picture = draw([1.0, 1.0]).raster();
+    let middle = [92.0 + 310.0, 68.0 + 310.0];
     let dark = |dx: f64, dy: f64| picture.pixel((middle[0] + dx) as usize, (middle[1] + dy) as usize)[0] < 120;
     assert!(dark(100.0, -100.0) && dark(-100.0, 100.0) && !dark(100.0, 100.0) && !dark(-100.0, -100.0));
     // A zero or broken vector draws nothing.
     assert_eq!(draw([0.0, 0.0]), draw([f64::NAN, 1.0]));
-    assert!(count(&draw([0.0, 0.0]), INK) < count(&picture, INK));
+    assert!(count(&draw([0.0, 0.0]), INK) < count(&draw([1.0, 1.0]), INK));
 }
 
 #[test]

@@ -1,55 +1,46 @@
-//! An image to draw on, with anti-aliased shapes: a pixel takes as much of the colour as the shape covers of
-//! it, taken from its centre's distance to the shape. And its PNG.
+//! A picture's pixels, with anti-aliased shapes: a pixel takes as much of the colour as the shape covers of it,
+//! taken from its centre's distance to the shape. And its PNG.
 
+use super::figure::{Anchor, Color, Shape};
 use super::font;
-use crate::{Error, Result};
 use flate2::{Compression, Crc, write::ZlibEncoder};
 use std::io::Write;
-use std::path::Path;
-
-/// Red, green, blue.
-pub type Color = [u8; 3];
-
-/// Text and axes.
-pub const INK: Color = [38, 44, 54];
-/// Secondary text.
-pub const MUTED: Color = [112, 120, 132];
-/// Grid lines and frames.
-pub const FAINT: Color = [226, 229, 234];
-/// The data.
-pub const BLUE: Color = [37, 99, 175];
-/// The samples.
-pub const ORANGE: Color = [222, 110, 32];
-
-/// Where a text stands relative to its point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Anchor {
-    /// It begins there.
-    Left,
-    /// Its middle is there.
-    Middle,
-    /// It ends there.
-    Right,
-}
 
 /// An image; (0, 0) is the upper left corner, units are pixels, pixel (i, j) has its centre at (i + 1/2, j +
 /// 1/2).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Canvas {
+pub struct Raster {
     width: usize,
     height: usize,
     rgb: Vec<f32>,
 }
 
-impl Canvas {
+impl Raster {
     /// White paper.
     pub fn new(width: usize, height: usize) -> Self {
-        Canvas { width, height, rgb: vec![255.0; 3 * width * height] }
+        Raster { width, height, rgb: vec![255.0; 3 * width * height] }
     }
 
     /// (width, height).
-    pub fn size(&self) -> (f64, f64) {
-        (self.width as f64, self.height as f64)
+    #[cfg(test)]
+    pub fn size(&self) -> (usize, usize) {
+        (self.width, self.height)
+    }
+
+    /// Draws a shape of a panel whose left edge is at `left`, with `scale` pixels for each unit.
+    pub fn draw(&mut self, shape: &Shape, scale: f64, left: f64) {
+        let place = |p: &[f64; 2]| [scale * (p[0] + left), scale * p[1]];
+        match shape {
+            Shape::Discs { at, radius, color, alpha } => at.iter().for_each(|p| self.disc(place(p), scale * radius, *color, *alpha)),
+            Shape::Line { points, width, color, alpha, .. } => {
+                self.line(&points.iter().map(place).collect::<Vec<_>>(), scale * width, *color, *alpha);
+            }
+            Shape::Rect { low, high, color } => self.rect(place(low), place(high), *color, 1.0),
+            Shape::Text { at, size, anchor, color, text, upright } => {
+                self.text(place(at), scale * CAPITALS * size, (*anchor, *upright), *color, text);
+            }
+            Shape::Image { low, high, size, rgba } => self.image([place(low), place(high)], *size, rgba),
+        }
     }
 
     /// The colour of a pixel; white outside.
@@ -75,7 +66,7 @@ impl Canvas {
     }
 
     /// A filled circle.
-    pub fn disc(&mut self, at: [f64; 2], radius: f64, color: Color, alpha: f64) {
+    fn disc(&mut self, at: [f64; 2], radius: f64, color: Color, alpha: f64) {
         let reach = radius + 1.0;
         let [xs, ys] = self.pixels([at[0] - reach, at[1] - reach], [at[0] + reach, at[1] + reach]);
         for y in ys {
@@ -91,7 +82,7 @@ impl Canvas {
 
     /// A line through points, with round ends and joints, evenly coloured where it meets itself. One point is
     /// a dot.
-    pub fn line(&mut self, points: &[[f64; 2]], width: f64, color: Color, alpha: f64) {
+    fn line(&mut self, points: &[[f64; 2]], width: f64, color: Color, alpha: f64) {
         let reach = width / 2.0 + 1.0;
         let bound = |pick: fn(f64, f64) -> f64, from: f64| {
             points.iter().filter(|p| p[0].is_finite() && p[1].is_finite()).fold([from; 2], |b, p| [pick(b[0], p[0]), pick(b[1], p[1])])
@@ -127,7 +118,7 @@ impl Canvas {
     }
 
     /// A filled rectangle, to the nearest pixel edges.
-    pub fn rect(&mut self, low: [f64; 2], high: [f64; 2], color: Color, alpha: f64) {
+    fn rect(&mut self, low: [f64; 2], high: [f64; 2], color: Color, alpha: f64) {
         let [xs, ys] = self.pixels([low[0].round(), low[1].round()], [high[0].round(), high[1].round()]);
         for y in ys {
             for x in xs.clone() {
@@ -136,84 +127,101 @@ impl Canvas {
         }
     }
 
-    /// A text whose baseline goes through `at`; `cap` is the height of its capitals.
-    pub fn text(&mut self, at: [f64; 2], cap: f64, anchor: Anchor, color: Color, text: &str) {
+    /// A text whose baseline goes through `at`, running upwards where the second of `how` says so; `cap` is the
+    /// height of its capitals.
+    fn text(&mut self, at: [f64; 2], cap: f64, (anchor, upright): (Anchor, bool), color: Color, text: &str) {
         let unit = cap / font::CAP;
         let (strokes, width) = font::strokes(text);
-        let left = at[0]
-            - unit
-                * match anchor {
-                    Anchor::Left => 0.0,
-                    Anchor::Middle => width / 2.0,
-                    Anchor::Right => width,
-                };
+        let begins = match anchor {
+            Anchor::Left => 0.0,
+            Anchor::Middle => -width / 2.0,
+            Anchor::Right => -width,
+        };
         for stroke in strokes {
-            let points: Vec<[f64; 2]> = stroke.iter().map(|p| [left + unit * p[0], at[1] - unit * p[1]]).collect();
+            let points = stroke.iter().map(|p| [unit * (p[0] + begins), unit * p[1]]);
+            let points: Vec<[f64; 2]> =
+                points.map(|[x, y]| if upright { [at[0] - y, at[1] - x] } else { [at[0] + x, at[1] - y] }).collect();
             self.line(&points, (0.15 * cap).max(1.0), color, 1.0);
         }
     }
 
-    /// Draws `part` with its upper left corner at (x, y), cut to the image.
-    pub fn paste(&mut self, part: &Canvas, x: usize, y: usize) {
-        let columns = part.width.min(self.width.saturating_sub(x));
-        for row in 0..part.height.min(self.height.saturating_sub(y)) {
-            let from = &part.rgb[3 * row * part.width..][..3 * columns];
-            self.rgb[3 * ((y + row) * self.width + x)..][..3 * columns].copy_from_slice(from);
+    /// An image between two corners, each of its pixels a rectangle.
+    fn image(&mut self, [low, high]: [[f64; 2]; 2], [columns, rows]: [usize; 2], rgba: &[u8]) {
+        let [xs, ys] = self.pixels(low.map(f64::round), high.map(f64::round));
+        let index = |v: usize, axis: usize, n: usize| {
+            let share = (v as f64 + 0.5 - low[axis].round()) / (high[axis].round() - low[axis].round());
+            ((share * n as f64) as usize).min(n.saturating_sub(1))
+        };
+        for y in ys {
+            for x in xs.clone() {
+                if let Some([r, g, b, a]) =
+                    rgba.get(4 * (index(y, 1, rows) * columns + index(x, 0, columns))..).and_then(|p| p.first_chunk())
+                {
+                    self.blend(x, y, [*r, *g, *b], f64::from(*a) / 255.0);
+                }
+            }
         }
     }
 
-    /// The image as a PNG file (ISO/IEC 15948): signature, header, one compressed chunk of rows, end.
+    /// As a PNG file.
     pub fn png(&self) -> Vec<u8> {
-        let mut rows = Vec::with_capacity(self.height * (1 + 3 * self.width));
-        for row in self.rgb.chunks_exact(3 * self.width.max(1)) {
-            // Filter 1: each byte is stored as its difference from the same colour of the pixel to the left.
-            rows.push(1);
-            let bytes: Vec<u8> = row.iter().map(|v| v.round() as u8).collect();
-            rows.extend((0..bytes.len()).map(|i| bytes[i].wrapping_sub(if i < 3 { 0 } else { bytes[i - 3] })));
-        }
-        let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
-        // Writing to memory does not fail.
-        let packed = packed.write_all(&rows).and_then(|()| packed.finish()).unwrap_or_default();
-        let mut header = Vec::new();
-        header.extend((self.width as u32).to_be_bytes());
-        header.extend((self.height as u32).to_be_bytes());
-        header.extend([8, 2, 0, 0, 0]); // eight bits, RGB, deflate, no interlace
-        let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
-        for (name, data) in [(b"IHDR", &header), (b"IDAT", &packed), (b"IEND", &Vec::new())] {
-            let mut crc = Crc::new();
-            crc.update(name);
-            crc.update(data);
-            png.extend((data.len() as u32).to_be_bytes());
-            png.extend(name);
-            png.extend(data);
-            png.extend(crc.sum().to_be_bytes());
-        }
-        png
+        let bytes: Vec<u8> = self.rgb.iter().map(|v| v.round() as u8).collect();
+        png([self.width, self.height], 3, &bytes)
     }
+}
 
-    /// Writes the PNG.
-    /// # Errors
-    /// `File` where writing fails.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        crate::data::write_whole(path, &self.png()).map_err(|e| Error::io(path, "the picture cannot be written", &e))
+/// Height of capitals in units of a font's height.
+const CAPITALS: f64 = 0.72;
+
+/// Pixels as a PNG file (ISO/IEC 15948): signature, header, one compressed chunk of rows, end. `channels` is 3, or
+/// 4 with alpha.
+pub fn png([width, height]: [usize; 2], channels: usize, pixels: &[u8]) -> Vec<u8> {
+    let mut rows = Vec::with_capacity(height * (1 + channels * width));
+    for row in pixels.chunks_exact((channels * width).max(1)) {
+        // Filter 1: each byte is stored as its difference from the same colour of the pixel to the left.
+        rows.push(1);
+        rows.extend((0..row.len()).map(|i| row[i].wrapping_sub(if i < channels { 0 } else { row[i - channels] })));
     }
+    let mut header = Vec::new();
+    header.extend((width as u32).to_be_bytes());
+    header.extend((height as u32).to_be_bytes());
+    header.extend([8, if channels == 4 { 6 } else { 2 }, 0, 0, 0]); // eight bits, RGB or RGBA, deflate, no interlace
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    for (name, data) in [(b"IHDR", header), (b"IDAT", packed(&rows)), (b"IEND", Vec::new())] {
+        let mut crc = Crc::new();
+        crc.update(name);
+        crc.update(&data);
+        png.extend((data.len() as u32).to_be_bytes());
+        png.extend(name);
+        png.extend(data);
+        png.extend(crc.sum().to_be_bytes());
+    }
+    png
+}
+
+/// Bytes compressed (zlib, RFC 1950).
+pub fn packed(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
+    // Writing to memory does not fail.
+    packed.write_all(bytes).and_then(|()| packed.finish()).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::figure::{BLUE, ORANGE};
     use super::*;
 
     #[test]
     fn shapes_cover_their_area() {
-        let mut c = Canvas::new(100, 100);
-        let ink = |c: &Canvas| c.rgb.iter().map(|v| f64::from(255.0 - v)).sum::<f64>() / 765.0;
+        let mut c = Raster::new(100, 100);
+        let ink = |c: &Raster| c.rgb.iter().map(|v| f64::from(255.0 - v)).sum::<f64>() / 765.0;
         c.disc([50.3, 49.6], 20.0, [0; 3], 1.0);
         assert!((ink(&c) / (std::f64::consts::PI * 400.0) - 1.0).abs() < 0.01);
-        let mut c = Canvas::new(100, 100);
+        let mut c = Raster::new(100, 100);
         c.line(&[[20.0, 20.0], [80.0, 60.0], [20.0, 20.0]], 4.0, [0; 3], 1.0);
         let expected = 4.0 * 60f64.hypot(40.0) + std::f64::consts::PI * 4.0;
         assert!((ink(&c) / expected - 1.0).abs() < 0.02, "{} {expected}", ink(&c));
-        let mut c = Canvas::new(10, 10);
+        let mut c = Raster::new(10, 10);
         c.rect([2.0, 3.0], [5.0, 20.0], BLUE, 1.0);
         assert_eq!((c.pixel(2, 3), c.pixel(4, 9), c.pixel(5, 5), c.pixel(2, 2)), (BLUE, BLUE, [255; 3], [255; 3]));
         // Outside of the image, and at no place at all.
@@ -224,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_png_holds_the_pixels() {
-        let mut c = Canvas::new(5, 3);
+        let mut c = Raster::new(5, 3);
         c.rect([1.0, 1.0], [3.0, 3.0], ORANGE, 1.0);
         let png = c.png();
         assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
