@@ -58,6 +58,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Say what is in a run directory, a checkpoint, another safetensors file or an array
     Inspect(InspectArgs),
+    /// Write the network of a run, with the parameters that generate, as an ONNX model
+    Export(ExportArgs),
     /// Print what makes a shell complete the program's arguments
     Completions(CompletionsArgs),
     /// Print the manual page of the program, or of a command
@@ -321,6 +323,21 @@ pub struct InspectArgs {
     /// Print one JSON object and nothing else
     #[arg(long)]
     pub json: bool,
+}
+
+/// `ndsm export`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  ndsm export runs/digits-ndsm-seed0 --out score.onnx
+
+The model takes rows [x/std, features of the time] in whitened coordinates, as the network does; what becomes a score of its
+value is on the page guide::files of the documentation. examples/score_numpy.py does the same in NumPy.")]
+pub struct ExportArgs {
+    /// Run directory
+    pub dir: PathBuf,
+    /// Where the model goes
+    #[arg(long, value_name = "FILE.onnx")]
+    pub out: PathBuf,
 }
 
 /// `ndsm completions`.

@@ -1,11 +1,12 @@
 //! `ndsm sample`, `ndsm eval`, and what all commands share: threads, device, counts.
 
-use super::args::{Cli, ComputeArgs, Device, EvalArgs, SampleArgs};
+use super::args::{Cli, ComputeArgs, Device, EvalArgs, ExportArgs, SampleArgs};
 use super::engine::{Engine, Sampling};
 use super::run_dir::RunDir;
 use super::samples::{STDOUT, check_place, draw_into, drawn};
 use super::summary::json_object;
 use super::train::{metrics_text, trained};
+use crate::data::{check_target, write_whole};
 use crate::{Error, Result};
 use clap::CommandFactory;
 use std::time::Instant;
@@ -59,6 +60,15 @@ pub fn eval(args: &EvalArgs, engine: &dyn Engine) -> Result<String> {
         return Ok(json_object(&metrics, &more).to_string());
     }
     Ok([Some(metrics_text(&metrics)), model.judge(), model.verdict()].into_iter().flatten().collect::<Vec<_>>().join("\n"))
+}
+
+/// Writes a run's network as an ONNX model.
+pub fn export(args: &ExportArgs, engine: &dyn Engine) -> Result<String> {
+    let run = RunDir::open(&args.dir)?;
+    check_target(&args.out).map_err(|e| Error::unwritable(&args.out, "cannot be written", &e))?;
+    let (_, model) = trained(&run, engine)?;
+    write_whole(&args.out, &model.onnx()?).map_err(|e| Error::io(&args.out, "cannot be written", &e))?;
+    Ok(args.out.display().to_string())
 }
 
 /// Makes the pool of threads and refuses a device that is not there.

@@ -82,6 +82,8 @@ pub trait Model {
     fn film(&self) -> Result<Option<Film>> {
         Ok(None)
     }
+    /// The network with the parameters that generate, as an ONNX model.
+    fn onnx(&self) -> Result<Vec<u8>>;
     /// Facts for the report: data, dimension, components found, number of weights.
     fn facts(&self) -> Vec<(String, String)>;
 }

@@ -120,7 +120,7 @@ fn tensors(path: &Path) -> Result<Found> {
         file.tensors().into_iter().map(|(name, t)| Tensor { name, kind: format!("{:?}", t.dtype()), shape: t.shape().to_vec() }).collect();
     // Numbers within names count as numbers: layers.10 comes behind layers.9.
     all.sort_by_cached_key(|t| natural(&t.name));
-    let weights: usize = all.iter().filter(|t| t.name.starts_with("average.")).map(|t| t.shape.iter().product::<usize>()).sum();
+    let weights: usize = all.iter().filter(|t| t.name.starts_with("model.")).map(|t| t.shape.iter().product::<usize>()).sum();
     if weights > 0 {
         found.fact("weights of the network", weights.to_string());
     }

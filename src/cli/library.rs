@@ -15,10 +15,11 @@ use crate::config::{Config, Precision};
 use crate::data::{self, Dataset, Encoder};
 use crate::metrics::{self, Measure, ModeSpace};
 use crate::mixture::Mixture;
+use crate::nn::onnx;
 use crate::sample::Method;
 use crate::train::{
-    Checkpoint, DataMoments, Generator, Likelihood, Prepared, Reference, Rival, Settled, State, Trainer, last_whole, prepare_watched,
-    read_data,
+    Checkpoint, DataMoments, Generator, Likelihood, Prepared, Reference, Rival, Settled, State, Trainer, last_whole, network,
+    prepare_watched, read_data,
 };
 use crate::{Error, Real, Result};
 use ndarray::{Array2, ArrayView2};
@@ -294,6 +295,10 @@ impl<R: Real> Model for Run<R> {
 
     fn film(&self) -> Result<Option<Film>> {
         self.frames()
+    }
+
+    fn onnx(&self) -> Result<Vec<u8>> {
+        onnx::model(&network(&self.config, &self.reference)?, self.current()?.generating())
     }
 
     fn verdict(&self) -> Option<String> {

@@ -94,6 +94,7 @@ fn run(cli: Cli, engine: &dyn Engine) -> Result<String> {
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::Export(args) => commands::export(&args, engine),
         Command::Completions(args) => Ok(commands::completions(args.shell)),
         Command::Man(args) => commands::man(args.command.as_deref()),
     }

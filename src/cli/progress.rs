@@ -61,7 +61,9 @@ impl Phase {
         }
         bar.set_style(ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()).progress_chars("━╸─"));
         bar.set_prefix(name);
-        bar.enable_steady_tick(TICK);
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(TICK);
+        }
         Phase { bar, name, started: Instant::now() }
     }
 

@@ -8,7 +8,7 @@ use super::run_dir::RunDir;
 use super::summary::{Metric, Summary};
 use super::{metrics_log, plot};
 use crate::config::{Config, KEYS, file};
-use crate::data::write_whole;
+use crate::data::{check_target, write_whole};
 use crate::train::Group;
 use crate::{Error, Result};
 
@@ -47,7 +47,10 @@ pub fn run(args: &ReportArgs) -> Result<String> {
     match &runs[..] {
         _ if args.csv => compare::csv(&runs),
         [run] => write(run).map(|()| run.report().display().to_string()),
-        _ => compare::write(&runs, &args.out).map(|()| args.out.display().to_string()),
+        _ => {
+            check_target(&args.out).map_err(|e| Error::unwritable(&args.out, "cannot be written", &e))?;
+            compare::write(&runs, &args.out).map(|()| args.out.display().to_string())
+        }
     }
 }
 
@@ -213,9 +216,8 @@ mod tests {
         for part in ["0.01235", "0.01100", "12.35", "sde.t_min", "<svg class=\"panel\"", "data-axes", "&lt;sliced&gt;", "–"] {
             assert!(page.contains(part), "{part} is missing");
         }
-        // The one script is the page's own; the name of an XML namespace refers to nothing.
-        let own = page.replace("http://www.w3.org/2000/svg", "");
-        assert!(page.matches("<script").count() == 1 && !own.contains("http") && !page.contains("src=\"/") && !page.contains("stopped"));
+        // The one script is the page's own.
+        assert!(page.matches("<script").count() == 1 && !page.contains("http") && !page.contains("src=\"/") && !page.contains("stopped"));
         // Every element that is opened is closed.
         for tag in
             ["table", "tr", "td", "th", "div", "figure", "h1", "h2", "p", "body", "html", "style", "svg", "text", "details", "script"]

@@ -84,6 +84,9 @@ impl Model for Halving {
     fn pictures(&self, _: ArrayView2<f64>) -> Result<Vec<(&'static str, Figure)>> {
         Ok(vec![("samples", Figure::new(vec![Panel::new(10.0, 10.0)]))])
     }
+    fn onnx(&self) -> Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
     fn facts(&self) -> Vec<(String, String)> {
         vec![("weights".into(), "1".into())]
     }

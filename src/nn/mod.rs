@@ -11,6 +11,7 @@ mod classifier;
 mod infer;
 mod layers;
 mod mlp;
+pub mod onnx;
 mod operations;
 mod plan;
 pub(crate) mod replay;

@@ -1,34 +1,8 @@
 //! Checkpoints: everything a run needs to go on, or to generate, in one safetensors file beside its
 //! configuration.
 //!
-//! | tensors | what |
-//! |---|---|
-//! | `model.*`, `ema.*` | parameters of the network, and their average |
-//! | `average.0.*`, `average.1.*` | averages over the whole run, of `train.averages` |
-//! | `best.*` | the best averaged parameters on held-out points, of `train.keep = "best"` |
-//! | `best.gain` | their held-out gain and its standard error |
-//! | `calibration.times`, `.coefficients` | knots and coefficients of the calibration (20), once training has ended |
-//! | `calibration.gain` | the held-out gain without and with it, and their standard errors |
-//! | `adam.m.*`, `adam.v.*` | Adam's moments |
-//! | `control.params`, `.m`, `.v` | parameters of a learning control variate, and Adam's moments of them |
-//! | `control.bins` | moments of a control by regression, by time bin |
-//! | `weights` | what a weighting that learns has seen, by time bin |
-//! | `control.prices` | what `objective.control = "auto"` measured |
-//! | `mixture.weights`, `.means`, `.covariances` | the reference in whitened coordinates |
-//! | `mixture.loadings` | those of a low rank, whose noise is then `.covariances` |
-//! | `whitening.mean`, `.factor`, `.inverse` | whitened coordinates: x = mean + factor u |
-//! | `pca.mean`, `.components`, `.variance`, `.total` | the latent space, where it is of principal components |
-//! | `encoder.LAYER.weight`, `.bias` | where an autoencoder makes it, in f32 |
-//! | `encoder.mean`, `.scale`, `.looks`, `.lost` | what is taken from an image, what it is divided by; step, loss, share lost; share lost by what is kept |
-//! | `moments.times`, `.means`, `.covariances`, `.points` | those of the noised law, if samplers keep them |
-//! | `moments.component.K.means`, `.covariances` | those of component K's share, where maps are by component |
-//! | `moments.held_out.mean`, `.covariance` | those of the points held out |
-//!
-//! Metadata: `format`, `step`, `best` (the step of the best), `seed`, `covariance`, `data` (a hash of the
-//! data), `points` (how many were trained on), `image` (height, width and channels of points that are images),
-//! `encoder`, `encoder.image`, `.channels`, `.latent` (an autoencoder's kind and sizes), `config` (the keys that say
-//! what the model is, as the configuration beside it must have them), `hash` (over all bytes of the file). Random
-//! numbers need none: they are named by the step.
+//! [`guide::files`](crate::guide::files) has every tensor and every entry of the metadata. Random numbers need none: they
+//! are named by the step.
 //!
 //! The checkpoint before the last stays beside it as `checkpoint.previous.safetensors`.
 

@@ -8,7 +8,11 @@ mod data_files;
 mod errors;
 #[cfg(unix)]
 mod faults;
+mod interop;
+mod pages;
 mod runs;
+#[cfg(target_os = "linux")]
+mod silence;
 #[cfg(target_os = "linux")]
 mod soak;
 #[cfg(target_os = "linux")]

@@ -17,7 +17,7 @@ for (const panel of document.querySelectorAll("svg[data-axes]")) {
   const told = document.createElement("div");
   told.className = "told";
   panel.closest(".panels").after(told);
-  const mark = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  const mark = document.createElementNS(panel.namespaceURI, "path");
   mark.setAttribute("class", "muted-line");
   mark.setAttribute("stroke-dasharray", "3 3");
   panel.append(mark);

@@ -114,7 +114,7 @@ fn point(p: &[f64; 2]) -> String {
     format!("{},{}", number(p[0]), number(p[1]))
 }
 
-/// The panels of a file, for a page. `None` for what [`document`] does not write: a page takes up nothing else.
+/// The panels of an SVG file, for a page. `None` for what this module does not write: a page takes up nothing else.
 pub fn panels(file: &str) -> Option<String> {
     let start = file.find(PANEL)?;
     let body = file.get(start..)?.trim_end().strip_suffix("</svg>")?;
