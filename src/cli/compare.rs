@@ -178,7 +178,8 @@ mod tests {
         }
         log.flush().unwrap();
         let metric = |(name, value): &(&str, f64)| Metric { name: (*name).into(), value: Some(*value), ..Metric::default() };
-        let summary = Summary { metrics: metrics.iter().map(metric).collect(), timings: vec![("training".into(), 1.5)], facts: vec![] };
+        let summary =
+            Summary { metrics: metrics.iter().map(metric).collect(), timings: vec![("training".into(), 1.5)], ..Summary::default() };
         summary.write(&run.summary()).unwrap();
         run
     }

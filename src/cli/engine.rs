@@ -82,6 +82,10 @@ pub trait Model {
     fn film(&self) -> Result<Option<Film>> {
         Ok(None)
     }
+    /// The lines of [`Summary::tape`](super::summary::Summary::tape).
+    fn tape(&self) -> Result<Vec<Vec<String>>> {
+        Ok(Vec::new())
+    }
     /// The network with the parameters that generate, as an ONNX model.
     fn onnx(&self) -> Result<Vec<u8>>;
     /// Facts for the report: data, dimension, components found, number of weights.

@@ -297,6 +297,10 @@ impl<R: Real> Model for Run<R> {
         self.frames()
     }
 
+    fn tape(&self) -> Result<Vec<Vec<String>>> {
+        self.recorded()
+    }
+
     fn onnx(&self) -> Result<Vec<u8>> {
         onnx::model(&network(&self.config, &self.reference)?, self.current()?.generating())
     }

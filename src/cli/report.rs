@@ -152,6 +152,10 @@ fn page(config: &Config, summary: &Summary, last_step: Option<f64>, pictures: &s
         let row = |(phase, s): &(String, f64)| vec![phase.clone(), format!("{s:.2}")];
         body += &table(&["phase", "seconds"], &summary.timings.iter().map(row).collect::<Vec<_>>(), &[1]);
     }
+    if !summary.tape.is_empty() {
+        let head = ["", "operation", "reads", "shape", "floating-point operations", "bytes moved"];
+        body += &folded("The network on the tape, for a batch", &table(&head, &summary.tape, &[0, 2, 3, 4, 5]));
+    }
     body += "<h2>Configuration</h2>\n";
     let row = |k: &crate::config::Key| Some(vec![k.name.to_owned(), (k.get)(config)?.to_string(), k.doc.trim().replace('`', "")]);
     let (set, default): (Vec<_>, Vec<_>) =
@@ -210,7 +214,7 @@ mod tests {
             Metric { name: "nll_exact".into(), meaning: "likelihood".into(), ..Metric::default() },
         ];
         let facts = vec![("data".to_owned(), "</table><script>alert(1)</script>".to_owned())];
-        Summary { metrics, timings: vec![("training".into(), 12.345)], facts }.write(&run.summary()).unwrap();
+        Summary { metrics, timings: vec![("training".into(), 12.345)], facts, tape: vec![] }.write(&run.summary()).unwrap();
         write(&run).unwrap();
         let page = std::fs::read_to_string(run.report()).unwrap();
         for part in ["0.01235", "0.01100", "12.35", "sde.t_min", "<svg class=\"panel\"", "data-axes", "&lt;sliced&gt;", "–"] {

@@ -38,6 +38,9 @@ pub struct Summary {
     pub timings: Vec<(String, f64)>,
     /// Facts under their names: data, dimension, components found, parameters, machine level, version.
     pub facts: Vec<(String, String)>,
+    /// The network as it was recorded, a line each: number, operation, what it reads, shape, operations of a forward
+    /// call, bytes that it moves.
+    pub tape: Vec<Vec<String>>,
 }
 
 impl Summary {
@@ -49,7 +52,7 @@ impl Summary {
             self.metrics.iter().map(|m| json!({"name": m.name, "value": m.value, "reference": m.reference, "floor": m.floor, "decoded_floor": m.decoded, "meaning": m.meaning})).collect();
         let timings: Vec<Value> = self.timings.iter().map(|(name, s)| json!({"phase": name, "seconds": s})).collect();
         let facts: Vec<Value> = self.facts.iter().map(|(name, text)| json!({"name": name, "text": text})).collect();
-        let whole = json!({"metrics": metrics, "timings": timings, "facts": facts});
+        let whole = json!({"metrics": metrics, "timings": timings, "facts": facts, "tape": self.tape});
         write_whole(path, format!("{whole:#}\n").as_bytes()).map_err(|e| Error::io(path, "cannot be written", &e))
     }
 
@@ -84,6 +87,8 @@ impl Summary {
         Some(Summary {
             metrics: list("metrics")?.iter().map(metric).collect::<Option<_>>()?,
             timings: list("timings")?.iter().map(|t| Some((text(t, "phase")?, t.get("seconds")?.as_f64()?))).collect::<Option<_>>()?,
+            // Of a run of an earlier version there is none.
+            tape: v.get("tape").and_then(|tape| serde_json::from_value(tape.clone()).ok()).unwrap_or_default(),
             facts: list("facts")?.iter().map(|f| Some((text(f, "name")?, text(f, "text")?))).collect::<Option<_>>()?,
         })
     }
@@ -141,6 +146,7 @@ mod tests {
             metrics: vec![Metric { name: "mmd2".into(), value: Some(-1e-17), meaning: "a \"b\"".into(), ..Metric::default() }],
             timings: vec![("training".into(), 1.25)],
             facts: vec![("data".into(), "ring".into())],
+            tape: vec![vec!["0".into(), "input x".into()]],
         };
         s.write(&path).unwrap();
         assert_eq!(Summary::read(&path).unwrap(), s);

@@ -175,7 +175,7 @@ fn finish(model: &dyn Model, config: &Config, run: &RunDir, timings: &mut Vec<(S
     let lines = [metrics_text(&metrics)].into_iter().chain(chosen.map(|(name, text)| format!("{name}: {text}")));
     let end = lines.chain(verdict.clone()).collect::<Vec<_>>().join("\n");
     facts.splice(0..0, verdict.map(|verdict| ("verdict".to_owned(), verdict)));
-    Summary { metrics, timings: timings.clone(), facts }.write(&run.summary())?;
+    Summary { metrics, timings: timings.clone(), facts, tape: model.tape()? }.write(&run.summary())?;
     report::write(run)?;
     Ok(format!("{end}\nreport: {}", run.report().display()))
 }

@@ -8,6 +8,8 @@ use crate::data::{Dataset, Encoder, ImageShape};
 use crate::metrics::{self, nearest};
 use crate::rng::Purpose;
 use crate::sde::{Clock, ComponentStep, Linear, LinearLaw, Paths, Straight, SubVariancePreserving, VarianceExploding};
+use crate::tape::{Recorder, Row};
+use crate::train::network;
 use crate::{Error, Real, Result};
 use ndarray::{Array2, Array3, ArrayView2, Axis, concatenate, s};
 
@@ -118,6 +120,21 @@ impl<R: Real> Run<R> {
     /// `n` paths from the reference to samples, [steps, n, d] in the units of the data.
     fn denoised(&self, n: usize, steps: usize) -> Result<Array3<f64>> {
         stacked(&self.generator()?.trajectories(n, self.config.train.seed, steps)?)
+    }
+
+    /// The network for a batch, as the tape has it: a line for each leaf and operation.
+    pub(super) fn recorded(&self) -> Result<Vec<Vec<String>>> {
+        let net = network(&self.config, &self.reference)?;
+        let mut recorder = Recorder::<R>::new();
+        let x = recorder.input("rows", &[self.config.train.batch, net.inputs()])?;
+        net.record(&mut recorder, x)?;
+        let line = |row: &Row| {
+            let reads: Vec<String> = row.inputs.iter().map(usize::to_string).collect();
+            let shape: Vec<String> = row.shape.iter().map(usize::to_string).collect();
+            let (reads, shape) = (reads.join(" "), shape.join(" x "));
+            vec![row.index.to_string(), row.op.clone(), reads, shape, row.flops.to_string(), row.bytes.to_string()]
+        };
+        Ok(recorder.finish_forward().table().rows.iter().map(line).collect())
     }
 
     /// What an encoder lost while it was trained.

@@ -25,7 +25,7 @@ pub use gains::{Gains, gains};
 pub use images::image_grid;
 pub use paths::trajectories;
 pub use responsibilities::responsibilities;
-pub use scatter::{samples_beside_data, window};
+pub use scatter::{samples_beside_data, side_by_side, window};
 pub use svg::panels;
 pub use sweep::{Curve, sweep};
 

@@ -47,13 +47,19 @@ fn scatter(panel: &mut Panel, axes: &Axes, points: ArrayView2<f64>, color: Color
 /// Data and samples, `[n, d]` with d >= 2 (the first two coordinates are shown), in two panels with the same
 /// axes.
 pub fn samples_beside_data(data: ArrayView2<f64>, samples: ArrayView2<f64>) -> Figure {
-    let window = window(data);
-    let panel = |(points, color, name): (ArrayView2<f64>, Color, &str)| {
+    side_by_side(&[("Data", data), ("Samples", samples)])
+}
+
+/// Sets of points, `[n, d]` with d >= 2 (the first two coordinates are shown), in panels with the axes of the first;
+/// the first is of another colour than the others.
+pub fn side_by_side(sets: &[(&str, ArrayView2<f64>)]) -> Figure {
+    let window = sets.first().map_or([[-1.0, 1.0]; 2], |(_, points)| window(*points));
+    let panel = |(i, (name, points)): (usize, &(&str, ArrayView2<f64>))| {
         let (mut panel, axes) = square(window, "");
-        let outside = scatter(&mut panel, &axes, points, color);
+        let outside = scatter(&mut panel, &axes, *points, if i == 0 { BLUE } else { ORANGE });
         let note = if outside > 0 { format!(", {outside} outside") } else { String::new() };
         axes.title(&mut panel, &format!("{name}: {} points{note}", points.nrows()));
         panel
     };
-    Figure::new([(data, BLUE, "Data"), (samples, ORANGE, "Samples")].map(panel).into())
+    Figure::new(sets.iter().enumerate().map(panel).collect())
 }
