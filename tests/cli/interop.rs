@@ -56,8 +56,8 @@ fn numpy_makes_the_same_score_of_a_checkpoint() {
         return;
     }
     for settings in [
-        "data.name=four-modes data.n=300 network.kind=mlp network.depth=2",
-        "data.name=pinwheel data.n=400 network.kind=residual network.depth=2 reference.covariance=tied network.parametrisation=preconditioned",
+        "data.name=four-modes data.n=300 train.keep=last network.kind=mlp network.depth=2",
+        "data.name=pinwheel data.n=400 train.keep=last network.kind=residual network.depth=2 reference.covariance=tied network.parametrisation=preconditioned",
         "data.name=digits network.kind=residual network.depth=1 network.parametrisation=scaled",
     ] {
         let dir = tempfile::tempdir().unwrap();
@@ -86,10 +86,10 @@ fn onnxruntime_makes_the_same_of_a_network() {
         session = onnxruntime.InferenceSession('m.onnx')\n\
         numpy.save('y.npy', session.run(None, {'rows': numpy.load('rows.npy').astype('float32')})[0])";
     for settings in [
-        "data.name=four-modes data.n=300 network.kind=mlp network.depth=2",
-        "data.name=digits network.kind=residual network.depth=2 network.dropout=0.1",
-        "data.name=digits data.latent=0 network.kind=unet network.depth=1 network.multipliers=[1,2] network.attention=true",
-        "data.name=digits data.latent=0 network.kind=unet network.depth=2 network.multipliers=[1] network.stem=2",
+        "data.name=four-modes data.n=300 train.keep=last network.kind=mlp network.depth=2",
+        "data.name=digits train.keep=last network.kind=residual network.depth=2 network.dropout=0.1",
+        "data.name=digits data.latent=0 train.keep=last network.kind=unet network.depth=1 network.multipliers=[1,2] network.attention=true",
+        "data.name=digits data.latent=0 train.keep=last network.kind=unet network.depth=2 network.multipliers=[1] network.stem=2",
     ] {
         let dir = tempfile::tempdir().unwrap();
         train(dir.path(), settings);

@@ -44,8 +44,8 @@ document.body.innerHTML = "";
 document.body.append(...found.map((line) => { const p = document.createElement("p"); p.textContent = line; return p; }));
 "#;
 
-/// Opens `page` in all widths; the lines of the probe. Fails on any message of the console.
-fn opened(page: &Path, dark: bool) -> Vec<String> {
+/// Opens `page` in all widths: the lines of the probe, and the messages of the console.
+fn opened(page: &Path, dark: bool) -> (Vec<String>, Vec<String>) {
     let quoted = fs::read_to_string(page).unwrap().replace('&', "&amp;").replace('"', "&quot;");
     let frames: String = WIDTHS.iter().map(|w| format!("<iframe width=\"{w}\" height=\"900\" srcdoc=\"{quoted}\"></iframe>\n")).collect();
     let scheme = if dark { "dark" } else { "light" };
@@ -61,17 +61,45 @@ fn opened(page: &Path, dark: bool) -> Vec<String> {
     browser.arg(format!("--user-data-dir={}", profile.path().display()));
     browser.arg(format!("--blink-settings=preferredColorScheme={}", if dark { 0 } else { 1 }));
     let out = browser.arg(format!("file://{}", probe.display())).output().expect("the browser, which was there before");
-    let messages: Vec<String> = String::from_utf8_lossy(&out.stderr).lines().filter(|l| l.contains("CONSOLE")).map(str::to_owned).collect();
-    assert!(messages.is_empty(), "{}: {messages:?}", page.display());
+    let messages = String::from_utf8_lossy(&out.stderr).lines().filter(|l| l.contains("CONSOLE")).map(str::to_owned).collect();
     let dom = String::from_utf8_lossy(&out.stdout).into_owned();
-    dom.split("<p>").skip(1).filter_map(|p| p.split("</p>").next().map(str::to_owned)).collect()
+    (dom.split("<p>").skip(1).filter_map(|p| p.split("</p>").next().map(str::to_owned)).collect(), messages)
+}
+
+/// Whether there is a browser; says so where there is none.
+fn browser() -> bool {
+    let there = Command::new("chromium").arg("--version").output().is_ok_and(|out| out.status.success());
+    if !there {
+        // Past the harness, which would keep it to itself.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: pages in a browser; there is no chromium here");
+    }
+    there
+}
+
+/// What the other test would not see on a good page.
+#[test]
+fn a_page_that_is_wrong_is_seen() {
+    if !browser() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let page = dir.path().join("wrong.html");
+    let body = "<div style=\"width: 800px\">wide</div><table style=\"width: 60px; overflow-wrap: anywhere\"><tr><td>some words</td><td>and \
+                more of them</td><td>in a row</td></tr></table><figure class=\"frames\"><canvas></canvas><input type=\"range\" max=\"9\">\
+                <output></output></figure><script>console.log(\"a message\")</script>";
+    fs::write(&page, format!("<!doctype html><body style=\"background: #fff\">{body}</body>")).unwrap();
+    let (lines, messages) = opened(&page, true);
+    for seen in
+        ["390 too wide: true", "768 too wide: true", "2000 too wide: false", "2000 paper: rgb(255, 255, 255)", "390 slider moves: false"]
+    {
+        assert!(lines.iter().any(|line| line == seen), "{seen}: {lines:#?}");
+    }
+    assert!(!lines.iter().any(|line| line.ends_with("crushed cells: 0")) && messages.len() == WIDTHS.len(), "{lines:#?} {messages:?}");
 }
 
 #[test]
 fn pages_are_read_at_every_width_and_in_the_dark() {
-    if !Command::new("chromium").arg("--version").output().is_ok_and(|out| out.status.success()) {
-        // Past the harness, which would keep it to itself.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: pages in a browser; there is no chromium here");
+    if !browser() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -94,7 +122,8 @@ fn pages_are_read_at_every_width_and_in_the_dark() {
         (at("audit/index.html"), 0, 0),
     ] {
         for dark in [false, true] {
-            let lines = opened(&page, dark);
+            let (lines, messages) = opened(&page, dark);
+            assert!(messages.is_empty(), "{}: {messages:?}", page.display());
             let count = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
             let place = format!("{}: {lines:#?}", page.display());
             assert_eq!(count("too wide: false"), WIDTHS.len(), "{place}");

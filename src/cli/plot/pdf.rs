@@ -66,7 +66,7 @@ fn whole(objects: &[Vec<u8>]) -> Vec<u8> {
     let mut out = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n".to_vec();
     let mut places = String::new();
     for (i, object) in objects.iter().enumerate() {
-        let _ = write!(places, "{:010} 00000 n \n", out.len());
+        places += &format!("{:010} 00000 n \n", out.len());
         out.extend(format!("{} 0 obj\n", i + 1).bytes());
         out.extend(object);
         out.extend(b"\nendobj\n");

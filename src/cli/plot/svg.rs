@@ -41,7 +41,8 @@ pub fn panel(panel: &Panel, left: f64) -> String {
         let numbers: Vec<String> = numbers.concat().iter().map(f64::to_string).collect();
         let _ = write!(out, " data-axes=\"{}\"", numbers.join(" "));
     }
-    out += ">\n";
+    // What lines inherit.
+    out += " fill=\"none\" stroke-linecap=\"round\" stroke-linejoin=\"round\">\n";
     panel.shapes.iter().for_each(|s| shape(&mut out, s));
     out + "</svg>\n"
 }
@@ -52,13 +53,12 @@ fn shape(out: &mut String, shape: &Shape) {
         Shape::Discs { at, radius, color, alpha } => {
             let paths = at.chunks(TOGETHER).map(|c| c.iter().fold(String::new(), |all, p| all + &format!("M{}h0", point(p))));
             let paths: String = paths.map(|d| format!("<path d=\"{d}\"/>")).collect();
-            writeln!(out, "<g fill=\"none\" stroke-linecap=\"round\" {}>{paths}</g>", stroke(*color, 2.0 * radius, *alpha))
+            writeln!(out, "<g {}>{paths}</g>", stroke(*color, 2.0 * radius, *alpha))
         }
         Shape::Line { points, width, color, alpha, name } => {
             let line = points.iter().map(point).collect::<Vec<_>>().join(" ");
             let name = name.as_ref().map_or(String::new(), |n| format!(" data-name=\"{}\"", escape(n)));
-            let round = "fill=\"none\" stroke-linecap=\"round\" stroke-linejoin=\"round\"";
-            writeln!(out, "<polyline points=\"{line}\" {round} {}{name}/>", stroke(*color, *width, *alpha))
+            writeln!(out, "<polyline points=\"{line}\" {}{name}/>", stroke(*color, *width, *alpha))
         }
         Shape::Rect { low, high, color } => {
             let [w, h] = [high[0] - low[0], high[1] - low[1]].map(number);
@@ -151,7 +151,7 @@ fn ours(text: &str) -> bool {
         "opacity",
     ];
     let tag = |tag: &str| -> Option<()> {
-        let Some((tag, text)) = tag.split_once('>') else { return None };
+        let (tag, text) = tag.split_once('>')?;
         let tag = tag.strip_suffix('/').unwrap_or(tag);
         if let Some(closed) = tag.strip_prefix('/') {
             return ELEMENTS.contains(&closed).then_some(());
