@@ -53,8 +53,7 @@ fn main() -> Result<()> {
     }
     let few = |x: &Array2<f64>| x.slice(s![..2000.min(x.nrows()), ..]).to_owned();
     let (linear, ours) = (few(&linear), few(&ours));
-    let titles = [format!("Linear, {steps} steps"), format!("ndsm, {steps} steps")];
-    side_by_side(&[("Data", data.points.view()), (&titles[0], linear.view()), (&titles[1], ours.view())]).save_all(picture.as_ref())?;
+    side_by_side(&[("Data", data.points.view()), ("Linear process", linear.view()), ("ndsm", ours.view())]).save_all(picture.as_ref())?;
     println!("picture: {picture}");
     Ok(())
 }

@@ -303,9 +303,9 @@ pub struct ReportArgs {
     /// Run directories
     #[arg(required = true, value_name = "DIR")]
     pub dirs: Vec<PathBuf>,
-    /// The page that compares several runs
-    #[arg(long, value_name = "FILE", default_value = "comparison.html", conflicts_with = "csv")]
-    pub out: PathBuf,
+    /// The page that compares several runs [default: comparison.html]
+    #[arg(long, value_name = "FILE", conflicts_with = "csv")]
+    pub out: Option<PathBuf>,
     /// Print the numbers of every step as comma-separated values, and write no page
     #[arg(long)]
     pub csv: bool,

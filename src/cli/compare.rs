@@ -76,7 +76,7 @@ fn see(run: &RunDir, name: String) -> Result<Seen> {
     Ok(Seen { config, summary: Summary::read(&run.summary())?, losses, gains: plot::Gains { name: name.clone(), points }, name })
 }
 
-/// A row for each metric that any of the runs has, with the floor of the first that has one.
+/// A row for each metric that any of the runs has, with the floor where they have one in common: that of other data is another.
 fn metrics(seen: &[Seen]) -> String {
     let mut names: Vec<&str> = Vec::new();
     for metric in seen.iter().flat_map(|s| &s.summary.metrics).filter(|m| m.value.is_some()) {
@@ -87,7 +87,8 @@ fn metrics(seen: &[Seen]) -> String {
     let of = |s: &Seen, name: &str| -> Option<Metric> { s.summary.metrics.iter().find(|m| m.name == name).cloned() };
     let row = |name: &&str| {
         let all: Vec<Option<Metric>> = seen.iter().map(|s| of(s, name)).collect();
-        let floor = all.iter().flatten().find_map(|m| m.floor);
+        let mut floors = all.iter().flatten().map(|m| m.floor);
+        let floor = floors.next().flatten().filter(|first| floors.all(|other| other == Some(*first)));
         let values = all.iter().map(|m| shown(m.as_ref().and_then(|m| m.value)));
         [(*name).to_owned()].into_iter().chain(values).chain([shown(floor)]).collect::<Vec<_>>()
     };
@@ -177,7 +178,12 @@ mod tests {
             log.append(&Step { step, loss: 1.0 / step as f64, more, groups: vec![], gains: None }).unwrap();
         }
         log.flush().unwrap();
-        let metric = |(name, value): &(&str, f64)| Metric { name: (*name).into(), value: Some(*value), ..Metric::default() };
+        let metric = |(name, value): &(&str, f64)| Metric {
+            name: (*name).into(),
+            value: Some(*value),
+            floor: Some(if *value < 0.3 { 7.5 } else { *value }),
+            ..Metric::default()
+        };
         let summary =
             Summary { metrics: metrics.iter().map(metric).collect(), timings: vec![("training".into(), 1.5)], ..Summary::default() };
         summary.write(&run.summary()).unwrap();
@@ -187,14 +193,18 @@ mod tests {
     #[test]
     fn runs_stand_beside_each_other() {
         let place = tempfile::tempdir().unwrap();
-        let a = run(&place.path().join("x/same"), 1, &[("sliced_w2", 0.125), ("mmd2", 0.5)]);
-        let b = run(&place.path().join("y/same"), 2, &[("sliced_w2", 0.25)]);
+        let a = run(&place.path().join("x/same"), 1, &[("sliced_w2", 0.125), ("mmd2", 0.5), ("w2", 4.25)]);
+        let b = run(&place.path().join("y/same"), 2, &[("sliced_w2", 0.25), ("w2", 3.0)]);
         let out = place.path().join("page.html");
         write(&[a, b], &out).unwrap();
         let page = std::fs::read_to_string(&out).unwrap();
         for part in ["x/same", "y/same", "0.1250", "0.2500", "train.seed", "data-name=\"y/same\"", "keys that are the same", "–"] {
             assert!(page.contains(part), "{part} is missing in {page}");
         }
+        // One has the floor 7.5 twice, one its own, one two: these are none.
+        let cells = |name: &str| page.split(&format!("<td>{name}</td>")).nth(1).unwrap().split("</tr>").next().unwrap().to_owned();
+        assert!(cells("sliced_w2").contains("7.500") && cells("mmd2").ends_with("0.5000</td>"), "{page}");
+        assert!(cells("w2").contains("4.250") && cells("w2").contains("3.000") && cells("w2").ends_with("–</td>"), "{page}");
         // Of the keys one differs.
         let differ = page.split("differ in</h2>").nth(1).unwrap().split("<details>").next().unwrap();
         assert_eq!(differ.matches("<tr>").count(), 2, "{differ}");

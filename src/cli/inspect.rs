@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// Longest text of a metadata entry that is shown.
-const WIDTH: usize = 60;
+const WIDTH: usize = 120;
 
 /// What is in the file or the directory, as text or as one JSON object.
 ///
@@ -164,7 +164,7 @@ mod tests {
         let path = dir.path().join("x.safetensors");
         let data = [0u8; 8];
         let view = |n: usize| safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![n], &data[..4 * n]).unwrap();
-        let meta = [("note".to_owned(), "a\nb".repeat(50))].into_iter().collect();
+        let meta = [("note".to_owned(), "a\nb".repeat(80))].into_iter().collect();
         safetensors::serialize_to_file([("layers.10.b", view(1)), ("layers.9.b", view(2))], Some(meta), &path).unwrap();
         let text = look(&path, false).unwrap();
         assert!(

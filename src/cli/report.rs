@@ -44,12 +44,17 @@ const FILM: &str = "Noising of data, then denoising of draws of the reference: m
 /// What is no run; a page that cannot be written.
 pub fn run(args: &ReportArgs) -> Result<String> {
     let runs: Vec<RunDir> = args.dirs.iter().map(|dir| RunDir::open(dir)).collect::<Result<_>>()?;
-    match &runs[..] {
+    if let Some(twice) = args.dirs.iter().enumerate().find(|(i, dir)| args.dirs[..*i].contains(dir)) {
+        return Err(Error::refused(twice.1.display().to_string(), "is given twice"));
+    }
+    match (&runs[..], &args.out) {
         _ if args.csv => compare::csv(&runs),
-        [run] => write(run).map(|()| run.report().display().to_string()),
-        _ => {
-            check_target(&args.out).map_err(|e| Error::unwritable(&args.out, "cannot be written", &e))?;
-            compare::write(&runs, &args.out).map(|()| args.out.display().to_string())
+        ([run], None) => write(run).map(|()| run.report().display().to_string()),
+        ([run], Some(_)) => Err(Error::refused("--out", format!("is for several runs; that of one is {}", run.report().display()))),
+        (_, out) => {
+            let out = out.clone().unwrap_or_else(|| "comparison.html".into());
+            check_target(&out).map_err(|e| Error::unwritable(&out, "cannot be written", &e))?;
+            compare::write(&runs, &out).map(|()| out.display().to_string())
         }
     }
 }

@@ -166,6 +166,18 @@ const ARGUMENTS: &[Case<'static>] = &[
     (&["eval", "taken", "--n", "1"], &["--n", ">= 2"]),
     (&["eval", "taken", "--n", "many"], &["many"]),
     (&["report", "absent"], &["absent", "no such run directory"]),
+    (&["report", "taken", "absent"], &["absent", "no such run directory"]),
+    (&["report", "taken", "taken"], &["taken", "is given twice"]),
+    (&["report", "taken", "--out", "page.html"], &["--out", "is for several runs"]),
+    (&["report", "taken", "--csv", "--out", "page.html"], &["--csv"]),
+    (&["inspect", "absent"], &["absent", "must be a run directory, or a file"]),
+    (&["inspect", "noise.npy"], &["noise.npy"]),
+    (&["inspect", "other"], &["other", "config.toml"]),
+    (&["export", "taken", "--out", "m.onnx"], &["checkpoint.safetensors"]),
+    (&["export", "taken", "--out", "other"], &["other", "cannot be written"]),
+    (&["man", "magic"], &["one of \"train\"", "magic"]),
+    (&["completions", "magic"], &["magic", "bash"]),
+    (&["train", "-q", "-v"], &["--quiet", "--verbose"]),
 ];
 
 fn check(dir: &Path, (arguments, words): &Case) {

@@ -69,6 +69,13 @@ fn a_run_leaves_everything_and_the_other_commands_take_it_from_there() {
     fs::remove_file(run.join("report.html")).unwrap();
     ok(dir.path(), &["report", "run"]);
     assert!(run.join("report.html").is_file());
+    let csv = ok(dir.path(), &["report", "run", "--csv"]);
+    assert!(csv.lines().count() == 31 && csv.starts_with("step,") && csv.contains("held_out_gain"), "{csv}");
+    let seen = ok(dir.path(), &["inspect", "run"]);
+    for words in ["steps ", "30 of 30", "data.name", "four-modes", "whole: its hash", "model.layers.0.weight", "F32   [14, 16]"] {
+        assert!(seen.contains(words), "{words:?} is missing in {seen}");
+    }
+    assert!(ok(dir.path(), &["man", "train"]).contains("ndsm") && ok(dir.path(), &["completions", "fish"]).contains("inspect"));
 }
 
 #[test]

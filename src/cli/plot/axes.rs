@@ -11,7 +11,7 @@ const TICK: f64 = 4.0;
 /// Width of a chart; its height is [`Chart::height`].
 const WIDTH: f64 = 520.0;
 /// Room left of, above, right of and below the axes of a chart.
-const ROOM: [f64; 4] = [68.0, 34.0, 14.0, 52.0];
+const ROOM: [f64; 4] = [68.0, 34.0, 24.0, 52.0];
 
 /// A rectangle of the panel and the ranges that it shows.
 #[derive(Debug, Clone, Copy, PartialEq)]

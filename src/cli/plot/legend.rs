@@ -2,7 +2,7 @@
 
 use super::axes::LABEL;
 use super::figure::{Anchor, BLUE, Color, INK, ORANGE, Panel};
-use super::pdf;
+use super::{pdf, raster};
 
 /// Colours of the curves, in turn, told apart by the colour-blind, too: those of Okabe and Ito (2008), grey and
 /// wine (Tol 2021).
@@ -21,8 +21,10 @@ const LEFT: f64 = 40.0;
 
 /// A panel of names, in the order of the curves; `top` is where the axes beside it begin.
 pub fn legend(names: &[String], top: f64) -> Panel {
-    let widest = names.iter().map(|name| LABEL * pdf::width(name)).fold(0.0, f64::max);
-    let mut panel = Panel::new((LEFT + 1.1 * widest + 12.0).ceil(), top + ROW * names.len() as f64 + 8.0);
+    // The wider of the two fonts; that of a page may be a little wider than Helvetica.
+    let width = |name: &String| LABEL * (1.1 * pdf::width(name)).max(raster::width(name));
+    let widest = names.iter().map(width).fold(0.0, f64::max);
+    let mut panel = Panel::new((LEFT + widest + 12.0).ceil(), top + ROW * names.len() as f64 + 8.0);
     for (i, name) in names.iter().enumerate() {
         let y = top + ROW * (i as f64 + 0.5);
         panel.line(&[[8.0, y], [30.0, y]], 3.0, color(i), 1.0);

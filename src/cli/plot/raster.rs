@@ -173,6 +173,11 @@ impl Raster {
 /// Height of capitals in units of a font's height.
 const CAPITALS: f64 = 0.72;
 
+/// Width of a text in units of the font's height.
+pub fn width(text: &str) -> f64 {
+    CAPITALS / font::CAP * font::strokes(text).1
+}
+
 /// Pixels as a PNG file (ISO/IEC 15948): signature, header, one compressed chunk of rows, end. `channels` is 3, or
 /// 4 with alpha.
 pub fn png([width, height]: [usize; 2], channels: usize, pixels: &[u8]) -> Vec<u8> {

@@ -86,6 +86,28 @@ fn arrows_point_along_the_score() {
     assert!(count(&draw([0.0, 0.0]), INK) < count(&draw([1.0, 1.0]), INK));
 }
 
+/// Nothing that is written leaves its panel, in either font.
+#[test]
+fn texts_stay_inside_of_their_panels() {
+    let name = "a rather long name of a method, as published".to_owned();
+    let curve = Curve { name: name.clone(), points: vec![[1.0, 0.1, 0.2, 0.3], [2000.0, 0.05, 0.1, 0.2]] };
+    let losses = Losses { name: name.clone(), steps: vec![1.0, 2000.0], losses: vec![1.0, 0.5] };
+    let gain = Gains { name, points: vec![[0.0, -0.1, 0.01], [2000.0, -0.2, 0.01]] };
+    let figures = [sweep("t", ["x", "y"], &[curve]), loss_curves(&[losses.clone(), losses]), gains("t", &[gain])];
+    for panel in figures.iter().flat_map(|f| &f.panels) {
+        for shape in &panel.shapes {
+            let figure::Shape::Text { at, size, anchor, text, upright: false, .. } = shape else { continue };
+            let width = size * pdf::width(text).max(raster::width(text));
+            let left = match anchor {
+                figure::Anchor::Left => at[0],
+                figure::Anchor::Middle => at[0] - width / 2.0,
+                figure::Anchor::Right => at[0] - width,
+            };
+            assert!(left >= 0.0 && left + width <= panel.width, "{text:?}: {left} to {} of {}", left + width, panel.width);
+        }
+    }
+}
+
 #[test]
 fn paths_begin_and_end_in_their_colours() {
     let start = modes(60, 3);
