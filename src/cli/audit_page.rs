@@ -1,6 +1,7 @@
 //! `ndsm audit --out`: convergence plots, and one page with them and the tables.
 
-use super::html::{document, escape, figure, table};
+use super::encode::escape;
+use super::html::{document, figure, table};
 use super::plot::{Errors, convergence};
 use crate::audit::{Report, Row, Slope};
 use crate::data::write_whole;

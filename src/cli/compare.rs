@@ -1,7 +1,8 @@
 //! `ndsm report` of several runs: their curves over each other, their metrics beside each other, and what their
 //! configurations differ in; and the log of runs as a table.
 
-use super::html::{document, escape, figure, folded, list, table};
+use super::encode::escape;
+use super::html::{document, figure, folded, list, table};
 use super::metrics_log;
 use super::plot;
 use super::report::shown;

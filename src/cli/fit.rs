@@ -1,7 +1,8 @@
 //! `ndsm fit`: the reference law by itself, with its report.
 
 use super::args::FitArgs;
-use super::html::{document, escape, figure, list, table};
+use super::encode::escape;
+use super::html::{document, figure, list, table};
 use super::plot::{Curve, responsibilities, sweep};
 use super::progress::Phase;
 use super::remark;

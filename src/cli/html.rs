@@ -1,37 +1,8 @@
-//! The pieces of an HTML page: escaping, tables, figures, and the one style of all pages.
+//! The pieces of an HTML page: tables, figures, and the one style of all pages.
 
+use super::encode::{base64, escape};
 use super::plot;
 use std::path::Path;
-
-/// Text as it may stand between tags and inside quoted attributes.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// Base64 (RFC 4648): three bytes are four letters of six bits.
-pub fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let word = three.iter().enumerate().fold(0u32, |w, (i, b)| w | u32::from(*b) << (16 - 8 * i));
-        for i in 0..4 {
-            let letter = char::from(LETTERS[(word >> (18 - 6 * i) & 63) as usize]);
-            out.push(if i <= three.len() { letter } else { '=' });
-        }
-    }
-    out
-}
 
 /// A table; the cells are text and get escaped. Columns of `numeric` are aligned to the right. Wider than the page,
 /// it scrolls by itself; with script its rows are sorted by a click on a head.
@@ -108,16 +79,6 @@ const SCRIPT: &str = include_str!("page/page.js");
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_follows_the_test_vectors_of_rfc_4648() {
-        for (plain, coded) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy")]
-        {
-            assert_eq!(base64(plain.as_bytes()), coded);
-        }
-        assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
-    }
 
     #[test]
     fn no_text_becomes_markup() {

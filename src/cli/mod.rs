@@ -8,6 +8,7 @@ mod audit;
 mod audit_page;
 mod commands;
 mod compare;
+mod encode;
 mod engine;
 mod film;
 mod fit;

@@ -2,8 +2,9 @@
 
 use super::args::ReportArgs;
 use super::compare;
+use super::encode::escape;
 use super::film::Film;
-use super::html::{document, escape, folded, kept_figure, list, table};
+use super::html::{document, folded, kept_figure, list, table};
 use super::run_dir::RunDir;
 use super::summary::{Metric, Summary};
 use super::{metrics_log, plot};

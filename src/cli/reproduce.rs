@@ -2,7 +2,8 @@
 
 use super::args::ReproduceArgs;
 use super::commands::count;
-use super::html::{document, escape, figure, markdown_table};
+use super::encode::escape;
+use super::html::{document, figure, markdown_table};
 use super::plot::{Curve, Figure, sweep};
 use super::progress::Phase;
 use super::reproduce_images;

@@ -3,7 +3,7 @@
 
 use super::figure::{Anchor, Color, FAINT, Figure, INK, MUTED, Panel, Shape};
 use super::raster::png;
-use crate::cli::html::{base64, escape};
+use crate::cli::encode::{base64, escape};
 use std::fmt::Write;
 
 /// What colours the classes in a file of its own.
