@@ -8,7 +8,7 @@ use super::plot;
 use super::report::shown;
 use super::run_dir::RunDir;
 use super::summary::{Metric, Summary};
-use crate::config::{Config, KEYS, file};
+use crate::config::{Config, KEYS, Key, file};
 use crate::data::write_whole;
 use crate::{Error, Result};
 use std::path::Path;
@@ -44,7 +44,7 @@ pub fn write(runs: &[RunDir], out: &Path) -> Result<()> {
     body += "<h2>Metrics of the samples</h2>\n";
     body += &metrics(&seen);
     body += "<h2>What the configurations differ in</h2>\n";
-    let (differ, same): (Vec<_>, Vec<_>) = KEYS.iter().map(|key| values(key.name, &seen)).partition(|(differ, _)| *differ);
+    let (differ, same): (Vec<_>, Vec<_>) = KEYS.iter().map(|key| values(key, &seen)).partition(|(differ, _)| *differ);
     let head: Vec<&str> = ["key"].into_iter().chain(names.iter().copied()).collect();
     body += &match differ.len() {
         0 => "<p>Nothing.</p>\n".to_owned(),
@@ -77,49 +77,50 @@ fn see(run: &RunDir, name: String) -> Result<Seen> {
     Ok(Seen { config, summary: Summary::read(&run.summary())?, losses, gains: plot::Gains { name: name.clone(), points }, name })
 }
 
+/// Names in the order in which they come first, each once.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut all = Vec::new();
+    names.for_each(|name| {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    });
+    all
+}
+
+/// A table with a column of numbers for each run, between the first column and those of `more`.
+fn by_run(first: &str, seen: &[Seen], more: &[&str], rows: &[Vec<String>]) -> String {
+    let head: Vec<&str> = [first].into_iter().chain(seen.iter().map(|s| s.name.as_str())).chain(more.iter().copied()).collect();
+    table(&head, rows, &(1..head.len()).collect::<Vec<_>>())
+}
+
 /// A row for each metric that any of the runs has, with the floor where they have one in common: that of other data is another.
 fn metrics(seen: &[Seen]) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for metric in seen.iter().flat_map(|s| &s.summary.metrics).filter(|m| m.value.is_some()) {
-        if !names.contains(&metric.name.as_str()) {
-            names.push(&metric.name);
-        }
-    }
-    let of = |s: &Seen, name: &str| -> Option<Metric> { s.summary.metrics.iter().find(|m| m.name == name).cloned() };
+    let known = seen.iter().flat_map(|s| &s.summary.metrics).filter(|m| m.value.is_some());
     let row = |name: &&str| {
-        let all: Vec<Option<Metric>> = seen.iter().map(|s| of(s, name)).collect();
+        let all: Vec<Option<&Metric>> = seen.iter().map(|s| s.summary.metrics.iter().find(|m| m.name == *name)).collect();
         let mut floors = all.iter().flatten().map(|m| m.floor);
         let floor = floors.next().flatten().filter(|first| floors.all(|other| other == Some(*first)));
-        let values = all.iter().map(|m| shown(m.as_ref().and_then(|m| m.value)));
-        [(*name).to_owned()].into_iter().chain(values).chain([shown(floor)]).collect::<Vec<_>>()
+        let values = all.iter().map(|m| shown(m.and_then(|m| m.value)));
+        [(*name).to_owned()].into_iter().chain(values).chain([shown(floor)]).collect()
     };
-    let head: Vec<&str> = ["metric"].into_iter().chain(seen.iter().map(|s| s.name.as_str())).chain(["floor"]).collect();
-    let numeric: Vec<usize> = (1..head.len()).collect();
-    table(&head, &names.iter().map(row).collect::<Vec<_>>(), &numeric)
+    let rows: Vec<Vec<String>> = distinct(known.map(|m| m.name.as_str())).iter().map(row).collect();
+    by_run("metric", seen, &["floor"], &rows)
 }
 
 /// A key's values, and whether they differ.
-fn values(key: &str, seen: &[Seen]) -> (bool, Vec<String>) {
-    let value =
-        |s: &Seen| KEYS.iter().find(|k| k.name == key).and_then(|k| (k.get)(&s.config)).map_or("not set".to_owned(), |v| v.to_string());
-    let all: Vec<String> = seen.iter().map(value).collect();
-    (all.iter().any(|v| *v != all[0]), [key.to_owned()].into_iter().chain(all).collect())
+fn values(key: &Key, seen: &[Seen]) -> (bool, Vec<String>) {
+    let all: Vec<String> = seen.iter().map(|s| (key.get)(&s.config).map_or("not set".to_owned(), |v| v.to_string())).collect();
+    (all.iter().any(|v| *v != all[0]), [key.name.to_owned()].into_iter().chain(all).collect())
 }
 
 fn seconds(seen: &[Seen]) -> String {
-    let mut phases: Vec<&str> = Vec::new();
-    for (phase, _) in seen.iter().flat_map(|s| &s.summary.timings) {
-        if !phases.contains(&phase.as_str()) {
-            phases.push(phase);
-        }
-    }
     let row = |phase: &&str| {
         let of = |s: &Seen| s.summary.timings.iter().find(|(p, _)| p == phase).map_or("–".to_owned(), |(_, s)| format!("{s:.2}"));
-        [(*phase).to_owned()].into_iter().chain(seen.iter().map(of)).collect::<Vec<_>>()
+        [(*phase).to_owned()].into_iter().chain(seen.iter().map(of)).collect()
     };
-    let head: Vec<&str> = ["phase"].into_iter().chain(seen.iter().map(|s| s.name.as_str())).collect();
-    let numeric: Vec<usize> = (1..head.len()).collect();
-    table(&head, &phases.iter().map(row).collect::<Vec<_>>(), &numeric)
+    let phases = distinct(seen.iter().flat_map(|s| &s.summary.timings).map(|(phase, _)| phase.as_str()));
+    by_run("phase", seen, &[], &phases.iter().map(row).collect::<Vec<_>>())
 }
 
 /// The logs of runs as one table of comma-separated values: a line for each step, with the columns that any of them
@@ -130,20 +131,15 @@ fn seconds(seen: &[Seen]) -> String {
 pub fn csv(runs: &[RunDir]) -> Result<String> {
     let names = names(runs);
     let logs: Vec<Vec<metrics_log::Scalars>> = runs.iter().map(|run| metrics_log::scalars(&run.metrics())).collect::<Result<_>>()?;
-    let mut columns: Vec<&str> = Vec::new();
-    for (column, _) in logs.iter().flatten().flatten() {
-        if !columns.contains(&column.as_str()) {
-            columns.push(column);
-        }
-    }
+    let mut columns = distinct(logs.iter().flatten().flatten().map(|(column, _)| column.as_str()));
     // The step comes first.
     columns.sort_by_key(|c| *c != "step");
-    let (run, name) = if runs.len() > 1 { ("run,", true) } else { ("", false) };
-    let mut out = format!("{run}{}", columns.join(","));
+    let several = runs.len() > 1;
+    let mut out = format!("{}{}", if several { "run," } else { "" }, columns.join(","));
     for (log, run) in logs.iter().zip(&names) {
         for line in log {
             out.push('\n');
-            if name {
+            if several {
                 out += &format!("{},", quoted(run));
             }
             let value = |column: &&str| line.iter().find(|(c, _)| c == column).map_or(String::new(), |(_, v)| number_of(*v));

@@ -50,9 +50,13 @@ impl Phase {
 
     /// A phase of `all` pieces of work, of which `done` were done before.
     pub fn of(name: &'static str, all: usize, done: usize) -> Self {
+        Self::new(name, Self::bar(all, done), "{prefix} {bar:32} {pos}/{len}  {msg}  {eta} left")
+    }
+
+    fn bar(all: usize, done: usize) -> ProgressBar {
         let bar = ProgressBar::new(all as u64).with_position(done as u64);
         bar.reset_eta();
-        Self::new(name, bar, "{prefix} {bar:32} {pos}/{len}  {msg}  {eta} left")
+        bar
     }
 
     fn new(name: &'static str, bar: ProgressBar, style: &str) -> Self {
@@ -118,10 +122,8 @@ pub struct Progress {
 impl Progress {
     /// A bar over `steps`, `done` of which were done by an earlier run.
     pub fn new(steps: usize, done: usize) -> Self {
-        let bar = ProgressBar::new(steps as u64).with_position(done as u64);
-        bar.reset_eta();
         let style = "{prefix} {bar:32} {pos}/{len}  {per_sec:.dim}  {msg}  {eta} left";
-        Progress { phase: Phase::new("training", bar, style), loss: None, gain: String::new() }
+        Progress { phase: Phase::new("training", Phase::bar(steps, done), style), loss: None, gain: String::new() }
     }
 
     /// After every step.

@@ -8,7 +8,7 @@ use super::html::{document, folded, kept_figure, list, table};
 use super::run_dir::RunDir;
 use super::summary::{Metric, Summary};
 use super::{metrics_log, plot};
-use crate::config::{Config, KEYS, file};
+use crate::config::{Config, KEYS, Key, file};
 use crate::data::{check_target, write_whole};
 use crate::train::Group;
 use crate::{Error, Result};
@@ -163,14 +163,14 @@ fn page(config: &Config, summary: &Summary, last_step: Option<f64>, pictures: &s
         body += &folded("The network on the tape, for a batch", &table(&head, &summary.tape, &[0, 2, 3, 4, 5]));
     }
     body += "<h2>Configuration</h2>\n";
-    let row = |k: &crate::config::Key| Some(vec![k.name.to_owned(), (k.get)(config)?.to_string(), k.doc.trim().replace('`', "")]);
-    let (set, default): (Vec<_>, Vec<_>) =
-        KEYS.iter().filter_map(|k| Some(((k.get)(config) != (k.get)(&Config::default()), row(k)?))).partition(|(set, _)| *set);
-    let rows = |all: Vec<(bool, Vec<String>)>| list(&all.into_iter().map(|(_, row)| row).collect::<Vec<_>>());
+    let row = |k: &Key| Some(vec![k.name.to_owned(), (k.get)(config)?.to_string(), k.doc.trim().replace('`', "")]);
+    let usual = Config::default();
+    let (set, default): (Vec<&Key>, Vec<&Key>) = KEYS.iter().partition(|k| (k.get)(config) != (k.get)(&usual));
+    let [set, default] = [set, default].map(|keys| keys.into_iter().filter_map(row).collect::<Vec<_>>());
     if !set.is_empty() {
-        body += &rows(set);
+        body += &list(&set);
     }
-    body += &folded(&format!("{} keys with the values of the default run", default.len()), &rows(default));
+    body += &folded(&format!("{} keys with the values of the default run", default.len()), &list(&default));
     body += "<h2>Made with</h2>\n";
     let mut facts = vec![vec!["ndsm".to_owned(), env!("CARGO_PKG_VERSION").to_owned()]];
     facts.extend(summary.facts.iter().map(|(name, text)| vec![name.clone(), text.clone()]));

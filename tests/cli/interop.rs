@@ -9,7 +9,6 @@ use ndsm::data::npy;
 use ndsm::nn::Inference;
 use ndsm::rng::{Purpose, Stream};
 use ndsm::train::{Checkpoint, Generator, network};
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -19,12 +18,8 @@ fn python() -> Command {
 
 /// Whether a module is there; says so where it is not.
 fn has(module: &str) -> bool {
-    let there = python().args(["-c", &format!("import {module}")]).output().is_ok_and(|out| out.status.success());
-    if !there {
-        // Past the harness, which would keep it to itself.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {module} on the files of a run; Python does not have it here");
-    }
-    there
+    let left_out = format!("{module} on the files of a run; Python does not have it here");
+    crate::there(python().args(["-c", &format!("import {module}")]), &left_out)
 }
 
 fn run(command: &mut Command) {

@@ -3,6 +3,19 @@
 //! One program for all these tests: each would compile what it uses of the library again.
 #![cfg(feature = "cli")]
 
+use std::io::Write;
+use std::process::Command;
+
+/// Whether a command that shows that a tool is there succeeds; says what is left out where it does not.
+fn there(tool: &mut Command, left_out: &str) -> bool {
+    let there = tool.output().is_ok_and(|out| out.status.success());
+    if !there {
+        // Past the harness, which would keep it to itself.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: {left_out}");
+    }
+    there
+}
+
 mod audit;
 mod data_files;
 mod errors;

@@ -3,7 +3,6 @@
 //! By headless Chromium; where there is none the test says so and ends.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -68,12 +67,7 @@ fn opened(page: &Path, dark: bool) -> (Vec<String>, Vec<String>) {
 
 /// Whether there is a browser; says so where there is none.
 fn browser() -> bool {
-    let there = Command::new("chromium").arg("--version").output().is_ok_and(|out| out.status.success());
-    if !there {
-        // Past the harness, which would keep it to itself.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: pages in a browser; there is no chromium here");
-    }
-    there
+    crate::there(Command::new("chromium").arg("--version"), "pages in a browser; there is no chromium here")
 }
 
 /// What the other test would not see on a good page.

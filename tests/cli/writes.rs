@@ -6,7 +6,6 @@
 use ndsm::config::{Config, file};
 use ndsm::train::Checkpoint;
 use std::fs;
-use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -31,12 +30,8 @@ fn with_fault(dir: &Path, run: &str, fault: &str, call: &str, k: usize) -> Outpu
 
 /// Whether programs can be traced here.
 fn traced() -> bool {
-    let there = Command::new("strace").args(["-o", "/dev/null", "true"]).output().is_ok_and(|out| out.status.success());
-    if !there {
-        // Past the harness, which would keep it to itself.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: faults at every write; strace cannot trace programs here");
-    }
-    there
+    let tool = &mut Command::new("strace");
+    crate::there(tool.args(["-o", "/dev/null", "true"]), "faults at every write; strace cannot trace programs here")
 }
 
 /// The step of the checkpoint that a run goes on from; none if it has none yet.

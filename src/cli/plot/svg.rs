@@ -124,8 +124,7 @@ pub fn panels(file: &str) -> Option<String> {
 /// Whether a text consists of the elements and attributes of [`panel`].
 fn ours(text: &str) -> bool {
     const ELEMENTS: [&str; 6] = ["svg", "g", "path", "polyline", "rect", "text"];
-    const ATTRIBUTES: [&str; 24] = [
-        "class",
+    const ATTRIBUTES: [&str; 19] = [
         "x",
         "y",
         "width",
@@ -145,10 +144,6 @@ fn ours(text: &str) -> bool {
         "text-anchor",
         "transform",
         "preserveAspectRatio",
-        "style",
-        "href",
-        "fill-opacity",
-        "opacity",
     ];
     let tag = |tag: &str| -> Option<()> {
         let (tag, text) = tag.split_once('>')?;

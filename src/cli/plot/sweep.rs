@@ -33,8 +33,7 @@ pub fn sweep(title: &str, [x, y]: [&str; 2], curves: &[Curve]) -> Figure {
         }
     };
     let chart = Chart { title, x, y, height: 380.0 };
-    let ranges = [all.iter().map(|p| p[0]).collect(), all.iter().flat_map(|p| [p[1], p[2], p[3]]).collect()];
-    let [x, y] = ranges;
+    let (x, y) = (all.iter().map(|p| p[0]).collect(), all.iter().flat_map(|p| [p[1], p[2], p[3]]).collect());
     let (mut panel, axes) = chart.panel(range(x, true), range(y, log_y), [true, log_y]);
     for (i, curve) in curves.iter().enumerate() {
         // A little apart, so that bars at one place can be told from each other.
