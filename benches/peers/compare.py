@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Lays ndsm beside JAX and PyTorch on this machine: the same inputs, the same cores, in turns.
+"""Lays ndsm beside JAX, PyTorch, burn and candle on this machine: the same inputs, the same cores, in turns.
 
     pip install -r benches/peers/requirements.txt
     cargo build --release --example throughput
+    cargo build --release --manifest-path benches/peers/rust/Cargo.toml
     python benches/peers/compare.py [WORK ...] [--threads 1] [--rounds 7]
 
 Every library runs in a process of its own, pinned to the first cores; a round gives each a turn of 0.3 s or more, so that
@@ -153,6 +154,7 @@ class Compile(Torch):
 
 
 PEERS = {"JAX": Jax, "PyTorch": Torch, "torch.compile": Compile}
+RUST = ["burn", "candle"]            # their works are in rust/
 
 
 # --- the works, once for all libraries: returns (call, units per call, what to compare)
@@ -251,18 +253,29 @@ def serve(pipe, work, peer, threads, folder):
     pipe.send(results())
 
 
-def ours(a, work, folder):
-    command = [a.program, work, "--threads", str(a.threads), "--inputs", str(folder), "--json"]
+def programs(a, work, folder):
+    """The commands that time themselves: ours, and the peers in Rust, which take the number of threads from the environment."""
+    ours = {"ndsm": [a.program, work, "--threads", str(a.threads), "--inputs", folder, "--json"]}
+    return ours | {peer: [a.rust, peer, work, "--inputs", folder] for peer in a.peers if peer in RUST and a.rust.exists()}
+
+
+def once(command):
     line = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     return line["ms_median"], line["extra"]
+
+
+def left_out(work, peer):
+    print(f"{work}: {peer} is left out, it failed", file=sys.stderr)
 
 
 def measure(a, work):
     """Medians in ms, what was computed, and the operations of a unit of work."""
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        flops, peers, ms, results = write_inputs(work, folder), {}, {"ndsm": []}, {}
-        for peer in a.peers:
+        flops, peers, results = write_inputs(work, folder), {}, {}
+        commands = programs(a, work, folder)
+        ms = {name: [] for name in commands}
+        for peer in (x for x in a.peers if x in PEERS):
             here, there = multiprocessing.Pipe()
             process = multiprocessing.Process(target=serve, args=(there, work, peer, a.threads, folder), daemon=True)
             process.start()
@@ -271,13 +284,20 @@ def measure(a, work):
                 here.recv()
                 peers[peer], ms[peer] = here, []
             except EOFError:
-                print(f"{work}: {peer} is left out, it failed", file=sys.stderr)
+                left_out(work, peer)
         for _ in range(a.rounds):
             for peer, pipe in peers.items():
                 pipe.send("turn")
                 ms[peer] += pipe.recv()
-            once, results["ndsm"] = ours(a, work, folder)
-            ms["ndsm"].append(once)
+            for name, command in list(commands.items()):
+                try:
+                    turn, results[name] = once(command)
+                    ms[name].append(turn)
+                except subprocess.CalledProcessError:
+                    if name == "ndsm":
+                        raise
+                    left_out(work, name)
+                    del commands[name], ms[name]
         for peer, pipe in peers.items():
             pipe.send("end")
             results[peer] = pipe.recv()
@@ -303,13 +323,17 @@ def main():
     p.add_argument("works", nargs="*", metavar="WORK", help=", ".join(WORKS) + " (default: all)")
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--rounds", type=int, default=7)
-    p.add_argument("--peers", type=lambda s: s.split(","), default=list(PEERS), help="of " + ", ".join(PEERS))
+    p.add_argument("--peers", type=lambda s: s.split(","), default=[*PEERS, *RUST], help="of " + ", ".join([*PEERS, *RUST]))
     p.add_argument("--program", default=ROOT / "target/release/examples/throughput", help="our example (default: this checkout's)")
+    p.add_argument("--rust", type=pathlib.Path, default=ROOT / "benches/peers/rust/target/release/ndsm-peers", help="burn and candle")
     a = p.parse_args()
-    if unknown := [x for x in [*a.works, *a.peers] if x not in [*WORKS, *PEERS]]:
+    if unknown := [x for x in [*a.works, *a.peers] if x not in [*WORKS, *PEERS, *RUST]]:
         p.error(f"unknown: {', '.join(unknown)}")
+    missing = "-" if a.rust.exists() else "not built"
+    if missing == "not built" and {*RUST} & {*a.peers}:
+        print(f"burn and candle are not built: there is no {a.rust}; the third command of --help makes it", file=sys.stderr)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: a.threads])
-    for k in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NPROC", "PJRT_NPROC"):
+    for k in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NPROC", "PJRT_NPROC", "RAYON_NUM_THREADS"):
         os.environ[k] = str(a.threads)
     os.environ |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     multiprocessing.set_start_method("spawn")
@@ -320,7 +344,7 @@ def main():
     print("|---" * (5 + len(a.peers)) + "|")
     for work in a.works or WORKS:
         ms, results, flops = measure(a, work)
-        own, others = ms.pop("ndsm"), [f"{ms[x]:.4g}" if x in ms else "-" for x in a.peers]
+        own, others = ms.pop("ndsm"), [f"{ms[x]:.4g}" if x in ms else missing if x in RUST else "-" for x in a.peers]
         best, (worst, good) = min(ms.values(), default=float("nan")) / own, agreement(results)
         bad |= not good
         print(f"| {work} | {own:.4g} |", " | ".join(others), f"| {best:.2f} | {own * rate / flops:.2f} | {worst:.0e} |", flush=True)

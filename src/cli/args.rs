@@ -145,8 +145,9 @@ pub enum Device {
 
 /// `ndsm sample`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   ndsm sample runs/digits-ndsm-seed0 --n 1000 --method sde --steps 64 --out samples.npy
+  ndsm sample runs/labelled --class 7 --guidance 1.5 --out sevens.npy
 
 The file is a NumPy array [n, d], float32, in the units of the data. The same run, n, seed, method and steps give the same bytes.")]
 pub struct SampleArgs {
@@ -167,6 +168,12 @@ pub struct SampleArgs {
     /// Less than 1: samples nearer to the middle of their modes, whose weights stay; more: farther
     #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     pub temperature: f64,
+    /// Samples of this class alone, of a model with network.classes [default: of all, each with its share]
+    #[arg(long, allow_negative_numbers = true)]
+    pub class: Option<i64>,
+    /// Weight of what the label changes: more than 1 exaggerates what tells a class from the others
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    pub guidance: f64,
     /// Where the samples go
     #[arg(long, value_name = "FILE.npy")]
     pub out: PathBuf,

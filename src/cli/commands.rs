@@ -28,7 +28,12 @@ pub fn sample(args: &SampleArgs, engine: &dyn Engine) -> Result<String> {
         method: args.method,
         steps: args.steps.map(|s| count("--steps", s, 1, MAX_STEPS)).transpose()?.map(|s| s as usize),
         temperature: args.temperature,
+        class: args.class.map(|class| count("--class", class, 0, i64::from(u32::MAX))).transpose()?.map(|class| class as u32),
+        guidance: args.guidance,
     };
+    if !(0.0..=100.0).contains(&how.guidance) {
+        return Err(Error::invalid("--guidance", "in [0, 100]", how.guidance));
+    }
     if !(how.temperature > 0.0 && how.temperature <= 100.0) {
         return Err(Error::invalid("--temperature", "in (0, 100]", how.temperature));
     }
@@ -48,7 +53,7 @@ pub fn eval(args: &EvalArgs, engine: &dyn Engine) -> Result<String> {
     let (_, model) = trained(&run, engine)?;
     let started = Instant::now();
     let steps = args.steps.map(|s| count("--steps", s, 1, MAX_STEPS)).transpose()?.map(|s| s as usize);
-    let samples = drawn(model.as_ref(), Sampling { n, seed, method: args.method, steps, temperature: 1.0 })?.values;
+    let samples = drawn(model.as_ref(), Sampling::plain(n, seed, args.method, steps))?.values;
     let mut metrics = model.evaluate(samples.view(), seed, RESAMPLES)?;
     if args.likelihood {
         metrics.extend(model.likelihood(seed)?);

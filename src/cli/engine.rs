@@ -24,6 +24,17 @@ pub struct Sampling {
     pub steps: Option<usize>,
     /// Of the modes' covariances; 1: as they were learned.
     pub temperature: f64,
+    /// The class of the samples; `None`: of all, each with its share.
+    pub class: Option<u32>,
+    /// Weight of what the label changes; 1: as it was learned.
+    pub guidance: f64,
+}
+
+impl Sampling {
+    /// So many samples of the model as it was learned.
+    pub fn plain(n: usize, seed: u64, method: Method, steps: Option<usize>) -> Self {
+        Sampling { n, seed, method, steps, temperature: 1.0, class: None, guidance: 1.0 }
+    }
 }
 
 /// Makes models.

@@ -18,8 +18,8 @@ use crate::mixture::Mixture;
 use crate::nn::onnx;
 use crate::sample::Method;
 use crate::train::{
-    Checkpoint, DataMoments, Generator, Likelihood, Prepared, Reference, Rival, Settled, State, Trainer, last_whole, network,
-    prepare_watched, read_data,
+    Checkpoint, ClassGain, Classes, DataMoments, Generator, Likelihood, Mean, Prepared, Reference, Rival, Settled, State, Trainer,
+    last_whole, network, prepare_watched, read_data,
 };
 use crate::{Error, Real, Result};
 use ndarray::{Array2, ArrayView2};
@@ -77,6 +77,7 @@ struct Run<R: Real> {
     /// Hash of the data of the checkpoint.
     hash: Option<u64>,
     moments: Option<Arc<DataMoments>>,
+    classes: Option<Arc<Classes>>,
     /// What images were judged by in features.
     judge: OnceCell<String>,
 }
@@ -87,15 +88,15 @@ impl<R: Real> Run<R> {
         let prepared = prepare_watched(config, &|stage| phase.stage(stage))?;
         phase.tell("network");
         let trainer = Some(prepared.trainer()?);
-        let Prepared { config, data, encoder, reference, moments, .. } = prepared;
-        let hash = Some(data.hash());
-        Ok(Run { config, encoder, reference, state: None, trainer, data: OnceCell::from(data), hash, moments, judge: OnceCell::new() })
+        let Prepared { config, data, encoder, reference, moments, classes, .. } = prepared;
+        let (hash, data, judge) = (Some(data.hash()), OnceCell::from(data), OnceCell::new());
+        Ok(Run { config, encoder, reference, state: None, trainer, data, hash, moments, classes, judge })
     }
 
     fn load(config: &Config, checkpoint: &Path) -> Result<Self> {
-        let Checkpoint { config, state, reference, encoder, data, moments } = Checkpoint::read(checkpoint, config)?;
-        let (state, hash) = (Some(state), Some(data));
-        let run = Run { config, encoder, reference, state, trainer: None, data: OnceCell::new(), hash, moments, judge: OnceCell::new() };
+        let Checkpoint { config, state, reference, encoder, data, moments, classes } = Checkpoint::read(checkpoint, config)?;
+        let (state, hash, data, judge) = (Some(state), Some(data), OnceCell::new(), OnceCell::new());
+        let run = Run { config, encoder, reference, state, trainer: None, data, hash, moments, classes, judge };
         run.generator()?; // what does not fit the configuration is refused now
         Ok(run)
     }
@@ -106,7 +107,7 @@ impl<R: Real> Run<R> {
         let state = self.current()?.clone();
         let held_out = self.encoder.encode(self.data()?.held_out.view())?;
         let trainer = Trainer::resume(&self.config, &self.reference, x.view(), state)?;
-        let trainer = trainer.changing(self.data()?, &self.encoder, &self.reference)?;
+        let trainer = trainer.labelled(self.data()?)?.changing(self.data()?, &self.encoder, &self.reference)?;
         self.trainer = Some(trainer.watching(&self.reference, held_out.view())?);
         self.state = None;
         Ok(self)
@@ -130,7 +131,7 @@ impl<R: Real> Run<R> {
 
     fn generator(&self) -> Result<Generator<R>> {
         let generator = Generator::new(&self.config, &self.reference, self.current()?)?;
-        Ok(generator.keeping(self.moments.clone()).through(self.encoder.clone()))
+        Ok(generator.keeping(self.moments.clone()).through(self.encoder.clone()).knowing(self.classes.clone()))
     }
 
     /// `n` samples of each [`Rival`], in the units of the data. They are made in
@@ -182,8 +183,9 @@ impl<R: Real> Model for Run<R> {
             None => self.data()?.hash(),
         };
         let (config, state) = (self.config.clone(), self.current()?.clone());
-        let (reference, encoder, moments) = (self.reference.clone(), self.encoder.clone(), self.moments.clone());
-        Checkpoint { config, state, reference, encoder, data, moments }.write(checkpoint)
+        let (reference, encoder) = (self.reference.clone(), self.encoder.clone());
+        let (moments, classes) = (self.moments.clone(), self.classes.clone());
+        Checkpoint { config, state, reference, encoder, data, moments, classes }.write(checkpoint)
     }
 
     fn columns(&self) -> usize {
@@ -207,7 +209,11 @@ impl<R: Real> Model for Run<R> {
             MethodArg::Sde => Method::Sde,
             MethodArg::Pc => Method::Pc,
         };
-        self.generator()?.at_temperature(how.temperature)?.sample_blocks(how.n, how.seed, method, how.steps, take)
+        let mut generator = self.generator()?.at_temperature(how.temperature)?.guided(how.guidance)?;
+        if let Some(class) = how.class {
+            generator = generator.of_class(class)?;
+        }
+        generator.sample_blocks(how.n, how.seed, method, how.steps, take)
     }
 
     fn evaluate(&self, samples: ArrayView2<f64>, seed: u64, resamples: usize) -> Result<Vec<Metric>> {
@@ -348,6 +354,18 @@ impl<R: Real> Model for Run<R> {
                 let [plain, calibrated] = [c.plain, c.calibrated].map(|g| format!("{:.3} +- {:.3}", g.value, g.error));
                 ("calibration".to_owned(), format!("held-out gain {plain} without, {calibrated} with it"))
             }));
+            let told = |gain: Mean| format!("{:.3} +- {:.3}", gain.value, 2.0 * gain.error);
+            let classes: Vec<String> = trainer
+                .class_gains()
+                .unwrap_or_default()
+                .iter()
+                .map(|ClassGain { class, told: with, untold }| {
+                    format!("{class}: {} told the label, {} not told", told(*with), told(*untold))
+                })
+                .collect();
+            if !classes.is_empty() {
+                facts.push(("held-out gain by class".to_owned(), classes.join("; ")));
+            }
             facts.extend(trainer.state().prices.map(|prices| ("control chosen".to_owned(), prices.to_string())));
         }
         if let Some(data) = self.data.get() {

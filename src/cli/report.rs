@@ -22,6 +22,7 @@ const VARIANCES: [&str; 2] = ["variance-time", "variance-step"];
 /// Pictures that the page knows, in its order, with their captions.
 const PICTURES: &[(&str, &str)] = &[
     ("samples", "Samples of the trained model."),
+    ("classes", "Samples of each class, a row each."),
     ("score", "The learned score over the density of the samples."),
     ("paths", "Paths of the noising and of the denoising process."),
     (

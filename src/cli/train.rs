@@ -153,7 +153,7 @@ fn going_on(run: &RunDir, kept: usize, remedy: &str) -> String {
 /// Samples, metrics, pictures, report.
 fn finish(model: &dyn Model, config: &Config, run: &RunDir, timings: &mut Vec<(String, f64)>) -> Result<String> {
     let started = Instant::now();
-    let how = Sampling { n: SAMPLES, seed: config.train.seed, method: Method::default(), steps: None, temperature: 1.0 };
+    let how = Sampling::plain(SAMPLES, config.train.seed, Method::default(), None);
     let drawn = samples::drawn(model, how)?;
     drawn.write(&run.samples())?;
     let samples = drawn.values;
@@ -171,7 +171,7 @@ fn finish(model: &dyn Model, config: &Config, run: &RunDir, timings: &mut Vec<(S
     timings.push(("pictures".to_owned(), phase.end()));
     let (verdict, mut facts) = (model.verdict(), model.facts());
     // What was chosen on the way, as the choices before it were said at the start.
-    let chosen = facts.iter().filter(|(name, _)| ["control chosen", "calibration"].contains(&name.as_str()));
+    let chosen = facts.iter().filter(|(name, _)| ["control chosen", "calibration", "held-out gain by class"].contains(&name.as_str()));
     let lines = [metrics_text(&metrics)].into_iter().chain(chosen.map(|(name, text)| format!("{name}: {text}")));
     let end = lines.chain(verdict.clone()).collect::<Vec<_>>().join("\n");
     facts.splice(0..0, verdict.map(|verdict| ("verdict".to_owned(), verdict)));

@@ -23,6 +23,7 @@ const MAX_ACTIVATIONS: f64 = (1u64 << 30) as f64;
 
 pub(super) fn check(c: &Config) -> Result<()> {
     encoder(c)?;
+    labels(c)?;
     data(&c.data)?;
     reference(c)?;
     // The objective before the process: most of the process's defaults follow from it, and the key at fault
@@ -76,6 +77,19 @@ fn encoder(c: &Config) -> Result<()> {
             "\"{}\" works on pixels and on principal components, not with encoder.kind = \"{kind}\"; leave it at \"none\"",
             c.train.augment.name()
         )
+    })
+}
+
+fn labels(c: &Config) -> Result<()> {
+    for (key, asked) in [("network.classes", c.network.classes > 0), ("reference.per_class", c.reference.per_class)] {
+        need(!asked || !c.data.name.is_law(), key, || format!("needs labels, and the law \"{}\" has none", c.data.name.name()))?;
+        need(!asked || c.encoder.joint == 0, key, || "does not go with encoder.joint, whose steps know no labels".to_owned())?;
+    }
+    need(!c.reference.per_class || c.reference.kind == ReferenceKind::Mixture, "reference.per_class", || {
+        format!("only reference.kind = \"mixture\" is fitted class by class, got \"{}\"", c.reference.kind.name())
+    })?;
+    need(!c.reference.per_class || c.reference.group == "none", "reference.per_class", || {
+        format!("a group ties the components of all classes; leave reference.group at \"none\", got \"{}\"", c.reference.group)
     })
 }
 

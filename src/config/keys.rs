@@ -100,8 +100,8 @@ tables! {
         /// The columns of a csv file to keep, by their names or their numbers from 1 on (left out: all but the
         /// labels).
         columns: Vec<String> = |_| Vec::new(), ANY;
-        /// The labels, which are for metrics and splits alone: a csv file's column, or an array of an .npz or
-        /// safetensors file.
+        /// The labels: a csv file's column, or an array of an .npz or safetensors file; for metrics and splits,
+        /// and for `network.classes`.
         label: Option<String> = |_| None, ANY;
         /// How many points: drawn from the law, or taken from the file (0: all).
         n: usize = |c| if c.data.name.is_law() { 10_000 } else { 0 }, from_to(0.0, MAX_POINTS);
@@ -170,6 +170,9 @@ tables! {
         symmetry: Symmetry = |_| Symmetry::Approximate, ANY;
         /// Groups that `auto` tries.
         candidates: Vec<String> = |_| Vec::new(), ANY;
+        /// Fit a law to the points of each label by itself, of `reference.components` components each, and take
+        /// all of them together.
+        per_class: bool = |_| false, ANY;
         /// Generators of the group `custom`: orthogonal matrices, each a list of its d x d entries row by
         /// row.
         generators: Vec<Vec<f64>> = |_| Vec::new(), from_to(-1.0, 1.0);
@@ -262,6 +265,10 @@ tables! {
         stem: usize = |_| 1, from_to(1.0, 4.0);
         /// Share of the hidden units that a training step drops at random (0: none).
         dropout: f64 = |c| if many_directions(c) { 0.1 } else { 0.0 }, from_below(0.0, 1.0);
+        /// Of how many classes, 0, 1, ..., the labels of the data are (0: the network is told no labels).
+        classes: usize = |_| 0, from_to(0.0, 4096.0);
+        /// Share of the points whose label a training step keeps to itself: what guidance needs.
+        label_dropout: f64 = |_| 0.1, from_below(0.0, 1.0);
         /// How the output becomes a score.
         parametrisation: Parametrisation = |c| match (c.sde.kind, c.objective.kind) {
             (SdeKind::Ve, _) => Parametrisation::Scaled,

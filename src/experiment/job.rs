@@ -197,7 +197,7 @@ fn trained(job: &Job, config: Settled, data: Dataset, reference: Reference) -> R
     let x = data.points.clone();
     let held_out = job.method.kept.then(|| data.held_out.view());
     let moments = DataMoments::new(&config, &reference, x.view(), held_out)?.map(Arc::new);
-    let prepared = Prepared { config, encoder: Encoder::Identity, x, reference, moments, data, start: None };
+    let prepared = Prepared { config, encoder: Encoder::Identity, x, reference, moments, classes: None, data, start: None };
     let mut trainer = if job.method.kept { prepared.trainer::<f32>()? } else { prepared.unwatched::<f32>()? };
     (0..job.case.steps).try_for_each(|_| trainer.step().map(drop))?;
     trainer.calibrate()?;

@@ -37,6 +37,7 @@ mod sampling;
 mod separable;
 mod softmax;
 mod transform;
+mod union;
 mod whitening;
 
 pub use curvature::{Curvature, CurvatureMemory};

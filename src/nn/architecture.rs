@@ -35,6 +35,8 @@ pub struct Sizes {
     pub depth: usize,
     /// Frequencies of the time's features; each has a sine and a cosine.
     pub frequencies: usize,
+    /// `network.classes`: of how many classes a point's label is one (0: points have none).
+    pub classes: usize,
     /// `network.dropout`: the share of hidden units that a training step drops.
     pub dropout: f64,
     /// `network.multipliers`: channels of each level of a U-Net over `width`.
@@ -45,6 +47,13 @@ pub struct Sizes {
     pub stem: usize,
     /// How the points are images, if they are.
     pub pixels: Option<Pixels>,
+}
+
+impl Sizes {
+    /// How long a row is beyond the point: features of the time, and of the label.
+    pub fn conditions(&self) -> usize {
+        2 * self.frequencies + self.classes
+    }
 }
 
 /// How points are images.
@@ -60,8 +69,8 @@ pub struct Pixels {
 /// What a score network is: layers, and a formula on them. [`ScoreNet::of`] makes a network of it, which
 /// records itself for training and evaluates itself without a tape, by the same formula.
 ///
-/// The formula maps rows [point over its standard deviation, features of the time] to rows as long as the
-/// point; [`Operations::columns`] parts the two.
+/// The formula maps rows [point over its standard deviation, features of the time, and of the label where
+/// there are classes] to rows as long as the point; [`Operations::columns`] parts them.
 ///
 /// ```
 /// use ndsm::nn::{Architecture, Inference, Layers, Operations, ScoreNet, Start, Value};
@@ -96,6 +105,14 @@ pub trait Architecture: fmt::Debug + Send + Sync {
     fn dim(&self) -> usize;
     /// Number of frequencies of the time's features.
     fn frequencies(&self) -> usize;
+    /// Of how many classes a point's label is one: none where points have no labels.
+    fn classes(&self) -> usize {
+        0
+    }
+    /// How long a row is beyond the point.
+    fn conditions(&self) -> usize {
+        2 * self.frequencies() + self.classes()
+    }
     /// The layers: parameters, in their order, with the laws of their initial values.
     fn layers(&self) -> &Layers;
     /// Whether the formula uses the operations on images. Rows are then evaluated by replaying a tape, a few
@@ -103,7 +120,7 @@ pub trait Architecture: fmt::Debug + Send + Sync {
     fn on_images(&self) -> bool {
         false
     }
-    /// The network's value at `row` [n, dim + 2 frequencies] -> [n, dim], written in `on`.
+    /// The network's value at `row` [n, dim + conditions] -> [n, dim], written in `on`.
     ///
     /// # Errors
     /// Those of the operations.
@@ -120,10 +137,19 @@ mod tests {
     use crate::tape::Recorder;
 
     /// Of networks on rows: one, several and many units, deep and shallow, with the time and without, with
-    /// dropout and without.
+    /// dropout and without, with classes and time or classes alone.
     fn on_rows() -> Vec<Sizes> {
         let sizes = |dim, width, depth, frequencies, dropout| Sizes { dim, width, depth, frequencies, dropout, ..Sizes::default() };
-        vec![sizes(2, 33, 3, 6, 0.0), sizes(3, 20, 1, 0, 0.0), sizes(1, 1, 1, 1, 0.0), sizes(5, 100, 2, 2, 0.0), sizes(2, 33, 3, 6, 0.2)]
+        let labelled = |classes, frequencies| Sizes { classes, ..sizes(2, 17, 2, frequencies, 0.0) };
+        vec![
+            sizes(2, 33, 3, 6, 0.0),
+            sizes(3, 20, 1, 0, 0.0),
+            sizes(1, 1, 1, 1, 0.0),
+            sizes(5, 100, 2, 2, 0.0),
+            sizes(2, 33, 3, 6, 0.2),
+            labelled(3, 4),
+            labelled(5, 0),
+        ]
     }
 
     /// On images: one level and several, one block and two, squares of pixels, attention, maps, and all
@@ -142,6 +168,8 @@ mod tests {
             Sizes { stem: 2, depth: 2, ..sizes([8, 4, 3], &[1, 1], 2) },
             Sizes { pixels: mapped, ..sizes([2, 2, 1], &[1], 2) },
             sizes([3, 1, 1], &[1], 0),
+            Sizes { classes: 3, ..sizes([2, 2, 1], &[1, 1], 2) },
+            Sizes { classes: 2, ..sizes([2, 2, 1], &[1], 0) },
         ]
     }
 
@@ -205,6 +233,7 @@ mod tests {
                 (with(|s| s.depth = 0), "network.depth"),
                 (with(|s| s.depth = 65), "network.depth: must be an integer in 1..=64, got 65"),
                 (with(|s| s.frequencies = 257), "network.frequencies"),
+                (with(|s| s.classes = 4097), "network.classes: must be an integer in 0..=4096, got 4097"),
                 (with(|s| s.dropout = 1.0), "network.dropout: must be a number in [0, 1), got 1"),
                 (with(|s| s.dropout = -0.1), "network.dropout"),
                 (with(|s| s.dropout = f64::NAN), "network.dropout"),

@@ -204,7 +204,13 @@ pub(super) fn check_sizes(s: &Sizes) -> Result<()> {
     if !(0.0..1.0).contains(&s.dropout) {
         return Err(Error::invalid("network.dropout", "a number in [0, 1)", s.dropout));
     }
-    check(&[("dim", s.dim, 1, 1_000_000), ("width", s.width, 1, 16_384), ("depth", s.depth, 1, 64), ("frequencies", s.frequencies, 0, 256)])
+    check(&[
+        ("dim", s.dim, 1, 1_000_000),
+        ("width", s.width, 1, 16_384),
+        ("depth", s.depth, 1, 64),
+        ("frequencies", s.frequencies, 0, 256),
+        ("classes", s.classes, 0, 4096),
+    ])
 }
 
 /// Refuses a size out of its range.

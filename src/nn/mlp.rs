@@ -6,7 +6,7 @@ use super::{Operations, ScoreNet, Sizes, Value};
 use crate::Result;
 use crate::tape::Activation;
 
-/// Rows [x/std, features of the time] -> `depth` hidden layers of `width` units with SiLU -> `dim` outputs.
+/// Rows [x/std, features of the time and of the label] -> `depth` hidden layers of `width` units with SiLU -> `dim` outputs.
 ///
 /// Behind each SiLU stands the dropout of the network's [`Sizes`], if any.
 ///
@@ -17,6 +17,7 @@ pub struct Mlp {
     dim: usize,
     depth: usize,
     frequencies: usize,
+    classes: usize,
     dropout: f64,
     layers: Layers,
 }
@@ -41,15 +42,15 @@ impl Mlp {
     /// As [`Self::new`]; if `dropout` is not in [0, 1).
     pub fn of(sizes: &Sizes) -> Result<Self> {
         check_sizes(sizes)?;
-        let Sizes { dim, width, depth, frequencies, dropout, .. } = *sizes;
+        let Sizes { dim, width, depth, frequencies, classes, dropout, .. } = *sizes;
         let mut layers = Layers::default();
-        layers.linear("layers.0", dim + 2 * frequencies, width, Start::After(Activation::Identity));
+        layers.linear("layers.0", dim + sizes.conditions(), width, Start::After(Activation::Identity));
         for k in 1..depth {
             layers.linear(format!("layers.{k}"), width, width, Start::After(Activation::Silu));
         }
         layers.linear(format!("layers.{depth}"), width, dim, Start::Zero);
         layers.count()?;
-        Ok(Mlp { dim, depth, frequencies, dropout, layers })
+        Ok(Mlp { dim, depth, frequencies, classes, dropout, layers })
     }
 }
 
@@ -59,6 +60,9 @@ impl Architecture for Mlp {
     }
     fn frequencies(&self) -> usize {
         self.frequencies
+    }
+    fn classes(&self) -> usize {
+        self.classes
     }
     fn layers(&self) -> &Layers {
         &self.layers

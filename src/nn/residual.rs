@@ -7,7 +7,7 @@ use crate::Result;
 use crate::tape::Activation;
 
 /// A multilayer perceptron of pre-norm residual blocks on rows [x, e], x the point over its standard
-/// deviation, e the features of the time:
+/// deviation, e the features of the time and of the label:
 ///
 /// h = in(x, e);  h <- h + `b{k}.1`(drop(silu(`b{k}.0`(norm(h), e)))), k = 0..depth;  y = out(norm(h)).
 ///
@@ -26,6 +26,7 @@ pub struct ResidualMlp {
     dim: usize,
     depth: usize,
     frequencies: usize,
+    classes: usize,
     dropout: f64,
     layers: Layers,
 }
@@ -50,19 +51,19 @@ impl ResidualMlp {
     /// As [`Self::new`]; if `dropout` is not in [0, 1).
     pub fn of(sizes: &Sizes) -> Result<Self> {
         check_sizes(sizes)?;
-        let Sizes { dim, width, depth, frequencies, dropout, .. } = *sizes;
-        let (time, unit) = (2 * frequencies, Start::After(Activation::Identity));
+        let Sizes { dim, width, depth, frequencies, classes, dropout, .. } = *sizes;
+        let (e, unit) = (sizes.conditions(), Start::After(Activation::Identity));
         let mut layers = Layers::default();
-        layers.linear("in", dim + time, width, unit);
+        layers.linear("in", dim + e, width, unit);
         for k in 0..depth {
             layers.norm(format!("b{k}.norm"), width);
-            layers.linear(format!("b{k}.0"), width + time, width, unit);
+            layers.linear(format!("b{k}.0"), width + e, width, unit);
             layers.linear(format!("b{k}.1"), width, width, Start::Zero);
         }
         layers.norm("norm", width);
         layers.linear("out", width, dim, Start::Zero);
         layers.count()?;
-        Ok(ResidualMlp { dim, depth, frequencies, dropout, layers })
+        Ok(ResidualMlp { dim, depth, frequencies, classes, dropout, layers })
     }
 }
 
@@ -73,17 +74,20 @@ impl Architecture for ResidualMlp {
     fn frequencies(&self) -> usize {
         self.frequencies
     }
+    fn classes(&self) -> usize {
+        self.classes
+    }
     fn layers(&self) -> &Layers {
         &self.layers
     }
     fn formula(&self, on: &mut dyn Operations, row: Value) -> Result<Value> {
-        let inputs = self.dim + 2 * self.frequencies;
-        let time = if self.frequencies > 0 { Some(on.columns(row, self.dim..inputs)?) } else { None };
+        let conditions = self.conditions();
+        let e = if conditions > 0 { Some(on.columns(row, self.dim..self.dim + conditions)?) } else { None };
         let mut h = on.linear("in", row, Activation::Identity)?;
         for k in 0..self.depth {
             let mut inner = on.layer_norm(&format!("b{k}.norm"), h)?;
-            if let Some(time) = time {
-                inner = on.concat(inner, time)?;
+            if let Some(e) = e {
+                inner = on.concat(inner, e)?;
             }
             let units = on.linear(&format!("b{k}.0"), inner, Activation::Silu)?;
             let units = on.dropout(units, self.dropout)?;

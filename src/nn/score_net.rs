@@ -6,11 +6,12 @@ use crate::tape::{Parameter, Recorder, Var};
 use crate::{Error, Real, Result};
 use std::sync::Arc;
 
-/// A score network: rows [x/std, features of the time] -> rows as long as x, by the formula of its
-/// [`Architecture`].
+/// A score network: rows [x/std, features of the time, features of the label] -> rows as long as x, by the
+/// formula of its [`Architecture`].
 ///
 /// The time enters as `2 frequencies` Fourier features of the log signal-to-noise ratio ell = ln(sbar^2/(1 -
-/// sbar^2)) (method.md, "Parametrisations").
+/// sbar^2)) (method.md, "Parametrisations"), the label, where there are classes, as a unit vector
+/// ([`ScoreNet::label`]): a layer's weights of it are the embedding that is added to that of the time.
 ///
 /// ```
 /// use ndsm::nn::ScoreNet;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 pub struct ScoreNet {
     architecture: Arc<dyn Architecture>,
     dim: usize,
+    classes: usize,
     /// The w_k of the features.
     frequencies: Arc<[f64]>,
     count: usize,
@@ -46,9 +48,10 @@ impl ScoreNet {
     /// If it has more than 2^30 parameters.
     pub fn of(architecture: impl Architecture + 'static) -> Result<Self> {
         let (dim, f, count) = (architecture.dim(), architecture.frequencies(), architecture.layers().count()?);
+        let classes = architecture.classes();
         let step = |k: usize| if f > 1 { k as f64 / (f - 1) as f64 } else { 0.0 };
         let frequencies = (0..f).map(|k| std::f64::consts::PI / 14.0 * 32f64.powf(step(k))).collect();
-        Ok(ScoreNet { architecture: Arc::new(architecture), dim, frequencies, count })
+        Ok(ScoreNet { architecture: Arc::new(architecture), dim, classes, frequencies, count })
     }
 
     /// Layers and formula.
@@ -64,10 +67,15 @@ impl ScoreNet {
     pub fn frequencies(&self) -> usize {
         self.frequencies.len()
     }
-    /// Length of an input row: `dim + 2 frequencies`.
+    /// Of how many classes a point's label is one; 0 where points have none.
+    #[inline]
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+    /// Length of an input row: `dim + 2 frequencies + classes`.
     #[inline]
     pub fn inputs(&self) -> usize {
-        self.dim + 2 * self.frequencies.len()
+        self.dim + 2 * self.frequencies.len() + self.classes
     }
     /// Number of parameters.
     pub fn parameter_count(&self) -> usize {
@@ -126,6 +134,30 @@ impl ScoreNet {
         }
         Ok(())
     }
+
+    /// The features of a label, into the last numbers of an input row: the unit vector of its class times
+    /// sqrt(classes), so that its numbers have the mean square 1 that the layers' initial values are made
+    /// for, and zeros where no label is known (Karras et al., NeurIPS 2022).
+    ///
+    /// # Errors
+    /// A label that is no class; a row that is too short.
+    pub fn label<R: Real>(&self, label: Option<u32>, row: &mut [R]) -> Result<()> {
+        let at = row.len().checked_sub(self.classes);
+        let Some(features) = at.map(|at| &mut row[at..]) else {
+            return Err(Error::invalid("label: place for it", format!(">= {} numbers", self.classes), row.len()));
+        };
+        features.fill(R::zero());
+        match label {
+            None => Ok(()),
+            Some(class) => match features.get_mut(class as usize) {
+                Some(of) => {
+                    *of = R::of((self.classes as f64).sqrt());
+                    Ok(())
+                }
+                None => Err(Error::invalid("label", format!("one of {} classes from 0 on", self.classes), class)),
+            },
+        }
+    }
 }
 
 #[cfg(test)]
@@ -145,6 +177,24 @@ mod tests {
         assert!(net.features(0.0, &mut [0f32; 11]).is_err());
         ScoreNet::new(1, 1, 1, 1).unwrap().features(-1.0, &mut out).unwrap();
         assert_eq!(out[..2], [0.0, 1.0]);
+    }
+
+    #[test]
+    fn a_label_is_the_unit_vector_of_its_class() {
+        let sizes = crate::nn::Sizes { dim: 2, width: 3, depth: 1, frequencies: 1, classes: 4, ..Default::default() };
+        let net = ScoreNet::of(Mlp::of(&sizes).unwrap()).unwrap();
+        assert_eq!(net.inputs(), 2 + 2 + 4);
+        let mut row = [9.0f64; 8];
+        net.label(Some(2), &mut row).unwrap();
+        assert_eq!(row, [9.0, 9.0, 9.0, 9.0, 0.0, 0.0, 2.0, 0.0]);
+        net.label(None, &mut row).unwrap();
+        assert_eq!(row[4..], [0.0; 4]);
+        let e = net.label(Some(4), &mut row).unwrap_err().to_string();
+        assert!(e.contains("one of 4 classes from 0 on, got 4"), "{e}");
+        assert!(net.label(None, &mut row[..3]).is_err());
+        // Without classes there is nothing to tell.
+        let plain = ScoreNet::new(2, 3, 1, 1).unwrap();
+        assert!(plain.label(None, &mut row).is_ok() && plain.label(Some(0), &mut row).is_err());
     }
 
     #[test]

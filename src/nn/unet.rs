@@ -10,8 +10,8 @@ use crate::{Error, Result};
 const GROUPS: usize = 8;
 
 /// A U-Net (Ronneberger, Fischer, Brox, MICCAI 2015) with residual blocks and an embedding of the time (Ho,
-/// Jain, Abbeel, NeurIPS 2020) on rows [x, features of the time], x an image or what a linear map makes one
-/// of.
+/// Jain, Abbeel, NeurIPS 2020) on rows [x, features of the time and of the label], x an image or what a
+/// linear map makes one of.
 ///
 /// With m_l = width multipliers_l channels on level l = 0..L, whose images are stem 2^l times smaller:
 ///
@@ -45,6 +45,7 @@ pub struct UNet {
     depth: usize,
     levels: usize,
     frequencies: usize,
+    classes: usize,
     dropout: f64,
     attention: bool,
     stem: usize,
@@ -64,7 +65,7 @@ impl UNet {
     /// or there would be more than 2^30 parameters.
     pub fn of(sizes: &Sizes) -> Result<Self> {
         check_sizes(sizes)?;
-        let Sizes { dim, width, depth, frequencies, dropout, attention, stem, .. } = *sizes;
+        let Sizes { dim, width, depth, frequencies, classes, dropout, attention, stem, .. } = *sizes;
         let multipliers = &sizes.multipliers;
         let Some(pixels) = sizes.pixels.clone() else {
             return Err(Error::refused("network.kind", "\"unet\" needs points that are images"));
@@ -97,7 +98,7 @@ impl UNet {
         }
         let layers = layers(sizes, c * stem * stem);
         layers.count()?;
-        Ok(UNet { pixels, dim, depth, levels: multipliers.len(), frequencies, dropout, attention, stem, layers })
+        Ok(UNet { pixels, dim, depth, levels: multipliers.len(), frequencies, classes, dropout, attention, stem, layers })
     }
 
     /// The blocks of a side of a level, one after another.
@@ -132,6 +133,9 @@ impl Architecture for UNet {
     fn frequencies(&self) -> usize {
         self.frequencies
     }
+    fn classes(&self) -> usize {
+        self.classes
+    }
     fn layers(&self) -> &Layers {
         &self.layers
     }
@@ -139,11 +143,11 @@ impl Architecture for UNet {
         true
     }
     fn formula(&self, on: &mut dyn Operations, row: Value) -> Result<Value> {
-        let (dim, inputs) = (self.dim, self.dim + 2 * self.frequencies);
+        let (dim, conditions) = (self.dim, self.conditions());
         let (mut x, mut e) = (row, None);
-        if self.frequencies > 0 {
-            let time = on.columns(row, dim..inputs)?;
-            let hidden = on.linear("t0", time, Activation::Silu)?;
+        if conditions > 0 {
+            let features = on.columns(row, dim..dim + conditions)?;
+            let hidden = on.linear("t0", features, Activation::Silu)?;
             e = Some(on.linear("t1", hidden, Activation::Silu)?);
             x = on.columns(row, 0..dim)?;
         }
@@ -201,7 +205,8 @@ fn squares(sizes: &Sizes) -> usize {
 
 /// All layers of a network for images of `c` channels.
 fn layers(sizes: &Sizes, c: usize) -> Layers {
-    let Sizes { width, depth, frequencies, attention, .. } = *sizes;
+    let Sizes { width, depth, attention, .. } = *sizes;
+    let conditions = sizes.conditions();
     let channels: Vec<usize> = sizes.multipliers.iter().map(|m| m * width).collect();
     let (embedding, last) = (4 * width, channels.len().saturating_sub(1));
     let unit = Start::After(Activation::Identity);
@@ -211,7 +216,7 @@ fn layers(sizes: &Sizes, c: usize) -> Layers {
             let i = if k == 0 { i } else { o };
             all.norm(format!("{name}.n0"), i);
             all.conv(format!("{name}.c0"), 3, (i, o), Start::After(Activation::Silu));
-            if frequencies > 0 {
+            if conditions > 0 {
                 all.linear(format!("{name}.t"), embedding, o, Start::After(Activation::Silu));
             }
             all.norm(format!("{name}.n1"), o);
@@ -221,8 +226,8 @@ fn layers(sizes: &Sizes, c: usize) -> Layers {
             }
         }
     };
-    if frequencies > 0 {
-        all.linear("t0", 2 * frequencies, embedding, unit);
+    if conditions > 0 {
+        all.linear("t0", conditions, embedding, unit);
         all.linear("t1", embedding, embedding, Start::After(Activation::Silu));
     }
     let Some([first, lowest]) = channels.first().zip(channels.last()).map(|(a, b)| [*a, *b]) else { return all };

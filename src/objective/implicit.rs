@@ -16,7 +16,7 @@
 //! tangent of the parameters' adjoint is then the gradient of w q + 2 w sbar dl/dv.
 
 use super::loss::replays;
-use super::{Batch, Out, Regression, ScoreModel};
+use super::{Batch, Label, Out, Regression, ScoreModel};
 use crate::real::Dual;
 use crate::tape::{Blocks, Program, Recorder, Var, Workspace};
 use crate::transition::Draws;
@@ -122,7 +122,7 @@ impl<R: Real> Implicit<R> {
     /// # Errors
     /// Shapes that do not fit the ones given at the start.
     pub fn run(&mut self, model: &ScoreModel<R>, params: &[R], batch: &Batch<'_, R>, out: Out<'_, R>) -> Result<()> {
-        let (Batch { draws, weights, noise }, Out { values, grad }) = (*batch, out);
+        let (Batch { draws, weights, labels, noise }, Out { values, grad }) = (*batch, out);
         let (n, d, probes) = (self.draws, model.dim(), self.probes);
         if [draws.len(), weights.len(), values.len()] != [n; 3] || draws.dim() != d || [params.len(), grad.len()] != [self.params.len(); 2]
         {
@@ -158,6 +158,7 @@ impl<R: Real> Implicit<R> {
             residual,
             divergence: self.divergence,
             weights,
+            labels,
         };
         let (program, vars, [q, l]) = (&self.program, self.vars, &self.seeds);
         let block = q.len();
@@ -192,6 +193,7 @@ struct DualInputs<'a, R: Real> {
     residual: bool,
     divergence: Divergence,
     weights: &'a [f64],
+    labels: &'a [Label],
 }
 
 impl<R: Real> DualInputs<'_, R> {
@@ -213,7 +215,7 @@ impl<R: Real> DualInputs<'_, R> {
         let constant = |x: f64| Dual::constant(R::of(x));
         let row = &mut ws.input_mut(vars.input)?[at * inputs..][..inputs];
         row.iter_mut().zip(&self.points[i * d..]).take(d).enumerate().for_each(|(k, (row, x))| *row = Dual::new(*x, probe(k)));
-        self.model.scale_input(t, row)?;
+        self.model.scale_input(t, self.labels.get(i).copied().flatten(), row)?;
         ws.input_mut(vars.factor)?[at] = constant(self.model.factor(Regression::Score, t));
         let offset = &mut ws.input_mut(vars.offset)?[at * d..][..d];
         offset.fill(Dual::default());

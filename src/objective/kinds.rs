@@ -1,6 +1,6 @@
 //! Either kind of objective: with a target or without.
 
-use super::{ControlState, Implicit, Loss, ScoreModel};
+use super::{ControlState, Implicit, Label, Loss, ScoreModel};
 use crate::sde::Paths;
 use crate::tape::Noise;
 use crate::transition::Draws;
@@ -13,12 +13,20 @@ pub struct Batch<'a, R> {
     pub draws: &'a Draws<R>,
     /// lambda/sbar^2 of each draw, `[n]`: [`Weights`](super::Weights).
     pub weights: &'a [f64],
+    /// The label of each draw, `[n]`; none at all where points have none.
+    pub labels: &'a [Label],
     /// The streams of random probes, for an objective that has them, and the seed and step of the network's
     /// dropout.
     pub noise: Paths,
 }
 
 impl<R> Batch<'_, R> {
+    /// The label of draw `i`, where it is known.
+    #[inline]
+    pub(super) fn label(&self, i: usize) -> Label {
+        self.labels.get(i).copied().flatten()
+    }
+
     /// The dropout of the rows from `first` on, of which a draw has `share`: a draw sees one network.
     pub(super) fn dropout(&self, first: usize, share: usize) -> Option<Noise> {
         Some(Noise { seed: self.noise.seed, step: self.noise.step, first, share })

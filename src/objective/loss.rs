@@ -137,7 +137,7 @@ impl<R: Real> Loss<R> {
         out: Out<'_, R>,
     ) -> Result<()> {
         let (draws, weights, n, d) = (batch.draws, batch.weights, self.draws, model.dim());
-        if [draws.len(), weights.len(), out.values.len()] != [n; 3] || draws.dim() != d {
+        if [draws.len(), weights.len(), out.values.len()] != [n; 3] || draws.dim() != d || ![0, n].contains(&batch.labels.len()) {
             return Err(Error::shape(
                 "loss",
                 format!("{n} draws in {d} dimensions, their weights and values"),
@@ -274,7 +274,8 @@ impl<R: Real> Inputs<'_, R> {
         let (i, term) = (index / self.terms.len(), self.terms[index % self.terms.len()]);
         let (draw, w) = (self.batch.draws.draw(i), term.w * self.batch.weights[i]);
         let (s, share) = (R::of(self.regression.unit(model.scale, t)), R::of(self.regression.share(model.scale, t)));
-        model.input(t, &self.points.x[index * d..][..d], &mut ws.input_mut(v.input)?[at * inputs..][..inputs])?;
+        let label = self.batch.label(i);
+        model.labelled_input(t, label, &self.points.x[index * d..][..d], &mut ws.input_mut(v.input)?[at * inputs..][..inputs])?;
         ws.input_mut(v.factor)?[at] = R::of(model.factor(self.regression, t));
         let offset = &mut ws.input_mut(v.offset)?[at * d..][..d];
         if self.guided {

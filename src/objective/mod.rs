@@ -30,7 +30,7 @@ pub use estimator::{DrawPoint, LossTerm, TERMS, TargetPart, points_per_draw, ter
 pub use implicit::{Divergence, Implicit};
 pub use kinds::{Batch, Objective, Out};
 pub use loss::Loss;
-pub use model::{Guide, ScoreModel};
+pub use model::{Guide, Label, ScoreModel};
 pub use regression::Regression;
 pub use variate::ControlState;
 pub use weights::{Seen, Weights};

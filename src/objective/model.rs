@@ -7,6 +7,9 @@ use crate::nn::ScoreNet;
 use crate::sde::NoiseScale;
 use crate::{Error, Real, Result};
 
+/// The class of a point, where it is known.
+pub type Label = Option<u32>;
+
 /// What the residual parametrisation adds to the network: a score that is right at late times.
 #[derive(Debug, Clone)]
 pub enum Guide<R> {
@@ -61,17 +64,27 @@ impl<R: Real> ScoreModel<R> {
     }
 
     /// The network's input row for `u` at time `t`: u over its standard deviation, then the features of
-    /// ell(t).
+    /// ell(t). A network with classes is told no label.
     #[inline]
     pub fn input(&self, t: f64, u: &[R], row: &mut [R]) -> Result<()> {
+        self.labelled_input(t, None, u, row)
+    }
+
+    /// The same, and at the end the features of the label, where it is known.
+    ///
+    /// # Errors
+    /// A label that is no class of the network; a row that is too short.
+    #[inline]
+    pub fn labelled_input(&self, t: f64, label: Label, u: &[R], row: &mut [R]) -> Result<()> {
         row[..self.dim()].copy_from_slice(u);
-        self.scale_input(t, row)
+        self.scale_input(t, label, row)
     }
 
     /// The same in place, for any kind of number: the row begins with u.
     #[inline]
-    pub(super) fn scale_input<N: Real>(&self, t: f64, row: &mut [N]) -> Result<()> {
+    pub(super) fn scale_input<N: Real>(&self, t: f64, label: Label, row: &mut [N]) -> Result<()> {
         let (point, time) = row.split_at_mut(self.dim());
+        self.net.label(label, time)?;
         for (p, std) in point.iter_mut().zip(&self.std) {
             *p /= N::of(self.scale.total_std(*std, t));
         }

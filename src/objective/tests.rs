@@ -43,7 +43,7 @@ fn values(dropout: f64, draws: &Draws<f64>, noise: Paths, objective: impl Fn(&Sc
     let (model, params) = model(dropout);
     let (mut objective, mut values, mut grad) = (objective(&model), vec![0.0; N], vec![0.0; params.len()]);
     let learned = objective.start(0).unwrap();
-    let batch = Batch { draws, weights: &[1.0; N], noise };
+    let batch = Batch { draws, weights: &[1.0; N], labels: &[], noise };
     objective.run(&model, &params, &learned, &batch, Out { values: &mut values, grad: &mut grad }).unwrap();
     assert!(grad.iter().all(|g| g.is_finite()) && grad.iter().any(|g| *g != 0.0));
     values

@@ -114,6 +114,10 @@ purposes! {
     Code = 35,
     /// Noise up to the horizon of codes that are trained together with their score.
     Horizon = 36,
+    /// Points whose label a training step keeps to itself.
+    LabelDropout = 37,
+    /// Classes of samples.
+    Label = 38,
 }
 
 impl Purpose {

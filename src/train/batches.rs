@@ -32,6 +32,14 @@ impl<R: Real> Batches<R> {
         Array2::from_shape_fn((self.len(), self.dim), |(i, j)| self.data[i * self.dim + j].f64())
     }
 
+    /// The rows in the data of the points of batch number `batch`, as many as there are `rows`.
+    ///
+    /// # Errors
+    /// None that a trainer can meet.
+    pub fn rows(&mut self, seed: u64, batch: u64, rows: &mut [usize]) -> Result<()> {
+        self.order.rows(seed, batch, rows)
+    }
+
     /// The points of batch number `batch`: as many as there are `rows`, which become their rows in the data,
     /// each `copies` times over, into `out`.
     ///

@@ -70,13 +70,13 @@ impl Calibration {
     }
 
     /// Fits the coefficients of the network with the parameters `params` to the rows of `u` [m, d], whitened
-    /// held-out points, noised by `seed`.
+    /// held-out points, with their labels if there are any, noised by `seed`.
     ///
     /// # Errors
     /// As the noising; parameters of another network.
-    pub(super) fn fit<R: Real>(system: &System<R>, u: ArrayView2<f64>, params: &[R], seed: u64) -> Result<Self> {
+    pub(super) fn fit<R: Real>(system: &System<R>, (u, labels): (ArrayView2<f64>, &[u32]), params: &[R], seed: u64) -> Result<Self> {
         let draws = (NUMBERS / (2 * u.ncols().max(1))).clamp(1, DRAWS);
-        let mut held_out = HeldOut::new(system, u, draws, (seed, 2))?;
+        let mut held_out = HeldOut::new(system, u, labels, draws, (seed, 2))?;
         let added = held_out.added(params)?;
         let times = knots(&held_out.times);
         let folds = u.nrows().min(FOLDS);
@@ -325,7 +325,7 @@ mod tests {
         Stream::new(4, Purpose::Test, 0, 0).fill_normal(&mut noise);
         let trained = trainer.state().generating().to_vec();
         for (params, is_noise) in [(&noise, true), (&trained, false)] {
-            let c = Calibration::fit(system, first, params, 5).unwrap();
+            let c = Calibration::fit(system, (first, &[]), params, 5).unwrap();
             let (low, high) = c.coefficients.iter().fold((f64::MAX, f64::MIN), |(low, high), c| (low.min(c[0]), high.max(c[0])));
             assert!(c.calibrated.value <= c.plain.value && c.calibrated.value <= 3.0 * c.calibrated.error, "{c:?}");
             if is_noise {
@@ -335,7 +335,7 @@ mod tests {
                 assert!(c.plain.value < -10.0 * c.plain.error && won <= -0.2 * c.plain.value, "{c:?}");
             }
             // On points that the fit has not seen.
-            let mut other = HeldOut::new(system, second, 4000, (6, 0)).unwrap();
+            let mut other = HeldOut::new(system, second, &[], 4000, (6, 0)).unwrap();
             let added = other.added(params).unwrap();
             let calibrated = apply(&other, &added, |_, t| c.at(t), |t| system.regression.unit(system.model.scale, t));
             let (plain, calibrated) = (other.gain(&added).whole, other.gain(&calibrated).whole);

@@ -10,10 +10,11 @@ use super::identity::{different, identity};
 use super::kept::{CHECKPOINT, CONFIG, check_run, previous, whole};
 use super::system::noise_scale;
 use super::tensors::{Reader, Tensors, bytes};
-use super::{DataMoments, Generator, Prepared, Reference, Settled, State, Trainer, network};
+use super::{Classes, DataMoments, Generator, Prepared, Reference, Settled, State, Trainer, network};
 use crate::config::{Config, MomentMatching, file};
 use crate::data::{Encoder, write_after, write_whole};
 use crate::{Error, Real, Result};
+use ndarray::Array2;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -52,6 +53,8 @@ pub struct Checkpoint<R> {
     pub data: u64,
     /// The moments that samples are to have, where `calibration.moments` asks for them.
     pub moments: Option<Arc<DataMoments>>,
+    /// What the labels say about the components, where `network.classes` asks for it.
+    pub classes: Option<Arc<Classes>>,
 }
 
 impl<R: Real> Checkpoint<R> {
@@ -59,7 +62,8 @@ impl<R: Real> Checkpoint<R> {
     pub fn of(prepared: &Prepared, trainer: &Trainer<R>) -> Self {
         let (config, state) = (prepared.config.clone(), trainer.state().clone());
         let (reference, encoder) = (prepared.reference.clone(), prepared.encoder.clone());
-        Checkpoint { config, state, reference, encoder, data: prepared.data.hash(), moments: prepared.moments.clone() }
+        let (moments, classes) = (prepared.moments.clone(), prepared.classes.clone());
+        Checkpoint { config, state, reference, encoder, data: prepared.data.hash(), moments, classes }
     }
 
     /// Writes configuration and checkpoint into the directory `dir`, made where it is not there: what
@@ -92,7 +96,8 @@ impl<R: Real> Checkpoint<R> {
     /// # Errors
     /// A state of another network than the configuration's.
     pub fn generator(self) -> Result<Generator<R>> {
-        Ok(Generator::new(&self.config, &self.reference, &self.state)?.keeping(self.moments).through(self.encoder))
+        let generator = Generator::new(&self.config, &self.reference, &self.state)?;
+        Ok(generator.keeping(self.moments).through(self.encoder).knowing(self.classes))
     }
 
     /// Writes the file, whole or not at all. A whole checkpoint that was there stays beside it, `.previous` in its
@@ -107,6 +112,9 @@ impl<R: Real> Checkpoint<R> {
         t.reference(&self.reference);
         t.encoder(&self.encoder);
         t.moments(self.moments.as_deref());
+        if let Some(classes) = &self.classes {
+            t.array("classes.joint", &classes.joint());
+        }
         t.fact("seed", self.config.train.seed);
         t.fact("data", self.data);
         t.fact("points", self.config.points());
@@ -142,10 +150,23 @@ impl<R: Real> Checkpoint<R> {
         if shares != wanted {
             return Err(file.bad(format!("holds moments of {shares} components, and calibration.moments asks for {wanted}")));
         }
+        let classes = classes(&file, [config.network.classes, reference.mixture.components()])?;
         let (encoder, data) = (file.encoder()?, file.number("data")?);
         file.check_all_read()?;
-        Ok(Checkpoint { config, state, reference, encoder, data, moments })
+        Ok(Checkpoint { config, state, reference, encoder, data, moments, classes })
     }
+}
+
+/// What the labels say about the components, a table of this shape; nothing where there are no classes.
+fn classes(file: &Reader, shape: [usize; 2]) -> Result<Option<Arc<Classes>>> {
+    if shape[0] == 0 {
+        return Ok(None);
+    }
+    let joint: Array2<f64> = file.of("classes.joint")?;
+    if joint.shape() != shape {
+        return Err(file.bad(format!("`classes.joint` must have the shape {shape:?} of this configuration, got {:?}", joint.shape())));
+    }
+    Classes::from_joint(joint).map(|classes| Some(Arc::new(classes))).map_err(|e| file.bad(format!("`classes.joint`: {e}")))
 }
 
 #[cfg(test)]
@@ -176,7 +197,8 @@ mod tests {
         Checkpoint::of(&prepared, &trainer).save(dir.path()).unwrap();
         let read = Checkpoint::<R>::load(dir.path()).unwrap();
         assert!(read.state == *trainer.state() && *read.config == *prepared.config, "{settings:?}");
-        assert!(read.encoder == prepared.encoder && read.data == prepared.data.hash() && read.moments == prepared.moments, "{settings:?}");
+        assert!(read.encoder == prepared.encoder && read.data == prepared.data.hash(), "{settings:?}");
+        assert!(read.moments == prepared.moments && read.classes == prepared.classes, "{settings:?}");
 
         let written = prepared.generator(&trainer).unwrap().sample(20, 5, Method::Ode, None);
         let samples = Generator::<R>::load(dir.path()).unwrap().sample(20, 5, Method::Ode, None).unwrap();
@@ -184,6 +206,7 @@ mod tests {
 
         let x = read.encoder.encode(prepared.data.points.view()).unwrap();
         let resumed = Trainer::resume(&read.config, &read.reference, x.view(), read.state).unwrap();
+        let resumed = resumed.labelled(&prepared.data).unwrap();
         let resumed = resumed.changing(&prepared.data, &read.encoder, &read.reference).unwrap();
         let held_out = read.encoder.encode(prepared.data.held_out.view()).unwrap();
         let mut resumed = resumed.watching(&read.reference, held_out.view()).unwrap();
@@ -198,6 +221,7 @@ mod tests {
             round_trip::<f64>(&[("data.latent", "5"), ("network.kind", kind)], 64);
         }
         round_trip::<f32>(&[("data.latent", "5"), ("train.augment", "mirror")], 64);
+        round_trip::<f32>(&[("data.latent", "5"), ("network.classes", "10")], 64);
         for encoder in ["autoencoder", "vae"] {
             round_trip::<f32>(&[("data.latent", "5"), ("encoder.kind", encoder), ("encoder.steps", "5"), ("encoder.channels", "2")], 64);
         }

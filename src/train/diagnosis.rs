@@ -1,6 +1,6 @@
 //! `train.diagnose`: what the control is worth at each time, measured while training goes on.
 
-use crate::objective::{Batch, ControlState, Objective, Out, ScoreModel};
+use crate::objective::{Batch, ControlState, Label, Objective, Out, ScoreModel};
 use crate::sde::Paths;
 use crate::transition::{Draws, Noising, by_time};
 use crate::{Real, Result};
@@ -39,6 +39,7 @@ pub(super) struct Diagnosis<'a, R: Real> {
     pub params: &'a [R],
     pub draws: &'a Draws<R>,
     pub weights: &'a [f64],
+    pub labels: &'a [Label],
     pub noise: Paths,
 }
 
@@ -81,7 +82,8 @@ impl<R: Real> Diagnosis<'_, R> {
             let rows: Vec<usize> = group.iter().copied().skip(micro).step_by(MICRO).collect();
             draws.copy_rows(self.draws, &rows);
             let weights: Vec<f64> = rows.iter().map(|i| self.weights[*i]).collect();
-            let batch = Batch { draws: &draws, weights: &weights, noise: self.noise };
+            let labels: Vec<Label> = rows.iter().filter_map(|i| self.labels.get(*i).copied()).collect();
+            let batch = Batch { draws: &draws, weights: &weights, labels: &labels, noise: self.noise };
             objective.run(self.model, self.params, learned, &batch, Out { values: &mut values, grad: &mut grad })?;
             for (sum, g) in sum.iter_mut().zip(&grad) {
                 *sum += g.f64();

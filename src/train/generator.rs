@@ -2,9 +2,9 @@
 
 mod maps;
 
-use super::field::ScoreField;
+use super::field::{Labels, ScoreField};
 use super::system::start_std;
-use super::{DataMoments, Reference, Settled, State, System};
+use super::{Classes, DataMoments, Reference, Settled, State, System};
 use crate::config::SdeKind;
 use crate::data::Encoder;
 use crate::mixture::{CHUNK, Draw, Evaluator, Mixture};
@@ -34,6 +34,9 @@ pub struct Generator<R: Real> {
     /// Whitened points and the residual of their score: memory of [`Generator::score_into`].
     whitened: [Vec<R>; 2],
     moments: Option<Arc<DataMoments>>,
+    classes: Option<Arc<Classes>>,
+    /// The class that is asked for.
+    class: Option<u32>,
     /// The maps of each method and number of steps that was asked for.
     maps: Vec<((Method, usize), Arc<Maps>)>,
 }
@@ -59,8 +62,50 @@ impl<R: Real> Generator<R> {
         let system = System::<R>::new(config, reference)?;
         let field = ScoreField::new(system.model, system.regression, state.generating(), state.calibration.as_ref())?;
         let (config, whitening, start) = (config.clone(), reference.whitening.clone(), reference.mixture.clone());
-        let (encoder, whitened) = (Encoder::Identity, Default::default());
-        Ok(Generator { config, encoder, whitening, start, reverse: system.reverse, field, whitened, moments: None, maps: Vec::new() })
+        let (reverse, encoder, whitened, maps) = (system.reverse, Encoder::Identity, Default::default(), Vec::new());
+        let (moments, classes, class) = (None, None, None);
+        Ok(Generator { config, encoder, whitening, start, reverse, field, whitened, moments, classes, class, maps })
+    }
+
+    /// The same with what the labels of the training points say about its components: of a model with
+    /// `network.classes`, whose samples without a class of their own have all classes, each its share.
+    pub fn knowing(mut self, classes: Option<Arc<Classes>>) -> Self {
+        self.classes = classes;
+        self
+    }
+
+    /// The same for one class alone: samples, score and reference are those of the class. Samples then keep
+    /// no moments (21), which are those of all classes together.
+    ///
+    /// # Errors
+    /// A model without `network.classes`; a class without training points.
+    pub fn of_class(mut self, class: u32) -> Result<Self> {
+        let without = || Error::refused("class", "the model was trained without network.classes and knows none");
+        let classes = self.classes.as_ref().ok_or_else(without)?;
+        self.start = classes.start(class, &self.start)?;
+        self.class = Some(class);
+        Ok(self)
+    }
+
+    /// The same with what the label changes in the network's value times `weight`: 1 is the law of the class
+    /// as it was learned, more exaggerates what tells it from the others, 0 leaves the label out. With any
+    /// other weight than 1 samples keep no moments (21).
+    ///
+    /// # Errors
+    /// A weight outside of [0, 100]; a model without `network.classes`, or one that was never trained
+    /// without the label.
+    pub fn guided(mut self, weight: f64) -> Result<Self> {
+        if !(0.0..=100.0).contains(&weight) {
+            return Err(Error::invalid("guidance", "in [0, 100]", weight));
+        }
+        if weight != 1.0 && self.classes.is_none() {
+            return Err(Error::refused("guidance", "the model was trained without network.classes, and has no labels to be guided by"));
+        }
+        if weight != 1.0 && self.config.network.label_dropout == 0.0 {
+            return Err(Error::refused("guidance", "the network was trained with network.label_dropout = 0, never without a label"));
+        }
+        self.field.guidance = weight;
+        Ok(self)
     }
 
     /// The same, whose samples have the moments of the noised law that `calibration.moments` names at every
@@ -193,7 +238,8 @@ impl<R: Real> Generator<R> {
     }
 
     /// The learned score in the units of the data, s_x = A^-T s_u, at the rows of `x` [n, d] and time `t`. Of
-    /// a model in a latent space `x` and the score are in that space.
+    /// a model in a latent space `x` and the score are in that space; of one with classes it is that of all of
+    /// them, or of [`Generator::of_class`].
     ///
     /// # Errors
     /// A velocity without a score; shapes that do not fit.
@@ -242,6 +288,7 @@ impl<R: Real> Generator<R> {
             u.extend(inverse.rows().into_iter().map(|row| R::of(whiten(row))));
         }
         s.resize(u.len(), R::zero());
+        self.field.labels = self.class.map_or(Labels::None, Labels::All);
         self.field.residual(t, u, s)?;
         self.field.evaluate_guide(t, u)?;
         for (out, (s, guide)) in out.chunks_exact_mut(d).zip(s.chunks_exact(d).zip(self.field.guide.chunks_exact(d))) {
@@ -267,10 +314,20 @@ impl<R: Real> Generator<R> {
         positions.iter().map(|u| self.in_data_units(u, n, self.whitening.dim())).collect()
     }
 
+    /// What the field is told of the points of a block that start in these components.
+    fn labels(&self, components: &[usize], name: (u64, u64)) -> Labels {
+        match (&self.classes, self.class) {
+            (Some(_), Some(class)) => Labels::All(class),
+            (Some(classes), None) => Labels::Rows(classes.draw(components, name)),
+            (None, _) => Labels::None,
+        }
+    }
+
     /// Starting points of a block in whitened coordinates: the reference, or the wide Gaussian of variance-exploding
-    /// noise.
-    fn start(&self, block: usize, n: usize, seed: u64) -> Result<Vec<R>> {
-        let z = self.start.sample_from(block * BLOCK / CHUNK, n, seed, Purpose::Start, Draw::Blocks)?.0;
+    /// noise. The field is told their labels.
+    fn start(&mut self, block: usize, n: usize, seed: u64) -> Result<Vec<R>> {
+        let (z, components) = self.start.sample_from(block * BLOCK / CHUNK, n, seed, Purpose::Start, Draw::Blocks)?;
+        self.field.labels = self.labels(&components, (seed, block as u64));
         let widen = start_std(&self.config, self.reverse.as_ref());
         Ok(z.iter().map(|v| R::of(*v * widen)).collect())
     }

@@ -41,6 +41,17 @@ pub struct Gain {
     pub groups: Vec<(f64, Mean)>,
 }
 
+/// (19) over the held-out points of one class, of a network that is told it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClassGain {
+    /// The class.
+    pub class: u32,
+    /// The gain.
+    pub told: Mean,
+    /// That of the same network on the same draws, told no label.
+    pub untold: Mean,
+}
+
 /// Held-out points, noised once, and the network's memory.
 pub(super) struct HeldOut<R> {
     /// Inputs of the network, [2 n, inputs]: a pair's points one after the other.
@@ -64,11 +75,12 @@ pub(super) struct HeldOut<R> {
 }
 
 impl<R: Real> HeldOut<R> {
-    /// `draws` pairs, or a few more, of the rows of `u` [m, d], whitened. Which: by `seed` and `number`.
+    /// `draws` pairs, or a few more, of the rows of `u` [m, d], whitened. Which: by `seed` and `number`. The
+    /// network is told their `labels`, if there are any.
     ///
     /// # Errors
-    /// No row; a path that reaches NaN or infinity.
-    pub fn new(system: &System<R>, u: ArrayView2<f64>, draws: usize, (seed, number): (u64, u64)) -> Result<Self> {
+    /// No row; a path that reaches NaN or infinity; a label that is no class of the network.
+    pub fn new(system: &System<R>, u: ArrayView2<f64>, labels: &[u32], draws: usize, (seed, number): (u64, u64)) -> Result<Self> {
         let (model, d, per_path) = (&system.model, system.model.dim(), system.noising.draws_per_path());
         if u.nrows() == 0 || u.ncols() != d {
             return Err(Error::shape("held-out points", format!("[m, {d}], m >= 1"), &[u.shape()]));
@@ -106,7 +118,8 @@ impl<R: Real> HeldOut<R> {
         for (i, t) in twice.iter().enumerate() {
             let (unit, at) = (R::of(system.regression.unit(model.scale, *t)), i * d..(i + 1) * d);
             let share = R::of(system.regression.share(model.scale, *t));
-            model.input(*t, &all.points[at.clone()], &mut all.rows[i * inputs..(i + 1) * inputs])?;
+            let label = labels.get(all.owners[i / 2]).copied();
+            model.labelled_input(*t, label, &all.points[at.clone()], &mut all.rows[i * inputs..(i + 1) * inputs])?;
             for (y, g) in all.targets[at.clone()].iter_mut().zip(&mut all.guide[at]) {
                 *g *= unit;
                 *y = unit * *y - share * *g;
@@ -153,6 +166,12 @@ impl<R: Real> HeldOut<R> {
         Gain { whole: over(&self.order), groups: self.order.chunks(self.order.len().div_ceil(GROUPS)).map(group).collect() }
     }
 
+    /// The gain of what is added, [2 n, d], over the draws of the points that `of` is true of.
+    pub fn gain_of(&self, added: &[R], of: impl Fn(usize) -> bool) -> Mean {
+        let draws: Vec<usize> = self.order.iter().copied().filter(|i| of(self.owners[*i])).collect();
+        self.mean(&self.pairs(added), &draws)
+    }
+
     /// The mean of `values` over `draws`, with the error that it has because its points were drawn.
     fn mean(&self, values: &[f64], draws: &[usize]) -> Mean {
         let points = self.owners.last().map_or(0, |last| last + 1);
@@ -186,7 +205,7 @@ mod tests {
             let prepared = prepared(&[("network.parametrisation", form), ("objective.kind", objective), ("sde.kind", kind)]);
             let system = System::<f64>::new(&prepared.config, &prepared.reference).unwrap();
             let u = prepared.reference.whitening.whiten(prepared.held_out().unwrap().slice(ndarray::s![..50, ..])).unwrap();
-            let mut held_out = HeldOut::new(&system, u.view(), 200, (3, 0)).unwrap();
+            let mut held_out = HeldOut::new(&system, u.view(), &[], 200, (3, 0)).unwrap();
             let mut params = system.model.net.init::<f64>(1);
             let nothing = held_out.added(&params).unwrap();
             if ["residual", "preconditioned"].contains(&form) {
@@ -245,7 +264,8 @@ mod tests {
         Stream::new(2, Purpose::Test, 0, 0).fill_normal(&mut params);
         params.iter_mut().for_each(|p| *p *= 0.1);
         let of = |set: usize| {
-            let mut held_out = HeldOut::new(&system, u.slice(ndarray::s![50 * set..50 * (set + 1), ..]), 400, (set as u64, 0)).unwrap();
+            let mut held_out =
+                HeldOut::new(&system, u.slice(ndarray::s![50 * set..50 * (set + 1), ..]), &[], 400, (set as u64, 0)).unwrap();
             let added = held_out.added(&params).unwrap();
             held_out.gain(&added).whole
         };

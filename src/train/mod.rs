@@ -38,6 +38,8 @@ mod calibration;
 #[cfg(feature = "files")]
 mod checkpoint;
 mod choice;
+mod class_fit;
+mod classes;
 mod diagnosis;
 mod divergence;
 mod field;
@@ -73,9 +75,10 @@ pub use calibration::Calibration;
 #[cfg(feature = "files")]
 pub use checkpoint::Checkpoint;
 pub use choice::{CANDIDATES, Prices};
+pub use classes::Classes;
 pub use diagnosis::Group;
 pub use generator::Generator;
-pub use held_out::{Gain, Mean};
+pub use held_out::{ClassGain, Gain, Mean};
 pub use horizon::Settled;
 #[cfg(feature = "cli")]
 pub(crate) use identity::same_model;

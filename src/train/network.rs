@@ -47,6 +47,7 @@ fn sizes(config: &Config, dim: usize) -> Sizes {
         width: n.width,
         depth: n.depth,
         frequencies: FREQUENCIES,
+        classes: n.classes,
         dropout: n.dropout,
         multipliers: n.multipliers.clone(),
         attention: n.attention,

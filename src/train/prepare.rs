@@ -2,7 +2,7 @@
 //! it.
 
 use super::joint::{Together, together};
-use super::{DataMoments, Generator, Reference, Settled, Trainer};
+use super::{Classes, DataMoments, Generator, Reference, Settled, Trainer};
 use crate::config::{Config, DataName, EncoderKind, ReferenceKind};
 use crate::data::{self, Dataset, Encoder, EncoderLook, EncoderTraining, NetworkEncoder, Request};
 use crate::mixture::{Covariances, Mixture, Progress};
@@ -45,6 +45,8 @@ pub struct Prepared {
     pub reference: Reference,
     /// The moments that samples are to have, where `calibration.moments` asks for them.
     pub moments: Option<Arc<DataMoments>>,
+    /// What the labels say about the components, where `network.classes` asks for it.
+    pub classes: Option<Arc<Classes>>,
     /// The network's parameters before the first step, where `encoder.joint` steps came before.
     pub start: Option<Vec<f64>>,
 }
@@ -71,7 +73,7 @@ impl Prepared {
 
     /// The same of unchanged points alone, without an eye on those that are held out.
     pub(crate) fn unwatched<R: Real>(&self) -> Result<Trainer<R>> {
-        let trainer = Trainer::new(&self.config, &self.reference, self.x.view())?;
+        let trainer = Trainer::new(&self.config, &self.reference, self.x.view())?.labelled(&self.data)?;
         if let Some(start) = &self.start { trainer.starting(start) } else { Ok(trainer) }
     }
 
@@ -88,7 +90,8 @@ impl Prepared {
     /// # Errors
     /// A trainer of another configuration.
     pub fn generator<R: Real>(&self, trainer: &Trainer<R>) -> Result<Generator<R>> {
-        Ok(trainer.uncalibrated(&self.reference)?.keeping(self.moments.clone()).through(self.encoder.clone()))
+        let generator = trainer.uncalibrated(&self.reference)?.keeping(self.moments.clone()).through(self.encoder.clone());
+        Ok(generator.knowing(self.classes.clone()))
     }
 
     /// The same after `encoder.joint` steps of encoder and score together.
@@ -139,8 +142,10 @@ pub fn prepare_watched(config: &Config, watch: &(dyn Fn(Stage<'_>) + Sync)) -> R
         prepared = prepared.together(watch)?;
     }
     let held_out = prepared.held_out()?;
-    let Prepared { config, x, reference, .. } = &prepared;
+    let Prepared { config, x, reference, data, .. } = &prepared;
+    let classes = Classes::new(config, reference, x.view(), data.labels.as_deref())?.map(Arc::new);
     prepared.moments = DataMoments::new(config, reference, x.view(), Some(held_out.view()))?.map(Arc::new);
+    prepared.classes = classes;
     Ok(prepared)
 }
 
@@ -148,6 +153,7 @@ pub fn prepare_watched(config: &Config, watch: &(dyn Fn(Stage<'_>) + Sync)) -> R
 pub(crate) fn prepare_reference(config: &Config, watch: &(dyn Fn(Stage<'_>) + Sync)) -> Result<Prepared> {
     let data = read_data(config)?;
     super::augment::check(config, &data)?;
+    super::classes::check(config, &data)?;
     super::network::check(config, data.images.map(|i| [i.height, i.width, i.channels]))?;
     let (encoder, x, reference) = match (&config.reference.kind, &config.reference.path) {
         (ReferenceKind::File, Some(path)) => from_file(Path::new(path), config, &data, watch)?,
@@ -156,12 +162,13 @@ pub(crate) fn prepare_reference(config: &Config, watch: &(dyn Fn(Stage<'_>) + Sy
             let x = encoder.encode(data.points.view())?;
             // A latent space has no pixels.
             let image = data.images.filter(|_| encoder == Encoder::Identity).map(|i| (i.height, i.width));
-            let reference = Reference::fit_watched(x.view(), image, config, &|progress| watch(Stage::Reference(progress)))?;
+            let labels = data.labels.as_deref().filter(|_| config.reference.per_class);
+            let reference = Reference::fit_labelled(x.view(), labels, image, config, &|progress| watch(Stage::Reference(progress)))?;
             (encoder, x, reference)
         }
     };
     let config = Settled::new(config, &reference, x.nrows())?;
-    Ok(Prepared { config, data, encoder, x, reference, moments: None, start: None })
+    Ok(Prepared { config, data, encoder, x, reference, moments: None, classes: None, start: None })
 }
 
 /// The way to the latent space that the configuration asks for, fitted to the data.

@@ -1,5 +1,6 @@
 //! The reference law and the whitened coordinates, fitted to the data.
 
+use super::class_fit;
 use crate::config::{self, Components, Config, Covariance, ReferenceConfig, ReferenceKind};
 use crate::mixture::{
     Count, CovarianceKind, Criterion, FitOptions, Group, GroupTrial, Mixture, Progress, Symmetry, Trial, fit_group, fit_watched,
@@ -71,8 +72,26 @@ impl Reference {
         config: &Config,
         watch: &(dyn Fn(&Progress) + Sync),
     ) -> Result<Self> {
+        Self::fit_labelled(x, None, image, config, watch)
+    }
+
+    /// The same, where there are `labels` with a fit to the points of each label by itself
+    /// (`reference.per_class`).
+    ///
+    /// # Errors
+    /// As [`Reference::fit`]; labels that are not as many as points.
+    pub fn fit_labelled(
+        x: ArrayView2<f64>,
+        labels: Option<&[u32]>,
+        image: Option<(usize, usize)>,
+        config: &Config,
+        watch: &(dyn Fn(&Progress) + Sync),
+    ) -> Result<Self> {
+        if let Some(labels) = labels.filter(|labels| labels.len() != x.nrows()) {
+            return Err(Error::shape("labels", format!("{}, one for each point", x.nrows()), &[&[labels.len()]]));
+        }
         if !inverts(&config.reference) {
-            return Self::fit_centred(x, image, config, watch);
+            return Self::fit_centred(x, labels, image, config, watch);
         }
         if let Some(v) = x.iter().find(|v| !(0.0..=1.0).contains(*v)) {
             return Err(Error::refused(
@@ -80,16 +99,25 @@ impl Reference {
                 format!("\"inversion\" is of images whose numbers are in [0, 1], and one is {v}"),
             ));
         }
-        let mut reference = Self::fit_centred((&x - GREY).view(), image, config, watch)?;
+        let mut reference = Self::fit_centred((&x - GREY).view(), labels, image, config, watch)?;
         let w = &reference.whitening;
         reference.whitening = Whitening::from_parts(&w.mean() + GREY, w.factor().to_owned(), w.inverse().to_owned())?;
         Ok(reference)
     }
 
     /// The same of points around whose origin the group acts.
-    fn fit_centred(x: ArrayView2<f64>, image: Option<(usize, usize)>, config: &Config, watch: &(dyn Fn(&Progress) + Sync)) -> Result<Self> {
+    fn fit_centred(
+        x: ArrayView2<f64>,
+        labels: Option<&[u32]>,
+        image: Option<(usize, usize)>,
+        config: &Config,
+        watch: &(dyn Fn(&Progress) + Sync),
+    ) -> Result<Self> {
         let r = &config.reference;
-        let (n, numbers) = (x.nrows(), CovarianceKind::Full.parameters(1, x.ncols()));
+        // Of each class.
+        let parts = labels.map(class_fit::parts);
+        let n = parts.iter().flatten().map(|(_, rows)| rows.len()).min().unwrap_or(x.nrows());
+        let numbers = CovarianceKind::Full.parameters(1, x.ncols());
         let enough = n >= POINTS_PER_NUMBER * numbers;
         let kind = match r.covariance {
             Covariance::Auto if !enough => CovarianceKind::Tied,
@@ -102,12 +130,13 @@ impl Reference {
         let components = match (r.kind, r.components) {
             (ReferenceKind::Gaussian, _) => Count::Fixed(1),
             (_, Components::Count(k)) => Count::Fixed(k),
-            (_, Components::Auto) => Count::Auto { max: MOST_COMPONENTS.min(x.nrows()) },
+            (_, Components::Auto) => Count::Auto { max: MOST_COMPONENTS.min(n) },
         };
         if let Count::Fixed(k) = components
-            && k > x.nrows()
+            && k > n
         {
-            return Err(Error::invalid("reference.components", format!("at most the {} training points", x.nrows()), k));
+            let of = if parts.is_some() { " of the rarest class" } else { "" };
+            return Err(Error::invalid("reference.components", format!("at most the {n} training points{of}"), k));
         }
         // The mobility, and what the fit keeps, before anything is allocated.
         let least = if let Count::Fixed(k) = components { k } else { 1 };
@@ -139,23 +168,28 @@ impl Reference {
             ));
         }
         let isotropy = config.sde.isotropy;
-        let (fitted, symmetry) = if r.group == "auto" {
+        let (law, tried, said, symmetry) = if let Some(parts) = &parts {
+            let (law, said) = class_fit::fit(x, parts, &options, watch).map_err(|e| e.within("reference"))?;
+            (law, Vec::new(), said, None)
+        } else if r.group == "auto" {
             let found = fit_group(x, &options, &groups).map_err(|e| e.within("reference"))?;
             notes.extend(found.trials.iter().map(GroupTrial::to_string));
             notes.push(found.verdict());
-            (found.fit, (found.chosen > 0).then_some(found.symmetry))
+            let symmetry = (found.chosen > 0).then_some(found.symmetry);
+            (found.fit.mixture, found.fit.tried, found.fit.notes, symmetry)
         } else {
             let symmetry = groups.pop().filter(|g| g.order() > 1).map(|group| Symmetry { group, exact });
             let options = FitOptions { symmetry: symmetry.clone(), ..options };
-            (fit_watched(x, &options, watch).map_err(|e| e.within("reference"))?, symmetry)
+            let fitted = fit_watched(x, &options, watch).map_err(|e| e.within("reference"))?;
+            (fitted.mixture, fitted.tried, fitted.notes, symmetry)
         };
         let mut reference = match &symmetry {
             // Of C_bar a covariance of low rank takes a multiple of the identity, which no orthogonal map changes.
             Some(symmetry) if !matches!(kind, CovarianceKind::LowRank(_)) => {
-                let pooled = symmetry.group.average(fitted.mixture.pooled_covariance().view());
-                Self::with_mobility(&fitted.mixture.floored_toward(r.floor, pooled.view())?, 0.0, isotropy)?
+                let pooled = symmetry.group.average(law.pooled_covariance().view());
+                Self::with_mobility(&law.floored_toward(r.floor, pooled.view())?, 0.0, isotropy)?
             }
-            _ => Self::with_mobility(&fitted.mixture, r.floor, isotropy)?,
+            _ => Self::with_mobility(&law, r.floor, isotropy)?,
         };
         let u = reference.whitening.whiten(x)?;
         let refitted = refit_weights(u.view(), &reference.mixture)?;
@@ -165,8 +199,8 @@ impl Reference {
         };
         reference.std = reference.mixture.total_covariance().diag().mapv(f64::sqrt);
         reference.image = image.map(|(h, w)| [h, w, x.ncols() / (h * w).max(1)]);
-        reference.tried = fitted.tried;
-        reference.notes = fitted.notes;
+        reference.tried = tried;
+        reference.notes = said;
         reference.notes.extend(notes);
         Ok(reference)
     }

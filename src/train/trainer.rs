@@ -5,14 +5,15 @@ use super::averages;
 use super::bank::Bank;
 use super::batches::Batches;
 use super::choice::{AT, BATCHES, CANDIDATES, Prices};
+use super::classes::PointLabels;
 use super::diagnosis::{Diagnosis, Group, due, micro};
 use super::divergence::{at, diverged, has_diverged, non_finite};
 use super::order::DataOrder;
 use super::watch::{Gains, Watch};
-use super::{DataMoments, Generator, Reference, Settled, State, System};
+use super::{DataMoments, Generator, Reference, Settled, State, System, classes};
 use crate::config::{Config, Control, ObjectiveKind, Schedule as ScheduleKey};
 use crate::data::{Dataset, Encoder};
-use crate::objective::{Batch, ControlState, Divergence, Implicit, Loss, Objective, Out, Seen, Weights, points_per_draw};
+use crate::objective::{Batch, ControlState, Divergence, Implicit, Label, Loss, Objective, Out, Seen, Weights, points_per_draw};
 use crate::optim::{Adam, Decay, Schedule};
 use crate::rng::{Purpose, Stream};
 use crate::sde::Paths;
@@ -51,6 +52,7 @@ pub struct Trainer<R: Real> {
     loss: Objective<R>,
     weights: Weights,
     pub(super) points: Batches<R>,
+    pub(super) labels: PointLabels,
     bank: Bank<R>,
     batch: Buffers<R>,
     pub(super) watch: Option<Watch<R>>,
@@ -61,6 +63,7 @@ pub struct Trainer<R: Real> {
 /// Buffers of a step, made once.
 struct Buffers<R> {
     rows: Vec<usize>,
+    labels: Vec<Label>,
     starts: Vec<R>,
     u: Vec<f64>,
     draws: Draws<R>,
@@ -100,6 +103,7 @@ impl<R: Real> Trainer<R> {
         let params = system.model.net.init::<R>(t.seed);
         let batch = Buffers {
             rows: vec![0; t.batch],
+            labels: Vec::new(),
             starts: vec![R::zero(); paths * d],
             u: vec![0.0; n],
             draws: Draws::new(n, d),
@@ -120,7 +124,8 @@ impl<R: Real> Trainer<R> {
         };
         let bank = Bank::new(n, d, t.reuse);
         let spent = Default::default();
-        Ok(Trainer { adam, config: config.clone(), system, state, loss, weights, points, bank, batch, watch: None, spent })
+        let labels = PointLabels::default();
+        Ok(Trainer { adam, config: config.clone(), system, state, loss, weights, points, labels, bank, batch, watch: None, spent })
     }
 
     /// A model as `state` left it.
@@ -159,6 +164,24 @@ impl<R: Real> Trainer<R> {
             return Err(Error::shape("training images", format!("{n} rows, as many as points"), &[data.points.shape()]));
         }
         self.points.changes = Augmented::new(&self.config, data, encoder, &reference.whitening)?;
+        Ok(self)
+    }
+
+    /// The same, telling the network the labels of `data`, those that the trainer has the points of, where it has
+    /// `network.classes`; such a network takes no step before this is called.
+    ///
+    /// # Errors
+    /// Data without labels, or not the trainer's; a label that is no class.
+    pub fn labelled(mut self, data: &Dataset) -> Result<Self> {
+        if self.config.network.classes == 0 {
+            return Ok(self);
+        }
+        classes::check(&self.config, data)?;
+        let [training, held_out] = [&data.labels, &data.held_out_labels].map(|labels| labels.clone().unwrap_or_default());
+        if training.len() != self.points.len() {
+            return Err(Error::shape("labels", format!("{}, one for each training point", self.points.len()), &[&[training.len()]]));
+        }
+        self.labels = PointLabels { training, held_out };
         Ok(self)
     }
 
@@ -221,7 +244,8 @@ impl<R: Real> Trainer<R> {
                 self.draw_alone(noise)?;
                 let b = &mut self.batch;
                 let weights = self.weights.at(b.draws.times(), self.system.noising.as_ref(), &self.state.weights);
-                let (batch, out) = (Batch { draws: &b.draws, weights, noise }, Out { values: &mut b.values, grad: &mut b.grad });
+                let (batch, out) =
+                    (Batch { draws: &b.draws, weights, labels: &b.labels, noise }, Out { values: &mut b.values, grad: &mut b.grad });
                 loss.run(&self.system.model, &self.state.params, &ControlState::Nothing, &batch, out)?;
                 for (mean, g) in mean.iter_mut().zip(&b.grad) {
                     *mean += g.f64() / BATCHES as f64;
@@ -243,6 +267,9 @@ impl<R: Real> Trainer<R> {
     /// the state is then that before the step.
     pub fn step(&mut self) -> Result<StepReport> {
         let (step, began) = (self.state.optimiser.step, Instant::now());
+        if self.config.network.classes > 0 && self.labels.training.is_empty() {
+            return Err(Error::refused("network.classes", "the trainer was told no labels (Trainer::labelled)"));
+        }
         self.state.calibration = None;
         if step >= AT && self.config.objective.control == Control::Auto && self.state.prices.is_none() {
             self.choose().map_err(|e| at(e, step))?;
@@ -256,7 +283,7 @@ impl<R: Real> Trainer<R> {
         let b = &mut self.batch;
         let State { params, control, weights: seen, .. } = &mut self.state;
         let weights = self.weights.at(b.draws.times(), self.system.noising.as_ref(), seen);
-        let (batch, out) = (Batch { draws: &b.draws, weights, noise }, Out { values: &mut b.values, grad: &mut b.grad });
+        let (batch, out) = (Batch { draws: &b.draws, weights, labels: &b.labels, noise }, Out { values: &mut b.values, grad: &mut b.grad });
         self.loss.run(&self.system.model, params, control, &batch, out)?;
         let n = b.values.len() as f64;
         let loss = b.values.iter().map(|v| v.f64()).sum::<f64>() / n;
@@ -307,7 +334,8 @@ impl<R: Real> Trainer<R> {
         };
         let noising = self.system.noising.as_ref();
         let weights = self.weights.at(draws.times(), noising, &self.state.weights);
-        let diagnosis = Diagnosis { model: &self.system.model, noising, params: &self.state.params, draws, weights, noise };
+        let labels = &self.batch.labels;
+        let diagnosis = Diagnosis { model: &self.system.model, noising, params: &self.state.params, draws, weights, labels, noise };
         diagnosis.groups((&mut run, &self.state.control), plain.as_mut())
     }
 
@@ -327,6 +355,7 @@ impl<R: Real> Trainer<R> {
         let noise = self.noise(step);
         let starts = self.bank.paths(step, |batch, out| self.batch.simulate(&self.system, &mut self.points, noise, batch, out))?;
         self.system.noising.finish(starts, noise, &mut self.batch.draws)?;
+        self.tell(noise, self.bank.batch(step).1)?;
         Ok(&self.batch.draws)
     }
 
@@ -348,7 +377,20 @@ impl<R: Real> Trainer<R> {
     fn draw_alone(&mut self, noise: Paths) -> Result<()> {
         let mut starts = Starts::new(self.batch.u.len(), self.system.model.dim());
         self.batch.simulate(&self.system, &mut self.points, noise, noise.step, &mut starts)?;
-        self.system.noising.finish(&starts, noise, &mut self.batch.draws)
+        self.system.noising.finish(&starts, noise, &mut self.batch.draws)?;
+        self.tell(noise, noise.step)
+    }
+
+    /// The labels of a step's draws, whose paths are those of batch number `batch`.
+    fn tell(&mut self, noise: Paths, batch: u64) -> Result<()> {
+        if self.labels.training.is_empty() {
+            return Ok(());
+        }
+        let b = &mut self.batch;
+        self.points.rows(noise.seed, batch, &mut b.rows)?;
+        let dropout = self.config.network.label_dropout;
+        self.labels.of_step(&b.rows, b.draws.len(), dropout, (noise.seed, noise.step), &mut b.labels);
+        Ok(())
     }
 
     /// The gradient of the mean loss over the draws of step `step`, at the present parameters, which stay as
@@ -362,7 +404,7 @@ impl<R: Real> Trainer<R> {
         let noise = Paths { purpose: Purpose::Probe, ..noise };
         let b = &mut self.batch;
         let weights = self.weights.at(b.draws.times(), self.system.noising.as_ref(), &self.state.weights);
-        let (batch, out) = (Batch { draws: &b.draws, weights, noise }, Out { values: &mut b.values, grad: &mut b.grad });
+        let (batch, out) = (Batch { draws: &b.draws, weights, labels: &b.labels, noise }, Out { values: &mut b.values, grad: &mut b.grad });
         self.loss.run(&self.system.model, &self.state.params, &self.state.control, &batch, out)?;
         Ok(&b.grad)
     }

@@ -3,10 +3,11 @@
 
 use super::averages;
 use super::calibration::Calibration;
-use super::held_out::{Gain, HeldOut, Mean};
+use super::classes::PointLabels;
+use super::held_out::{ClassGain, Gain, HeldOut, Mean};
 use super::{Reference, System, Trainer};
 use crate::config::Keep;
-use crate::{Real, Result};
+use crate::{Error, Real, Result};
 use ndarray::{Array2, ArrayView2};
 use std::time::Instant;
 
@@ -46,14 +47,14 @@ pub(super) struct Watch<R> {
 }
 
 impl<R: Real> Watch<R> {
-    /// `held_out` and `training`: rows, whitened.
+    /// `held_out` and `training`: rows, whitened, which have these labels, if any.
     ///
     /// # Errors
     /// As [`HeldOut::new`].
-    pub fn new(system: &System<R>, held_out: ArrayView2<f64>, training: ArrayView2<f64>, seed: u64) -> Result<Self> {
+    fn new(system: &System<R>, [held_out, training]: [ArrayView2<f64>; 2], labels: &PointLabels, seed: u64) -> Result<Self> {
         let points = held_out.to_owned();
-        let held_out = HeldOut::new(system, held_out, DRAWS, (seed, 0))?;
-        Ok(Watch { points, held_out, training: HeldOut::new(system, training, TRAINING_DRAWS, (seed, 1))? })
+        let held_out = HeldOut::new(system, held_out, &labels.held_out, DRAWS, (seed, 0))?;
+        Ok(Watch { points, held_out, training: HeldOut::new(system, training, &labels.training, TRAINING_DRAWS, (seed, 1))? })
     }
 
     /// The gain of the network with the parameters `params` on held-out points and on training points.
@@ -77,7 +78,11 @@ impl<R: Real> Trainer<R> {
     /// Points that do not fit the reference.
     pub fn watching(mut self, reference: &Reference, x: ArrayView2<f64>) -> Result<Self> {
         let u = reference.whitening.whiten(x)?;
-        self.watch = Some(Watch::new(&self.system, u.view(), self.points.all().view(), self.config.train.seed)?);
+        if !self.labels.held_out.is_empty() && self.labels.held_out.len() != u.nrows() {
+            return Err(Error::shape("held-out points", format!("{} rows, as many as labels", self.labels.held_out.len()), &[x.shape()]));
+        }
+        let points = self.points.all();
+        self.watch = Some(Watch::new(&self.system, [u.view(), points.view()], &self.labels, self.config.train.seed)?);
         if self.state.optimiser.step == 0 && self.config.train.evaluate_every > 0 {
             self.evaluate()?;
         }
@@ -123,7 +128,8 @@ impl<R: Real> Trainer<R> {
     pub fn calibrate(&mut self) -> Result<Option<&Calibration>> {
         self.state.calibration = match &self.watch {
             Some(watch) if self.config.calibration.score => {
-                Some(Calibration::fit(&self.system, watch.points.view(), self.state.generating(), self.config.train.seed)?)
+                let points = (watch.points.view(), &self.labels.held_out[..]);
+                Some(Calibration::fit(&self.system, points, self.state.generating(), self.config.train.seed)?)
             }
             _ => None,
         };
@@ -131,16 +137,45 @@ impl<R: Real> Trainer<R> {
     }
 
     /// The held-out gain (19) of what generates, with its calibration, on the rows of `x` [m, d], in the
-    /// units of the reference: of points that no part of the training saw, what the model is worth.
+    /// units of the reference: of points that no part of the training saw, what the model is worth. The network
+    /// is told no labels.
     ///
     /// # Errors
     /// Points that do not fit the reference.
     pub fn final_gain(&self, reference: &Reference, x: ArrayView2<f64>) -> Result<Mean> {
         let u = reference.whitening.whiten(x)?;
-        let mut points = HeldOut::new(&self.system, u.view(), FINAL_DRAWS, (self.config.train.seed, 3))?;
+        let (points, added) = self.corrected(u.view(), &[])?;
+        Ok(points.gain(&added).whole)
+    }
+
+    /// The same of each class over the held-out points that have its label, of the network with their labels
+    /// and without: what it makes of them. Nothing where it is told none.
+    ///
+    /// # Errors
+    /// None that a trainer can meet.
+    pub fn class_gains(&self) -> Result<Vec<ClassGain>> {
+        let (Some(watch), labels) = (&self.watch, &self.labels.held_out) else { return Ok(Vec::new()) };
+        if labels.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (told, with) = self.corrected(watch.points.view(), labels)?;
+        let (untold, without) = self.corrected(watch.points.view(), &[])?;
+        let mut classes = labels.clone();
+        classes.sort_unstable();
+        classes.dedup();
+        let gain = |class: u32| {
+            let of = |row: usize| labels[row] == class;
+            ClassGain { class, told: told.gain_of(&with, of), untold: untold.gain_of(&without, of) }
+        };
+        Ok(classes.into_iter().map(gain).collect())
+    }
+
+    /// Points noised for a final measurement, and what the generating parameters add there with their calibration.
+    fn corrected(&self, u: ArrayView2<f64>, labels: &[u32]) -> Result<(HeldOut<R>, Vec<R>)> {
+        let mut points = HeldOut::new(&self.system, u, labels, FINAL_DRAWS, (self.config.train.seed, 3))?;
         let added = points.added(self.state.generating())?;
         let corrected = self.state.calibration.as_ref().map(|c| c.applied(&self.system, &points, &added));
-        Ok(points.gain(corrected.as_deref().unwrap_or(&added)).whole)
+        Ok((points, corrected.unwrap_or(added)))
     }
 
     /// Whether `train.patience` steps have gone by without a better held-out gain: no step follows.

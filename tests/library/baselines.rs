@@ -151,7 +151,7 @@ fn losses_differ_as(
         let weights = weights.at(draws.times(), noising, &Seen::default());
         let values = params.each_ref().map(|params| {
             let (mut values, mut grad) = (vec![0.0; n], vec![0.0; params.len()]);
-            let batch = Batch { draws: &draws, weights, noise: Paths { seed: 0, purpose: Purpose::Noise, step: 0 } };
+            let batch = Batch { draws: &draws, weights, labels: &[], noise: Paths { seed: 0, purpose: Purpose::Noise, step: 0 } };
             loss.run(&model, params, &ControlState::Nothing, &batch, Out { values: &mut values, grad: &mut grad }).unwrap();
             values
         });

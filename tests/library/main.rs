@@ -7,6 +7,7 @@ mod baselines;
 mod common;
 mod dynamics;
 mod generation;
+mod labels;
 mod mixture_properties;
 mod moments;
 mod objectives;

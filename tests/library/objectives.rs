@@ -137,7 +137,7 @@ fn losses_and_gradients_are_the_formulas() {
                     Stream::new(3, Purpose::Test, 0, 0).fill_normal(params);
                     params.iter_mut().for_each(|p| *p *= 0.3);
                 }
-                let batch = Batch { draws: &draws, weights, noise: NOISE };
+                let batch = Batch { draws: &draws, weights, labels: &[], noise: NOISE };
                 if control == Control::Regression {
                     loss.run(&model, &params, &learned, &batch, Out { values: &mut values, grad: &mut grad }).unwrap();
                     loss.learn(&model, &mut learned, &draws, &values).unwrap();
@@ -198,7 +198,7 @@ fn implicit_score_matching_is_its_formula() {
             let mut loss = Implicit::new(&model, Regression::Score, divergence, n).unwrap();
             let (mut values, mut grad) = (vec![0.0; n], vec![0.0; params.len()]);
             let mut run = |params: &[f64], values: &mut [f64], grad: &mut [f64]| {
-                loss.run(&model, params, &Batch { draws: &draws, weights: &weights, noise }, Out { values, grad }).unwrap();
+                loss.run(&model, params, &Batch { draws: &draws, weights: &weights, labels: &[], noise }, Out { values, grad }).unwrap();
             };
             run(&params, &mut values, &mut grad);
             // The divergence by differences, without that of the guide: the one at other parameters is taken

@@ -165,11 +165,11 @@ pub(super) fn deviations(source: &Source, rivals: &[Rival], batches: u64, plant:
         source.noising.draw(&starts, &u, Paths { seed: 22, purpose: Purpose::Noise, step: batch }, &mut draws)?;
         let [(none, nothing), rest @ ..] = &mut losses[..] else { return Ok(vec![]) };
         let probes = Paths { seed: 22, purpose: Purpose::Probe, step: batch };
-        let seen = Batch { draws: &draws, weights: &weights, noise: probes };
+        let seen = Batch { draws: &draws, weights: &weights, labels: &[], noise: probes };
         none.run(model, &params, nothing, &seen, Out { values: &mut plain, grad: &mut plain_grad })?;
         plant(&mut draws);
         for (((loss, learned), sums), rival) in rest.iter_mut().zip(&mut sums).zip(rivals) {
-            let seen = Batch { draws: &draws, weights: &weights, noise: probes };
+            let seen = Batch { draws: &draws, weights: &weights, labels: &[], noise: probes };
             loss.run(model, &params, learned, &seen, Out { values: &mut values, grad: &mut grad })?;
             if batch == 0 {
                 if matches!(learned, ControlState::Regression(_)) {

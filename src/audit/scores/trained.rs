@@ -102,7 +102,7 @@ fn train<T: OneStep<f32> + Send + 'static>(
         stratified(&mut Stream::new(0, Purpose::Time, step, 0), PER_PATH, &mut u);
         let noise = Paths { seed: 0, purpose: Purpose::Noise, step };
         noising.draw(&x0, &u, noise, &mut draws)?;
-        let batch = Batch { draws: &draws, weights: weights.at(draws.times(), &noising, &Seen::default()), noise };
+        let batch = Batch { draws: &draws, weights: weights.at(draws.times(), &noising, &Seen::default()), labels: &[], noise };
         loss.run(model, &params, &learned, &batch, Out { values: &mut values, grad: &mut grad })?;
         loss.learn(model, &mut learned, &draws, &values)?;
         if !adam.step(&mut params, &grad, &mut state)?.norm.is_finite() {

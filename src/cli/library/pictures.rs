@@ -7,6 +7,7 @@ use crate::config::SdeKind;
 use crate::data::{Dataset, Encoder, ImageShape};
 use crate::metrics::{self, nearest};
 use crate::rng::Purpose;
+use crate::sample::Method;
 use crate::sde::{Clock, ComponentStep, Linear, LinearLaw, Paths, Straight, SubVariancePreserving, VarianceExploding};
 use crate::tape::{Recorder, Row};
 use crate::train::network;
@@ -16,6 +17,8 @@ use ndarray::{Array2, Array3, ArrayView2, Axis, concatenate, s};
 /// Images shown, and pairs a row.
 const IMAGES: usize = 40;
 const COLUMNS: usize = 8;
+/// Classes shown.
+const CLASSES: usize = 20;
 /// Paths shown, and the steps they are shown at.
 const PATHS: usize = 60;
 const STEPS: usize = 60;
@@ -31,7 +34,7 @@ impl<R: Real> Run<R> {
         let data = self.data()?;
         if let Some(shape) = data.images {
             let samples = ("samples", self.images(samples, data, shape)?);
-            return Ok([samples].into_iter().chain(self.encoder_curve()).collect());
+            return Ok([samples].into_iter().chain(self.each_class(data, shape)?).chain(self.encoder_curve()).collect());
         }
         if data.dim() < 2 {
             return Ok(Vec::new());
@@ -68,9 +71,27 @@ impl<R: Real> Run<R> {
     }
 
     fn images(&self, samples: ArrayView2<f64>, data: &Dataset, shape: ImageShape) -> Result<Figure> {
-        let shown = samples.slice(s![..IMAGES.min(samples.nrows()), ..]);
+        self.pairs(samples.slice(s![..IMAGES.min(samples.nrows()), ..]), data, shape)
+    }
+
+    /// Each of `shown` beside the nearest training image.
+    fn pairs(&self, shown: ArrayView2<f64>, data: &Dataset, shape: ImageShape) -> Result<Figure> {
         let rows: Vec<usize> = nearest(shown, data.points.view())?.iter().map(|(row, _)| *row).collect();
         Ok(plot::image_grid(shown, data.points.select(Axis(0), &rows).view(), shape, COLUMNS))
+    }
+
+    /// A row of samples of each of the first classes, where the network knows classes.
+    fn each_class(&self, data: &Dataset, shape: ImageShape) -> Result<Option<(&'static str, Figure)>> {
+        let Some(classes) = &self.classes else { return Ok(None) };
+        let shares = classes.shares();
+        let mut all = Vec::new();
+        for class in (0..shares.len()).filter(|class| shares[*class] > 0.0).take(CLASSES) {
+            let mut generator = self.generator()?.of_class(class as u32)?;
+            all.push(generator.sample(COLUMNS, self.config.train.seed, Method::Ode, None)?);
+        }
+        let views: Vec<_> = all.iter().map(|x| x.view()).collect();
+        let samples = concatenate(Axis(0), &views).map_err(|e| Error::refused("classes", e.to_string()))?;
+        Ok(Some(("classes", self.pairs(samples.view(), data, shape)?)))
     }
 
     /// The learned score at the smallest time, on a grid over the data.

@@ -200,7 +200,7 @@ fn trained(
     let (labels, held_out_labels) = (None, None);
     let data =
         Dataset { name: "images".into(), points: x.clone(), held_out, images: None, notes: Vec::new(), labels, held_out_labels, law: None };
-    let prepared = Prepared { config, encoder: Encoder::Identity, x, reference, moments, data, start };
+    let prepared = Prepared { config, encoder: Encoder::Identity, x, reference, moments, classes: None, data, start };
     let mut trainer = if kept { prepared.trainer::<f32>()? } else { prepared.unwatched::<f32>()? };
     (0..prepared.config.train.steps).try_for_each(|_| trainer.step().map(drop))?;
     trainer.calibrate()?;

@@ -25,7 +25,7 @@ pub const INPUT: &str = "rows";
 /// Name of the model's output.
 pub const OUTPUT: &str = "value";
 
-const DOC: &str = "A score network of ndsm. Rows [x/std, features of the time] (ndsm::nn::ScoreNet) in whitened coordinates -> its \
+const DOC: &str = "A score network of ndsm. Rows [x/std, features of the time and of the label] (ndsm::nn::ScoreNet) in whitened coordinates -> its \
                    value. What becomes a score of it: ndsm::guide::files.";
 
 /// The bytes of a model of opset 17 in single precision: `rows` [n, inputs] -> `value` [n, dim] with the parameters

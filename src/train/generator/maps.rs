@@ -29,12 +29,17 @@ impl<R: Real> Generator<R> {
     /// As [`Generator::sample`].
     pub fn maps(&mut self, method: Method, steps: Option<usize>) -> Result<Option<Arc<Maps>>> {
         let (Some(moments), key) = (self.moments.clone(), (method, self.steps(method, steps))) else { return Ok(None) };
+        // The moments are those of all classes, each with its share and as it was learned.
+        if self.class.is_some() || self.field.guidance != 1.0 {
+            return Ok(None);
+        }
         if let Some((_, maps)) = self.maps.iter().find(|(known, _)| *known == key) {
             return Ok(Some(maps.clone()));
         }
         let temperature = std::mem::replace(&mut self.field.temperature, 1.0);
+        let labels = std::mem::take(&mut self.field.labels);
         let maps = self.calibrated(&moments, key).map(Arc::new);
-        self.field.temperature = temperature;
+        (self.field.temperature, self.field.labels) = (temperature, labels);
         let maps = maps?;
         self.maps.push((key, maps.clone()));
         Ok(Some(maps))
@@ -45,13 +50,16 @@ impl<R: Real> Generator<R> {
         let how = self.how(key, (moments::seed(self.config.train.seed, 1), 0));
         let d = self.whitening.dim();
         let points = (CALIBRATING * moments.points).clamp(LIMITS[0], LIMITS[1]).max(PER_DIMENSION * d);
-        let starts = self.exact_starts(points, how.seed)?;
+        let (starts, components) = self.exact_starts(points, how.seed)?;
         let kind = moments.kind(self.config.calibration.moments, || {
             // The choice between kinds needs no more.
-            let mut u = starts[..starts.len().min(JUDGED * d)].to_vec();
+            let judged = components.len().min(JUDGED);
+            let mut u = starts[..judged * d].to_vec();
+            self.field.labels = self.labels(&components[..judged], (how.seed, 0));
             generate(self.reverse.as_ref(), &mut self.field, how, &mut u, &mut |_, _| {})?;
             Gaussian::of_rows(&u, d)
         })?;
+        self.field.labels = self.labels(&components, (how.seed, 0));
         let (mut u, mut maps, mut failed) = (starts, Maps::none(), None);
         let law = &self.start;
         let evaluator = (!moments.components.is_empty()).then(|| Evaluator::new(law));
@@ -67,13 +75,13 @@ impl<R: Real> Generator<R> {
         failed.map_or(Ok(maps), Err)
     }
 
-    /// Starting points with the law's own moments, component by component, where a component has points enough: what
+    /// Starting points and their components, with the law's own moments, component by component, where a component has points enough: what
     /// is nearly linear in the starts then has nearly no error from their number.
-    fn exact_starts(&self, n: usize, seed: u64) -> Result<Vec<R>> {
+    fn exact_starts(&self, n: usize, seed: u64) -> Result<(Vec<R>, Vec<usize>)> {
         let (law, d) = (&self.start, self.whitening.dim());
-        let (mut x, labels) = law.sample(n, seed, Purpose::Start, Draw::Systematic)?;
+        let (mut x, components) = law.sample(n, seed, Purpose::Start, Draw::Systematic)?;
         for k in 0..law.components() {
-            let rows: Vec<usize> = (0..n).filter(|i| labels[*i] == k).collect();
+            let rows: Vec<usize> = (0..n).filter(|i| components[*i] == k).collect();
             if rows.len() < ENOUGH * d || d > moments::MOST {
                 continue;
             }
@@ -87,7 +95,7 @@ impl<R: Real> Generator<R> {
             }
         }
         let widen = start_std(&self.config, self.reverse.as_ref());
-        Ok(x.iter().map(|v| R::of(*v * widen)).collect())
+        Ok((x.iter().map(|v| R::of(*v * widen)).collect(), components))
     }
 }
 
@@ -120,7 +128,7 @@ mod tests {
             let mean = has.mean.iter().zip(&wanted.mean).map(|(a, b)| apart(*a, *b)).fold(0.0, f64::max);
             has.covariance.iter().zip(&wanted.covariance).map(|(a, b)| apart(*a, *b)).fold(mean, f64::max)
         };
-        let starts = Array2::from_shape_vec((n, 2), generator.exact_starts(n, 4).unwrap()).unwrap();
+        let starts = Array2::from_shape_vec((n, 2), generator.exact_starts(n, 4).unwrap().0).unwrap();
         assert!(off(starts.view()) <= 1e-10 && off(drawn.view()) >= 1e-3, "{} {}", off(starts.view()), off(drawn.view()));
     }
 }
