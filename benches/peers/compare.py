@@ -331,7 +331,7 @@ def main():
         p.error(f"unknown: {', '.join(unknown)}")
     missing = "-" if a.rust.exists() else "not built"
     if missing == "not built" and {*RUST} & {*a.peers}:
-        print(f"burn and candle are not built: there is no {a.rust}; the third command of --help makes it", file=sys.stderr)
+        print(f"burn and candle are not built (no {a.rust}): cargo build --release --manifest-path benches/peers/rust/Cargo.toml", file=sys.stderr)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: a.threads])
     for k in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NPROC", "PJRT_NPROC", "RAYON_NUM_THREADS"):
         os.environ[k] = str(a.threads)

@@ -1,8 +1,9 @@
 //! All metrics of a set of samples, each beside its floor, and with an interval where one is asked for.
 
+use super::pair_halves::{Members, discrepancies};
 use super::{
-    check_pair, energy_distance, frechet, median_distance, memorisation_ratio, mmd2, mmd2_to_mixture, mode_weights,
-    negative_log_likelihood, outlier_radius, outlier_share, sinkhorn_divergence, sliced_w2, subset, support, total_variation, w2_exact,
+    check_pair, frechet, median_distance, memorisation_ratio, mmd2_to_mixture, mode_weights, negative_log_likelihood, outlier_radius,
+    outlier_share, sinkhorn_divergence, sliced_w2, subset, support, total_variation, w2_exact,
 };
 use crate::data::Dataset;
 use crate::mixture::Mixture;
@@ -136,6 +137,11 @@ fn run<'a>(samples: ArrayView2<'a, f64>, data: &'a Dataset, fitted: Option<ModeS
     let law = data.law.as_deref();
     let own = law.and_then(|law| law.mixture()).map(|mixture| ModeSpace { mixture, samples });
     let modes = own.or(fitted);
+    let h = bandwidth.unwrap_or(1.0);
+    let mut of_pairs = how.pairs(&[ENERGY, MMD], &pairs, h)?;
+    if bandwidth.is_none() {
+        of_pairs.iter_mut().skip(1).for_each(|mmd| (mmd.value, mmd.floor, mmd.interval) = (None, None, None));
+    }
     let mut measures = Vec::new();
     let mut add = |names: &[Named], sets: Option<&Sets>, f: Function<'_>| -> Result<()> {
         match sets {
@@ -156,9 +162,6 @@ fn run<'a>(samples: ArrayView2<'a, f64>, data: &'a Dataset, fitted: Option<ModeS
         Ok(vec![modes.map_or_else(unknown, off)?])
     })?;
     add(&[SLICED], Some(&all), &|x, y| Ok(vec![sliced_w2(x, y, DIRECTIONS, seed)?]))?;
-    add(&[ENERGY], Some(&pairs), &|x, y| Ok(vec![energy_distance(x, y)?]))?;
-    let h = bandwidth.unwrap_or(1.0);
-    add(&[MMD], bandwidth.map(|_| &pairs), &|x, y| Ok(vec![mmd2(x, y, h)?]))?;
     add(&[OUTLIERS], own.map(|_| &against_law), &|x, _| {
         Ok(vec![own.map_or_else(unknown, |m| outlier_share(x, m.mixture, outlier_radius(x.ncols())))?])
     })?;
@@ -187,6 +190,8 @@ fn run<'a>(samples: ArrayView2<'a, f64>, data: &'a Dataset, fitted: Option<ModeS
     let few_training = subset(training, PAIR_POINTS, seed, 2);
     let alone = Sets { floor: None, ..sets(PAIR_POINTS) };
     add(&[MEMORISATION], Some(&alone), &|x, y| Ok(vec![memorisation_ratio(x, few_training.view(), y, seed)?]))?;
+    let behind = measures.iter().position(|m| m.name == SLICED.0).map_or(0, |at| at + 1);
+    measures.splice(behind..behind, of_pairs);
     Ok(Metrics { n: samples.nrows(), seed, measures, seconds: start.elapsed().as_secs_f64() })
 }
 
@@ -261,28 +266,52 @@ impl Resampling {
     pub fn measure(&self, names: &[Named], sets: &Sets, f: Function<'_>) -> Result<Vec<Measure>> {
         let values = f(sets.samples.view(), sets.held_out.view())?;
         let floors = sets.floor.as_ref().filter(|_| self.floors).map(|x| f(x.view(), sets.held_out.view())).transpose()?;
-        // Halves with fewer points than a neighbour's number say nothing.
-        let enough = sets.samples.nrows().min(sets.held_out.nrows()) > 4 * NEIGHBOUR;
         let mut halves = Vec::new();
-        for b in (0..self.count as u64).filter(|_| enough) {
+        for b in 0..self.halves(sets) as u64 {
             let half = |x: &Rows, which: u64| subset(x.view(), x.nrows() / 2, self.seed, HALVES + 2 * b + which);
             halves.push(f(half(&sets.samples, 0).view(), half(&sets.held_out, 1).view())?);
         }
-        let interval = |i: usize| {
-            let all: Vec<f64> = halves.iter().map(|h| h[i]).collect();
-            let mean = all.iter().sum::<f64>() / all.len() as f64;
-            let variance = all.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (all.len() as f64 - 1.0);
-            let (reach, [least, most]) = (NORMAL_975 * variance.sqrt(), names[i].1);
-            let inside = least < values[i] && values[i] < most;
-            (all.len() > 1 && reach.is_finite() && inside).then(|| [(values[i] - reach).max(least), (values[i] + reach).min(most)])
-        };
-        let each = names.iter().enumerate().map(|(i, (name, _, meaning))| Measure {
-            name,
-            value: Some(values[i]).filter(|v| !v.is_nan()),
-            floor: floors.as_ref().map(|f| f[i]).filter(|v| !v.is_nan()),
-            interval: interval(i),
-            meaning,
-        });
-        Ok(each.collect())
+        Ok(stated(names, &values, floors.as_deref(), &halves))
     }
+
+    /// [`discrepancies`], whose halves take one pass together.
+    fn pairs(&self, names: &[Named], sets: &Sets, h: f64) -> Result<Vec<Measure>> {
+        let count = self.halves(sets);
+        let held_out = self.members(sets.held_out.view(), count, 1);
+        let found = discrepancies(&self.members(sets.samples.view(), count, 0), &held_out, h)?;
+        let floor = sets.floor.as_ref().filter(|_| self.floors);
+        let floor =
+            floor.map(|x| discrepancies(&self.members(x.view(), 0, 0), &self.members(sets.held_out.view(), 0, 1), h)).transpose()?;
+        let halves: Vec<Vec<f64>> = found[1..].iter().map(|half| half.to_vec()).collect();
+        Ok(stated(names, &found[0], floor.as_ref().map(|floor| &floor[0][..]), &halves))
+    }
+
+    fn members<'a>(&self, x: ArrayView2<'a, f64>, count: usize, which: u64) -> Members<'a> {
+        Members::new(x, count, self.seed, move |b| HALVES + 2 * b + which)
+    }
+
+    /// How many halves there are: with fewer points than a neighbour's number they say nothing.
+    fn halves(&self, sets: &Sets) -> usize {
+        if sets.samples.nrows().min(sets.held_out.nrows()) > 4 * NEIGHBOUR { self.count } else { 0 }
+    }
+}
+
+/// Measures of these values, with intervals from those of halves.
+fn stated(names: &[Named], values: &[f64], floors: Option<&[f64]>, halves: &[Vec<f64>]) -> Vec<Measure> {
+    let interval = |i: usize| {
+        let all: Vec<f64> = halves.iter().map(|h| h[i]).collect();
+        let mean = all.iter().sum::<f64>() / all.len() as f64;
+        let variance = all.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (all.len() as f64 - 1.0);
+        let (reach, [least, most]) = (NORMAL_975 * variance.sqrt(), names[i].1);
+        let inside = least < values[i] && values[i] < most;
+        (all.len() > 1 && reach.is_finite() && inside).then(|| [(values[i] - reach).max(least), (values[i] + reach).min(most)])
+    };
+    let each = names.iter().enumerate().map(|(i, (name, _, meaning))| Measure {
+        name,
+        value: Some(values[i]).filter(|v| !v.is_nan()),
+        floor: floors.map(|f| f[i]).filter(|v| !v.is_nan()),
+        interval: interval(i),
+        meaning,
+    });
+    each.collect()
 }

@@ -18,6 +18,7 @@ mod kernel_distance;
 mod mixture_kernel;
 mod modes;
 mod neighbours;
+mod pair_halves;
 mod pairs;
 mod sinkhorn;
 mod support;
@@ -46,12 +47,17 @@ use ndarray::{Array2, ArrayView2, Axis};
 /// `size` rows of `x` drawn without replacement, or all of them in their order if there are no more. A draw,
 /// not the first rows: samples may be ordered. Each (`seed`, `which`) names a draw.
 pub fn subset(x: ArrayView2<f64>, size: usize, seed: u64, which: u64) -> Array2<f64> {
-    if x.nrows() <= size {
-        return x.to_owned();
+    x.select(Axis(0), &subset_rows(x.nrows(), size, seed, which))
+}
+
+/// The rows of [`subset`] among `n`.
+fn subset_rows(n: usize, size: usize, seed: u64, which: u64) -> Vec<usize> {
+    let mut rows: Vec<usize> = (0..n).collect();
+    if n > size {
+        Stream::new(seed, Purpose::Metric, 1 + which, 0).shuffle(&mut rows);
+        rows.truncate(size);
     }
-    let mut rows: Vec<usize> = (0..x.nrows()).collect();
-    Stream::new(seed, Purpose::Metric, 1 + which, 0).shuffle(&mut rows);
-    x.select(Axis(0), &rows[..size])
+    rows
 }
 
 /// That two samples have the same width, at least 1, and at least `rows` points each.

@@ -7,7 +7,7 @@ use crate::{Error, Result};
 use ndarray::{ArrayView1, ArrayView2, Axis};
 
 /// Rows of the first sample whose distances to the whole second sample are held at once.
-const ROWS: usize = 32;
+pub(super) const ROWS: usize = 32;
 
 /// The dimension up to which coordinates are subtracted one by one: `cargo bench --bench metrics` has both
 /// sides of it.
@@ -213,6 +213,35 @@ impl Kernel for SumExp<'_> {
     fn run<const FMA: bool>(self) -> f64 {
         use crate::Real;
         lanes(self.d2, |d2| (self.rate * d2).exp_lane::<FMA>())
+    }
+}
+
+/// The square roots of `d2`, in place.
+pub(super) fn sqrt_of(d2: &mut [f64]) {
+    d2.iter_mut().for_each(|d2| *d2 = d2.sqrt());
+}
+
+/// e^(rate d2) of `d2`, in place.
+pub(super) fn exp_of(d2: &mut [f64], rate: f64) {
+    dispatch(Exp { d2, rate });
+}
+
+struct Exp<'a> {
+    d2: &'a mut [f64],
+    rate: f64,
+}
+impl Kernel for Exp<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        use crate::Real;
+        let (blocks, rest) = self.d2.as_chunks_mut::<W>();
+        for block in blocks {
+            for d2 in block {
+                *d2 = (self.rate * *d2).exp_lane::<FMA>();
+            }
+        }
+        rest.iter_mut().for_each(|d2| *d2 = (self.rate * *d2).exp_lane::<FMA>());
     }
 }
 

@@ -111,10 +111,12 @@ impl Transfer {
     ///
     /// # Errors
     /// Those of `nodes`.
-    pub fn with(on: &dyn Walker, time: (f64, f64), line: Line, nodes: &dyn Fn(f64) -> Result<Vec<Node>>) -> Result<Self> {
+    pub fn with(on: &dyn Walker, time: (f64, f64), line: Line, nodes: &(dyn Fn(f64) -> Result<Vec<Node>> + Sync)) -> Result<Self> {
         let points = line.points();
         let mut all = vec![vec![]; points.len()];
-        steps(on, time, &points, nodes, &mut |i, node, next, reported| all[i].push([node[2], line.place(next), reported]))?;
+        par::try_each((par::chunks_mut(&mut all, W), par::chunks(&points, W)), |_, (all, points)| {
+            steps(on, time, points, nodes, &mut |i, node, next, reported| all[i].push([node[2], line.place(next), reported]))
+        })?;
         Ok(Transfer { line, nodes: all })
     }
 
