@@ -3,7 +3,8 @@
 //! A Gaussian mixture is fitted to the data, Langevin dynamics lead toward it, and a network learns the score
 //! of that noising process; time run backwards then makes new data. The reference knows the modes and their
 //! weights, so the horizon is short and few steps do. The derivations, with the equation numbers that the
-//! code refers to, are in [`method`]; [`guide`] has the files of a run, what an audit certifies, and questions.
+//! code refers to, are in [`method`]; [`guide`] says when it helps, what the files of a run are, what an audit
+//! certifies, what it costs, and answers questions.
 //!
 //! The modules, each using only those above it:
 //!
