@@ -106,6 +106,14 @@ impl<R: Real> Run<R> {
         let x = self.encoder.encode(self.data()?.points.view())?;
         let state = self.current()?.clone();
         let held_out = self.encoder.encode(self.data()?.held_out.view())?;
+        // The hash of the data is one of their points.
+        let classes = Classes::new(&self.config, &self.reference, x.view(), self.data()?.labels.as_deref())?;
+        if classes != self.classes.as_deref().cloned() {
+            return Err(Error::refused(
+                "data.label",
+                "the labels differ from those that the checkpoint was trained on; start a new run with them",
+            ));
+        }
         let trainer = Trainer::resume(&self.config, &self.reference, x.view(), state)?;
         let trainer = trainer.labelled(self.data()?)?.changing(self.data()?, &self.encoder, &self.reference)?;
         self.trainer = Some(trainer.watching(&self.reference, held_out.view())?);

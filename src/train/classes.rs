@@ -12,8 +12,9 @@ use crate::transition::Draws;
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-/// Points of a class that are noised up to the horizon: all of them equally often, and at least so many.
-const POINTS: usize = 1024;
+/// Points of a class that are noised up to the horizon: at least so many, all of them equally often, and at most so many
+/// where there are more.
+const POINTS: [usize; 2] = [1024, 8192];
 /// The last level of the time law.
 const LAST: f64 = 1.0 - 1e-9;
 /// Streams of training steps end far below.
@@ -168,10 +169,12 @@ impl Classes {
 
 /// The points `u` [n, d] at the end of the noising, several times over where they are few.
 fn at_the_horizon(system: &System<f64>, u: ArrayView2<f64>, (seed, number): (u64, u64)) -> Result<Array2<f64>> {
-    let ((n, d), per_path) = (u.dim(), system.noising.draws_per_path());
-    let copies = POINTS.div_ceil(n * per_path).max(1);
-    let starts: Vec<f64> = (0..n * copies).flat_map(|i| u.row(i % n).to_vec()).collect();
-    let mut draws = Draws::new(n * copies * per_path, d);
+    let ((n, d), per_path, [least, most]) = (u.dim(), system.noising.draws_per_path(), POINTS);
+    let every = n.div_ceil(most);
+    let rows: Vec<usize> = (0..n).step_by(every).collect();
+    let copies = least.div_ceil(rows.len() * per_path).max(1);
+    let starts: Vec<f64> = (0..copies).flat_map(|_| &rows).flat_map(|row| u.row(*row).to_vec()).collect();
+    let mut draws = Draws::new(rows.len() * copies * per_path, d);
     let paths = Paths { seed, purpose: Purpose::Noise, step: STEP + number };
     system.noising.draw(&starts, &vec![LAST; draws.len()], paths, &mut draws)?;
     let points: Vec<f64> = (0..draws.len()).flat_map(|i| draws.draw(i).plus.to_vec()).collect();

@@ -40,10 +40,11 @@ pub(crate) fn same_model(config: &Config, own: &Config, dir: &Path) -> Result<()
     })
 }
 
-/// The first key with different values, and these.
+/// The first key of `own` with different values, and these. A key that it lacks came with a later version, whose default
+/// does what the earlier one did.
 pub(super) fn different(new: &[String], own: &[String]) -> Option<(String, [String; 2])> {
     let value = |all: &[String], key: &str| all.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix('=').map(str::to_owned));
-    own.iter().chain(new).find_map(|line| {
+    own.iter().find_map(|line| {
         let key = line.split_once('=').map_or(&line[..], |(key, _)| key);
         let both = [new, own].map(|all| value(all, key).unwrap_or_else(|| "nothing".to_owned()));
         (both[0] != both[1]).then(|| (key.to_owned(), both))

@@ -22,6 +22,7 @@ mod errors;
 #[cfg(unix)]
 mod faults;
 mod interop;
+mod labels;
 mod pages;
 mod runs;
 #[cfg(target_os = "linux")]
