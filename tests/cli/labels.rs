@@ -48,7 +48,9 @@ const KEYS: [&str; 10] = [
 ];
 
 fn train<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let keys = KEYS.iter().chain(more).flat_map(|key| ["--set", key]);
+    let key = |setting: &str| setting.split('=').next().map(str::to_owned);
+    let own = KEYS.iter().filter(|setting| more.iter().all(|other| key(other) != key(setting)));
+    let keys = own.chain(more).flat_map(|setting| ["--set", setting]);
     ["train", "--out", out].into_iter().chain(keys).collect()
 }
 
