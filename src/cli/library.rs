@@ -108,7 +108,7 @@ impl<R: Real> Run<R> {
         let held_out = self.encoder.encode(self.data()?.held_out.view())?;
         // The hash of the data is one of their points.
         let classes = Classes::new(&self.config, &self.reference, x.view(), self.data()?.labels.as_deref())?;
-        if classes != self.classes.as_deref().cloned() {
+        if classes.as_ref() != self.classes.as_deref() {
             return Err(Error::refused(
                 "data.label",
                 "the labels differ from those that the checkpoint was trained on; start a new run with them",
@@ -363,9 +363,10 @@ impl<R: Real> Model for Run<R> {
                 ("calibration".to_owned(), format!("held-out gain {plain} without, {calibrated} with it"))
             }));
             let told = |gain: Mean| format!("{:.3} +- {:.3}", gain.value, 2.0 * gain.error);
-            let classes: Vec<String> = trainer
-                .class_gains()
-                .unwrap_or_default()
+            // Before the end they are neither known nor asked for.
+            let over = self.done() >= self.config.train.steps || self.exhausted();
+            let gains = if over { trainer.class_gains().unwrap_or_default() } else { Vec::new() };
+            let classes: Vec<String> = gains
                 .iter()
                 .map(|ClassGain { class, told: with, untold }| {
                     format!("{class}: {} told the label, {} not told", told(*with), told(*untold))

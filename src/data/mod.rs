@@ -259,6 +259,13 @@ fn split(request: &Request, table: Table, path: &str, n: Option<usize>) -> Resul
     })
 }
 
+/// The rows of each label, in ascending order of both.
+pub(crate) fn rows_by_label(labels: &[u32]) -> BTreeMap<u32, Vec<usize>> {
+    let mut all = BTreeMap::<u32, Vec<usize>>::new();
+    labels.iter().enumerate().for_each(|(row, label)| all.entry(*label).or_default().push(row));
+    all
+}
+
 /// `count` of the rows in `order`, of each label its share, and the others, both in that order. What the
 /// shares leave over goes to the labels with the largest remainders.
 pub(crate) fn stratified(order: &[usize], labels: &[u32], count: usize) -> (Vec<usize>, Vec<usize>) {

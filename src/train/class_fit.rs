@@ -5,23 +5,13 @@ use crate::{Error, Result};
 use ndarray::{ArrayView2, Axis};
 use std::collections::BTreeMap;
 
-/// The rows of each label, in the order of the labels.
-pub(super) type Parts = BTreeMap<u32, Vec<usize>>;
-
-/// The rows that have each of the labels.
-pub(super) fn parts(labels: &[u32]) -> Parts {
-    let mut rows = Parts::new();
-    labels.iter().enumerate().for_each(|(row, label)| rows.entry(*label).or_default().push(row));
-    rows
-}
-
-/// The law of the rows of `x` [n, d], each class with its share, and what was found.
+/// The law of the rows of `x` [n, d], each class, whose rows `parts` has, with its share, and what was found.
 ///
 /// # Errors
 /// As [`fit_watched`], of any class.
 pub(super) fn fit(
     x: ArrayView2<f64>,
-    parts: &Parts,
+    parts: &BTreeMap<u32, Vec<usize>>,
     options: &FitOptions,
     watch: &(dyn Fn(&Progress) + Sync),
 ) -> Result<(Mixture, Vec<String>)> {

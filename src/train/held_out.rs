@@ -17,6 +17,7 @@ use crate::sde::Paths;
 use crate::transition::{Draws, by_time, stratified};
 use crate::{Error, Real, Result};
 use ndarray::ArrayView2;
+use std::collections::BTreeMap;
 
 /// Groups of draws in the order of their times.
 const GROUPS: usize = 8;
@@ -166,10 +167,11 @@ impl<R: Real> HeldOut<R> {
         Gain { whole: over(&self.order), groups: self.order.chunks(self.order.len().div_ceil(GROUPS)).map(group).collect() }
     }
 
-    /// The gain of what is added, [2 n, d], over the draws of the points that `of` is true of.
-    pub fn gain_of(&self, added: &[R], of: impl Fn(usize) -> bool) -> Mean {
-        let draws: Vec<usize> = self.order.iter().copied().filter(|i| of(self.owners[*i])).collect();
-        self.mean(&self.pairs(added), &draws)
+    /// The gain of what is added, [2 n, d], over the draws of the points of each label, which point i has in `labels[i]`.
+    pub fn gains_by_label(&self, added: &[R], labels: &[u32]) -> BTreeMap<u32, Mean> {
+        let (pairs, mut draws) = (self.pairs(added), BTreeMap::<u32, Vec<usize>>::new());
+        self.order.iter().for_each(|i| draws.entry(labels[self.owners[*i]]).or_default().push(*i));
+        draws.into_iter().map(|(label, draws)| (label, self.mean(&pairs, &draws))).collect()
     }
 
     /// The mean of `values` over `draws`, with the error that it has because its points were drawn.

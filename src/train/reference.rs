@@ -2,6 +2,7 @@
 
 use super::class_fit;
 use crate::config::{self, Components, Config, Covariance, ReferenceConfig, ReferenceKind};
+use crate::data::rows_by_label;
 use crate::mixture::{
     Count, CovarianceKind, Criterion, FitOptions, Group, GroupTrial, Mixture, Progress, Symmetry, Trial, fit_group, fit_watched,
     refit_weights,
@@ -115,7 +116,7 @@ impl Reference {
     ) -> Result<Self> {
         let r = &config.reference;
         // Of each class.
-        let parts = labels.map(class_fit::parts);
+        let parts = labels.map(rows_by_label);
         let n = parts.iter().flatten().map(|(_, rows)| rows.len()).min().unwrap_or(x.nrows());
         let numbers = CovarianceKind::Full.parameters(1, x.ncols());
         let enough = n >= POINTS_PER_NUMBER * numbers;

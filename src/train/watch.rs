@@ -160,14 +160,8 @@ impl<R: Real> Trainer<R> {
         }
         let (told, with) = self.corrected(watch.points.view(), labels)?;
         let (untold, without) = self.corrected(watch.points.view(), &[])?;
-        let mut classes = labels.clone();
-        classes.sort_unstable();
-        classes.dedup();
-        let gain = |class: u32| {
-            let of = |row: usize| labels[row] == class;
-            ClassGain { class, told: told.gain_of(&with, of), untold: untold.gain_of(&without, of) }
-        };
-        Ok(classes.into_iter().map(gain).collect())
+        let gains = told.gains_by_label(&with, labels).into_iter().zip(untold.gains_by_label(&without, labels).into_values());
+        Ok(gains.map(|((class, told), untold)| ClassGain { class, told, untold }).collect())
     }
 
     /// Points noised for a final measurement, and what the generating parameters add there with their calibration.

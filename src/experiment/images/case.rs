@@ -1,6 +1,6 @@
 //! What is learned: which images, how many, in which proportions.
 
-use crate::data::Dataset;
+use crate::data::{Dataset, rows_by_label};
 use crate::rng::{Purpose, Stream};
 use crate::{Error, Result};
 use ndarray::{Array1, Array2, Axis};
@@ -184,13 +184,6 @@ impl Shape {
         let data = Dataset { points, held_out, labels: Some(oriented), ..whole.clone() };
         Ok(Shaped { data: selected(&data, &rows, None), shares: Some(right), lessons: (lessons, named) })
     }
-}
-
-/// The rows of each label, in ascending order of both.
-fn rows_by_label(labels: &[u32]) -> BTreeMap<u32, Vec<usize>> {
-    let mut all = BTreeMap::<u32, Vec<usize>>::new();
-    labels.iter().enumerate().for_each(|(row, label)| all.entry(*label).or_default().push(row));
-    all
 }
 
 /// `n` rows, or as many as the scarcest class allows, of each class its share, in the order that they had.
